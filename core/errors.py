@@ -1,0 +1,102 @@
+"""Everything that Facedesk raises on purpose.
+
+FacedeskError
+├── SettingsError           a setting is missing or bad; names it
+├── InvalidInput            what the caller gave cannot be right (an id, a limit, a CSV line)
+├── NotFound
+│   ├── RegistrationNotFound
+│   ├── RecordNotFound
+│   └── PhotoNotFound
+├── PhotoRefused            an upload that is no photo we take; its text is meant for the person
+│   ├── PhotoTooLarge
+│   └── PhotoUnsupported
+├── Conflict                the record changed since the caller saw it; nothing was written
+└── ServiceError            a service behind a port failed: which one, and its own error code
+    ├── Unavailable         passing (throttled, timed out, 5xx, no connection): worth trying again
+    ├── Refused             final (access denied, bad request): trying again changes nothing
+    └── NotConfigured       the service is there, what we need in it (table, bucket) is not
+
+Each says what happened, to which thing, and what to do. None carries a secret, a photo or a trace.
+"""
+
+from __future__ import annotations
+
+
+class FacedeskError(Exception):
+    """Base of the tree above. ``str(error)`` is one sentence fit for a user's screen."""
+
+
+class SettingsError(FacedeskError):
+    pass
+
+
+class InvalidInput(FacedeskError):
+    pass
+
+
+class NotFound(FacedeskError):
+    pass
+
+
+class RegistrationNotFound(NotFound):
+    pass
+
+
+class RecordNotFound(NotFound):
+    def __init__(self, message: str = "Face validation record not found") -> None:
+        super().__init__(message)
+
+
+class PhotoNotFound(NotFound):
+    pass
+
+
+class PhotoRefused(FacedeskError):
+    pass
+
+
+class PhotoTooLarge(PhotoRefused):
+    pass
+
+
+class PhotoUnsupported(PhotoRefused):
+    pass
+
+
+class Conflict(FacedeskError):
+    pass
+
+
+class ServiceError(FacedeskError):
+    """A service behind a port failed.
+
+    ``service`` is the port's plain name ("validation records", "face engine", ...), ``code`` the service's own
+    error code or the exception's class name.
+    """
+
+    def __init__(self, service: str, code: str, message: str | None = None) -> None:
+        super().__init__(message or self._describe(service, code))
+        self.service = service
+        self.code = code
+
+    @staticmethod
+    def _describe(service: str, code: str) -> str:
+        return f"The {service} service failed ({code})."
+
+
+class Unavailable(ServiceError):
+    @staticmethod
+    def _describe(service: str, code: str) -> str:
+        return f"The {service} service is out of reach right now ({code}). Try again in a moment."
+
+
+class Refused(ServiceError):
+    @staticmethod
+    def _describe(service: str, code: str) -> str:
+        return f"The {service} service refused the request ({code}). Check its settings and permissions."
+
+
+class NotConfigured(ServiceError):
+    @staticmethod
+    def _describe(service: str, code: str) -> str:
+        return f"The {service} service is not set up ({code})."

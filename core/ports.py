@@ -1,0 +1,130 @@
+"""The four ports. Each is a contract in prose; ``tests/contracts`` holds every adapter to it.
+
+Common to all: methods may be called from many threads at once; a passing fault that outlasts the adapter's own
+retries raises ``Unavailable``, a final one ``Refused`` or ``NotConfigured``; ids are compared exactly, whatever
+characters they have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any, Protocol
+
+from core.records import Outcome, Registration, Review, ValidationRecord
+
+#: An answer in the shape of Rekognition's DetectFaces or CompareFaces.
+Answer = Mapping[str, Any]
+
+
+class ValidationRecords(Protocol):
+    """The table ``face-verifications``.
+
+    A record whose ``expires_at`` has passed is treated as absent by every method.
+    """
+
+    def get(self, user_id: str, registration_id: str) -> ValidationRecord | None:
+        """The record as of the last acknowledged write (never a stale copy), or None."""
+        ...
+
+    def history(self, user_id: str, limit: int | None = None) -> list[ValidationRecord]:
+        """The user's records, newest ``timestamp`` first, at most ``limit``; empty where there are none."""
+        ...
+
+    def record_attempt(self, outcome: Outcome, ttl: timedelta) -> ValidationRecord:
+        """Add one attempt, atomically, and return the record with it (``core.records.with_attempt``).
+
+        Durable when it returns. An ``attempt_id`` that the record lists already changes nothing: a retried write,
+        or one whose answer was lost, counts once. Any number of attempts may race; none is lost. Attributes that we
+        do not know are kept.
+        """
+        ...
+
+    def decide(self, user_id: str, registration_id: str, review: Review, seen_version: str) -> ValidationRecord:
+        """Write a person's decision (``core.records.with_decision``) if the record is still the one they saw.
+
+        Raises ``RecordNotFound`` where there is none and ``Conflict`` where ``version`` is no longer
+        ``seen_version``; then nothing is written. Of several decisions on one version exactly one succeeds.
+        """
+        ...
+
+    def ping(self) -> None:
+        """Return if the store can be reached and is set up; else raise as any method would."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Registrations(Protocol):
+    """Who registered for what, with which reference photo. Read only."""
+
+    def get(self, registration_id: str) -> Registration | None: ...
+
+    def of_user(self, user_id: str) -> list[Registration]:
+        """All of the user's registrations, by registration id; empty where there are none."""
+        ...
+
+    def search(self, text: str, limit: int = 20) -> list[Registration]:
+        """Registrations whose registration id, user id or e-mail is ``text``, or in which a word of the name
+        or the e-mail begins with it (letter case aside); exact matches first, then by name and id. Characters with a
+        meaning in patterns stand for themselves. Blank text finds nothing.
+        """
+        ...
+
+    def is_empty(self) -> bool:
+        """True where there is not one registration."""
+        ...
+
+    def ping(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class RegistrationImport(Protocol):
+    """What a registration store that is ours to fill can do besides."""
+
+    def import_many(self, registrations: Iterable[Registration]) -> int:
+        """Add or replace by registration id, all or nothing; returns how many. Durable when it returns."""
+        ...
+
+
+class Photos(Protocol):
+    """Photos by key. A key is text such as ``face-images/0b9c.jpg``; no key reaches outside of the store."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Keep ``data`` under ``key``. Durable when it returns, and readers see all of it or none."""
+        ...
+
+    def get(self, key: str) -> bytes:
+        """The bytes put under ``key``. Raises ``PhotoNotFound``; ``PhotoTooLarge`` above the reading limit."""
+        ...
+
+    def exists(self, key: str) -> bool: ...
+
+    def ping(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class FaceEngine(Protocol):
+    """Finds and compares faces in upright JPEG photos.
+
+    Answers have Rekognition's shapes and units: boxes are shares of width and height, confidences, brightness,
+    sharpness and similarity 0-100, angles degrees. What an engine cannot measure is absent, never guessed.
+    """
+
+    def detect(self, photo: bytes) -> Answer:
+        """``{"FaceDetails": [...]}``; an empty list where there is no face."""
+        ...
+
+    def compare(self, submitted: bytes, reference: bytes) -> Answer:
+        """The largest face of ``submitted`` against all faces of ``reference``, with no threshold:
+        ``{"SourceImageFace": {...}, "FaceMatches": [{"Similarity", "Face": {"BoundingBox", ...}}, ...]}``,
+        most similar first. Without ``SourceImageFace`` where ``submitted`` shows no face; ``FaceMatches`` empty
+        where ``reference`` shows none.
+        """
+        ...
+
+    def ping(self) -> None: ...
+
+    def close(self) -> None: ...
