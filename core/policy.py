@@ -56,6 +56,10 @@ class Verdict(BaseModel):
     face_box: Box | None = None
     stored_face_box: Box | None = None
 
+    def as_outcome(self) -> dict[str, Any]:
+        """Its fields, as keyword arguments for ``Outcome``, which has them all by the same names."""
+        return dict(self)
+
 
 def judge(
     policy: Policy,

@@ -7,13 +7,15 @@ the timestamp are optional on read, and attributes that we do not know are kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 from pydantic.alias_generators import to_camel
+
+from core.errors import Conflict, RecordNotFound
 
 #: How many attempts a record lists; the count in ``verificationAttempt`` goes on beyond it.
 MAX_ATTEMPTS = 50
@@ -47,12 +49,17 @@ def isoformat(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
-def _as_utc(moment: datetime) -> datetime:
+def _as_stored(moment: datetime) -> datetime:
+    """``moment`` in UTC and in whole milliseconds: a record in memory equals the one that is read back."""
     # A timestamp without a zone can only be UTC: the table's contract says so.
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("not between the years 1 and 9999 in UTC") from error
+    return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
 
 
-Timestamp = Annotated[datetime, AfterValidator(_as_utc), PlainSerializer(isoformat, return_type=str)]
+Timestamp = Annotated[datetime, AfterValidator(_as_stored), PlainSerializer(isoformat, return_type=str)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
@@ -178,10 +185,22 @@ class ValidationRecord(_Model):
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Self:
-        """Read a stored item (camelCase). Raises ``ValueError`` where a documented attribute is of a wrong kind."""
+        """Read a stored item (camelCase).
+
+        Raises ``ValueError`` where a documented attribute is of a wrong kind: one sentence that names the
+        registration and the attribute, but no value.
+        """
         # By alias alone: another service's attribute may bear one of our Python names. A null is an absence.
         present = {name: value for name, value in item.items() if value is not None}
-        return cls.model_validate(present, by_alias=True, by_name=False)
+        try:
+            return cls.model_validate(present, by_alias=True, by_name=False)
+        except ValidationError as error:
+            attribute = ".".join(map(str, error.errors(include_input=False)[0]["loc"]))
+            registration = item.get("registrationId")
+            # Not chained: pydantic's own text quotes the values.
+            raise ValueError(
+                f"The record of registration {registration!r} cannot be read: its {attribute} is not valid."
+            ) from None
 
     @property
     def event(self) -> str | None:
@@ -284,6 +303,28 @@ def with_decision(current: ValidationRecord, review: Review) -> ValidationRecord
             "updated_at": _after(current, review.decided_at),
         }
     )
+
+
+def decided(current: ValidationRecord | None, review: Review, seen_version: str) -> ValidationRecord:
+    """``with_decision`` for a person who saw ``seen_version``; ``current`` itself where it has this decision already.
+
+    Raises ``RecordNotFound`` where there is no record and ``Conflict`` where it changed since.
+    """
+    if current is None:
+        raise RecordNotFound()
+    if current.version == seen_version:
+        return with_decision(current, review)
+    if current.review == review:  # a retried write whose first answer was lost
+        return current
+    raise Conflict(
+        "The record changed since you opened it, so your decision was not saved. Open it again and decide."
+    )
+
+
+def newest_first(records: Iterable[ValidationRecord], now: datetime, limit: int | None) -> list[ValidationRecord]:
+    """Those that have not expired, newest ``timestamp`` first, equal ones by registration; at most ``limit``."""
+    alive = sorted((record for record in records if not record.is_expired(now)), key=lambda r: r.registration_id)
+    return sorted(alive, key=lambda record: record.timestamp, reverse=True)[:limit]
 
 
 def _keeping_unknown(record: ValidationRecord, current: ValidationRecord | None) -> ValidationRecord:

@@ -66,15 +66,15 @@ class Settings(BaseSettings):
         30, ge=1, le=3650, validation_alias="RECORD_TTL_DAYS", description="days that a record is kept"
     )
     engine_deadline_seconds: float = Field(
-        9,
-        gt=1,
+        8,
+        gt=4,
         le=60,
         validation_alias="ENGINE_DEADLINE_SECONDS",
-        description="after this the face engine counts as unavailable and the attempt waits",
+        description="after this the face engine counts as unavailable and the attempt waits (seconds)",
     )
     store_deadline_seconds: float = Field(
         8,
-        gt=1,
+        gt=4,
         le=60,
         validation_alias="STORE_DEADLINE_SECONDS",
         description="after this a store counts as unavailable (seconds, retries included)",

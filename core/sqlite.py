@@ -28,7 +28,8 @@ class Database:
         self._path = path
         self._service = service
         self._idle: queue.SimpleQueue[apsw.Connection] = queue.SimpleQueue()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with self._translated():
+            path.parent.mkdir(parents=True, exist_ok=True)
         with self.write() as connection:
             connection.execute(schema)
 
@@ -89,5 +90,5 @@ class Database:
             yield
         except _PASSING as error:
             raise Unavailable(self._service, type(error).__name__) from error
-        except apsw.Error as error:
+        except (apsw.Error, OSError, UnicodeEncodeError) as error:
             raise Refused(self._service, type(error).__name__) from error

@@ -1,0 +1,1 @@
+"""Everything Streamlit or HTTP that is not one page."""

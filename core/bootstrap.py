@@ -1,0 +1,126 @@
+"""Settings -> Services. The only module that names adapters.
+
+Each backend's adapters are imported where they are chosen: neither loads the other's libraries.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+
+from core import aws
+from core.clock import Clock, utc_now
+from core.errors import SettingsError
+from core.photos.sanitise import PhotoSanitiser
+from core.ports import FaceEngine, Photos, RegistrationImport, Registrations, ValidationRecords
+from core.retry import Retry
+from core.settings import Backend, Settings
+from core.validation import ValidationService
+
+#: Loggers that at DEBUG would write session tokens, signatures, photos and item values.
+_TALKATIVE = ("boto3", "botocore", "urllib3", "pymongo", "s3transfer")
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything a page, a route or a command needs, wired for one backend."""
+
+    settings: Settings
+    clock: Clock
+    records: ValidationRecords
+    registrations: Registrations
+    photos: Photos
+    engine: FaceEngine
+    sanitiser: PhotoSanitiser
+    validation: ValidationService
+    #: None where registrations are only read.
+    importer: RegistrationImport | None
+
+    def close(self) -> None:
+        for part in (self.validation, self.sanitiser, self.records, self.registrations, self.photos, self.engine):
+            part.close()
+
+
+@dataclass(frozen=True)
+class _Adapters:
+    records: ValidationRecords
+    registrations: Registrations
+    photos: Photos
+    engine: FaceEngine
+    importer: RegistrationImport | None
+
+
+def build(settings: Settings, clock: Clock = utc_now) -> Services:
+    """Wire the backend that ``settings`` name. Reaches no service yet; each is reached when first used."""
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.INFO)
+    match settings.backend:
+        case Backend.EMBEDDED:
+            adapters = _embedded(settings, clock)
+        case Backend.AWS:
+            adapters = _aws(settings, clock)
+    sanitiser = PhotoSanitiser(max_bytes=settings.max_upload_mb * 1024 * 1024)
+    validation = ValidationService(
+        records=adapters.records,
+        registrations=adapters.registrations,
+        photos=adapters.photos,
+        engine=adapters.engine,
+        sanitiser=sanitiser,
+        policy=settings.policy,
+        clock=clock,
+        record_ttl=timedelta(days=settings.record_ttl_days),
+        engine_deadline=settings.engine_deadline_seconds,
+    )
+    return Services(
+        settings=settings,
+        clock=clock,
+        records=adapters.records,
+        registrations=adapters.registrations,
+        photos=adapters.photos,
+        engine=adapters.engine,
+        sanitiser=sanitiser,
+        validation=validation,
+        importer=adapters.importer,
+    )
+
+
+def _embedded(settings: Settings, clock: Clock) -> _Adapters:
+    from core.faces.local import LocalEngine
+    from core.photos.folder import FolderPhotos
+    from core.registrations.sqlite import SqliteRegistrations
+    from core.stores.sqlite import SqliteRecords
+
+    database = settings.data_dir / "facedesk.sqlite3"
+    registrations = SqliteRegistrations(database)
+    return _Adapters(
+        records=SqliteRecords(database, clock),
+        registrations=registrations,
+        photos=FolderPhotos(settings.data_dir / "photos", max_bytes=settings.max_upload_mb * 1024 * 1024),
+        engine=LocalEngine(),
+        importer=registrations,
+    )
+
+
+def _aws(settings: Settings, clock: Clock) -> _Adapters:
+    from core.faces.rekognition import RekognitionEngine
+    from core.photos.s3 import S3Photos
+    from core.registrations.mongodb import MongoRegistrations, connect
+    from core.stores.dynamodb import DynamoRecords
+
+    region, table, bucket = settings.aws_region, settings.dynamodb_table, settings.images_bucket
+    uri, name = settings.mongodb_uri, settings.mongodb_database
+    if not (region and table and bucket and uri and name):
+        raise SettingsError("FACEDESK_BACKEND=aws lacks a setting.")
+    store_retry = Retry(settings.store_deadline_seconds, aws.CALL_TIMEOUT_SECONDS)
+    engine_retry = Retry(settings.engine_deadline_seconds, aws.CALL_TIMEOUT_SECONDS)
+    collection = connect(uri, settings.store_deadline_seconds)[name][settings.mongodb_collection]
+    return _Adapters(
+        records=DynamoRecords(aws.client("dynamodb", region), table, store_retry, clock),
+        registrations=MongoRegistrations(collection, settings.mongodb_fields),
+        photos=S3Photos(
+            aws.client("s3", region), bucket, store_retry, max_bytes=settings.max_upload_mb * 1024 * 1024
+        ),
+        engine=RekognitionEngine(aws.client("rekognition", region), engine_retry),
+        importer=None,
+    )

@@ -1,0 +1,103 @@
+"""Registrations in the embedded backend's database file."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from core.records import Registration
+from core.sqlite import Database
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS registrations (
+    registration_id TEXT PRIMARY KEY,
+    user_id TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    name TEXT,
+    email TEXT,
+    reference_photo_key TEXT,
+    folded_email TEXT NOT NULL,
+    words TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS registrations_by_user ON registrations (user_id, registration_id);
+"""
+_COLUMNS = "registration_id, user_id, event_id, name, email, reference_photo_key"
+
+#: Stands in ``words`` before every place where a word begins; text that people type has no such character.
+_WORD_BEGINS = "\x1f"
+#: What parts words: whatever is no letter or digit in ASCII and Latin-1, and general punctuation and spaces beyond.
+_SEPARATOR = re.compile(r"([\x00-/:-@\[-`{-\xbf\u2000-\u206f\u3000])")
+
+
+class SqliteRegistrations:
+    """Registrations of one machine, which are also imported here (``Registrations`` and ``RegistrationImport``)."""
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path, "registrations", _SCHEMA)
+
+    def get(self, registration_id: str) -> Registration | None:
+        found = self._select("WHERE registration_id = ?", registration_id)
+        return found[0] if found else None
+
+    def of_user(self, user_id: str) -> list[Registration]:
+        return self._select("WHERE user_id = ? ORDER BY registration_id", user_id)
+
+    def search(self, text: str, limit: int = 20) -> list[Registration]:
+        """As the port says. Reads every row's words: 50,000 registrations take about 20 ms."""
+        text = text.strip()
+        if not text or limit < 1:
+            return []
+        exact = "(registration_id = :text OR user_id = :text OR folded_email = :folded)"
+        return self._select(
+            f"WHERE {exact} OR instr(words, :words) ORDER BY {exact} DESC, name, registration_id LIMIT :limit",
+            {"text": text, "folded": _folded(text), "words": _words(text), "limit": limit},
+        )
+
+    def is_empty(self) -> bool:
+        with self._database.read() as connection:
+            return not connection.execute("SELECT EXISTS (SELECT * FROM registrations)").get
+
+    def import_many(self, registrations: Iterable[Registration]) -> int:
+        rows = [_row(registration) for registration in registrations]
+        with self._database.write() as connection:
+            connection.executemany("INSERT OR REPLACE INTO registrations VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        return len(rows)
+
+    def ping(self) -> None:
+        self._database.check()
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _select(self, clauses: str, values: str | dict[str, Any]) -> list[Registration]:
+        bindings = (values,) if isinstance(values, str) else values
+        with self._database.read() as connection:
+            rows = connection.execute(f"SELECT {_COLUMNS} FROM registrations {clauses}", bindings).fetchall()
+        return [Registration(**dict(zip(_COLUMNS.split(", "), row, strict=True))) for row in rows]
+
+
+def _row(registration: Registration) -> tuple[str | None, ...]:
+    name, email = registration.name or "", registration.email or ""
+    return (
+        registration.registration_id,
+        registration.user_id,
+        registration.event_id,
+        registration.name,
+        registration.email,
+        registration.reference_photo_key,
+        _folded(email),
+        # Two of the mark between them: no query has that, so no match runs from the name into the e-mail.
+        _words(name) + _WORD_BEGINS + _words(email),
+    )
+
+
+def _folded(text: str) -> str:
+    """Letter case aside, and one form for letters that can be written in two (é)."""
+    return unicodedata.normalize("NFC", text.casefold())
+
+
+def _words(text: str) -> str:
+    return _WORD_BEGINS + _SEPARATOR.sub(rf"\1{_WORD_BEGINS}", _folded(text))

@@ -1,0 +1,96 @@
+"""Validation records in the embedded backend's database file."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import apsw
+import orjson
+
+from core.clock import Clock
+from core.errors import Refused
+from core.records import Outcome, Review, ValidationRecord, decided, newest_first, with_attempt
+from core.sqlite import Database
+
+SERVICE = "validation records"
+
+# The item, in the table's own attribute names, is the one source of truth. SQLite keeps the columns that lists and
+# charts read in step with it; as they stand before the item, reading them does not touch it.
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS faceVerifications (
+    userId TEXT NOT NULL AS (item ->> '$.userId') STORED,
+    registrationId TEXT NOT NULL AS (item ->> '$.registrationId') STORED,
+    eventId TEXT AS (coalesce(item ->> '$.eventId', item ->> '$.metadata.eventId')) STORED,
+    validationStatus TEXT NOT NULL AS (item ->> '$.validationStatus') STORED,
+    confidence REAL AS (item ->> '$.confidence') STORED,
+    quality TEXT AS (item ->> '$.quality') STORED,
+    similarity REAL AS (item ->> '$.comparisonResult.similarity') STORED,
+    verificationAttempt INTEGER NOT NULL AS (coalesce(item ->> '$.verificationAttempt', 1)) STORED,
+    timestamp TEXT NOT NULL AS (item ->> '$.timestamp') STORED,
+    updatedAt TEXT AS (item ->> '$.updatedAt') STORED,
+    expiresAt INTEGER AS (item ->> '$.expiresAt') STORED,
+    source TEXT AS (item ->> '$.metadata.source') STORED,
+    failureReasons TEXT AS (item -> '$.failureReasons') STORED,
+    decision TEXT AS (item ->> '$.review.decision') STORED,
+    faceImageKey TEXT AS (item ->> '$.faceImageKey') STORED,
+    storedFaceKey TEXT AS (item ->> '$.storedFaceKey') STORED,
+    item TEXT NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS faceVerificationsByKey ON faceVerifications (userId, registrationId);
+CREATE INDEX IF NOT EXISTS faceVerificationsByEvent ON faceVerifications (eventId, timestamp);
+"""
+
+
+class SqliteRecords:
+    """``ValidationRecords`` in one SQLite file; a change reads and writes inside one transaction."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._database = Database(path, SERVICE, _SCHEMA)
+        self._clock = clock
+
+    def get(self, user_id: str, registration_id: str) -> ValidationRecord | None:
+        with self._database.read() as connection:
+            return self._find(connection, user_id, registration_id)
+
+    def history(self, user_id: str, limit: int | None = None) -> list[ValidationRecord]:
+        with self._database.read() as connection:
+            rows = connection.execute("SELECT item FROM faceVerifications WHERE userId = ?", (user_id,)).fetchall()
+        return newest_first((_record(item) for (item,) in rows), self._clock(), limit)
+
+    def record_attempt(self, outcome: Outcome, ttl: timedelta) -> ValidationRecord:
+        with self._database.write() as connection:
+            current = self._find(connection, outcome.user_id, outcome.registration_id)
+            return _save(connection, with_attempt(current, outcome, ttl))
+
+    def decide(self, user_id: str, registration_id: str, review: Review, seen_version: str) -> ValidationRecord:
+        with self._database.write() as connection:
+            current = self._find(connection, user_id, registration_id)
+            return _save(connection, decided(current, review, seen_version))
+
+    def ping(self) -> None:
+        self._database.check()
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _find(self, connection: apsw.Connection, user_id: str, registration_id: str) -> ValidationRecord | None:
+        row = connection.execute(
+            "SELECT item FROM faceVerifications WHERE userId = ? AND registrationId = ?", (user_id, registration_id)
+        ).fetchone()
+        record = _record(row[0]) if row else None
+        return None if record is None or record.is_expired(self._clock()) else record
+
+
+def _record(item: Any) -> ValidationRecord:
+    try:
+        return ValidationRecord.from_item(orjson.loads(item))
+    except ValueError as error:
+        raise Refused(SERVICE, "UnreadableRecord", str(error)) from None
+
+
+def _save(connection: apsw.Connection, record: ValidationRecord) -> ValidationRecord:
+    item = orjson.dumps(record.to_dict()).decode()
+    connection.execute("INSERT OR REPLACE INTO faceVerifications (item) VALUES (?)", (item,))
+    return record

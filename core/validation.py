@@ -1,0 +1,208 @@
+"""ValidationService: a photo in, a verdict out, and the verdict kept. Nothing that was acknowledged is lost."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any
+
+from core.clock import Clock
+from core.errors import Conflict, InvalidInput, PhotoNotFound, PhotoRefused, RegistrationNotFound
+from core.photos.sanitise import CleanPhoto, PhotoSanitiser
+from core.policy import Policy, Verdict, judge
+from core.ports import FaceEngine, Photos, Registrations, ValidationRecords
+from core.reasons import Reason
+from core.records import Attempt, Decision, Outcome, Registration, Review, Source, Status, ValidationRecord
+
+logger = logging.getLogger(__name__)
+
+#: What a reviewer can give as the reason of a rejection: all that a photo can fail for.
+REJECTION_REASONS = tuple(
+    reason for reason in Reason if reason not in (Reason.ENGINE_UNAVAILABLE, Reason.REFERENCE_UNUSABLE)
+)
+MAX_NOTE = 500
+#: Two engine calls for each of the most submissions that are served at once.
+_ENGINE_THREADS = 64
+_KEYS = uuid.UUID("6f1c0a52-5a0e-4c3e-9d43-2f6f0c1e8b7d")
+
+
+@dataclass(frozen=True)
+class Validation:
+    """A stored outcome: the record after it, and the attempt that was asked for."""
+
+    record: ValidationRecord
+    attempt: Attempt
+
+
+@dataclass(frozen=True)
+class Submitter:
+    """Who submits, and from where; all of it goes into the record."""
+
+    source: Source = Source.API
+    operator: str | None = None
+    ip_address: str | None = None
+
+
+class ValidationService:
+    """Validates photos and takes people's decisions, over the four ports."""
+
+    def __init__(
+        self,
+        records: ValidationRecords,
+        registrations: Registrations,
+        photos: Photos,
+        engine: FaceEngine,
+        sanitiser: PhotoSanitiser,
+        policy: Policy,
+        clock: Clock,
+        record_ttl: timedelta,
+        engine_deadline: float,
+    ) -> None:
+        """``engine_deadline`` in seconds: when it has passed the attempt is recorded as waiting for the engine."""
+        self._records = records
+        self._registrations = registrations
+        self._photos = photos
+        self._engine = engine
+        self._sanitiser = sanitiser
+        self._policy = policy
+        self._clock = clock
+        self._record_ttl = record_ttl
+        self._engine_deadline = engine_deadline
+        self._threads = ThreadPoolExecutor(_ENGINE_THREADS, thread_name_prefix="face-engine")
+
+    def validate_upload(
+        self, registration_id: str, upload: bytes, attempt_id: str, submitter: Submitter
+    ) -> Validation:
+        """Validate an uploaded file. It is kept before the engine is asked.
+
+        The same ``attempt_id`` again changes nothing and answers what was stored. Raises ``RegistrationNotFound``,
+        ``PhotoRefused`` (nothing is stored then) and ``ServiceError`` of a store.
+        """
+        registration = self._registration(registration_id)
+        if known := self._known(registration, attempt_id):
+            return known
+        photo = self._sanitiser.clean(upload)
+        key = _photo_key(registration_id, attempt_id, photo.jpeg)
+        self._photos.put(key, photo.jpeg)
+        return self._validate(registration, photo, key, attempt_id, submitter)
+
+    def validate_stored(self, registration_id: str, key: str, attempt_id: str, submitter: Submitter) -> Validation:
+        """Validate a photo that is in the photo store already; else as ``validate_upload``.
+
+        Raises ``PhotoNotFound`` where there is none under ``key``.
+        """
+        registration = self._registration(registration_id)
+        if known := self._known(registration, attempt_id):
+            return known
+        photo = self.photo(key)
+        return self._validate(registration, photo, key, attempt_id, submitter)
+
+    def decide(
+        self, seen: ValidationRecord, decision: Decision, reviewer: str, reason: str | None = None, note: str = ""
+    ) -> ValidationRecord:
+        """Write a person's decision on the record that they saw, and return it decided.
+
+        A waiting record can be approved or rejected, a failed one approved. A rejection needs one of
+        ``REJECTION_REASONS``. Raises ``Conflict`` where the record changed since; then nothing is written.
+        """
+        if seen.validation_status is Status.SUCCESS:
+            raise Conflict("This photo has passed already: there is nothing to decide.")
+        if decision is Decision.REJECTED:
+            if seen.validation_status is Status.FAILED:
+                raise Conflict("This photo has failed already: it can only be approved.")
+            if reason not in REJECTION_REASONS:
+                raise InvalidInput("A rejection needs one of the listed reasons.")
+        if len(note) > MAX_NOTE:
+            raise InvalidInput(f"A note can have at most {MAX_NOTE} characters.")
+        review = Review(
+            decision=decision,
+            reason=reason if decision is Decision.REJECTED else None,
+            note=note.strip() or None,
+            reviewer=reviewer,
+            decided_at=self._clock(),
+        )
+        return self._records.decide(seen.user_id, seen.registration_id, review, seen.version)
+
+    def photo(self, key: str) -> CleanPhoto:
+        """A stored photo, upright and safe to show or examine, whoever put it there.
+
+        Raises ``PhotoNotFound``, and ``PhotoRefused`` where what lies there is no photo.
+        """
+        return self._sanitiser.clean(self._photos.get(key))
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _registration(self, registration_id: str) -> Registration:
+        registration = self._registrations.get(registration_id)
+        if registration is None:
+            raise RegistrationNotFound("There is no registration with this id.")
+        return registration
+
+    def _known(self, registration: Registration, attempt_id: str) -> Validation | None:
+        record = self._records.get(registration.user_id, registration.registration_id)
+        attempt = record.attempt(attempt_id) if record else None
+        return Validation(record, attempt) if record and attempt else None
+
+    def _validate(
+        self, registration: Registration, photo: CleanPhoto, key: str, attempt_id: str, submitter: Submitter
+    ) -> Validation:
+        verdict = self._examine(photo, registration.reference_photo_key)
+        record = self._records.record_attempt(
+            Outcome(
+                attempt_id=attempt_id,
+                user_id=registration.user_id,
+                registration_id=registration.registration_id,
+                event_id=registration.event_id,
+                timestamp=self._clock(),
+                face_image_key=key,
+                stored_face_key=registration.reference_photo_key,
+                source=submitter.source,
+                operator=submitter.operator,
+                ip_address=submitter.ip_address,
+                **verdict.as_outcome(),
+            ),
+            self._record_ttl,
+        )
+        return Validation(record, record.attempt(attempt_id) or record.outcomes[-1])
+
+    def _examine(self, photo: CleanPhoto, reference_key: str | None) -> Verdict:
+        """The verdict; ``pending`` with ENGINE_UNAVAILABLE where the engine gave none within its deadline."""
+        detecting: Future[Mapping[str, Any]] = self._threads.submit(self._engine.detect, photo.jpeg)
+        comparing = self._threads.submit(self._compare, photo, reference_key)
+        _, late = wait((detecting, comparing), timeout=self._engine_deadline)
+        for future in late:
+            future.cancel()
+        try:
+            compared, reference_unusable = comparing.result(timeout=0)
+            return judge(
+                self._policy,
+                detecting.result(timeout=0),
+                (photo.width, photo.height),
+                compared,
+                reference_unusable=reference_unusable,
+            )
+        except Exception as error:  # noqa: BLE001 - whatever the engine does, the photo must not be lost
+            logger.warning("the face engine gave no verdict: %s: %s", type(error).__name__, error)
+            return Verdict(status=Status.PENDING, reasons=(Reason.ENGINE_UNAVAILABLE,))
+
+    def _compare(self, photo: CleanPhoto, reference_key: str | None) -> tuple[Mapping[str, Any] | None, bool]:
+        """The engine's comparison, if there is something to compare with; and whether there should have been."""
+        if reference_key is None:
+            return None, False
+        try:
+            reference = self.photo(reference_key)
+        except (PhotoNotFound, PhotoRefused):
+            return None, True
+        return self._engine.compare(photo.jpeg, reference.jpeg), False
+
+
+def _photo_key(registration_id: str, attempt_id: str, jpeg: bytes) -> str:
+    """The same for a retried upload, different for any other; nothing of it was typed by anybody."""
+    name = "\0".join((registration_id, attempt_id, sha256(jpeg).hexdigest()))
+    return f"face-images/{uuid.uuid5(_KEYS, name)}.jpg"

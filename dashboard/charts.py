@@ -1,0 +1,97 @@
+"""Data in, plotly Figure out. No Streamlit calls: a chart can be tested, and used elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from core.records import Status
+
+
+@dataclass(frozen=True)
+class Palette:
+    """One colour for each meaning, the same on every page."""
+
+    passed: str
+    waiting: str
+    failed: str
+    untried: str
+    text: str
+    faint: str
+    accent: str
+
+    def of(self, status: Status) -> str:
+        return {Status.SUCCESS: self.passed, Status.PENDING: self.waiting, Status.FAILED: self.failed}[status]
+
+
+LIGHT = Palette("#0f8f6b", "#e0912f", "#c8434f", "#aab1c2", "#1c2333", "#e2e6ef", "#2f5bd0")
+DARK = Palette("#35b890", "#f0ab55", "#ec6f7a", "#6b7388", "#e7eaf2", "#2c3342", "#7ea2ff")
+
+
+def similarity_gauge(similarity: float, threshold: float, review_from: float, palette: Palette) -> go.Figure:
+    """``similarity`` (0-100) on a half circle, with the zones in which it fails, waits and passes."""
+    status = (
+        Status.SUCCESS if similarity >= threshold else Status.PENDING if similarity >= review_from else Status.FAILED
+    )
+    figure = go.Figure(
+        go.Indicator(
+            mode="gauge+number",
+            value=similarity,
+            number={"valueformat": ".1f", "font": {"size": 34, "color": palette.text}},
+            gauge={
+                "axis": {
+                    "range": [0, 100],
+                    "tickvals": [0, review_from, threshold, 100],
+                    "tickfont": {"size": 12, "color": palette.text},
+                    "tickcolor": palette.untried,
+                },
+                "bar": {"color": palette.of(status), "thickness": 0.5},
+                "borderwidth": 0,
+                "steps": [
+                    {"range": [0, review_from], "color": _faded(palette.failed)},
+                    {"range": [review_from, threshold], "color": _faded(palette.waiting)},
+                    {"range": [threshold, 100], "color": _faded(palette.passed)},
+                ],
+                "threshold": {"line": {"color": palette.text, "width": 2}, "thickness": 0.9, "value": threshold},
+            },
+        )
+    )
+    return figure.update_layout(height=170, margin={"l": 28, "r": 28, "t": 24, "b": 4})
+
+
+def attempts_timeline(attempts: pd.DataFrame, threshold: float, palette: Palette) -> go.Figure:
+    """A record's attempts over time (at most 50): columns time, status, similarity (0-100 or none), label.
+
+    An attempt without a similarity (no face, not compared) stands on the line at 0.
+    """
+    words = {Status.SUCCESS: "Passed", Status.PENDING: "Waiting", Status.FAILED: "Failed"}
+    symbols = {Status.SUCCESS: "circle", Status.PENDING: "diamond", Status.FAILED: "x"}
+    figure = go.Figure()
+    for status, word in words.items():
+        of_status = attempts[attempts["status"] == status]
+        if of_status.empty:
+            continue
+        figure.add_scatter(
+            x=of_status["time"],
+            y=of_status["similarity"].fillna(0),
+            mode="markers",
+            name=word,
+            marker={"color": palette.of(status), "size": 12, "symbol": symbols[status]},
+            customdata=of_status[["label"]],
+            hovertemplate="%{customdata[0]}<br>%{x|%d %b %Y, %H:%M:%S}<extra></extra>",
+        )
+    figure.add_hline(y=threshold, line={"color": palette.untried, "dash": "dot", "width": 1})
+    return figure.update_layout(
+        height=220,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        legend={"orientation": "h", "y": 1.15, "x": 0},
+        yaxis={"title": "similarity, 0–100", "range": [-6, 106], "gridcolor": palette.faint, "zeroline": False},
+        xaxis={"title": None, "gridcolor": palette.faint},
+    )
+
+
+def _faded(colour: str) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.16)"

@@ -1,0 +1,167 @@
+"""What the pages share: words, colours, the photo pair, the verdict's parts, the failing state."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import pandas as pd
+import streamlit as st
+
+from core import reasons
+from core.errors import FacedeskError, ServiceError
+from core.records import Attempt, Decision, Registration, Source, Status, ValidationRecord
+from core.validation import Submitter
+
+#: Plotly's own buttons would only cover the chart.
+CHART_CONFIG = {"displayModeBar": False}
+
+
+@dataclass(frozen=True)
+class StatusLook:
+    word: str
+    icon: str
+    badge: str
+
+
+STATUS = {
+    Status.SUCCESS: StatusLook("Passed", ":material/check_circle:", "green"),
+    Status.PENDING: StatusLook("Waiting", ":material/hourglass_top:", "orange"),
+    Status.FAILED: StatusLook("Failed", ":material/cancel:", "red"),
+}
+DECISION_WORDS = {Decision.APPROVED: "approved", Decision.REJECTED: "rejected"}
+
+_MARKDOWN = re.compile(r"([!-/:-@\[-`{-~])")
+
+
+def plain(text: str) -> str:
+    """``text`` for a place that renders markdown, shown as it is: an image or a link in a name must not load."""
+    return _MARKDOWN.sub(r"\\\1", text)
+
+
+def operator_box() -> None:
+    """Asks who is at the desk: the name goes into the record with what they do."""
+    st.sidebar.text_input(
+        "Your name",
+        key="operator",
+        placeholder="as your colleagues know you",
+        help="Kept with each photo that you validate and each decision that you make.",
+        max_chars=80,
+        persist_state="session",
+    )
+
+
+def operator() -> str | None:
+    return (st.session_state.get("operator") or "").strip() or None
+
+
+def submitter() -> Submitter:
+    return Submitter(Source.DASHBOARD, operator(), st.context.ip_address)
+
+
+@contextmanager
+def banner_on_failure(doing: str) -> Iterator[None]:
+    """Run a part of a page; a failure shows as a banner in its place, and the rest of the page lives.
+
+    ``doing`` completes the sentence "Could not ...".
+    """
+    try:
+        yield
+    except ServiceError as error:
+        st.error(f"Could not {doing}. {plain(str(error))}", icon=":material/cloud_off:")
+    except FacedeskError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+
+
+def viewer_zone() -> tzinfo:
+    """The viewer's time zone; UTC where the browser does not say."""
+    try:
+        return ZoneInfo(st.context.timezone or "UTC")
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
+
+
+def when(moment: datetime, now: datetime) -> str:
+    """``moment`` in a few words: relative where it is fresh, else the viewer's local date and time."""
+    age = now - moment
+    if timedelta(0) <= age < timedelta(minutes=1):
+        return "just now"
+    if timedelta(0) <= age < timedelta(hours=1):
+        return f"{int(age.total_seconds() // 60)} min ago"
+    return f"{moment.astimezone(viewer_zone()):%d %b %Y, %H:%M}"
+
+
+def registration_line(registration: Registration) -> str:
+    """A registration in one line, e.g. for a list to choose from."""
+    parts = (registration.name, registration.email, registration.registration_id, registration.event_id)
+    return " · ".join(part for part in parts if part)
+
+
+def headline(record: ValidationRecord) -> str:
+    """The verdict in a line, e.g. "Failed: not the same person"."""
+    word = STATUS[record.validation_status].word
+    if record.review:
+        return f"{word}: {DECISION_WORDS[record.review.decision]} by a person"
+    if record.failure_reasons:
+        first, *others = (reasons.label(reason) for reason in record.failure_reasons)
+        more = f" and {len(others)} more" if others else ""
+        return f"{word}: {first[0].lower()}{first[1:]}{more}"
+    if record.validation_status is Status.PENDING:
+        return f"{word}: a person must compare"
+    return word
+
+
+def status_badge(status: Status) -> None:
+    look = STATUS[status]
+    st.badge(look.word, icon=look.icon, color=look.badge)
+
+
+def attempts_frame(attempts: Sequence[Attempt]) -> pd.DataFrame:
+    """Attempts, newest first, in the words and the time zone of the viewer."""
+    zone = viewer_zone()
+    return pd.DataFrame(
+        [
+            {
+                "Attempt": attempt.number,
+                "Time": pd.Timestamp(attempt.timestamp).tz_convert(zone),
+                "Outcome": STATUS[attempt.status].word,
+                "Similarity": attempt.similarity,
+                "Confidence": attempt.confidence,
+                "Quality": attempt.quality.capitalize() if attempt.quality else None,
+                "Reasons": ", ".join(reasons.label(reason) for reason in attempt.reasons) or None,
+                "By": _by(attempt),
+            }
+            for attempt in reversed(attempts)
+        ]
+    )
+
+
+def _by(attempt: Attempt) -> str:
+    who = ": ".join(part for part in (attempt.source, attempt.operator) if part) or "unknown"
+    if attempt.review:
+        who += f" ({DECISION_WORDS[attempt.review.decision]} by {attempt.review.reviewer})"
+    return who
+
+
+def attempts_table(attempts: Sequence[Attempt], threshold: float) -> None:
+    st.dataframe(
+        attempts_frame(attempts),
+        hide_index=True,
+        column_config={
+            "Attempt": st.column_config.NumberColumn(width="small"),
+            "Time": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm:ss"),
+            "Similarity": st.column_config.NumberColumn(format="%.1f", help=f"0-100; {threshold:g} or more passes"),
+            "Confidence": st.column_config.NumberColumn(format="%.1f", help="0-100: how sure the engine is of the face"),
+        },
+        placeholder="–",
+        alt="Attempts, newest first",
+    )
+
+
+def advice_text(codes: Sequence[str]) -> str:
+    """What to send to the person, a sentence a line."""
+    return "\n".join(dict.fromkeys(reasons.advice(code) for code in codes))

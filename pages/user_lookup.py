@@ -1,0 +1,211 @@
+"""User lookup: a person's history, figures, and one record in full."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pandas as pd
+import streamlit as st
+
+from core import reasons
+from core.records import ValidationRecord
+from core.statistics import latest_valid, user_statistics
+from dashboard import case, charts, photos, ui
+from dashboard.services import get_services
+
+#: Rows of the history with thumbnails and text; the CSV has all.
+MAX_ROWS = 50
+
+services = get_services()
+
+
+def forget_choice() -> None:
+    st.query_params.pop("user_id", None)
+    st.query_params.pop("registration_id", None)
+
+
+def choose(user_id: str | None) -> None:
+    if user_id is not None:
+        st.query_params["user_id"] = user_id
+
+
+def find() -> str | None:
+    """The user id that the link names or the search finds."""
+    text = st.text_input(
+        "User",
+        key="q",
+        bind="query-params",
+        icon=":material/search:",
+        placeholder="User id, name or e-mail",
+        help="Enter searches. Ids are taken whole, names and e-mails by their beginning.",
+        on_change=forget_choice,
+        max_chars=200,
+    )
+    if chosen := st.query_params.get("user_id"):
+        return chosen
+    if not text or not text.strip():
+        return None
+    people = {match.user_id: match for match in reversed(services.registrations.search(text))}
+    if not people:
+        # Records of people whose registration is gone, or was never here, can still be looked up.
+        if services.records.history(text, limit=1):
+            choose(text)
+            return text
+        st.info("Nobody found. Try the whole id or e-mail, or the beginning of a name.", icon=":material/search_off:")
+        return None
+    if len(people) == 1:
+        choose(next(iter(people)))
+        return next(iter(people))
+    st.selectbox(
+        f"{len(people)} found",
+        list(reversed(people)),
+        index=None,
+        placeholder="Choose one",
+        format_func=lambda user_id: ui.registration_line(people[user_id]),
+        key="match",
+        on_change=lambda: choose(st.session_state.match),
+    )
+    return None
+
+
+def summary(user_id: str, records: list[ValidationRecord]) -> None:
+    now = services.clock()
+    statistics = user_statistics(user_id, records)
+    days = st.session_state.get("days", 30)
+    valid = latest_valid(records, now, days)
+    columns = st.columns(5)
+    columns[0].metric(
+        "Valid now?",
+        "Yes" if valid else "No",
+        help=f"A standing pass of the last {days} days"
+        + (f": {ui.when(valid.timestamp, now)}" if valid else ": there is none"),
+        border=True,
+    )
+    columns[1].metric("Attempts", statistics.total_attempts, border=True)
+    columns[2].metric("Passed", statistics.successful_validations, border=True)
+    columns[3].metric(
+        "Failed", statistics.failed_validations, border=True, help=f"{statistics.pending_validations} waiting"
+    )
+    average = statistics.average_confidence
+    columns[4].metric("Average confidence", "–" if average is None else f"{average:.1f}", border=True, help="0-100")
+
+
+def history(records: list[ValidationRecord]) -> ValidationRecord:
+    """The table of records, newest first, and the one chosen in it (the newest, to begin with)."""
+    zone = ui.viewer_zone()
+    shown = records[:MAX_ROWS]
+    table = pd.DataFrame(
+        [
+            {
+                "Photo": photos.thumbnail(record.face_image_key),
+                "Outcome": ui.STATUS[record.validation_status].word,
+                "Last attempt": pd.Timestamp(record.timestamp).tz_convert(zone),
+                "Event": record.event,
+                "Registration": record.registration_id,
+                "Similarity": record.similarity,
+                "Quality": record.quality.capitalize() if record.quality else None,
+                "Reasons": ", ".join(reasons.label(reason) for reason in record.failure_reasons) or None,
+                "Attempts": record.verification_attempt,
+            }
+            for record in shown
+        ]
+    )
+    wanted = st.query_params.get("registration_id")
+    ids = [record.registration_id for record in shown]
+    first = ids.index(wanted) if wanted in ids else 0
+    event = st.dataframe(
+        table,
+        key=f"history-{records[0].user_id}",
+        hide_index=True,
+        row_height=56,
+        on_select="rerun",
+        selection_mode="single-row-required",
+        selection_default={"selection": {"rows": [first]}},
+        column_config={
+            "Photo": st.column_config.ImageColumn(width="small"),
+            "Last attempt": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
+            "Similarity": st.column_config.ProgressColumn(min_value=0, max_value=100, format="%.1f"),
+        },
+        placeholder="–",
+        alt="Validation history, newest first",
+    )
+    chosen = shown[event.selection.rows[0] if event.selection.rows else first]
+    st.query_params["registration_id"] = chosen.registration_id
+    return chosen
+
+
+def timeline(record: ValidationRecord) -> None:
+    zone = ui.viewer_zone()
+    frame = pd.DataFrame(
+        [
+            {
+                "time": pd.Timestamp(attempt.timestamp).tz_convert(zone),
+                "status": attempt.status,
+                "similarity": attempt.similarity,
+                "label": f"Attempt {attempt.number}: {ui.STATUS[attempt.status].word}",
+            }
+            for attempt in record.outcomes
+        ]
+    )
+    with st.container(border=True):
+        st.markdown("**Attempts over time**")
+        st.plotly_chart(
+            charts.attempts_timeline(frame, services.settings.policy.similarity_threshold, case.palette()),
+            config=ui.CHART_CONFIG,
+            alt=f"{len(frame)} attempts over time with their similarity; the table below has the same",
+        )
+
+
+def person(user_id: str) -> None:
+    registered = services.registrations.of_user(user_id)
+    names = list(dict.fromkeys(filter(None, (registration.name for registration in registered))))
+    st.subheader(ui.plain(", ".join(names) or user_id), anchor=False)
+    emails = list(dict.fromkeys(filter(None, (registration.email for registration in registered))))
+    st.text(" · ".join([user_id, *emails, f"{len(registered)} registration{'s' if len(registered) != 1 else ''}"]))
+
+
+def nothing_chosen() -> None:
+    with st.container(border=True):
+        st.subheader("Who?", anchor=False)
+        st.write("Find a person by user id, name or e-mail to see every photo they sent and what came of it.")
+
+
+def main() -> None:
+    st.title("User lookup", anchor=False)
+    search, days, export = st.columns([3, 1, 1], vertical_alignment="bottom")
+    user_id, records = None, None
+    with search, ui.banner_on_failure("look up people"):
+        user_id = find()
+    days.number_input(
+        "Valid for (days)", 1, 365, 30, key="days", bind="query-params", help="How old a pass may be to count as valid."
+    )
+    case.show_notice()
+    if user_id is None:
+        nothing_chosen()
+        return
+    with ui.banner_on_failure("look up this person's registrations"):
+        person(user_id)
+    with ui.banner_on_failure("read this person's history"):
+        records = services.records.history(user_id)
+    if records is None:
+        return
+    if not records:
+        st.info("This person has not sent a photo yet.", icon=":material/photo_camera:")
+        return
+    export.link_button(
+        "History as CSV",
+        f"/api/exports/users/{quote(user_id, safe='')}/history.csv",
+        icon=":material/download:",
+        width="stretch",
+    )
+    summary(user_id, records)
+    record = history(records)
+    policy = services.settings.policy
+    case.verdict(record, policy)
+    case.actions(record)
+    timeline(record)
+    case.attempts(record, policy)
+    case.details(record)
+
+
+main()

@@ -1,0 +1,190 @@
+"""Validate a photo: find a registration, give a photo, see the verdict, decide a waiting case."""
+
+from __future__ import annotations
+
+import uuid
+
+import streamlit as st
+
+from core.errors import FacedeskError, PhotoNotFound, PhotoRefused
+from core.records import Registration, ValidationRecord
+from dashboard import case, pages, photos, ui
+from dashboard.services import get_services
+
+PHOTO_TYPES = ["jpg", "jpeg", "png", "webp", "heic", "heif"]
+
+services = get_services()
+
+
+def forget_choice() -> None:
+    st.query_params.pop("registration_id", None)
+
+
+def choose(registration_id: str | None) -> None:
+    if registration_id is not None:
+        st.query_params["registration_id"] = registration_id
+
+
+def find() -> Registration | None:
+    """The registration that the link names or the search finds."""
+    text = st.text_input(
+        "Registration",
+        key="q",
+        bind="query-params",
+        icon=":material/search:",
+        placeholder="Id, user id, name or e-mail",
+        help="Enter searches. Ids are taken whole, names and e-mails by their beginning.",
+        on_change=forget_choice,
+        max_chars=200,
+    )
+    if chosen := st.query_params.get("registration_id"):
+        registration = services.registrations.get(chosen)
+        if registration is None:
+            st.warning("There is no registration with this id.", icon=":material/person_off:")
+        elif text:
+            st.button("Other results", on_click=forget_choice, type="tertiary", icon=":material/arrow_back:")
+        return registration
+    if not text or not text.strip():
+        return None
+    return pick(services.registrations.search(text))
+
+
+def pick(matches: list[Registration]) -> Registration | None:
+    if not matches:
+        st.info("Nobody found. Try the whole id or e-mail, or the beginning of a name.", icon=":material/search_off:")
+        return None
+    if len(matches) == 1:
+        choose(matches[0].registration_id)
+        return matches[0]
+    by_id = {match.registration_id: match for match in matches}
+    st.selectbox(
+        f"{len(matches)} found",
+        list(by_id),
+        index=None,
+        placeholder="Choose one",
+        format_func=lambda key: ui.registration_line(by_id[key]),
+        key="match",
+        on_change=lambda: choose(st.session_state.match),
+    )
+    return None
+
+
+def registration_card(registration: Registration, attempts: int) -> None:
+    with st.container(border=True):
+        st.markdown(f"**{ui.plain(registration.name or registration.user_id)}**")
+        earlier = {0: "no earlier attempt", 1: "1 earlier attempt"}.get(attempts, f"{attempts} earlier attempts")
+        st.text(" · ".join((registration.event_id, registration.registration_id, earlier)))
+        if registration.email:
+            st.text(registration.email)
+        photos.show(registration.reference_photo_key, "Reference photo")
+
+
+def photo_input(registration_id: str) -> tuple[str, bytes | str] | None:
+    """The photo to validate: ("file", its bytes) or ("key", its key); None until there is one."""
+    source = st.segmented_control(
+        "Photo from",
+        ["Upload", "Camera", "Stored key"],
+        default="Upload",
+        required=True,
+        key="photo_from",
+        label_visibility="collapsed",
+        width="stretch",
+    )
+    if source == "Stored key":
+        key = st.text_input("Key in the photo store", key=f"key-{registration_id}", max_chars=1000)
+        return ("key", key.strip()) if key and key.strip() else None
+    if source == "Camera":
+        file = st.camera_input("Take a photo", key=f"camera-{registration_id}")
+    else:
+        file = st.file_uploader(
+            "Photo",
+            type=PHOTO_TYPES,
+            max_upload_size=services.settings.max_upload_mb,
+            key=f"upload-{registration_id}",
+            label_visibility="collapsed",
+        )
+    return ("file", file.getvalue()) if file else None
+
+
+def validate(registration: Registration, photo: tuple[str, bytes | str] | None) -> ValidationRecord | None:
+    """The button and, when it was pressed, the validation: the record after it."""
+    # One id until the answer is here: a double click or a broken connection must not count twice.
+    token = f"attempt-{registration.registration_id}"
+    attempt_id = st.session_state.setdefault(token, uuid.uuid4().hex)
+    pressed = st.button(
+        "Validate",
+        type="primary",
+        icon=":material/verified_user:",
+        width="stretch",
+        shortcut="v",
+        disabled=photo is None,
+        help="Give a photo first." if photo is None else None,
+    )
+    if not pressed or photo is None:
+        return None
+    kind, content = photo
+    submit = services.validation.validate_upload if kind == "file" else services.validation.validate_stored
+    try:
+        with st.spinner("Looking for the face and comparing it…", show_time=True):
+            record = submit(registration.registration_id, content, attempt_id, ui.submitter()).record
+    except PhotoRefused as error:
+        st.error(f"{ui.plain(str(error))} Nothing was stored.", icon=":material/image_not_supported:")
+    except PhotoNotFound:
+        st.error("There is no photo under this key. Nothing was stored.", icon=":material/image_not_supported:")
+    except FacedeskError as error:
+        st.error(
+            f"The photo was not validated. {ui.plain(str(error))} Press Validate to try again.",
+            icon=":material/cloud_off:",
+        )
+    else:
+        del st.session_state[token]
+        st.toast("Verdict stored.", icon=":material/check:")
+        return record
+    return None
+
+
+def nothing_chosen() -> None:
+    with st.container(border=True):
+        st.subheader("Whose photo?", anchor=False)
+        st.write("Find the registration on the left: by its id, the user's id, a name or an e-mail address.")
+        with ui.banner_on_failure("look up registrations"):
+            if services.registrations.is_empty():
+                st.write("There are no registrations yet.")
+                st.page_link(pages.START, label="Load some", icon=":material/upload_file:")
+
+
+def nothing_validated() -> None:
+    with st.container(border=True):
+        st.subheader("No photo validated yet", anchor=False)
+        st.write("Upload one, take one with the camera, or name one that is stored, and press Validate.")
+
+
+def main() -> None:
+    st.title("Validate a photo", anchor=False)
+    left, right = st.columns([1, 2.2], gap="large")
+    registration = record = None
+    known = False
+    with left, ui.banner_on_failure("look up registrations"):
+        registration = find()
+    if registration:
+        with left:
+            with ui.banner_on_failure("read this person's earlier attempts"):
+                record = services.records.get(registration.user_id, registration.registration_id)
+                known = True
+            registration_card(registration, record.verification_attempt if record else 0)
+            record = validate(registration, photo_input(registration.registration_id)) or record
+    with right:
+        case.show_notice()
+        if registration is None:
+            nothing_chosen()
+        elif record:
+            policy = services.settings.policy
+            case.verdict(record, policy)
+            case.actions(record, link_to_user=True)
+            case.attempts(record, policy)
+            case.details(record)
+        elif known:
+            nothing_validated()
+
+
+main()

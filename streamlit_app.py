@@ -1,0 +1,17 @@
+"""The launcher: one ASGI app with the pages and the routes under /api.
+
+It stands at the root so that ``core``, ``dashboard`` and ``pages`` can be imported; the script itself lies in ``dashboard/``:
+a root script beside ``pages/`` would let Streamlit serve ``pages/x.py`` directly, past the navigation.
+"""
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard import api, services
+
+services.require_settings()
+
+app = st.App(
+    Path(__file__).resolve().parent / "dashboard" / "app.py", routes=api.routes(), lifespan=services.lifespan
+)

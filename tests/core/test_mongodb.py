@@ -1,0 +1,255 @@
+"""What the contract cannot say of MongoDB alone: its ids, its documents, its faults."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import mockupdb
+import pytest
+from bson import ObjectId
+from mockupdb import MockupDB
+from pydantic import SecretStr
+from pymongo.collection import Collection
+from pymongo.errors import AutoReconnect
+
+from core.errors import InvalidInput, Refused, ServiceError, SettingsError, Unavailable
+from core.records import Registration
+from core.registrations.mongodb import MongoRegistrations, connect
+
+ID, USER, EVENT = ObjectId("65f0000000000000000000a1"), ObjectId(), ObjectId()
+
+Ask = Callable[[Callable[[], Any]], "Future[Any]"]
+
+
+class TestIds:
+    def test_object_ids_come_out_as_text(self, mongodb_collection: Collection[Any]) -> None:
+        mongodb_collection.insert_one({"_id": ID, "userId": USER, "eventId": EVENT})
+        assert MongoRegistrations(mongodb_collection, {}).get(str(ID)) == Registration(
+            registration_id=str(ID), user_id=str(USER), event_id=str(EVENT)
+        )
+
+    def test_a_user_is_found_by_the_text_of_an_object_id(self, mongodb_collection: Collection[Any]) -> None:
+        mongodb_collection.insert_many(
+            [{"_id": "a", "userId": USER, "eventId": "e"}, {"_id": "b", "userId": str(USER), "eventId": "e"}]
+        )
+        found = MongoRegistrations(mongodb_collection, {}).of_user(str(USER))
+        assert [each.registration_id for each in found] == ["a", "b"]
+
+    def test_search_finds_by_the_text_of_an_object_id(self, mongodb_collection: Collection[Any]) -> None:
+        mongodb_collection.insert_one({"_id": ID, "userId": USER, "eventId": EVENT})
+        assert len(MongoRegistrations(mongodb_collection, {}).search(str(ID))) == 1
+
+    def test_an_object_id_in_capitals_is_another_id(self, mongodb_collection: Collection[Any]) -> None:
+        mongodb_collection.insert_one({"_id": ID, "userId": USER, "eventId": EVENT})
+        assert MongoRegistrations(mongodb_collection, {}).get(str(ID).upper()) is None
+
+    @pytest.mark.parametrize("operator", [{"$ne": None}, {"$regex": ".*"}, ["a"], 7, None])
+    @pytest.mark.parametrize("method", ["get", "of_user", "search"])
+    def test_an_operator_in_place_of_text_is_refused(
+        self, mongodb_collection: Collection[Any], method: str, operator: Any
+    ) -> None:
+        mongodb_collection.insert_one({"_id": "a", "userId": "u", "eventId": "e"})
+        with pytest.raises(InvalidInput):
+            getattr(MongoRegistrations(mongodb_collection, {}), method)(operator)
+
+
+class TestDocuments:
+    FIELDS = {"registrationId": "ref", "userId": "person.id", "email": "person.contact.email", "name": "person.name"}
+
+    @pytest.fixture
+    def registrations(self, mongodb_collection: Collection[Any]) -> MongoRegistrations:
+        mongodb_collection.insert_one(
+            {"ref": "r1", "eventId": "e", "person": {"id": "u1", "name": "Ana", "contact": {"email": "a@b.example"}}}
+        )
+        return MongoRegistrations(mongodb_collection, self.FIELDS)
+
+    def test_values_are_read_from_dotted_paths(self, registrations: MongoRegistrations) -> None:
+        assert registrations.get("r1") == Registration(
+            registration_id="r1", user_id="u1", event_id="e", name="Ana", email="a@b.example"
+        )
+
+    @pytest.mark.parametrize("text", ["r1", "u1", "a@b.example", "an", "b.ex"])
+    def test_search_looks_at_dotted_paths(self, registrations: MongoRegistrations, text: str) -> None:
+        assert len(registrations.search(text)) == 1
+
+    @pytest.mark.parametrize("fields", [{"e-mail": "email"}, {"email": ""}, {"email": "a..b"}, {"email": "$where"}])
+    def test_a_bad_field_map_stops_the_start_with_the_settings_name(
+        self, mongodb_collection: Collection[Any], fields: dict[str, str]
+    ) -> None:
+        with pytest.raises(SettingsError, match="MONGODB_FIELDS"):
+            MongoRegistrations(mongodb_collection, fields)
+
+    @pytest.mark.parametrize("odd", [7, ["Ana"], {"first": "Ana"}, "", None])
+    def test_a_name_that_is_no_text_counts_as_absent(self, mongodb_collection: Collection[Any], odd: Any) -> None:
+        mongodb_collection.insert_one({"_id": "r1", "userId": "u", "eventId": "e", "name": odd})
+        found = MongoRegistrations(mongodb_collection, {}).get("r1")
+        assert found is not None
+        assert found.name is None
+
+    @pytest.mark.parametrize(
+        ("incomplete", "lacks"),
+        [({"eventId": "e"}, "userId"), ({"userId": "u"}, "eventId"), ({"userId": 7, "eventId": "e"}, "userId")],
+    )
+    def test_get_refuses_an_incomplete_document_and_names_it(
+        self, mongodb_collection: Collection[Any], incomplete: dict[str, Any], lacks: str
+    ) -> None:
+        mongodb_collection.insert_one({"_id": "r1"} | incomplete)
+        with pytest.raises(Refused, match=f"r1 lacks {lacks}"):
+            MongoRegistrations(mongodb_collection, {}).get("r1")
+
+    @pytest.fixture
+    def one_of_two_usable(self, mongodb_collection: Collection[Any]) -> MongoRegistrations:
+        mongodb_collection.insert_many(
+            [{"_id": "good", "userId": "u", "eventId": "e", "name": "Ana"}, {"_id": "bad", "userId": "u", "name": "Ana"}]
+        )
+        return MongoRegistrations(mongodb_collection, {})
+
+    def test_search_leaves_out_an_incomplete_document(self, one_of_two_usable: MongoRegistrations) -> None:
+        assert [each.registration_id for each in one_of_two_usable.search("ana")] == ["good"]
+
+    def test_what_a_list_leaves_out_is_logged_without_ids(
+        self, one_of_two_usable: MongoRegistrations, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        one_of_two_usable.of_user("u")
+        assert caplog.messages == ["1 registration documents left out; they lack eventId"]
+
+
+class TestSettings:
+    SECRET = "s3cr3t-canary"
+
+    @pytest.mark.parametrize(
+        "uri",
+        [
+            f"mysql://app:{SECRET}@db.example",
+            f"mongodb://app:{SECRET}@/x",
+            f"mongodb://app:{SECRET}:@@db",
+            f"mongodb://app:{SECRET}@127.0.0.1:port",
+            f"mongodb://app:{SECRET}@127.0.0.1/?readPreference={SECRET}",
+            SECRET,
+        ],
+    )
+    def test_a_bad_uri_names_the_setting_and_shows_none_of_it(self, uri: str) -> None:
+        with pytest.raises(SettingsError, match="MONGODB_URI") as caught:
+            connect(SecretStr(uri), 8)
+        assert self.SECRET not in str(caught.value)
+
+    def test_the_uri_is_neither_logged_nor_in_an_error(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.INFO)
+        client = connect(SecretStr(f"mongodb://app:{self.SECRET}@127.0.0.1:1/"), 1.1)
+        with pytest.raises(Unavailable) as caught:
+            MongoRegistrations(client["db"]["registrations"], {}, 1.1).ping()
+        client.close()
+        assert self.SECRET not in caplog.text + str(caught.value)
+
+    def test_read_preference_and_read_concern_are_the_uris(self) -> None:
+        uri = "mongodb://127.0.0.1:1/?readPreference=secondaryPreferred&readConcernLevel=majority"
+        with connect(SecretStr(uri), 8) as client:
+            assert (client.read_preference.mongos_mode, client.read_concern.level) == ("secondaryPreferred", "majority")
+
+
+class TestFaults:
+    DOCUMENT = {"_id": "r1", "userId": "u", "eventId": "e"}
+
+    @pytest.fixture
+    def registrations(self, mongo_faults: MockupDB) -> Iterator[MongoRegistrations]:
+        registrations = MongoRegistrations(connect(SecretStr(mongo_faults.uri), 4)["db"]["registrations"], {}, 4)
+        yield registrations
+        registrations.close()
+
+    @pytest.fixture
+    def ask(self) -> Iterator[Ask]:
+        """Runs the call beside the test, which plays the server meanwhile."""
+        with ThreadPoolExecutor(1) as threads:
+            yield threads.submit
+
+    @staticmethod
+    def answer(request: Any, *documents: dict[str, Any]) -> None:
+        request.ok(cursor={"id": 0, "ns": "db.registrations", "firstBatch": list(documents)})
+
+    def test_a_hang_up_is_tried_again(self, mongo_faults: MockupDB, registrations: MongoRegistrations, ask: Ask) -> None:
+        call = ask(lambda: registrations.get("r1"))
+        mongo_faults.receives("find").hangup()
+        self.answer(mongo_faults.receives("find"), self.DOCUMENT)
+        assert call.result(10) == Registration(registration_id="r1", user_id="u", event_id="e")
+
+    def test_a_server_that_is_not_primary_is_tried_again(
+        self, mongo_faults: MockupDB, registrations: MongoRegistrations, ask: Ask
+    ) -> None:
+        call = ask(lambda: registrations.get("r1"))
+        mongo_faults.receives("find").command_err(10107, "not primary", {"codeName": "NotWritablePrimary"})
+        self.answer(mongo_faults.receives("find"), self.DOCUMENT)
+        assert call.result(10) == Registration(registration_id="r1", user_id="u", event_id="e")
+
+    def test_hang_ups_without_end_are_unavailable(
+        self, mongo_faults: MockupDB, registrations: MongoRegistrations, ask: Ask
+    ) -> None:
+        mongo_faults.autoresponds("find", lambda request: request.hangup())
+        with pytest.raises(Unavailable):
+            ask(registrations.ping).result(15)
+
+    def test_a_server_that_hangs_is_unavailable_within_the_deadline(
+        self, mongo_faults: MockupDB, registrations: MongoRegistrations, ask: Ask
+    ) -> None:
+        mongo_faults.autoresponds("find", lambda request: True)
+        started = time.monotonic()
+        with pytest.raises(Unavailable):
+            ask(lambda: registrations.search("ana")).result(15)
+        assert time.monotonic() - started < 4 + 2
+
+    def test_nothing_listening_is_unavailable(self, unused_port: int) -> None:
+        client = connect(SecretStr(f"mongodb://127.0.0.1:{unused_port}"), 1.1)
+        with client, pytest.raises(Unavailable):
+            MongoRegistrations(client["db"]["registrations"], {}, 1.1).ping()
+
+    @pytest.mark.parametrize(
+        ("code", "name", "kind"),
+        [
+            (13, "Unauthorized", Refused),
+            (18, "AuthenticationFailed", Refused),
+            (2, "BadValue", Refused),
+            (50, "MaxTimeMSExpired", Unavailable),
+            (262, "ExceededTimeLimit", Unavailable),
+            (11600, "InterruptedAtShutdown", Unavailable),
+        ],
+    )
+    def test_the_servers_own_code_is_kept_and_says_whether_it_passes(
+        self, mongo_faults: MockupDB, code: int, name: str, kind: type[ServiceError], ask: Ask
+    ) -> None:
+        mongo_faults.autoresponds("find", lambda request: request.command_err(code, "no", {"codeName": name}))
+        client = connect(SecretStr(mongo_faults.uri), 1.1)
+        with client, pytest.raises(kind) as caught:
+            ask(MongoRegistrations(client["db"]["registrations"], {}, 1.1).ping).result(10)
+        assert caught.value.code == name
+
+    def test_what_is_refused_is_asked_once(
+        self, mongo_faults: MockupDB, registrations: MongoRegistrations, ask: Ask
+    ) -> None:
+        call = ask(registrations.ping)
+        mongo_faults.receives("find").command_err(13, "no", {"codeName": "Unauthorized"})
+        with pytest.raises(Refused):
+            call.result(10)
+        assert mockupdb_requests(mongo_faults) == 1
+
+    def test_the_driver_itself_tries_once_even_where_the_uri_says_otherwise(
+        self, mongo_faults: MockupDB, ask: Ask
+    ) -> None:
+        mongo_faults.autoresponds("find", lambda request: request.hangup())
+        with connect(SecretStr(f"{mongo_faults.uri}/?retryReads=true"), 4) as client:
+            with pytest.raises(AutoReconnect):
+                ask(lambda: client["db"]["registrations"].find_one()).result(10)
+        assert mockupdb_requests(mongo_faults) == 1
+
+    def test_a_search_tells_the_server_its_limit_and_its_time(
+        self, mongo_faults: MockupDB, registrations: MongoRegistrations, ask: Ask
+    ) -> None:
+        call = ask(lambda: registrations.search("ana", limit=5))
+        for _ in range(2):
+            request = mongo_faults.receives("find")
+            asked = request.doc
+            self.answer(request)
+        call.result(10)
+        assert (asked["limit"], 0 < asked["maxTimeMS"] <= 1500) == (5, True)

@@ -1,0 +1,83 @@
+"""MongoDB over a real connection: ``MONGODB_TEST_URI``'s server, or one of our own (``nx-27017``) on a free port.
+
+``mongo_faults`` is a server that plays what a real one does at its worst: hang-ups, hangs, not being primary.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import mockupdb
+import pymongo
+import pytest
+from pymongo.collection import Collection
+from pymongo.errors import PyMongoError
+
+START_SECONDS = 20
+
+
+def _missing(message: str) -> None:
+    """A skip on a developer's machine, a failure where everything should be there."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if given := os.environ.get("MONGODB_TEST_URI"):
+        yield given
+        return
+    binary = Path(sys.executable).with_name("nx-27017")
+    if not binary.exists():
+        _missing("nx-27017 is not installed and MONGODB_TEST_URI is not set")
+    folder, port = tmp_path_factory.mktemp("mongodb"), _free_port()
+    files = ("--db", folder / "db", "--log-file", folder / "log", "--pid-file", folder / "pid")
+    with (folder / "output").open("wb") as output:
+        server = subprocess.Popen(
+            [binary, *files, "--host", "127.0.0.1", "--port", str(port)], stdout=output, stderr=output
+        )
+        try:
+            uri = f"mongodb://127.0.0.1:{port}"
+            try:
+                with pymongo.MongoClient(uri, serverSelectionTimeoutMS=1000 * START_SECONDS) as client:
+                    client.admin.command("ping")
+            except PyMongoError as error:
+                pytest.fail(f"nx-27017 did not start: {error}\n{(folder / 'output').read_text()}")
+            yield uri
+        finally:
+            server.terminate()
+            server.wait(10)
+
+
+@pytest.fixture
+def mongodb_collection(mongodb_uri: str) -> Iterator[Collection[Any]]:
+    """An empty collection of the test's own, to write to with the driver as another system would."""
+    with pymongo.MongoClient(mongodb_uri) as client:
+        collection = client["facedesk_tests"][f"registrations_{uuid4().hex}"]
+        yield collection
+        collection.drop()
+
+
+@pytest.fixture
+def mongo_faults() -> Iterator[mockupdb.MockupDB]:
+    """A server that introduces itself as a primary and leaves every other answer to the test."""
+    server = mockupdb.MockupDB(
+        auto_ismaster={"maxWireVersion": 21, "minWireVersion": 0, "ok": 1, "isWritablePrimary": True, "helloOk": True}
+    )
+    server.run()
+    yield server
+    server.stop()
