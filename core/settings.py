@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic import AliasChoices, Field, Json, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import SettingsError
@@ -55,8 +55,9 @@ class Settings(BaseSettings):
         validation_alias="MONGODB_REGISTRATIONS_COLLECTION",
         description="its collection of registrations",
     )
-    mongodb_fields: dict[str, str] = Field(
+    mongodb_fields: Json[dict[str, str]] = Field(
         default_factory=dict,
+        validate_default=False,
         validation_alias="MONGODB_FIELDS",
         description='JSON: where a registration document keeps what, e.g. `{"email": "contact.email"}`; '
         "names: registrationId (`_id`), userId, eventId, name, email, referencePhotoKey (`storedFaceKey`)",
@@ -152,8 +153,6 @@ def load_settings() -> Settings:
         return settings
     except ValidationError as error:
         raise SettingsError(_first_line(error)) from None
-    except ValueError as error:
-        raise SettingsError(f"Bad setting: {error}") from None
 
 
 def _first_line(error: ValidationError) -> str:

@@ -58,9 +58,7 @@ def _faces(record: ValidationRecord, policy: Policy) -> None:
     with reference:
         photos.show(record.stored_face_key, "Reference photo", record.stored_face_box, colours.accent)
     with submitted:
-        photos.show(
-            record.face_image_key, "Submitted photo", record.face_box, colours.of(record.validation_status)
-        )
+        photos.show(record.face_image_key, "Submitted photo", record.face_box, colours.of(record.validation_status))
     with gauge:
         if record.similarity is None:
             st.markdown("**Similarity**")

@@ -55,6 +55,18 @@ def operator_box() -> None:
     )
 
 
+def focus_on_arrival(label: str) -> None:
+    """Put the cursor into the field with this label when the page opens, unless something has it already."""
+    st.html(
+        f"""<script>
+        if (document.activeElement === document.body) {{
+            document.querySelector('input[aria-label="{label}"]')?.focus();
+        }}
+        </script>""",
+        unsafe_allow_javascript=True,
+    )
+
+
 def operator() -> str | None:
     return (st.session_state.get("operator") or "").strip() or None
 
@@ -155,7 +167,9 @@ def attempts_table(attempts: Sequence[Attempt], threshold: float) -> None:
             "Attempt": st.column_config.NumberColumn(width="small"),
             "Time": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm:ss"),
             "Similarity": st.column_config.NumberColumn(format="%.1f", help=f"0-100; {threshold:g} or more passes"),
-            "Confidence": st.column_config.NumberColumn(format="%.1f", help="0-100: how sure the engine is of the face"),
+            "Confidence": st.column_config.NumberColumn(
+                format="%.1f", help="0-100: how sure the engine is of the face"
+            ),
         },
         placeholder="–",
         alt="Attempts, newest first",

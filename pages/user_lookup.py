@@ -41,6 +41,7 @@ def find() -> str | None:
         on_change=forget_choice,
         max_chars=200,
     )
+    ui.focus_on_arrival("User")
     if chosen := st.query_params.get("user_id"):
         return chosen
     if not text or not text.strip():
@@ -177,7 +178,13 @@ def main() -> None:
     with search, ui.banner_on_failure("look up people"):
         user_id = find()
     days.number_input(
-        "Valid for (days)", 1, 365, 30, key="days", bind="query-params", help="How old a pass may be to count as valid."
+        "Valid for (days)",
+        1,
+        365,
+        30,
+        key="days",
+        bind="query-params",
+        help="How old a pass may be to count as valid.",
     )
     case.show_notice()
     if user_id is None:

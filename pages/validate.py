@@ -37,6 +37,7 @@ def find() -> Registration | None:
         on_change=forget_choice,
         max_chars=200,
     )
+    ui.focus_on_arrival("Registration")
     if chosen := st.query_params.get("registration_id"):
         registration = services.registrations.get(chosen)
         if registration is None:

@@ -39,7 +39,7 @@ _SMILE, _SMILE_EVEN = [44, 45], 0.7
 _STEEPNESS = math.log(9) / 0.15
 
 #: Mean luma of the face (0-255) -> Rekognition's scale, on which a well lit face reads 75-95.
-_LUMA = ([0, 25, 50, 130, 215, 255], [0, 20, 35, 75, 97, 100])
+_LUMA = ([0, 25, 50, 130, 210, 255], [0, 20, 35, 75, 97, 100])
 #: Strength of edges against contrast, percent, in the face 96 pixels wide -> 0-100. Two sharp portraits measure 20
 #: and 33; blurred by 1, 2, 3 and 4 % of the face's width 12-17, 7-9, 5-6 and 4. Scale, light, noise and JPEG
 #: compression hardly move it.
@@ -79,8 +79,8 @@ def _face(networks: Networks, photo: Image, found: Found, mesh: Mesh) -> Face:
     five = mesh.points[FIVE, :2] if present else found.five
     detail = {
         "BoundingBox": _box(photo, found),
-        # Two networks have to agree that this is a face.
-        "Confidence": 100 * min(found.score, mesh.presence),
+        # Two networks have to agree that this is a face, and it has to be in the picture.
+        "Confidence": 100 * min(found.score, mesh.presence, _share_inside(photo, mesh)),
         "Landmarks": _landmarks(photo, five),
         "Quality": _quality(photo, found),
     }
@@ -106,6 +106,12 @@ def _inside(photo: Image, face: Found) -> tuple[float, float, float, float]:
     left, top, width, height = face.box
     bottom_edge, right_edge = photo.shape[:2]
     return max(left, 0.0), max(top, 0.0), min(left + width, right_edge), min(top + height, bottom_edge)
+
+
+def _share_inside(photo: Image, mesh: Mesh) -> float:
+    height, width = photo.shape[:2]
+    points = mesh.points[:, :2]
+    return float(((points >= 0) & (points < (width, height))).all(axis=1).mean())
 
 
 def _landmarks(photo: Image, five: Floats) -> list[dict[str, Any]]:

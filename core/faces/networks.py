@@ -39,6 +39,8 @@ _LANDMARKER = (
 _SEARCH_SIDE = 640
 #: A find below this is none. Of 221 photos and 22 without people this finds every face, and a dog's.
 _MIN_SCORE = 0.7
+#: A find whose box is thinner than this, pixels, has nothing to look at.
+_MIN_SIDE = 8
 #: Faces examined per photo, largest first; bounds the time that a picture of a crowd takes.
 _MAX_FACES = 20
 
@@ -58,12 +60,13 @@ _SFACE_FIVE = np.array(
 #: The 146 of the mesh's points that the blendshapes are computed from (MediaPipe, face_blendshapes_graph.cc).
 # fmt: off
 _EXPRESSIVE = [
-    0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65, 66, 67, 70, 78, 80, 81,
-    82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136, 144, 145, 146, 148, 149, 150, 152, 153, 154,
-    155, 157, 158, 159, 160, 161, 162, 163, 168, 172, 173, 176, 178, 181, 185, 191, 195, 197, 234, 246, 249, 251, 263,
-    267, 269, 270, 276, 282, 283, 284, 285, 288, 291, 293, 295, 296, 297, 300, 308, 310, 311, 312, 314, 317, 318, 321,
-    323, 324, 332, 334, 336, 338, 356, 361, 362, 365, 373, 374, 375, 377, 378, 379, 380, 381, 382, 384, 385, 386, 387,
-    388, 389, 390, 397, 398, 400, 402, 405, 409, 415, 454, 466, 468, 469, 470, 471, 472, 473, 474, 475, 476, 477,
+    0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65, 66, 67, 70, 78, 80,
+    81, 82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136, 144, 145, 146, 148, 149, 150, 152, 153,
+    154, 155, 157, 158, 159, 160, 161, 162, 163, 168, 172, 173, 176, 178, 181, 185, 191, 195, 197, 234, 246, 249,
+    251, 263, 267, 269, 270, 276, 282, 283, 284, 285, 288, 291, 293, 295, 296, 297, 300, 308, 310, 311, 312, 314,
+    317, 318, 321, 323, 324, 332, 334, 336, 338, 356, 361, 362, 365, 373, 374, 375, 377, 378, 379, 380, 381, 382,
+    384, 385, 386, 387, 388, 389, 390, 397, 398, 400, 402, 405, 409, 415, 454, 466, 468, 469, 470, 471, 472, 473,
+    474, 475, 476, 477,
 ]
 # fmt: on
 
@@ -106,14 +109,8 @@ class Networks:
         _, rows = self._detector.detect(cv2.resize(photo, size, interpolation=cv2.INTER_AREA))
         # Per axis, as both sides were rounded to whole pixels on their own.
         back = np.array([width / size[0], height / size[1]], np.float32)
-        found = [
-            Found(
-                box=tuple(map(float, np.concatenate([row[:2] * back, row[2:4] * back]))),
-                five=row[4:14].reshape(5, 2) * back,
-                score=float(row[14]),
-            )
-            for row in (rows if rows is not None else ())
-        ]
+        found = [_found(row, back) for row in (rows if rows is not None else ())]
+        found = [face for face in found if min(face.box[2:]) >= _MIN_SIDE]
         return sorted(found, key=lambda face: face.box[2] * face.box[3], reverse=True)[:_MAX_FACES]
 
     def mesh(self, photo: Image, face: Found) -> Mesh:
@@ -149,13 +146,21 @@ class Networks:
         return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-6), np.float32)
 
 
+def _found(row: Floats, scale: Floats) -> Found:
+    """A row of YuNet's answer: left, top, width, height, five points, score."""
+    left, top, width, height = (float(value) for value in row[:4] * np.tile(scale, 2))
+    return Found((left, top, width, height), row[4:14].reshape(5, 2) * scale, float(row[14]))
+
+
 def _cut(photo: Image, into: NDArray[np.float64], side: int) -> Image:
     """A square of ``photo`` under the transformation ``into``; the photo's edge is continued beyond it."""
-    shrink = float(np.hypot(into[0, 0], into[1, 0])) * 2
-    if shrink < 1:
+    step = int(0.5 / float(np.hypot(into[0, 0], into[1, 0])))
+    if step > 1:
         # warpAffine looks at four pixels only: far from the scale of the cut it would pick up noise.
-        photo = np.asarray(cv2.resize(photo, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA), np.uint8)
-        into = into * [1 / shrink, 1 / shrink, 1]
+        height, width = (length // step for length in photo.shape[:2])
+        whole = photo[: height * step, : width * step]
+        photo = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        into = into * [step, step, 1]
     cut = cv2.warpAffine(photo, into, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(cut, np.uint8)
 

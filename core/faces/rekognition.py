@@ -21,7 +21,8 @@ _PICTURE_MISSING = frozenset({"InvalidParameterException", "InvalidImageFormatEx
 class RekognitionEngine:
     """``FaceEngine`` with DetectFaces and CompareFaces; needs the permissions of these two names and no more.
 
-    ``client`` comes from ``core.aws.client("rekognition", region)``: it makes one attempt a call, ``retry`` the others.
+    ``client`` comes from ``core.aws.client("rekognition", region)``, which makes one attempt a call; ``retry`` makes
+    the others.
     """
 
     def __init__(self, client: Any, retry: Retry) -> None:

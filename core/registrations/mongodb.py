@@ -58,6 +58,9 @@ def connect(uri: SecretStr, deadline_seconds: float) -> pymongo.MongoClient[Docu
     """
     timeout_ms = int(1000 * _CALL_SHARE * deadline_seconds)
     try:
+        # The driver would take other text for the name of a host.
+        if not uri.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
+            raise ValueError("no MongoDB URI")
         return pymongo.MongoClient(
             uri.get_secret_value(),
             connect=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
@@ -41,8 +42,10 @@ class DynamoRecords:
         self._client = client
         self._table = table
         self._retry = retry
-        # A lost race is over at once, so its waits start short; only the deadline ends them.
-        self._race = replace(retry, base=0.02, cap=1.0, tries=10_000)
+        # Losing a race is no fault: tried again until the deadline, in waits that 50 racers fit into.
+        self._race = replace(retry, cap=1.0, tries=10_000)
+        # Threads of this process take turns on a record: what is left to race with is other processes.
+        self._turns = [threading.Lock() for _ in range(256)]
         self._clock = clock
 
     def get(self, user_id: str, registration_id: str) -> ValidationRecord | None:
@@ -66,18 +69,24 @@ class DynamoRecords:
         self._client.close()
 
     def _change(self, key: Item, change: Callable[[ValidationRecord | None], ValidationRecord]) -> ValidationRecord:
+        turn = self._turns[hash(str(key)) % len(self._turns)]
+        # A try makes two calls: the second, too, must be able to end within the deadline.
         last_start = time.monotonic() + self._race.deadline - self._race.call_timeout
 
         def once() -> ValidationRecord:
-            stored = self._read(key)
-            current = self._alive(stored)
-            changed = change(current)
-            if changed is not current:
-                # Two calls make a try: the second, too, must be able to end within the deadline.
-                if time.monotonic() > last_start:
-                    raise Unavailable(SERVICE, "DeadlineExceeded")
-                self._write(key, stored, current, changed)
-            return changed
+            if not turn.acquire(timeout=max(0.0, last_start - time.monotonic())):
+                raise Unavailable(SERVICE, "DeadlineExceeded")
+            try:
+                stored = self._read(key)
+                current = self._alive(stored)
+                changed = change(current)
+                if changed is not current:
+                    if time.monotonic() > last_start:
+                        raise Unavailable(SERVICE, "DeadlineExceeded")
+                    self._write(key, stored, current, changed)
+                return changed
+            finally:
+                turn.release()
 
         return self._race(once)
 

@@ -6,12 +6,11 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar
 
-import mockupdb
 import pytest
 from bson import ObjectId
-from mockupdb import MockupDB
+from mockupdb import MockupDB, OpMsg
 from pydantic import SecretStr
 from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect
@@ -20,9 +19,23 @@ from core.errors import InvalidInput, Refused, ServiceError, SettingsError, Unav
 from core.records import Registration
 from core.registrations.mongodb import MongoRegistrations, connect
 
-ID, USER, EVENT = ObjectId("65f0000000000000000000a1"), ObjectId(), ObjectId()
+ID, USER, EVENT = (ObjectId(f"65f0000000000000000000{end}") for end in ("a1", "b2", "c3"))
+FIND = OpMsg("find", "registrations")
 
 Ask = Callable[[Callable[[], Any]], "Future[Any]"]
+
+
+def play(server: MockupDB, reply: Callable[[Any], None]) -> list[Any]:
+    """Answer every find with ``reply``; returns the requests, growing."""
+    asked: list[Any] = []
+
+    def handle(request: Any) -> bool:
+        asked.append(request)
+        reply(request)
+        return True
+
+    server.autoresponds(FIND, handle)
+    return asked
 
 
 class TestIds:
@@ -45,7 +58,7 @@ class TestIds:
 
     def test_an_object_id_in_capitals_is_another_id(self, mongodb_collection: Collection[Any]) -> None:
         mongodb_collection.insert_one({"_id": ID, "userId": USER, "eventId": EVENT})
-        assert MongoRegistrations(mongodb_collection, {}).get(str(ID).upper()) is None
+        assert MongoRegistrations(mongodb_collection, {}).of_user(str(USER).upper()) == []
 
     @pytest.mark.parametrize("operator", [{"$ne": None}, {"$regex": ".*"}, ["a"], 7, None])
     @pytest.mark.parametrize("method", ["get", "of_user", "search"])
@@ -58,7 +71,12 @@ class TestIds:
 
 
 class TestDocuments:
-    FIELDS = {"registrationId": "ref", "userId": "person.id", "email": "person.contact.email", "name": "person.name"}
+    FIELDS: ClassVar = {
+        "registrationId": "ref",
+        "userId": "person.id",
+        "email": "person.contact.email",
+        "name": "person.name",
+    }
 
     @pytest.fixture
     def registrations(self, mongodb_collection: Collection[Any]) -> MongoRegistrations:
@@ -104,7 +122,10 @@ class TestDocuments:
     @pytest.fixture
     def one_of_two_usable(self, mongodb_collection: Collection[Any]) -> MongoRegistrations:
         mongodb_collection.insert_many(
-            [{"_id": "good", "userId": "u", "eventId": "e", "name": "Ana"}, {"_id": "bad", "userId": "u", "name": "Ana"}]
+            [
+                {"_id": "good", "userId": "u", "eventId": "e", "name": "Ana"},
+                {"_id": "bad", "userId": "u", "name": "Ana"},
+            ]
         )
         return MongoRegistrations(mongodb_collection, {})
 
@@ -128,7 +149,6 @@ class TestSettings:
             f"mongodb://app:{SECRET}@/x",
             f"mongodb://app:{SECRET}:@@db",
             f"mongodb://app:{SECRET}@127.0.0.1:port",
-            f"mongodb://app:{SECRET}@127.0.0.1/?readPreference={SECRET}",
             SECRET,
         ],
     )
@@ -148,11 +168,14 @@ class TestSettings:
     def test_read_preference_and_read_concern_are_the_uris(self) -> None:
         uri = "mongodb://127.0.0.1:1/?readPreference=secondaryPreferred&readConcernLevel=majority"
         with connect(SecretStr(uri), 8) as client:
-            assert (client.read_preference.mongos_mode, client.read_concern.level) == ("secondaryPreferred", "majority")
+            assert (client.read_preference.mongos_mode, client.read_concern.level) == (
+                "secondaryPreferred",
+                "majority",
+            )
 
 
 class TestFaults:
-    DOCUMENT = {"_id": "r1", "userId": "u", "eventId": "e"}
+    DOCUMENT: ClassVar = {"_id": "r1", "userId": "u", "eventId": "e"}
 
     @pytest.fixture
     def registrations(self, mongo_faults: MockupDB) -> Iterator[MongoRegistrations]:
@@ -170,39 +193,40 @@ class TestFaults:
     def answer(request: Any, *documents: dict[str, Any]) -> None:
         request.ok(cursor={"id": 0, "ns": "db.registrations", "firstBatch": list(documents)})
 
-    def test_a_hang_up_is_tried_again(self, mongo_faults: MockupDB, registrations: MongoRegistrations, ask: Ask) -> None:
+    def test_a_hang_up_is_tried_again(
+        self, mongo_faults: MockupDB, registrations: MongoRegistrations, ask: Ask
+    ) -> None:
         call = ask(lambda: registrations.get("r1"))
-        mongo_faults.receives("find").hangup()
-        self.answer(mongo_faults.receives("find"), self.DOCUMENT)
+        mongo_faults.receives(FIND).hangup()
+        self.answer(mongo_faults.receives(FIND), self.DOCUMENT)
         assert call.result(10) == Registration(registration_id="r1", user_id="u", event_id="e")
 
     def test_a_server_that_is_not_primary_is_tried_again(
         self, mongo_faults: MockupDB, registrations: MongoRegistrations, ask: Ask
     ) -> None:
         call = ask(lambda: registrations.get("r1"))
-        mongo_faults.receives("find").command_err(10107, "not primary", {"codeName": "NotWritablePrimary"})
-        self.answer(mongo_faults.receives("find"), self.DOCUMENT)
+        mongo_faults.receives(FIND).command_err(10107, "not primary", codeName="NotWritablePrimary")
+        self.answer(mongo_faults.receives(FIND), self.DOCUMENT)
         assert call.result(10) == Registration(registration_id="r1", user_id="u", event_id="e")
 
     def test_hang_ups_without_end_are_unavailable(
         self, mongo_faults: MockupDB, registrations: MongoRegistrations, ask: Ask
     ) -> None:
-        mongo_faults.autoresponds("find", lambda request: request.hangup())
+        play(mongo_faults, lambda request: request.hangup())
         with pytest.raises(Unavailable):
             ask(registrations.ping).result(15)
 
     def test_a_server_that_hangs_is_unavailable_within_the_deadline(
         self, mongo_faults: MockupDB, registrations: MongoRegistrations, ask: Ask
     ) -> None:
-        mongo_faults.autoresponds("find", lambda request: True)
+        play(mongo_faults, lambda request: None)
         started = time.monotonic()
         with pytest.raises(Unavailable):
             ask(lambda: registrations.search("ana")).result(15)
         assert time.monotonic() - started < 4 + 2
 
-    def test_nothing_listening_is_unavailable(self, unused_port: int) -> None:
-        client = connect(SecretStr(f"mongodb://127.0.0.1:{unused_port}"), 1.1)
-        with client, pytest.raises(Unavailable):
+    def test_nothing_listening_is_unavailable(self) -> None:
+        with connect(SecretStr("mongodb://127.0.0.1:1"), 1.1) as client, pytest.raises(Unavailable):
             MongoRegistrations(client["db"]["registrations"], {}, 1.1).ping()
 
     @pytest.mark.parametrize(
@@ -213,13 +237,12 @@ class TestFaults:
             (2, "BadValue", Refused),
             (50, "MaxTimeMSExpired", Unavailable),
             (262, "ExceededTimeLimit", Unavailable),
-            (11600, "InterruptedAtShutdown", Unavailable),
         ],
     )
     def test_the_servers_own_code_is_kept_and_says_whether_it_passes(
         self, mongo_faults: MockupDB, code: int, name: str, kind: type[ServiceError], ask: Ask
     ) -> None:
-        mongo_faults.autoresponds("find", lambda request: request.command_err(code, "no", {"codeName": name}))
+        play(mongo_faults, lambda request: request.command_err(code, "no", codeName=name))
         client = connect(SecretStr(mongo_faults.uri), 1.1)
         with client, pytest.raises(kind) as caught:
             ask(MongoRegistrations(client["db"]["registrations"], {}, 1.1).ping).result(10)
@@ -228,27 +251,26 @@ class TestFaults:
     def test_what_is_refused_is_asked_once(
         self, mongo_faults: MockupDB, registrations: MongoRegistrations, ask: Ask
     ) -> None:
-        call = ask(registrations.ping)
-        mongo_faults.receives("find").command_err(13, "no", {"codeName": "Unauthorized"})
+        asked = play(mongo_faults, lambda request: request.command_err(13, "no", codeName="Unauthorized"))
         with pytest.raises(Refused):
-            call.result(10)
-        assert mockupdb_requests(mongo_faults) == 1
+            ask(registrations.ping).result(10)
+        assert len(asked) == 1
 
     def test_the_driver_itself_tries_once_even_where_the_uri_says_otherwise(
         self, mongo_faults: MockupDB, ask: Ask
     ) -> None:
-        mongo_faults.autoresponds("find", lambda request: request.hangup())
-        with connect(SecretStr(f"{mongo_faults.uri}/?retryReads=true"), 4) as client:
-            with pytest.raises(AutoReconnect):
-                ask(lambda: client["db"]["registrations"].find_one()).result(10)
-        assert mockupdb_requests(mongo_faults) == 1
+        asked = play(mongo_faults, lambda request: request.hangup())
+        uri = SecretStr(f"{mongo_faults.uri}/?retryReads=true")
+        with connect(uri, 4) as client, pytest.raises(AutoReconnect):
+            ask(lambda: client["db"]["registrations"].find_one()).result(10)
+        assert len(asked) == 1
 
     def test_a_search_tells_the_server_its_limit_and_its_time(
         self, mongo_faults: MockupDB, registrations: MongoRegistrations, ask: Ask
     ) -> None:
         call = ask(lambda: registrations.search("ana", limit=5))
         for _ in range(2):
-            request = mongo_faults.receives("find")
+            request = mongo_faults.receives(FIND)
             asked = request.doc
             self.answer(request)
         call.result(10)

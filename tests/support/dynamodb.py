@@ -77,9 +77,7 @@ def create_table(client: Any) -> str:
 def put_item(client: Any, table: str, item: Mapping[str, Any]) -> None:
     """Write ``item`` as another service does, past our own code; may hold sets, bytes, Decimals and None."""
     exact = {name: _without_floats(value) for name, value in item.items()}
-    client.put_item(
-        TableName=table, Item={name: TypeSerializer().serialize(value) for name, value in exact.items()}
-    )
+    client.put_item(TableName=table, Item={name: TypeSerializer().serialize(value) for name, value in exact.items()})
 
 
 def _without_floats(value: Any) -> Any:
@@ -145,8 +143,8 @@ def moto_dynamodb() -> Iterator[Any]:
 class Proxy:
     """A loopback HTTP proxy before a DynamoDB server; ``fault`` decides about each request.
 
-    ``fault`` gets the operation (``"GetItem"``, ...) and returns None to let it through, ``LOSE`` to let it through and
-    hang up instead of answering, ``HANG`` to do the same without hanging up, or an error code with its HTTP
+    ``fault`` gets the operation (``"GetItem"``, ...) and returns None to let it through, ``LOSE`` to let it through
+    and hang up instead of answering, ``HANG`` to do the same without hanging up, or an error code with its HTTP
     status, answered in the server's place.
     """
 

@@ -75,8 +75,9 @@ def mongodb_collection(mongodb_uri: str) -> Iterator[Collection[Any]]:
 @pytest.fixture
 def mongo_faults() -> Iterator[mockupdb.MockupDB]:
     """A server that introduces itself as a primary and leaves every other answer to the test."""
+    # Without helloOk: with it the driver would go on to a command that mockupdb does not answer by itself.
     server = mockupdb.MockupDB(
-        auto_ismaster={"maxWireVersion": 21, "minWireVersion": 0, "ok": 1, "isWritablePrimary": True, "helloOk": True}
+        auto_ismaster={"ok": 1, "isWritablePrimary": True, "minWireVersion": 0, "maxWireVersion": 21}
     )
     server.run()
     yield server

@@ -1,0 +1,118 @@
+"""Load data: the sample event, or registrations of one's own. What an empty installation opens with."""
+
+from __future__ import annotations
+
+import io
+
+import pandas as pd
+import streamlit as st
+
+from core import sample
+from core.importing import ImportReport, ZipSource, import_registrations
+from core.ports import RegistrationImport
+from dashboard import pages, ui
+from dashboard.services import get_services
+
+services = get_services()
+
+
+def sample_card(importer: RegistrationImport) -> None:
+    with st.container(border=True, height="stretch"):
+        st.subheader("Look around with a sample", anchor=False)
+        st.write(
+            "An event with made-up people and validations of the last 30 days. Two of them have real portraits, in the "
+            "public domain, so that you can validate a photo at once."
+        )
+        if st.button("Load the sample event", type="primary", icon=":material/science:"):
+            bar = st.progress(0.0, "Loading the sample event…")
+            with ui.banner_on_failure("load the sample event"):
+                sample.load(
+                    services.records,
+                    importer,
+                    services.photos,
+                    services.sanitiser,
+                    services.clock(),
+                    progress=lambda done, total: bar.progress(done / total, f"{done:,} of {total:,} people"),
+                )
+                bar.empty()
+                st.session_state.loaded = "sample"
+    if st.session_state.get("loaded") == "sample":
+        st.success("The sample event is loaded.", icon=":material/check:")
+        st.page_link(
+            pages.VALIDATE,
+            label="Validate a photo of sample-0001",
+            icon=":material/verified_user:",
+            query_params={"registration_id": "sample-0001"},
+        )
+
+
+def import_card(importer: RegistrationImport) -> None:
+    with st.container(border=True, height="stretch"):
+        st.subheader("Import your registrations", anchor=False)
+        st.write("A CSV file, and a zip archive of the photos that it names.")
+        st.code(
+            "registrationId,userId,eventId,name,email,photo\nreg-1,user-1,expo-26,Ada Example,ada@example.com,ada.jpg",
+            language=None,
+        )
+        st.caption("Name, e-mail and photo may be empty. A registration that exists is replaced.")
+        table = st.file_uploader("CSV file", type=["csv"], key="table")
+        archive = st.file_uploader("Photos (zip)", type=["zip"], key="archive")
+        if st.button("Import", icon=":material/upload_file:", disabled=table is None) and table is not None:
+            with ui.banner_on_failure("import the registrations"):
+                report(run_import(importer, table.getvalue(), archive.getvalue() if archive else None))
+
+
+def run_import(importer: RegistrationImport, table: bytes, archive: bytes | None) -> ImportReport:
+    bar = st.progress(0.0, "Reading the file…")
+    try:
+        return import_registrations(
+            table,
+            ZipSource(io.BytesIO(archive), services.settings.max_upload_mb * 1024 * 1024) if archive else None,
+            registrations=importer,
+            photos=services.photos,
+            sanitiser=services.sanitiser,
+            progress=lambda done, total: bar.progress(done / total, f"{done:,} of {total:,} lines"),
+        )
+    finally:
+        bar.empty()
+
+
+def report(done: ImportReport) -> None:
+    if done.imported:
+        st.success(f"{done.imported:,} registrations imported.", icon=":material/check:")
+        st.page_link(pages.VALIDATE, label="Validate a photo", icon=":material/verified_user:")
+    if done.problems:
+        st.warning(f"{len(done.problems):,} lines did not go in:", icon=":material/rule:")
+        st.dataframe(
+            pd.DataFrame({"Line": [p.line for p in done.problems], "Why": [p.message for p in done.problems]}),
+            hide_index=True,
+            alt="Lines that did not go in, and why",
+        )
+    if not done.imported and not done.problems:
+        st.info("The file has no registrations below its first line.", icon=":material/info:")
+
+
+def read_only() -> None:
+    st.info(
+        "Registrations are read from MongoDB here, and only read: "
+        f"collection {ui.plain(services.settings.mongodb_collection)}.",
+        icon=":material/database:",
+    )
+
+
+def main() -> None:
+    st.title("Load data", anchor=False)
+    if services.importer is None:
+        read_only()
+        return
+    with ui.banner_on_failure("look up registrations"):
+        if services.registrations.is_empty():
+            st.write("Facedesk is empty. Load a sample to look around, or bring your own registrations.")
+    left, right = st.columns(2, gap="medium")
+    with left:
+        sample_card(services.importer)
+    with right:
+        import_card(services.importer)
+
+
+main()

@@ -1,0 +1,569 @@
+"""The contract of ``core.ports.ValidationRecords``, held by every adapter."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import apsw
+import orjson
+import pytest
+
+from core.errors import Conflict, RecordNotFound, Refused
+from core.ports import ValidationRecords
+from core.records import MAX_ATTEMPTS, Decision, Status
+from core.retry import Retry
+from core.stores.dynamodb import DynamoRecords
+from core.stores.sqlite import SqliteRecords
+from tests.support.clock import NOON, FakeClock
+from tests.support.dynamodb import create_table, put_item
+from tests.support.records import a_foreign_item, a_review, an_outcome
+
+TTL = timedelta(days=30)
+SECOND = timedelta(seconds=1)
+#: Generous: a loaded machine must not make a race fail.
+PATIENT = Retry(deadline=120, call_timeout=4)
+
+
+@dataclass
+class Bench:
+    """A store, its clock, and ``put``, which writes an item past the store, as another service does."""
+
+    records: ValidationRecords
+    clock: FakeClock
+    put: Callable[[dict[str, Any]], None]
+
+
+def _sqlite(folder: Path) -> Bench:
+    path, clock = folder / "facedesk.db", FakeClock()
+
+    def put(item: dict[str, Any]) -> None:
+        connection = apsw.Connection(str(path))
+        connection.execute("INSERT INTO faceVerifications (item) VALUES (?)", (orjson.dumps(item).decode(),))
+        connection.close()
+
+    return Bench(SqliteRecords(path, clock), clock, put)
+
+
+def _dynamodb(client: Any) -> Bench:
+    table, clock = create_table(client), FakeClock()
+    return Bench(DynamoRecords(client, table, PATIENT, clock), clock, lambda item: put_item(client, table, item))
+
+
+def _bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    match request.param:
+        case "sqlite":
+            bench = _sqlite(tmp_path)
+            yield bench
+            bench.records.close()
+        case fixture:
+            yield _dynamodb(request.getfixturevalue(fixture))
+
+
+_SERVER = pytest.param("dynamodb", marks=pytest.mark.dynamodb_server)
+
+
+@pytest.fixture(params=["sqlite", "moto_dynamodb", _SERVER])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    yield from _bench(request, tmp_path)
+
+
+@pytest.fixture(params=["sqlite", _SERVER])
+def race_bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    """For races: without moto, which loses updates under threads."""
+    yield from _bench(request, tmp_path)
+
+
+@pytest.fixture
+def records(bench: Bench) -> ValidationRecords:
+    return bench.records
+
+
+# Reading and writing
+
+
+def test_a_store_that_is_set_up_answers_a_ping(records: ValidationRecords) -> None:
+    records.ping()
+
+
+def test_an_unknown_record_is_absent(records: ValidationRecords) -> None:
+    assert records.get("user-1", "reg-1") is None
+
+
+def test_an_unknown_user_has_no_history(records: ValidationRecords) -> None:
+    assert records.history("user-1") == []
+
+
+def test_a_record_is_read_back_as_it_was_returned(records: ValidationRecords) -> None:
+    written = records.record_attempt(
+        an_outcome(
+            timestamp=datetime(2026, 3, 1, 12, 0, 0, 123456, UTC),
+            face_box={"left": 0.25, "top": 0.1, "width": 0.3333, "height": 0.5},
+            operator="Ada",
+            ip_address="203.0.113.7",
+        ),
+        TTL,
+    )
+    assert records.get("user-1", "reg-1") == written
+
+
+def test_history_has_the_whole_records(records: ValidationRecords) -> None:
+    written = records.record_attempt(an_outcome(), TTL)
+    assert records.history("user-1") == [written]
+
+
+def test_attempts_count_up_and_are_listed_oldest_first(records: ValidationRecords) -> None:
+    for number in (1, 2, 3):
+        record = records.record_attempt(an_outcome(f"attempt-{number}"), TTL)
+    assert [(a.number, a.attempt_id) for a in record.attempts] == [(n, f"attempt-{n}") for n in (1, 2, 3)]
+
+
+def test_a_retried_attempt_counts_once(records: ValidationRecords) -> None:
+    records.record_attempt(an_outcome("attempt-1"), TTL)
+    last = records.record_attempt(an_outcome("attempt-2"), TTL)
+    assert records.record_attempt(an_outcome("attempt-1"), TTL) == last
+
+
+def test_a_retried_attempt_writes_nothing(records: ValidationRecords) -> None:
+    written = records.record_attempt(an_outcome(), TTL)
+    records.record_attempt(an_outcome(timestamp=NOON + SECOND, status="failed"), TTL)
+    assert records.get("user-1", "reg-1") == written
+
+
+def test_the_newest_attempt_speaks_for_the_record(records: ValidationRecords) -> None:
+    records.record_attempt(an_outcome("attempt-1"), TTL)
+    nothing_seen = {"confidence": None, "quality": None, "comparison_result": None, "attributes": {}}
+    records.record_attempt(an_outcome("attempt-2", status="failed", reasons=("NO_FACE",), **nothing_seen), TTL)
+    found = records.get("user-1", "reg-1")
+    assert found is not None
+    assert (found.validation_status, found.failure_reasons) == (Status.FAILED, ("NO_FACE",))
+    assert (found.confidence, found.quality, found.comparison_result, found.attributes) == (None, None, None, {})
+
+
+def test_fifty_attempts_are_listed_and_the_count_goes_on(records: ValidationRecords) -> None:
+    for number in range(1, MAX_ATTEMPTS + 4):
+        records.record_attempt(an_outcome(f"attempt-{number}"), TTL)
+    found = records.get("user-1", "reg-1")
+    assert found is not None
+    assert found.verification_attempt == MAX_ATTEMPTS + 3
+    assert [a.number for a in found.attempts] == list(range(4, MAX_ATTEMPTS + 4))
+
+
+def test_a_users_registrations_are_separate_records(records: ValidationRecords) -> None:
+    records.record_attempt(an_outcome("attempt-1", registration_id="reg-1"), TTL)
+    second = records.record_attempt(an_outcome("attempt-1", registration_id="reg-2"), TTL)
+    assert second.verification_attempt == 1
+
+
+# History
+
+
+def _three_registrations(records: ValidationRecords) -> None:
+    for registration, seconds in (("reg-b", 2), ("reg-c", 0), ("reg-a", 1)):
+        records.record_attempt(
+            an_outcome(f"of-{registration}", registration_id=registration, timestamp=NOON + seconds * SECOND), TTL
+        )
+
+
+def test_history_is_newest_first_whatever_the_ids(records: ValidationRecords) -> None:
+    _three_registrations(records)
+    assert [record.registration_id for record in records.history("user-1")] == ["reg-b", "reg-a", "reg-c"]
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(0, []), (2, ["reg-b", "reg-a"]), (10, ["reg-b", "reg-a", "reg-c"])])
+def test_a_limit_keeps_the_newest(records: ValidationRecords, limit: int, expected: list[str]) -> None:
+    _three_registrations(records)
+    assert [record.registration_id for record in records.history("user-1", limit)] == expected
+
+
+def test_history_is_the_users_own(records: ValidationRecords) -> None:
+    records.record_attempt(an_outcome(user_id="user-2"), TTL)
+    assert records.history("user-1") == []
+
+
+def test_history_orders_by_time_and_not_by_a_timestamps_text(bench: Bench) -> None:
+    # As text "...00Z" sorts behind "...00.500Z", and an offset hides the hour.
+    times = {
+        "reg-1": "2026-02-28T10:00:00Z",
+        "reg-2": "2026-02-28T10:00:00.500Z",
+        "reg-3": "2026-02-28T15:29:59+05:30",
+    }
+    for registration, timestamp in times.items():
+        bench.put(a_foreign_item(registrationId=registration, timestamp=timestamp))
+    assert [r.registration_id for r in bench.records.history("user-1")] == ["reg-2", "reg-1", "reg-3"]
+
+
+# Expiry
+
+
+@pytest.fixture
+def expired(bench: Bench) -> Bench:
+    """A store whose only record expires at this very moment."""
+    bench.put(a_foreign_item(expiresAt=int((NOON + TTL).timestamp()), legacyScore=7))
+    bench.clock.advance(TTL)
+    return bench
+
+
+def test_a_record_lives_until_it_expires(bench: Bench) -> None:
+    written = bench.records.record_attempt(an_outcome(), TTL)
+    bench.clock.advance(TTL - SECOND)
+    assert bench.records.get("user-1", "reg-1") == written
+
+
+def test_an_expired_record_is_not_found(expired: Bench) -> None:
+    assert expired.records.get("user-1", "reg-1") is None
+
+
+def test_an_expired_record_is_not_in_the_history(expired: Bench) -> None:
+    assert expired.records.history("user-1") == []
+
+
+def test_an_expired_record_cannot_be_decided(expired: Bench) -> None:
+    with pytest.raises(RecordNotFound):
+        expired.records.decide("user-1", "reg-1", a_review(), "any")
+
+
+def test_an_attempt_after_expiry_starts_a_new_record(expired: Bench) -> None:
+    timestamp = NOON + TTL
+    expired.records.record_attempt(an_outcome(timestamp=timestamp, stored_face_key=None), TTL)
+    found = expired.records.get("user-1", "reg-1")
+    assert found is not None
+    assert (found.verification_attempt, len(found.attempts)) == (1, 1)
+    assert found.stored_face_key is None
+    assert found.model_extra == {}
+
+
+def test_a_limit_counts_only_what_has_not_expired(expired: Bench) -> None:
+    expired.records.record_attempt(an_outcome(registration_id="reg-2", timestamp=NOON), 2 * TTL)
+    assert [record.registration_id for record in expired.records.history("user-1", 1)] == ["reg-2"]
+
+
+# Decisions
+
+
+def _pending(records: ValidationRecords) -> str:
+    """Record a borderline attempt; the version that a person sees."""
+    return records.record_attempt(an_outcome(status="pending"), TTL).version
+
+
+def test_an_approval_makes_record_and_attempt_a_success(records: ValidationRecords) -> None:
+    records.decide("user-1", "reg-1", a_review(Decision.APPROVED), _pending(records))
+    found = records.get("user-1", "reg-1")
+    assert found is not None
+    assert (found.validation_status, found.attempts[-1].status) == (Status.SUCCESS, Status.SUCCESS)
+
+
+def test_a_rejection_fails_the_record_for_the_reviewers_reason(records: ValidationRecords) -> None:
+    records.decide("user-1", "reg-1", a_review(Decision.REJECTED, reason="FACE_MISMATCH"), _pending(records))
+    found = records.get("user-1", "reg-1")
+    assert found is not None
+    assert (found.validation_status, found.failure_reasons) == (Status.FAILED, ("FACE_MISMATCH",))
+
+
+def test_a_decision_is_read_back_as_it_was_returned(records: ValidationRecords) -> None:
+    review = a_review(note="seen at the gate", reason="OTHER", decision=Decision.REJECTED)
+    decided = records.decide("user-1", "reg-1", review, _pending(records))
+    assert records.get("user-1", "reg-1") == decided
+    assert decided.review == review
+
+
+def test_a_decision_on_a_changed_record_is_a_conflict(records: ValidationRecords) -> None:
+    seen = _pending(records)
+    records.record_attempt(an_outcome("attempt-2"), TTL)
+    with pytest.raises(Conflict):
+        records.decide("user-1", "reg-1", a_review(), seen)
+
+
+def test_a_conflict_writes_nothing(records: ValidationRecords) -> None:
+    seen = _pending(records)
+    decided = records.decide("user-1", "reg-1", a_review(Decision.APPROVED), seen)
+    with pytest.raises(Conflict):
+        records.decide("user-1", "reg-1", a_review(Decision.REJECTED, reviewer="Grace"), seen)
+    assert records.get("user-1", "reg-1") == decided
+
+
+def test_a_retried_decision_changes_nothing(records: ValidationRecords) -> None:
+    seen = _pending(records)
+    decided = records.decide("user-1", "reg-1", a_review(), seen)
+    assert records.decide("user-1", "reg-1", a_review(), seen) == decided
+
+
+def test_a_decision_on_nothing_is_not_found(records: ValidationRecords) -> None:
+    with pytest.raises(RecordNotFound, match="Face validation record not found"):
+        records.decide("user-1", "reg-1", a_review(), "any")
+
+
+def test_an_attempt_after_a_decision_keeps_it_in_the_list(records: ValidationRecords) -> None:
+    records.decide("user-1", "reg-1", a_review(), _pending(records))
+    records.record_attempt(an_outcome("attempt-2"), TTL)
+    found = records.get("user-1", "reg-1")
+    assert found is not None
+    assert found.review is None
+    assert [attempt.review for attempt in found.attempts] == [a_review(), None]
+
+
+# Records of other services
+
+
+def test_a_foreign_record_is_read(bench: Bench) -> None:
+    bench.put(a_foreign_item())
+    found = bench.records.get("user-1", "reg-1")
+    assert found is not None
+    assert found.timestamp == datetime(2026, 2, 28, 10, 30, tzinfo=UTC)
+    assert (found.event, found.similarity, found.verification_attempt) == ("event-1", 92.5, 2)
+
+
+def test_a_foreign_record_is_listed(bench: Bench) -> None:
+    bench.put(a_foreign_item())
+    assert bench.records.history("user-1") == [bench.records.get("user-1", "reg-1")]
+
+
+def test_a_record_of_four_attributes_is_enough(bench: Bench) -> None:
+    least = ("userId", "registrationId", "validationStatus", "timestamp")
+    bench.put({name: value for name, value in a_foreign_item().items() if name in least})
+    found = bench.records.get("user-1", "reg-1")
+    assert found is not None
+    assert (found.confidence, found.expires_at, found.event) == (None, None, None)
+
+
+def test_null_attributes_count_as_absent(bench: Bench) -> None:
+    metadata = {"eventId": "e", "source": None}
+    bench.put(a_foreign_item(confidence=None, comparisonResult=None, updatedAt=None, metadata=metadata))
+    found = bench.records.get("user-1", "reg-1")
+    assert found is not None
+    assert (found.confidence, found.comparison_result, found.updated_at) == (None, None, None)
+    assert (found.event, found.metadata.source) == ("e", None)
+
+
+def test_a_foreign_records_own_outcome_stays_in_the_count(bench: Bench) -> None:
+    bench.put(a_foreign_item())
+    record = bench.records.record_attempt(an_outcome(status="failed"), TTL)
+    assert record.verification_attempt == 3
+    listed = [(attempt.number, attempt.status, attempt.confidence) for attempt in record.attempts]
+    assert listed == [(2, "success", 95.5), (3, "failed", 99.5)]
+
+
+@pytest.mark.parametrize("updated_at", [{}, {"updatedAt": None}], ids=["absent", "null"])
+def test_a_foreign_record_without_updated_at_takes_attempts(bench: Bench, updated_at: dict[str, None]) -> None:
+    item = {name: value for name, value in a_foreign_item().items() if name != "updatedAt"}
+    bench.put({**item, **updated_at})
+    bench.records.record_attempt(an_outcome(), TTL)
+    found = bench.records.get("user-1", "reg-1")
+    assert found is not None
+    assert found.verification_attempt == 3
+
+
+def test_a_foreign_record_can_be_decided(bench: Bench) -> None:
+    bench.put(a_foreign_item(validationStatus="pending"))
+    seen = bench.records.get("user-1", "reg-1")
+    assert seen is not None
+    bench.records.decide("user-1", "reg-1", a_review(), seen.version)
+    found = bench.records.get("user-1", "reg-1")
+    assert found is not None
+    assert (found.validation_status, found.confidence, found.verification_attempt) == (Status.SUCCESS, 95.5, 2)
+
+
+#: Attributes that we do not know; some bear names that mean something to Python, pydantic or DynamoDB.
+UNKNOWN = {
+    "legacyScore": 0.125,
+    "user_id": "not the key",
+    "model_config": {"nested": [1, "two", {"three": False}]},
+    "model_extra": "x",
+    "version": 3,
+    "event": ["a"],
+    "status": "reserved",
+    "a.b #c :d": "punctuation",
+}
+
+
+@pytest.fixture
+def knows_more(bench: Bench) -> Bench:
+    """A store with a foreign record full of attributes that we do not know."""
+    metadata = {**a_foreign_item()["metadata"], "device": {"os": "x"}, "event_id": "not the event"}
+    bench.put(a_foreign_item(**UNKNOWN, metadata=metadata))
+    return bench
+
+
+def _assert_kept(bench: Bench) -> None:
+    found = bench.records.get("user-1", "reg-1")
+    assert found is not None
+    assert found.model_extra == UNKNOWN
+    assert found.metadata.model_extra == {"device": {"os": "x"}, "event_id": "not the event"}
+    assert (found.user_id, found.event) == ("user-1", "event-1")
+
+
+def test_unknown_attributes_are_read(knows_more: Bench) -> None:
+    _assert_kept(knows_more)
+
+
+def test_unknown_attributes_survive_an_attempt(knows_more: Bench) -> None:
+    knows_more.records.record_attempt(an_outcome(), TTL)
+    _assert_kept(knows_more)
+
+
+def test_unknown_attributes_survive_a_decision(knows_more: Bench) -> None:
+    seen = knows_more.records.get("user-1", "reg-1")
+    assert seen is not None
+    knows_more.records.decide("user-1", "reg-1", a_review(), seen.version)
+    _assert_kept(knows_more)
+
+
+UNREADABLE = [
+    {"validationStatus": "canary-value"},
+    {"timestamp": "canary-value"},
+    {"timestamp": "9999-12-31T23:59:59-14:00"},
+    {"confidence": 101},
+    {"metadata": "canary-value"},
+    {"comparisonResult": {"similarity": "canary-value"}},
+]
+ACCESSES: dict[str, Callable[[ValidationRecords], object]] = {
+    "get": lambda records: records.get("user-1", "reg-1"),
+    "history": lambda records: records.history("user-1"),
+    "record_attempt": lambda records: records.record_attempt(an_outcome(), TTL),
+    "decide": lambda records: records.decide("user-1", "reg-1", a_review(), "any"),
+}
+
+
+@pytest.mark.parametrize("broken", UNREADABLE, ids=lambda broken: next(iter(broken)))
+def test_an_unreadable_record_is_named_without_its_values(bench: Bench, broken: dict[str, Any]) -> None:
+    bench.put(a_foreign_item(**broken))
+    with pytest.raises(Refused) as refusal:
+        bench.records.get("user-1", "reg-1")
+    assert refusal.value.code == "UnreadableRecord"
+    assert "'reg-1'" in str(refusal.value)
+    assert next(iter(broken)) in str(refusal.value)
+    assert "canary" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("access", ACCESSES.values(), ids=ACCESSES)
+def test_every_method_refuses_an_unreadable_record(
+    bench: Bench, access: Callable[[ValidationRecords], object]
+) -> None:
+    bench.put(a_foreign_item(validationStatus="unheard of"))
+    with pytest.raises(Refused):
+        access(bench.records)
+
+
+# Ids
+
+
+HOSTILE_IDS = {
+    "formula": '=HYPERLINK("http://example.invalid","x")',
+    "path": "../../etc/passwd",
+    "quotes": "'; DROP TABLE faceVerifications; --\"`",
+    "unicode": "Zoë Ångström 北京 عربى",
+    "emoji": "👩‍👩‍👧‍👦🏳️‍🌈",
+    "markup": "<script>alert(1)</script>![x](http://example.invalid/x)",
+    "spaces": "  \t\r\n ",
+    "controls": "\x01\x7f\u202e\ufeff",
+    "nul": "a\0b",
+    "placeholder": "#userId :userId {} %s ${x} $.a",
+    "long": "x" * 1000,
+}
+
+
+@pytest.mark.parametrize("hostile", HOSTILE_IDS.values(), ids=HOSTILE_IDS)
+def test_any_id_is_stored_and_found_exactly(records: ValidationRecords, hostile: str) -> None:
+    outcome = an_outcome(hostile[:255], user_id=hostile, registration_id=hostile, event_id=hostile)
+    written = records.record_attempt(outcome, TTL)
+    assert records.get(hostile, hostile) == written
+    assert records.history(hostile) == [written]
+    assert (written.user_id, written.registration_id, written.event) == (hostile, hostile, hostile)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("user", "User"), ("\u00e9", "e\u0301"), ("a", "a "), ("a", "a\0"), ("a\0b", "a\0c"), ("%", "x"), ("1", "01")],
+    ids=["case", "normal form", "trailing space", "trailing nul", "after a nul", "wildcard", "number"],
+)
+def test_similar_ids_are_different_ids(records: ValidationRecords, one: str, other: str) -> None:
+    records.record_attempt(an_outcome(user_id=one, registration_id=one), TTL)
+    for user, registration in product((one, other), (one, other)):
+        assert (records.get(user, registration) is None) is ((user, registration) != (one, one))
+    assert records.history(other) == []
+
+
+# Races
+
+
+def _race(runners: int, run: Callable[[int], Any]) -> list[Any]:
+    """``run(0)`` to ``run(runners - 1)``, all started at once; their results or exceptions."""
+    start = threading.Barrier(runners)
+
+    def runner(index: int) -> Any:
+        start.wait()
+        try:
+            return run(index)
+        except Exception as error:  # noqa: BLE001 (handed to the test)
+            return error
+
+    with ThreadPoolExecutor(runners) as pool:
+        return list(pool.map(runner, range(runners)))
+
+
+def test_1600_attempts_at_once_are_all_counted_and_listed(race_bench: Bench) -> None:
+    """100 registrations, 16 validations of each at once."""
+    records = race_bench.records
+
+    def validate(registration: int, racer: int) -> None:
+        records.record_attempt(an_outcome(f"{registration}-{racer}", registration_id=f"reg-{registration}"), TTL)
+
+    for registration in range(100):
+        results = _race(16, lambda racer, registration=registration: validate(registration, racer))
+        assert results == [None] * 16
+    found = records.history("user-1")
+    assert sum(record.verification_attempt for record in found) == 1600
+    assert len({attempt.attempt_id for record in found for attempt in record.attempts}) == 1600
+
+
+def test_attempts_submitted_by_eight_racers_each_count_once(race_bench: Bench) -> None:
+    """50 attempt ids, each submitted by all of the racers, each racer in an order of its own."""
+
+    def submit_all(racer: int) -> None:
+        for index in range(MAX_ATTEMPTS):
+            race_bench.records.record_attempt(an_outcome(f"attempt-{(index + 7 * racer) % MAX_ATTEMPTS}"), TTL)
+
+    assert _race(8, submit_all) == [None] * 8
+    found = race_bench.records.get("user-1", "reg-1")
+    assert found is not None
+    assert found.verification_attempt == MAX_ATTEMPTS
+    assert {a.attempt_id for a in found.attempts} == {f"attempt-{number}" for number in range(MAX_ATTEMPTS)}
+
+
+def test_fifty_writers_of_one_record_all_get_through(race_bench: Bench) -> None:
+    results = _race(50, lambda racer: race_bench.records.record_attempt(an_outcome(f"attempt-{racer}"), TTL))
+    assert sorted(record.verification_attempt for record in results) == list(range(1, 51))
+
+
+def test_one_of_eight_racing_deciders_wins(race_bench: Bench) -> None:
+    seen = _pending(race_bench.records)
+    results = _race(
+        8, lambda racer: race_bench.records.decide("user-1", "reg-1", a_review(reviewer=f"Ada {racer}"), seen)
+    )
+    assert sorted(type(result).__name__ for result in results) == ["Conflict"] * 7 + ["ValidationRecord"]
+
+
+def test_the_winning_decision_is_the_one_that_is_stored(race_bench: Bench) -> None:
+    seen = _pending(race_bench.records)
+    results = _race(
+        8, lambda racer: race_bench.records.decide("user-1", "reg-1", a_review(reviewer=f"Ada {racer}"), seen)
+    )
+    assert race_bench.records.get("user-1", "reg-1") in results
+
+
+def test_an_attempt_is_not_lost_to_a_decision_made_meanwhile(race_bench: Bench) -> None:
+    seen = _pending(race_bench.records)
+    runs = [
+        lambda: race_bench.records.decide("user-1", "reg-1", a_review(), seen),
+        lambda: race_bench.records.record_attempt(an_outcome("attempt-2"), TTL),
+    ]
+    _race(2, lambda racer: runs[racer]())
+    found = race_bench.records.get("user-1", "reg-1")
+    assert found is not None
+    assert found.attempt("attempt-2") is not None

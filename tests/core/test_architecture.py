@@ -1,0 +1,54 @@
+"""Dependencies point downwards only."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ADAPTERS = ("core.stores", "core.registrations", "core.photos", "core.faces")
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def modules(*folders: str) -> list[Path]:
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", modules("core"), ids=str)
+def test_core_imports_nothing_above_it(path: Path) -> None:
+    above = {"streamlit", "starlette", "dashboard", "pages", "plotly"}
+    assert not above & {name.split(".")[0] for name in imports(path)}
+
+
+@pytest.mark.parametrize("path", modules("dashboard", "pages"), ids=str)
+def test_pages_and_dashboard_know_no_adapter(path: Path) -> None:
+    below = ("boto3", "botocore", "pymongo", "apsw", "cv2", *ADAPTERS)
+    assert not [name for name in imports(path) if name.startswith(below)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in modules("core") if path.parent == ROOT / "core" and path.name != "bootstrap.py"],
+    ids=str,
+)
+def test_only_bootstrap_names_adapters(path: Path) -> None:
+    assert not [name for name in imports(path) if name.startswith(ADAPTERS) and name != "core.photos.sanitise"]
+
+
+def test_importing_core_loads_neither_streamlit_nor_starlette() -> None:
+    program = (
+        "import core.bootstrap, core.cli, sys; sys.exit('streamlit' in sys.modules or 'starlette' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0

@@ -1,0 +1,99 @@
+"""Settings: what stops the start, in one line that names the setting and never its value."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from core.errors import SettingsError
+from core.settings import Backend, Settings, load_settings
+
+AWS = {
+    "FACEDESK_BACKEND": "aws",
+    "DYNAMODB_FACE_VALIDATION_TABLE": "face-verifications",
+    "AWS_REGION": "ap-south-1",
+    "FACE_IMAGES_BUCKET": "faces",
+    "MONGODB_URI": "mongodb://desk:s3cret@localhost",
+    "MONGODB_DATABASE": "events",
+}
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in variables():
+        monkeypatch.delenv(name, raising=False)
+
+
+def variables() -> list[str]:
+    names = []
+    for field in Settings.model_fields.values():
+        alias = field.validation_alias
+        names += alias.choices if hasattr(alias, "choices") else [alias]
+    return [str(name) for name in names]
+
+
+def use(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> None:
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_nothing_configured_is_the_embedded_backend() -> None:
+    assert load_settings().backend is Backend.EMBEDDED
+
+
+def test_a_dotenv_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("SIMILARITY_THRESHOLD=88\n")
+    assert load_settings().policy.similarity_threshold == 88
+
+
+@pytest.mark.parametrize("missing", [name for name in AWS if name != "FACEDESK_BACKEND"])
+def test_aws_without_one_of_its_settings_does_not_start(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    use(monkeypatch, {name: value for name, value in AWS.items() if name != missing})
+    with pytest.raises(SettingsError, match=missing):
+        load_settings()
+
+
+def test_the_region_may_be_named_as_boto3_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, {**{k: v for k, v in AWS.items() if k != "AWS_REGION"}, "AWS_DEFAULT_REGION": "eu-west-1"})
+    assert load_settings().aws_region == "eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FACEDESK_BACKEND", "cloud"),
+        ("SIMILARITY_THRESHOLD", "high"),
+        ("SIMILARITY_THRESHOLD", "101"),
+        ("REVIEW_THRESHOLD", "90"),
+        ("MIN_BRIGHTNESS", "99"),
+        ("RECORD_TTL_DAYS", "0"),
+        ("MONGODB_FIELDS", "{not json"),
+    ],
+)
+def test_a_bad_value_is_one_line_that_names_the_setting(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=name) as caught:
+        load_settings()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_secret_is_in_no_representation(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, AWS)
+    assert "s3cret" not in repr(load_settings())
+
+
+def test_the_readme_lists_every_setting_with_its_default() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    listed = dict(re.findall(r"^\| `([A-Z_]+)` \| `?([^|`]*)`? \|", readme, re.MULTILINE))
+    expected = {}
+    for field in Settings.model_fields.values():
+        alias = field.validation_alias
+        name = alias.choices[0] if hasattr(alias, "choices") else alias
+        default = field.get_default(call_default_factory=True)
+        expected[str(name)] = "" if default in (None, {}) else str(default)
+    assert {name: value.strip() for name, value in listed.items()} == expected

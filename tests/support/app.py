@@ -1,0 +1,57 @@
+"""A page run by AppTest, through the script and the navigation that serve it, on services that the test chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.bootstrap import Services
+from core.clock import utc_now
+from core.settings import Settings
+from dashboard import photos
+from dashboard import services as dashboard_services
+from tests.support.desk import Desk
+
+ROOT = Path(__file__).parents[2]
+
+#: Runs a page by the name of its file, with query parameters.
+RunPage = Callable[..., AppTest]
+
+
+@pytest.fixture
+def services(desk: Desk, sanitiser: object, tmp_path: Path) -> Services:
+    """The desk's services: its stores and the engine whose answers the test chooses."""
+    return Services(
+        settings=Settings(data_dir=tmp_path),
+        clock=utc_now,
+        records=desk.records,
+        registrations=desk.registrations,
+        photos=desk.photos,
+        engine=desk.engine,
+        sanitiser=sanitiser,  # type: ignore[arg-type]
+        validation=desk.validation,
+        importer=desk.registrations,
+    )
+
+
+@pytest.fixture
+def run_page(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunPage]:
+    """Opens a page on ``services``; fails if the page raises."""
+    dashboard_services.get_services.clear()
+    photos.data_uri.clear()
+    monkeypatch.setattr(dashboard_services, "build", lambda _settings: services)
+
+    def run(page: str, **query: str) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=30)
+        app.run()
+        for name, value in query.items():
+            app.query_params[name] = value
+        app.switch_page(str(ROOT / "pages" / f"{page}.py")).run()
+        assert not app.exception, app.exception
+        return app
+
+    yield run
+    dashboard_services.get_services.clear()

@@ -1,0 +1,78 @@
+"""A whole desk on one folder: the embedded stores, with an engine that the test chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from core.clock import utc_now
+from core.photos.folder import FolderPhotos
+from core.photos.sanitise import PhotoSanitiser
+from core.policy import Policy
+from core.records import Registration
+from core.registrations.sqlite import SqliteRegistrations
+from core.stores.sqlite import SqliteRecords
+from core.validation import ValidationService
+from tests.support.engine import ChosenEngine
+
+REFERENCE_KEY = "reference-faces/one.jpg"
+REGISTERED = Registration(
+    registration_id="reg-1",
+    user_id="user-1",
+    event_id="event-1",
+    name="Ada Example",
+    email="ada@example.com",
+    reference_photo_key=REFERENCE_KEY,
+)
+
+
+@dataclass(frozen=True)
+class Desk:
+    records: SqliteRecords
+    registrations: SqliteRegistrations
+    photos: FolderPhotos
+    photo_folder: Path
+    engine: ChosenEngine
+    validation: ValidationService
+
+    @property
+    def stored_files(self) -> set[Path]:
+        return {path for path in self.photo_folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="session")
+def sanitiser() -> Iterator[PhotoSanitiser]:
+    sanitiser = PhotoSanitiser(max_bytes=15 * 1024 * 1024)
+    yield sanitiser
+    sanitiser.close()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, sanitiser: PhotoSanitiser, astronaut_jpeg: bytes) -> Iterator[Desk]:
+    database = tmp_path / "facedesk.sqlite3"
+    records, registrations = SqliteRecords(database, utc_now), SqliteRegistrations(database)
+    photos = FolderPhotos(tmp_path / "photos", max_bytes=15 * 1024 * 1024)
+    photos.put(REFERENCE_KEY, astronaut_jpeg)
+    registrations.import_many(
+        [REGISTERED, REGISTERED.model_copy(update={"registration_id": "reg-2", "reference_photo_key": None})]
+    )
+    engine = ChosenEngine()
+    validation = ValidationService(
+        records=records,
+        registrations=registrations,
+        photos=photos,
+        engine=engine,
+        sanitiser=sanitiser,
+        policy=Policy(),
+        clock=utc_now,
+        record_ttl=timedelta(days=30),
+        engine_deadline=1.0,
+    )
+    yield Desk(records, registrations, photos, tmp_path / "photos", engine, validation)
+    validation.close()
+    records.close()
+    registrations.close()

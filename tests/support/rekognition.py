@@ -1,0 +1,295 @@
+"""A loopback server that speaks Rekognition's protocol (AWS JSON 1.1), and can be told to misbehave.
+
+It judges the pictures that it receives by a face engine: the local one, so that whole flows get true verdicts, or
+``SameFace`` where only the traffic matters. Boto3 finds it through ``AWS_ENDPOINT_URL_REKOGNITION``.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import socket
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Lock, Thread
+from typing import Any
+
+import pytest
+
+from core.errors import Refused
+from core.faces.local import LocalEngine
+from core.ports import Answer, FaceEngine
+
+_BOX = {"Left": 0.25, "Top": 0.25, "Width": 0.5, "Height": 0.5}
+_MAX_BYTES = 5 * 1024 * 1024
+_DEFAULT_ATTRIBUTES = frozenset({"BoundingBox", "Confidence", "Landmarks", "Pose", "Quality"})
+
+
+@dataclass(frozen=True)
+class Faults:
+    """Shares (0-1, together at most 1) of the calls that meet each fault; the rest is answered."""
+
+    throttle: float = 0
+    overload: float = 0  #: ProvisionedThroughputExceededException
+    error: float = 0  #: 500 with AWS's own body
+    bad_gateway: float = 0  #: 502 with the HTML of a load balancer
+    stall: float = 0  #: nothing for ``stall_seconds``, then the answer
+    hang_up: float = 0
+    garbage: float = 0  #: 200 with something that is no JSON
+    empty: float = 0  #: 200 with {}
+    deny: float = 0
+    #: Far longer than any caller waits; a fault that ends (``heal``, ``stop``) lets go of the stalled calls.
+    stall_seconds: float = 60
+
+    def chosen(self, luck: float) -> str | None:
+        """The fault that ``luck`` (0-1, evenly spread) falls on."""
+        for field in fields(self):
+            if field.name == "stall_seconds":
+                continue
+            luck -= getattr(self, field.name)
+            if luck < 0:
+                return field.name
+        return None
+
+
+class SameFace:
+    """A ``FaceEngine`` that sees one good face in everything, at no cost."""
+
+    def __init__(self, similarity: float = 99.0) -> None:
+        self._similarity = similarity
+
+    def detect(self, photo: bytes) -> Answer:
+        quality = {"Brightness": 80.0, "Sharpness": 90.0}
+        return {"FaceDetails": [{"BoundingBox": _BOX, "Confidence": 99.9, "Quality": quality}]}
+
+    def compare(self, submitted: bytes, reference: bytes) -> Answer:
+        face = {"BoundingBox": _BOX, "Confidence": 99.9}
+        match = {"Similarity": self._similarity, "Face": face}
+        return {"SourceImageFace": face, "FaceMatches": [match], "UnmatchedFaces": []}
+
+    def ping(self) -> None:
+        return None
+
+    def close(self) -> None:
+        return None
+
+
+class RekognitionServer:
+    """Serves from ``start`` to ``stop``, on the same port each time. ``seed`` decides who meets a fault."""
+
+    def __init__(self, engine: FaceEngine, seed: int = 0) -> None:
+        self.engine = engine
+        #: Calls received per action, those that met a fault included.
+        self.calls: Counter[str] = Counter()
+        self._faults = Faults()
+        self._healed = Event()
+        self._luck = random.Random(seed)
+        self._lock = Lock()
+        self._connections: set[socket.socket] = set()
+        self._http: _Server | None = None
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        self._http = _Server(self, self._port)
+        self._port = self._http.server_port
+        Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+    def stop(self) -> None:
+        """Refuse connections, and end those that are open."""
+        self.heal()
+        if self._http is not None:
+            self._http.shutdown()
+            self._http.server_close()
+            self._http = None
+        with self._lock:
+            for connection in self._connections:
+                _hang_up(connection)
+
+    def misbehave(self, faults: Faults) -> None:
+        self.heal()
+        with self._lock:
+            self._faults, self._healed = faults, Event()
+
+    def heal(self) -> None:
+        with self._lock:
+            self._faults = Faults()
+            self._healed.set()
+
+    def opened(self, connection: socket.socket) -> None:
+        with self._lock:
+            self._connections.add(connection)
+
+    def closed(self, connection: socket.socket) -> None:
+        with self._lock:
+            self._connections.discard(connection)
+
+    def received(self, action: str) -> tuple[str | None, Event, float]:
+        """Count the call; the fault it meets, with the event that ends a stall and its length in seconds."""
+        with self._lock:
+            self.calls[action] += 1
+            return self._faults.chosen(self._luck.random()), self._healed, self._faults.stall_seconds
+
+    def answer(self, action: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Raises ``_Error`` as the service would."""
+        match action:
+            case "DetectFaces":
+                return self._detect(request)
+            case "CompareFaces":
+                return self._compare(request)
+            case _:
+                raise _Error(400, "UnknownOperationException")
+
+    def _detect(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        answer = self._asked(lambda: self.engine.detect(_picture(request["Image"])))
+        shown = None if "ALL" in request.get("Attributes", ()) else _DEFAULT_ATTRIBUTES
+        return {
+            "FaceDetails": [
+                {name: value for name, value in face.items() if shown is None or name in shown}
+                for face in answer["FaceDetails"]
+            ]
+        }
+
+    def _compare(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        source, target = _picture(request["SourceImage"]), _picture(request["TargetImage"])
+        answer = self._asked(lambda: self.engine.compare(source, target))
+        if "SourceImageFace" not in answer:
+            raise _Error(400, "InvalidParameterException")
+        threshold = request.get("SimilarityThreshold", 80)
+        matches = [match for match in answer["FaceMatches"] if match["Similarity"] >= threshold]
+        others = [match["Face"] for match in answer["FaceMatches"] if match["Similarity"] < threshold]
+        return {"SourceImageFace": answer["SourceImageFace"], "FaceMatches": matches, "UnmatchedFaces": others}
+
+    @staticmethod
+    def _asked(call: Any) -> Answer:
+        try:
+            return call()  # type: ignore[no-any-return]
+        except Refused as error:
+            raise _Error(400, f"{error.code}Exception") from error
+
+
+class _Error(Exception):
+    def __init__(self, status: int, code: str) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+
+
+def _picture(image: Mapping[str, Any]) -> bytes:
+    if "Bytes" not in image:
+        raise _Error(400, "InvalidParameterException")
+    data = base64.b64decode(image["Bytes"])
+    if len(data) > _MAX_BYTES:
+        raise _Error(400, "ImageTooLargeException")
+    if not data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")):
+        raise _Error(400, "InvalidImageFormatException")
+    return data
+
+
+_ERRORS = {
+    "throttle": _Error(400, "ThrottlingException"),
+    "overload": _Error(400, "ProvisionedThroughputExceededException"),
+    "error": _Error(500, "InternalServerError"),
+    "deny": _Error(400, "AccessDeniedException"),
+}
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 256
+
+    def __init__(self, rekognition: RekognitionServer, port: int) -> None:
+        self.rekognition = rekognition
+        super().__init__(("127.0.0.1", port), _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A caller that hung up, mostly at its own deadline, is nothing to write about."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    # One packet for head and body: with two, the second waits for the first one's delayed acknowledgement.
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.rekognition.opened(self.connection)
+
+    def finish(self) -> None:
+        self.server.rekognition.closed(self.connection)
+        super().finish()
+
+    def do_POST(self) -> None:
+        rekognition = self.server.rekognition
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        action = self.headers["X-Amz-Target"].removeprefix("RekognitionService.")
+        fault, healed, stall_seconds = rekognition.received(action)
+        match fault:
+            case "hang_up":
+                self.close_connection = True
+                _hang_up(self.connection)
+                return
+            case "bad_gateway":
+                self._send(502, b"<html><body><h1>502 Bad Gateway</h1></body></html>", "text/html")
+                return
+            case "garbage":
+                self._send(200, b"\x00\xff not JSON {{{")
+                return
+            case "empty":
+                self._send(200, b"{}")
+                return
+            case "stall":
+                healed.wait(stall_seconds)
+        try:
+            if fault in _ERRORS:
+                raise _ERRORS[fault]
+            self._send(200, json.dumps(rekognition.answer(action, json.loads(body))).encode())
+        except _Error as error:
+            refusal = {"__type": error.code, "Message": f"{error.code} from the loopback server"}
+            self._send(error.status, json.dumps(refusal).encode())
+
+    def _send(self, status: int, body: bytes, kind: str = "application/x-amz-json-1.1") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Quiet."""
+
+
+def _hang_up(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return  # the other side was first
+
+
+@pytest.fixture(scope="session")
+def local_engine() -> Iterator[LocalEngine]:
+    """One for the whole run: its weights take most of a second to load."""
+    engine = LocalEngine()
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def rekognition_server(local_engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[RekognitionServer]:
+    """Running, judging by the local engine, and where boto3 looks for Rekognition."""
+    server = RekognitionServer(local_engine)
+    server.start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_REKOGNITION", server.url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    yield server
+    server.stop()
