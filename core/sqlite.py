@@ -52,20 +52,15 @@ class Database:
 
         It holds the file's one write lock from the start, so what is read inside stays true until the commit.
         """
-        if not self._writer.acquire(timeout=BUSY_TIMEOUT_MS / 1000):
-            raise Unavailable(self._service, "BusyError")
-        try:
-            with self.read() as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield connection
-                    connection.execute("COMMIT")
-                except BaseException:
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
-                    raise
-        finally:
-            self._writer.release()
+        with self._turn(), self.read() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
 
     def check(self) -> None:
         """Return if the file can be read; else raise."""
@@ -75,6 +70,15 @@ class Database:
     def close(self) -> None:
         while not self._idle.empty():
             self._idle.get().close()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._writer.acquire(timeout=BUSY_TIMEOUT_MS / 1000):
+            raise Unavailable(self._service, "BusyError")
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     def _take(self) -> apsw.Connection:
         try:

@@ -163,7 +163,7 @@ def actions(record: ValidationRecord, *, link_to_user: bool = False) -> None:
             st.button(
                 "Run again",
                 icon=":material/refresh:",
-                shortcut="r",
+                shortcut="a",
                 on_click=_run_again,
                 args=(record, uuid.uuid4().hex),
                 help="Check the same photo once more, as a new attempt.",

@@ -45,8 +45,9 @@ MAX_PIXELS = 8192 * 6144
 MAX_SCANS = 100
 #: Address space of a worker, bytes, its interpreter (about 50 MB) included.
 MAX_MEMORY = 512 * 1024 * 1024
-#: Wall time for one photo, seconds: with a worker's restart it stays below two. Then the processor time after which the system stops an orphaned worker.
+#: Wall time for one photo, seconds: with a worker's restart it stays below two.
 SECONDS = 1.8
+#: Processor time, seconds, after which the system ends a worker whose parent is gone.
 PROCESSOR_SECONDS = 6
 #: For a worker to come up (0.2 s on an idle machine).
 START_SECONDS = 20

@@ -74,9 +74,7 @@ class DynamoRecords:
         last_start = time.monotonic() + self._race.deadline - self._race.call_timeout
 
         def once() -> ValidationRecord:
-            if not turn.acquire(timeout=max(0.0, last_start - time.monotonic())):
-                raise Unavailable(SERVICE, "DeadlineExceeded")
-            try:
+            with _held(turn, last_start):
                 stored = self._read(key)
                 current = self._alive(stored)
                 changed = change(current)
@@ -85,8 +83,6 @@ class DynamoRecords:
                         raise Unavailable(SERVICE, "DeadlineExceeded")
                     self._write(key, stored, current, changed)
                 return changed
-            finally:
-                turn.release()
 
         return self._race(once)
 
@@ -172,6 +168,17 @@ class _Expression:
         placeholder = f":v{len(self.values)}"
         self.values[placeholder] = value
         return placeholder
+
+
+@contextmanager
+def _held(turn: threading.Lock, until: float) -> Iterator[None]:
+    """``turn``, waited for no longer than ``until`` (seconds of ``time.monotonic``)."""
+    if not turn.acquire(timeout=max(0.0, until - time.monotonic())):
+        raise Unavailable(SERVICE, "DeadlineExceeded")
+    try:
+        yield
+    finally:
+        turn.release()
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.bootstrap import Services
@@ -43,6 +44,8 @@ def run_page(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ru
     dashboard_services.get_services.clear()
     photos.data_uri.clear()
     monkeypatch.setattr(dashboard_services, "build", lambda _settings: services)
+    # AppTest has no connection, and gives a mock where a browser's address would be.
+    monkeypatch.setattr(type(st.context), "ip_address", None)
 
     def run(page: str, **query: str) -> AppTest:
         app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=30)

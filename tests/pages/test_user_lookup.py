@@ -1,0 +1,90 @@
+"""The User lookup page: empty, populated, failing."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.records import Source
+from core.validation import Submitter
+from tests.pages.test_validate import down, text_of
+from tests.support.app import RunPage
+from tests.support.desk import REGISTERED, Desk
+
+ANYBODY = Submitter(Source.API)
+
+
+@pytest.fixture
+def history(desk: Desk, astronaut_jpeg: bytes) -> None:
+    """Two registrations of one user: the first failed and then passed, the second passed."""
+    desk.engine.similarity = 20
+    desk.validation.validate_upload("reg-1", astronaut_jpeg, "a1", ANYBODY)
+    desk.engine.similarity = 95
+    desk.validation.validate_upload("reg-1", astronaut_jpeg, "a2", ANYBODY)
+    desk.validation.validate_upload("reg-2", astronaut_jpeg, "a3", ANYBODY)
+
+
+def metrics(app):  # type: ignore[no-untyped-def]
+    return {metric.label: metric.value for metric in app.metric}
+
+
+def test_the_empty_page_says_what_to_do(run_page: RunPage) -> None:
+    assert "Find a person" in text_of(run_page("user_lookup"))
+
+
+def test_a_person_without_photos_is_shown_as_such(run_page: RunPage) -> None:
+    assert "has not sent a photo yet" in text_of(run_page("user_lookup", user_id="user-1"))
+
+
+@pytest.mark.parametrize("search", ["user-1", "ada", "ada@example.com"])
+def test_one_person_with_several_registrations_is_one_match(run_page: RunPage, search: str) -> None:
+    app = run_page("user_lookup")
+    app.text_input(key="q").input(search).run()
+    assert app.query_params["user_id"] == "user-1"
+
+
+@pytest.mark.usefixtures("history")
+def test_the_figures_count_every_attempt(run_page: RunPage) -> None:
+    found = metrics(run_page("user_lookup", user_id="user-1"))
+    assert (found["Attempts"], found["Passed"], found["Failed"]) == ("3", "2", "1")
+
+
+@pytest.mark.usefixtures("history")
+def test_a_recent_pass_is_valid(run_page: RunPage) -> None:
+    assert metrics(run_page("user_lookup", user_id="user-1"))["Valid now?"] == "Yes"
+
+
+@pytest.mark.usefixtures("history")
+def test_the_history_is_newest_first(run_page: RunPage) -> None:
+    table = run_page("user_lookup", user_id="user-1").dataframe[0].value
+    assert list(table["Registration"]) == ["reg-2", "reg-1"]
+
+
+@pytest.mark.usefixtures("history")
+def test_the_link_opens_the_record(run_page: RunPage) -> None:
+    app = run_page("user_lookup", user_id="user-1", registration_id="reg-1")
+    assert "Attempts (2)" in [expander.label for expander in app.expander]
+
+
+@pytest.mark.usefixtures("history")
+def test_a_user_whose_registration_is_gone_is_found_by_id(run_page: RunPage, desk: Desk) -> None:
+    desk.registrations.import_many(
+        [REGISTERED.model_copy(update={"registration_id": f"reg-{n}", "user_id": "somebody"}) for n in (1, 2)]
+    )
+    app = run_page("user_lookup")
+    app.text_input(key="q").input("user-1").run()
+    assert metrics(app)["Attempts"] == "3"
+
+
+def test_nobody_found_says_so(run_page: RunPage) -> None:
+    app = run_page("user_lookup")
+    app.text_input(key="q").input("nobody of this name").run()
+    assert "Nobody found" in text_of(app)
+
+
+def test_records_out_of_reach_are_a_banner_and_the_person_still_shows(
+    run_page: RunPage, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.records, "history", down("validation records"))
+    app = run_page("user_lookup", user_id="user-1")
+    assert "out of reach" in app.error[0].value
+    assert "Ada Example" in text_of(app)
