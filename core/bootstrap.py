@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
 
 from core import aws
 from core.clock import Clock, utc_now
@@ -69,7 +68,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
         sanitiser=sanitiser,
         policy=settings.policy,
         clock=clock,
-        record_ttl=timedelta(days=settings.record_ttl_days),
+        record_ttl=settings.record_ttl,
         engine_deadline=settings.engine_deadline_seconds,
     )
     return Services(

@@ -51,7 +51,7 @@ def sample(
             services.clock(),
             count=registrations,
             policy=services.settings.policy,
-            ttl=services.validation.record_ttl,
+            ttl=services.settings.record_ttl,
             progress=progress,
         )
     _out.print(f"Loaded the event {EVENT_ID} with {registrations:,} registrations.")

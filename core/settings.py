@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
@@ -139,6 +140,10 @@ class Settings(BaseSettings):
                 if not value:
                     raise ValueError(f"{name} is missing; FACEDESK_BACKEND=aws needs it")
         return self
+
+    @property
+    def record_ttl(self) -> timedelta:
+        return timedelta(days=self.record_ttl_days)
 
     @property
     def policy(self) -> Policy:

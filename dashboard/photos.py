@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from typing import Literal
 
 import streamlit as st
 from PIL import Image, ImageDraw
@@ -40,8 +41,14 @@ def data_uri(key: str, side: int, box: Box | None = None, colour: str | None = N
     return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
 
 
-def show(key: str | None, caption: str, box: Box | None = None, colour: str | None = None) -> None:
-    """A photo with its caption, or why there is none to see."""
+def show(
+    key: str | None,
+    caption: str,
+    box: Box | None = None,
+    colour: str | None = None,
+    width: int | Literal["stretch"] = "stretch",
+) -> None:
+    """A photo with its caption, ``width`` pixels wide or as wide as its place; or why there is none to see."""
     if key is None:
         st.info(f"{caption}: none", icon=":material/no_photography:")
         return
@@ -52,7 +59,7 @@ def show(key: str | None, caption: str, box: Box | None = None, colour: str | No
     except FacedeskError:
         st.warning(f"{caption}: the photo store is out of reach", icon=":material/cloud_off:")
     else:
-        st.image(uri, caption=caption, width="stretch", alt=caption)
+        st.image(uri, caption=caption, width=width, alt=caption)
 
 
 def thumbnail(key: str | None) -> str | None:

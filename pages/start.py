@@ -20,8 +20,8 @@ def sample_card(importer: RegistrationImport) -> None:
     with st.container(border=True, height="stretch"):
         st.subheader("Look around with a sample", anchor=False)
         st.write(
-            "An event with made-up people and validations of the last 30 days. Two of them have real portraits, in the "
-            "public domain, so that you can validate a photo at once."
+            "An event with made-up people and validations of the last 30 days. Two of them have real portraits, "
+            "in the public domain, so that you can validate a photo at once."
         )
         if st.button("Load the sample event", type="primary", icon=":material/science:"):
             bar = st.progress(0.0, "Loading the sample event…")
@@ -32,6 +32,8 @@ def sample_card(importer: RegistrationImport) -> None:
                     services.photos,
                     services.sanitiser,
                     services.clock(),
+                    policy=services.settings.policy,
+                    ttl=services.settings.record_ttl,
                     progress=lambda done, total: bar.progress(done / total, f"{done:,} of {total:,} people"),
                 )
                 bar.empty()
@@ -51,7 +53,7 @@ def import_card(importer: RegistrationImport) -> None:
         st.subheader("Import your registrations", anchor=False)
         st.write("A CSV file, and a zip archive of the photos that it names.")
         st.code(
-            "registrationId,userId,eventId,name,email,photo\nreg-1,user-1,expo-26,Ada Example,ada@example.com,ada.jpg",
+            "registrationId,userId,eventId,name,email,photo\nreg-1,user-1,expo-26,Ada Example,ada@example.com,a.jpg",
             language=None,
         )
         st.caption("Name, e-mail and photo may be empty. A registration that exists is replaced.")

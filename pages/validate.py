@@ -77,7 +77,7 @@ def registration_card(registration: Registration, attempts: int) -> None:
         st.text(" · ".join((registration.event_id, registration.registration_id, earlier)))
         if registration.email:
             st.text(registration.email)
-        photos.show(registration.reference_photo_key, "Reference photo")
+        photos.show(registration.reference_photo_key, "Reference photo", width=150)
 
 
 def photo_input(registration_id: str) -> tuple[str, bytes | str] | None:

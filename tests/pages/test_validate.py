@@ -34,7 +34,9 @@ def test_the_empty_page_says_what_to_do(run_page: RunPage) -> None:
 
 @pytest.mark.parametrize("search", ["reg-1", "ada@example.com"])
 def test_one_match_opens_the_case(run_page: RunPage, desk: Desk, search: str) -> None:
-    desk.registrations.import_many([REGISTERED.model_copy(update={"registration_id": "reg-2", "email": "b@example.com"})])
+    desk.registrations.import_many(
+        [REGISTERED.model_copy(update={"registration_id": "reg-2", "email": "b@example.com"})]
+    )
     app = run_page("validate")
     app.text_input(key="q").input(search).run()
     assert app.query_params["registration_id"] == "reg-1"

@@ -12,7 +12,7 @@ import random
 import socket
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
 from typing import Any
@@ -38,20 +38,18 @@ class Faults:
     bad_gateway: float = 0  #: 502 with the HTML of a load balancer
     stall: float = 0  #: nothing for ``stall_seconds``, then the answer
     hang_up: float = 0
-    garbage: float = 0  #: 200 with something that is no JSON
-    empty: float = 0  #: 200 with {}
+    garbage: float = 0  #: 200 with ``garbage_body``
     deny: float = 0
+    garbage_body: bytes = b"\x00\xff not JSON {{{"
     #: Far longer than any caller waits; a fault that ends (``heal``, ``stop``) lets go of the stalled calls.
     stall_seconds: float = 60
 
     def chosen(self, luck: float) -> str | None:
         """The fault that ``luck`` (0-1, evenly spread) falls on."""
-        for field in fields(self):
-            if field.name == "stall_seconds":
-                continue
-            luck -= getattr(self, field.name)
+        for name in ("throttle", "overload", "error", "bad_gateway", "stall", "hang_up", "garbage", "deny"):
+            luck -= getattr(self, name)
             if luck < 0:
-                return field.name
+                return name
         return None
 
 
@@ -130,11 +128,11 @@ class RekognitionServer:
         with self._lock:
             self._connections.discard(connection)
 
-    def received(self, action: str) -> tuple[str | None, Event, float]:
-        """Count the call; the fault it meets, with the event that ends a stall and its length in seconds."""
+    def received(self, action: str) -> tuple[str | None, Faults, Event]:
+        """Count the call; the fault it meets, the faults it is one of, and the event that ends them."""
         with self._lock:
             self.calls[action] += 1
-            return self._faults.chosen(self._luck.random()), self._healed, self._faults.stall_seconds
+            return self._faults.chosen(self._luck.random()), self._faults, self._healed
 
     def answer(self, action: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Raises ``_Error`` as the service would."""
@@ -232,7 +230,7 @@ class _Handler(BaseHTTPRequestHandler):
         rekognition = self.server.rekognition
         body = self.rfile.read(int(self.headers["Content-Length"]))
         action = self.headers["X-Amz-Target"].removeprefix("RekognitionService.")
-        fault, healed, stall_seconds = rekognition.received(action)
+        fault, faults, healed = rekognition.received(action)
         match fault:
             case "hang_up":
                 self.close_connection = True
@@ -242,13 +240,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(502, b"<html><body><h1>502 Bad Gateway</h1></body></html>", "text/html")
                 return
             case "garbage":
-                self._send(200, b"\x00\xff not JSON {{{")
-                return
-            case "empty":
-                self._send(200, b"{}")
+                self._send(200, faults.garbage_body)
                 return
             case "stall":
-                healed.wait(stall_seconds)
+                healed.wait(faults.stall_seconds)
         try:
             if fault in _ERRORS:
                 raise _ERRORS[fault]
