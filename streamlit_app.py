@@ -7,11 +7,17 @@ a root script beside ``pages/`` would let Streamlit serve ``pages/x.py`` directl
 from pathlib import Path
 
 import streamlit as st
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from dashboard import api, services
 
 services.require_settings()
 
 app = st.App(
-    Path(__file__).resolve().parent / "dashboard" / "app.py", routes=api.routes(), lifespan=services.lifespan
+    Path(__file__).resolve().parent / "dashboard" / "app.py",
+    routes=api.routes(),
+    # Streamlit itself checks the host of its websocket alone.
+    middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=st.get_option("server.allowedHosts"))],
+    lifespan=services.lifespan,
 )

@@ -116,7 +116,7 @@ def _aws(settings: Settings, clock: Clock) -> _Adapters:
     collection = connect(uri, settings.store_deadline_seconds)[name][settings.mongodb_collection]
     return _Adapters(
         records=DynamoRecords(aws.client("dynamodb", region), table, store_retry, clock),
-        registrations=MongoRegistrations(collection, settings.mongodb_fields),
+        registrations=MongoRegistrations(collection, settings.mongodb_fields, settings.store_deadline_seconds),
         photos=S3Photos(
             aws.client("s3", region), bucket, store_retry, max_bytes=settings.max_upload_mb * 1024 * 1024
         ),

@@ -76,7 +76,7 @@ def judge(
     there should have been a reference; then a person does.
     """
     faces = sorted(detected["FaceDetails"], key=_area, reverse=True)
-    if not faces or (compared is not None and "SourceImageFace" not in compared):
+    if not faces:
         return Verdict(status=Status.FAILED, reasons=(Reason.NO_FACE,))
     face, others = faces[0], faces[1:]
     quality, quality_reasons = _quality(policy, face)

@@ -175,9 +175,9 @@ class ValidationService:
         """The verdict; ``pending`` with ENGINE_UNAVAILABLE where the engine gave none within its deadline."""
         detecting: Future[Mapping[str, Any]] = self._threads.submit(self._engine.detect, photo.jpeg)
         comparing = self._threads.submit(self._compare, photo, reference_key)
-        _, late = wait((detecting, comparing), timeout=self._engine_deadline)
-        for future in late:
-            future.cancel()
+        both: set[Future[Any]] = {detecting, comparing}
+        for late in wait(both, timeout=self._engine_deadline).not_done:
+            late.cancel()
         try:
             compared, reference_unusable = comparing.result(timeout=0)
             return judge(

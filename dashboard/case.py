@@ -54,7 +54,8 @@ def verdict(record: ValidationRecord, policy: Policy) -> None:
 
 def _faces(record: ValidationRecord, policy: Policy) -> None:
     colours = palette()
-    reference, submitted, gauge = st.columns([1, 1, 1.1], vertical_alignment="center")
+    with st.container(horizontal=True):
+        reference, submitted, gauge = st.container(), st.container(), st.container()
     with reference:
         photos.show(record.stored_face_key, "Reference photo", record.stored_face_box, colours.accent)
     with submitted:
@@ -93,8 +94,9 @@ def _figures(record: ValidationRecord) -> None:
         "Brightness": (_number(attributes.get("brightness"), 0), "0-100, of the face"),
         "Sharpness": (_number(attributes.get("sharpness"), 0), "0-100, of the face"),
     }
-    for column, (name, (value, meaning)) in zip(st.columns(len(figures)), figures.items(), strict=True):
-        column.metric(name, value, help=meaning, border=True)
+    with st.container(horizontal=True):
+        for name, (value, meaning) in figures.items():
+            st.metric(name, value, help=meaning, border=True)
 
 
 def _number(value: object, digits: int = 1) -> str:

@@ -58,7 +58,7 @@ def similarity_gauge(similarity: float, threshold: float, review_from: float, pa
             },
         )
     )
-    return figure.update_layout(height=170, margin={"l": 28, "r": 28, "t": 24, "b": 4})
+    return figure.update_layout(height=170, margin={"l": 36, "r": 40, "t": 24, "b": 4})
 
 
 def attempts_timeline(attempts: pd.DataFrame, threshold: float, palette: Palette) -> go.Figure:

@@ -41,7 +41,6 @@ def find() -> str | None:
         on_change=forget_choice,
         max_chars=200,
     )
-    ui.focus_on_arrival("User")
     if chosen := st.query_params.get("user_id"):
         return chosen
     if not text or not text.strip():
@@ -74,21 +73,20 @@ def summary(user_id: str, records: list[ValidationRecord]) -> None:
     statistics = user_statistics(user_id, records)
     days = st.session_state.get("days", 30)
     valid = latest_valid(records, now, days)
-    columns = st.columns(5)
-    columns[0].metric(
-        "Valid now?",
-        "Yes" if valid else "No",
-        help=f"A standing pass of the last {days} days"
-        + (f": {ui.when(valid.timestamp, now)}" if valid else ": there is none"),
-        border=True,
-    )
-    columns[1].metric("Attempts", statistics.total_attempts, border=True)
-    columns[2].metric("Passed", statistics.successful_validations, border=True)
-    columns[3].metric(
-        "Failed", statistics.failed_validations, border=True, help=f"{statistics.pending_validations} waiting"
-    )
+    standing = f": {ui.when(valid.timestamp, now)}" if valid else ": there is none"
     average = statistics.average_confidence
-    columns[4].metric("Average confidence", "–" if average is None else f"{average:.1f}", border=True, help="0-100")
+    with st.container(horizontal=True):
+        st.metric(
+            "Valid now?",
+            "Yes" if valid else "No",
+            help=f"A standing pass of the last {days} days{standing}",
+            border=True,
+        )
+        st.metric("Attempts", statistics.total_attempts, border=True)
+        st.metric("Passed", statistics.successful_validations, border=True)
+        st.metric("Waiting", statistics.pending_validations, border=True)
+        st.metric("Failed", statistics.failed_validations, border=True)
+        st.metric("Confidence", "–" if average is None else f"{average:.1f}", help="Average, 0-100", border=True)
 
 
 def history(records: list[ValidationRecord]) -> ValidationRecord:
@@ -216,3 +214,4 @@ def main() -> None:
 
 
 main()
+ui.focus_on_arrival("User")

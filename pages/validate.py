@@ -37,7 +37,6 @@ def find() -> Registration | None:
         on_change=forget_choice,
         max_chars=200,
     )
-    ui.focus_on_arrival("Registration")
     if chosen := st.query_params.get("registration_id"):
         registration = services.registrations.get(chosen)
         if registration is None:
@@ -162,7 +161,9 @@ def nothing_validated() -> None:
 
 def main() -> None:
     st.title("Validate a photo", anchor=False)
-    left, right = st.columns([1, 2.2], gap="large")
+    # Side by side where there is room, else one below the other.
+    with st.container(horizontal=True, gap="medium"):
+        left, right = st.container(width=310), st.container(width=690)
     registration = record = None
     known = False
     with left, ui.banner_on_failure("look up registrations"):
@@ -189,3 +190,4 @@ def main() -> None:
 
 
 main()
+ui.focus_on_arrival("Registration")

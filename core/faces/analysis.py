@@ -92,7 +92,7 @@ def _face(networks: Networks, photo: Image, found: Found, mesh: Mesh) -> Face:
 
 def _box(photo: Image, face: Found) -> dict[str, float]:
     """The part of the face's box that is inside of the photo."""
-    left, top, right, bottom = _inside(photo, face)
+    left, top, right, bottom = face.inside(photo)
     height, width = photo.shape[:2]
     return {
         "Left": left / width,
@@ -100,12 +100,6 @@ def _box(photo: Image, face: Found) -> dict[str, float]:
         "Width": (right - left) / width,
         "Height": (bottom - top) / height,
     }
-
-
-def _inside(photo: Image, face: Found) -> tuple[float, float, float, float]:
-    left, top, width, height = face.box
-    bottom_edge, right_edge = photo.shape[:2]
-    return max(left, 0.0), max(top, 0.0), min(left + width, right_edge), min(top + height, bottom_edge)
 
 
 def _share_inside(photo: Image, mesh: Mesh) -> float:
@@ -162,8 +156,8 @@ def _judged(scores: Floats, even: float) -> dict[str, Any]:
 
 
 def _quality(photo: Image, face: Found) -> dict[str, float]:
-    left, top, right, bottom = (round(edge) for edge in _inside(photo, face))
-    grey = cv2.cvtColor(photo[top : max(bottom, top + 1), left : max(right, left + 1)], cv2.COLOR_BGR2GRAY)
+    left, top, right, bottom = (round(edge) for edge in face.inside(photo))
+    grey = cv2.cvtColor(photo[top:bottom, left:right], cv2.COLOR_BGR2GRAY)
     scale = _SHARPNESS_WIDTH / grey.shape[1]
     size = (_SHARPNESS_WIDTH, max(1, round(grey.shape[0] * scale)))
     small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)

@@ -26,7 +26,7 @@ _COSINE_STEEPNESS = 28
 
 
 class LocalEngine:
-    """``FaceEngine`` with OpenCV. A photo takes about 80 ms on two cores; the process grows by about 180 MB."""
+    """``FaceEngine`` with OpenCV. A photo takes about 100 ms on two cores; the process grows by about 180 MB."""
 
     def __init__(self) -> None:
         self._networks: Networks | None = None

@@ -39,7 +39,7 @@ _LANDMARKER = (
 _SEARCH_SIDE = 640
 #: A find below this is none. Of 221 photos and 22 without people this finds every face, and a dog's.
 _MIN_SCORE = 0.7
-#: A find whose box is thinner than this, pixels, has nothing to look at.
+#: A find of which the photo shows less than this on a side, pixels, has nothing to look at.
 _MIN_SIDE = 8
 #: Faces examined per photo, largest first; bounds the time that a picture of a crowd takes.
 _MAX_FACES = 20
@@ -79,6 +79,12 @@ class Found:
     five: Floats
     score: float
 
+    def inside(self, photo: Image) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom of the box's part in ``photo``, pixels; right < left where there is none."""
+        left, top, width, height = self.box
+        bottom_edge, right_edge = photo.shape[:2]
+        return max(left, 0.0), max(top, 0.0), min(left + width, right_edge), min(top + height, bottom_edge)
+
 
 @dataclass(frozen=True)
 class Mesh:
@@ -110,7 +116,7 @@ class Networks:
         # Per axis, as both sides were rounded to whole pixels on their own.
         back = np.array([width / size[0], height / size[1]], np.float32)
         found = [_found(row, back) for row in (rows if rows is not None else ())]
-        found = [face for face in found if min(face.box[2:]) >= _MIN_SIDE]
+        found = [face for face in found if _thinner_side(face, photo) >= _MIN_SIDE]
         return sorted(found, key=lambda face: face.box[2] * face.box[3], reverse=True)[:_MAX_FACES]
 
     def mesh(self, photo: Image, face: Found) -> Mesh:
@@ -152,9 +158,14 @@ def _found(row: Floats, scale: Floats) -> Found:
     return Found((left, top, width, height), row[4:14].reshape(5, 2) * scale, float(row[14]))
 
 
+def _thinner_side(face: Found, photo: Image) -> float:
+    left, top, right, bottom = face.inside(photo)
+    return min(right - left, bottom - top)
+
+
 def _cut(photo: Image, into: NDArray[np.float64], side: int) -> Image:
     """A square of ``photo`` under the transformation ``into``; the photo's edge is continued beyond it."""
-    step = int(0.5 / float(np.hypot(into[0, 0], into[1, 0])))
+    step = min(int(0.5 / float(np.hypot(into[0, 0], into[1, 0]))), *photo.shape[:2])
     if step > 1:
         # warpAffine looks at four pixels only: far from the scale of the cut it would pick up noise.
         height, width = (length // step for length in photo.shape[:2])

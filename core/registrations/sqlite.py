@@ -89,8 +89,8 @@ def _row(registration: Registration) -> tuple[str | None, ...]:
         registration.email,
         registration.reference_photo_key,
         _folded(email),
-        # Two of the mark between them: no query has that, so no match runs from the name into the e-mail.
-        _words(name) + _WORD_BEGINS + _words(email),
+        # No match runs from one into the other: it would need a mark that no separator stands before.
+        _words(name) + _words(email),
     )
 
 

@@ -233,13 +233,20 @@ def test_a_photo_on_its_side_or_head_is_answered(local_engine: LocalEngine, port
         np.full((300, 300, 3), 255),
         np.random.default_rng(1).integers(0, 256, (300, 300, 3)),
         np.zeros((1, 1, 3)),
-        np.zeros((1, 1920, 3)),
+        np.zeros((1, 1900, 3)),
         np.zeros((1920, 2, 3)),
     ],
     ids=["black", "white", "noise", "one pixel", "a line", "a column"],
 )
 def test_a_picture_of_nothing_shows_no_face(local_engine: LocalEngine, picture: Any) -> None:
     assert local_engine.detect(jpeg(picture)) == {"FaceDetails": []}
+
+
+@pytest.mark.parametrize("shape", [(1920, 12), (12, 1920), (40, 1920), (1920, 40)])
+def test_a_face_squeezed_into_a_strip_is_answered(
+    local_engine: LocalEngine, portrait: Picture, shape: tuple[int, int]
+) -> None:
+    assert "FaceDetails" in local_engine.detect(jpeg(cv2.resize(portrait, shape)))
 
 
 def test_a_crowd_is_examined_up_to_its_twenty_largest_faces(local_engine: LocalEngine, hopper: Picture) -> None:

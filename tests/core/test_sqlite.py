@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -93,16 +92,19 @@ def test_what_was_written_is_there_after_reopening(path: Path) -> None:
     second.close()
 
 
-def _record_ten(path: Path, process: int) -> None:
-    records = SqliteRecords(path, FakeClock())
-    for number in range(10):
-        records.record_attempt(an_outcome(f"{process}-{number}"), TTL)
-    records.close()
+def test_stores_sharing_a_new_file_lose_no_attempt(path: Path) -> None:
+    """As processes do: each has a store of its own, so that SQLite's locks alone keep them apart."""
+    start = threading.Barrier(4)
 
+    def record_ten(process: int) -> None:
+        start.wait()
+        records = SqliteRecords(path, FakeClock())
+        for number in range(10):
+            records.record_attempt(an_outcome(f"{process}-{number}"), TTL)
+        records.close()
 
-def test_processes_sharing_a_new_file_lose_no_attempt(path: Path) -> None:
-    with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:
-        list(pool.map(_record_ten, [path] * 4, range(4)))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(record_ten, range(4)))
     records = SqliteRecords(path, FakeClock())
     found = records.get("user-1", "reg-1")
     assert found is not None

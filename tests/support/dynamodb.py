@@ -215,8 +215,8 @@ def dynamodb_proxy(dynamodb_url: str) -> Iterator[Proxy]:
 
 
 def _binary() -> str | None:
-    carried = _ROOT / "node_modules" / "@dynoxide" / "linux-x64" / "dynoxide"
-    return os.environ.get("DYNOXIDE") or (str(carried) if carried.is_file() else shutil.which("dynoxide"))
+    carried = str(_ROOT / "node_modules" / "@dynoxide" / "linux-x64" / "dynoxide")
+    return shutil.which(os.environ.get("DYNOXIDE") or carried) or shutil.which("dynoxide")
 
 
 def _free_port() -> int:
