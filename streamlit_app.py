@@ -1,7 +1,7 @@
 """The launcher: one ASGI app with the pages and the routes under /api.
 
-It stands at the root so that ``core``, ``dashboard`` and ``pages`` can be imported; the script itself lies in ``dashboard/``:
-a root script beside ``pages/`` would let Streamlit serve ``pages/x.py`` directly, past the navigation.
+It stands at the root so that ``core``, ``dashboard`` and ``pages`` can be imported; the script itself lies in
+``dashboard/``: a root script beside ``pages/`` would let Streamlit serve ``pages/x.py`` past the navigation.
 """
 
 from pathlib import Path

@@ -16,6 +16,7 @@ from botocore.exceptions import (
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
+from botocore.parsers import ResponseParserError
 
 from core.errors import NotConfigured, Refused, ServiceError, Unavailable
 
@@ -45,6 +46,8 @@ _PASSING = frozenset(
         "ReplicatedWriteConflictException",
     }
 )
+#: What botocore's parser lets escape where a 200 carries no JSON, or JSON of another shape.
+_UNREADABLE = (ResponseParserError, ValueError, TypeError, AttributeError)
 _NOT_SET_UP = frozenset({"ResourceNotFoundException", "NoSuchBucket"})
 
 
@@ -73,6 +76,8 @@ def translated(service: str) -> Iterator[None]:
         raise Unavailable(service, type(error).__name__) from error
     except BotoCoreError as error:
         raise Refused(service, type(error).__name__) from error
+    except _UNREADABLE as error:
+        raise Unavailable(service, "UnreadableAnswer") from error
 
 
 def _from_client_error(service: str, error: ClientError) -> ServiceError:

@@ -155,7 +155,7 @@ def attempts(record: ValidationRecord, policy: Policy, *, expanded: bool = True)
 
 def actions(record: ValidationRecord, *, link_to_user: bool = False) -> None:
     """Decide, run again, and on to the person. The decision is on the record as it is shown here."""
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         if record.validation_status is Status.PENDING:
             _decision_popover(record, "Approve…", Decision.APPROVED, ":material/how_to_reg:")
             _decision_popover(record, "Reject…", Decision.REJECTED, ":material/person_off:")

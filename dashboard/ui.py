@@ -142,8 +142,6 @@ def attempts_frame(attempts: Sequence[Attempt]) -> pd.DataFrame:
                 "Time": pd.Timestamp(attempt.timestamp).tz_convert(zone),
                 "Outcome": STATUS[attempt.status].word,
                 "Similarity": attempt.similarity,
-                "Confidence": attempt.confidence,
-                "Quality": attempt.quality.capitalize() if attempt.quality else None,
                 "Reasons": ", ".join(reasons.label(reason) for reason in attempt.reasons) or None,
                 "By": _by(attempt),
             }
@@ -165,11 +163,8 @@ def attempts_table(attempts: Sequence[Attempt], threshold: float) -> None:
         hide_index=True,
         column_config={
             "Attempt": st.column_config.NumberColumn(width="small"),
-            "Time": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm:ss"),
+            "Time": st.column_config.DatetimeColumn(format="D MMM, HH:mm:ss"),
             "Similarity": st.column_config.NumberColumn(format="%.1f", help=f"0-100; {threshold:g} or more passes"),
-            "Confidence": st.column_config.NumberColumn(
-                format="%.1f", help="0-100: how sure the engine is of the face"
-            ),
         },
         placeholder="–",
         alt="Attempts, newest first",

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from botocore.parsers import ResponseParserError
-
 from core.aws import translated
 from core.errors import Refused, Unavailable
 from core.ports import Answer
@@ -16,9 +14,6 @@ _SERVICE = "face engine"
 _NO_FACE_IN_SOURCE = "InvalidParameterException"
 #: What Rekognition says to a request without a picture once it has accepted who asks, and from where.
 _PICTURE_MISSING = frozenset({"InvalidParameterException", "InvalidImageFormatException", "ValidationException"})
-
-#: What botocore's parser lets escape where a 200 carries no JSON, or JSON of another shape.
-_UNREADABLE = (ResponseParserError, ValueError, TypeError, AttributeError)
 
 
 class RekognitionEngine:
@@ -76,11 +71,8 @@ class RekognitionEngine:
 
 def _asked(essential: str, call: Callable[[], dict[str, Any]]) -> Answer:
     """The answer without botocore's metadata; one that has not even ``essential`` did not come from Rekognition."""
-    try:
-        with translated(_SERVICE):
-            answer = call()
-    except _UNREADABLE as error:
-        raise Unavailable(_SERVICE, "UnreadableAnswer") from error
+    with translated(_SERVICE):
+        answer = call()
     if essential not in answer:
         raise Unavailable(_SERVICE, "UnreadableAnswer")
     return {name: value for name, value in answer.items() if name != "ResponseMetadata"}

@@ -1,0 +1,243 @@
+"""A worker of ``core.photos.sanitise``, run as a program: here an upload is looked into for the first time.
+
+It has limits on memory and processor time, no credentials in its environment, and answers in plain numbers and bytes.
+What it loads is all that a photo could take over, so it imports little.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import signal
+import struct
+import warnings
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import IntEnum
+from io import BytesIO
+
+from PIL import Image, ImageCms
+
+#: Longest side of the result, pixels, and its size, bytes: what Rekognition's guidance and limit ask for.
+MAX_SIDE = 1920
+MAX_JPEG_BYTES = 5_000_000
+#: Shortest side, pixels, that Rekognition takes.
+MIN_SIDE = 80
+#: Phones' 50 MP cameras make 8192x6144.
+MAX_PIXELS = 8192 * 6144
+#: Ordinary progressive JPEGs have about ten; each scan passes over the whole picture.
+MAX_SCANS = 100
+#: Address space of a worker, bytes, its interpreter (about 50 MB) included.
+MAX_MEMORY = 512 * 1024 * 1024
+#: Processor time for one photo, seconds, of all threads together. Not wall time: on a busy machine that would refuse
+#: honest photos. On an idle one the answer comes within two seconds, a worker's start (0.2 s) included.
+PROCESSOR_SECONDS = 1.7
+
+
+@dataclass(frozen=True)
+class CleanPhoto:
+    """An upright RGB JPEG without metadata; ``width`` and ``height`` in pixels."""
+
+    jpeg: bytes
+    width: int
+    height: int
+
+
+class Answer(IntEnum):
+    """What the worker says of a photo."""
+
+    CLEAN = 0
+    UNKNOWN = 1
+    DAMAGED = 2
+    MOVING = 3
+    PIXELS = 4
+    SMALL = 5
+    HEAVY = 6
+
+
+# The messages: READY once; then for each photo LENGTH and the file in, HEAD (an Answer, width, height, length) and
+# the JPEG out.
+READY = b"\x01"
+LENGTH = struct.Struct("<I")
+HEAD = struct.Struct("<BHHI")
+
+
+class _Refused(Exception):
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+
+
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"})
+#: Not a stuffed 00, a fill byte or a restart marker: those stand inside a scan.
+_JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
+_SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def _serve() -> None:
+    """Clean one photo after another until the parent is gone."""
+    from PIL import MpoImagePlugin, WebPImagePlugin  # noqa: F401 - or the first WebP would load every format there is
+    from pillow_heif import register_heif_opener
+
+    Image.preinit()
+    source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=2)
+    # A library that prints must not garble the answers, nor fill the server's log.
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    _limit(resource.RLIMIT_AS, MAX_MEMORY)
+    _limit(resource.RLIMIT_CORE, 0)  # a core file would hold the photo
+    _limit(resource.RLIMIT_FSIZE, 0)
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process, even amid a decoder
+    sink.write(READY)
+    sink.flush()
+    while head := source.read(LENGTH.size):
+        data = source.read(*LENGTH.unpack(head))
+        signal.setitimer(signal.ITIMER_PROF, PROCESSOR_SECONDS)
+        answer, photo = _try_to_clean(data)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        sink.write(HEAD.pack(answer, photo.width, photo.height, len(photo.jpeg)) + photo.jpeg)
+        sink.flush()
+
+
+def _limit(resource_id: int, soft: int) -> None:
+    # Systems other than Linux do not have every limit; the time limit holds there too.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource_id, (soft, resource.getrlimit(resource_id)[1]))
+
+
+def _try_to_clean(data: bytes) -> tuple[Answer, CleanPhoto]:
+    nothing = CleanPhoto(b"", 0, 0)
+    try:
+        return Answer.CLEAN, _clean(data)
+    except _Refused as error:
+        return error.answer, nothing
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return Answer.PIXELS, nothing
+    except MemoryError:
+        return Answer.HEAVY, nothing
+    except Exception:  # noqa: BLE001 - decoders let nearly every kind escape, and each says the same of the file
+        return Answer.DAMAGED, nothing
+
+
+def _clean(data: bytes) -> CleanPhoto:
+    kind = _format(data)
+    if kind is None:
+        raise _Refused(Answer.UNKNOWN)
+    if kind == "JPEG" and _scans(data) > MAX_SCANS:
+        raise _Refused(Answer.HEAVY)
+    image: Image.Image = Image.open(BytesIO(data), formats=(kind,))
+    if image.width * image.height > MAX_PIXELS:
+        raise _Refused(Answer.PIXELS)
+    # A JPEG or HEIC with several pictures has a main one, and depth maps or the like beside it.
+    if kind in ("PNG", "WEBP") and getattr(image, "n_frames", 1) > 1:
+        raise _Refused(Answer.MOVING)
+    size = _fitting(image.size)
+    if min(*size, *image.size) < MIN_SIDE:
+        raise _Refused(Answer.SMALL)
+    if kind == "JPEG":
+        image.draft(image.mode, size)  # decodes at a half, quarter or eighth where that is still enough
+    image.load()
+    orientation, profile = _orientation(image), image.info.get("icc_profile")
+    image = _shrunk(_plain(image), _fitting(image.size))
+    if orientation in _UPRIGHT:
+        image = image.transpose(_UPRIGHT[orientation])
+    image = _in_srgb(_on_white(image), profile)
+    return CleanPhoto(_encoded(image), *image.size)
+
+
+def _format(data: bytes) -> str | None:
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS:
+        return "HEIF"
+    return None
+
+
+def _scans(data: bytes) -> int:
+    """How many scans a decoder would read: up to the end of the image, whatever is appended to it."""
+    scans, at = 0, 2
+    while found := _JPEG_MARKER.search(data, at):
+        marker, at = found[1][0], found.end()
+        if marker in (_SOI, _EOI):
+            break
+        scans += marker == _SOS
+        if marker != 0x01:  # the one other marker that has no length
+            at += int.from_bytes(data[at : at + 2])
+    return scans
+
+
+def _fitting(size: tuple[int, int]) -> tuple[int, int]:
+    scale = min(1.0, MAX_SIDE / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _orientation(image: Image.Image) -> int | None:
+    try:
+        return image.getexif().get(_ORIENTATION)
+    except Exception:  # noqa: BLE001 - broken metadata does not make the picture worse
+        return None
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """In a mode that can be resized: L, RGB, RGBA or CMYK, eight bits each."""
+    if image.mode.startswith("I;16"):
+        # The upper byte of each value; Pillow's own conversion clips instead.
+        return Image.frombytes("L", image.size, image.tobytes("raw", "I;16B")[::2])
+    if image.has_transparency_data:
+        return image.convert("RGBA")
+    return image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB")
+
+
+def _shrunk(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=1.0) if size != image.size else image
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode != "RGBA":
+        return image
+    white = Image.new("RGB", image.size, "white")
+    white.paste(image, mask=image.getchannel("A"))
+    return white
+
+
+def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    if profile:
+        with suppress(OSError, ValueError, TypeError, ImageCms.PyCMSError):
+            theirs, srgb = ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
+            converted = ImageCms.profileToProfile(image, theirs, srgb, outputMode="RGB")
+            if converted is not None:
+                return converted
+    return image.convert("RGB")
+
+
+def _encoded(image: Image.Image) -> bytes:
+    image.info = {}  # Pillow would write a comment found there
+    for quality in (90, 75, 50):
+        out = BytesIO()
+        image.save(out, "JPEG", quality=quality)
+        if out.tell() <= MAX_JPEG_BYTES:
+            return out.getvalue()
+    raise _Refused(Answer.HEAVY)
+
+
+if __name__ == "__main__":
+    _serve()
