@@ -53,7 +53,8 @@ _NOT_SET_UP = frozenset({"ResourceNotFoundException", "NoSuchBucket"})
 
 def client(name: str, region: str, pool: int = 50) -> Any:
     """A boto3 client of one attempt a call; credentials and endpoints by boto3's own chain and variables."""
-    return boto3.client(
+    # A session of its own: the default one is not safe to make clients from in several threads.
+    return boto3.session.Session().client(
         name,  # type: ignore[call-overload]
         region_name=region,
         config=Config(

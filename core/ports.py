@@ -45,6 +45,8 @@ class ValidationRecords(Protocol):
 
         Raises ``RecordNotFound`` where there is none and ``Conflict`` where ``version`` is no longer
         ``seen_version``; then nothing is written. Of several decisions on one version exactly one succeeds.
+        The very decision that the record already has (same reviewer, same moment) answers that record: a retried
+        write is no conflict.
         """
         ...
 

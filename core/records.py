@@ -140,7 +140,7 @@ class Outcome(_Model):
     attempt_id: str = Field(min_length=1, max_length=255)
     user_id: str
     registration_id: str
-    event_id: str
+    event_id: str = Field(min_length=1)
     timestamp: Timestamp
     status: Status
     reasons: tuple[str, ...] = ()

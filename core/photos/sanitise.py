@@ -22,7 +22,7 @@ from typing import IO
 
 from core.errors import PhotoRefused, PhotoTooLarge, PhotoUnsupported, Unavailable
 from core.photos import decoder
-from core.photos.decoder import Answer, CleanPhoto
+from core.photos.decoder import MIN_SIDE, Answer, CleanPhoto
 
 __all__ = ["CleanPhoto", "PhotoSanitiser"]
 
@@ -39,7 +39,7 @@ _SENTENCES = {
     Answer.DAMAGED: "This photo is damaged or incomplete: send it again, or take a new one.",
     Answer.MOVING: "This is a moving picture: send a still photo.",
     Answer.PIXELS: "This photo has more than 50 megapixels: send a smaller one.",
-    Answer.SMALL: f"This photo is too small or too narrow: send one of at least {decoder.MIN_SIDE} pixels on each side.",
+    Answer.SMALL: f"This photo is too small or too narrow: send one of at least {MIN_SIDE} pixels on each side.",
     Answer.HEAVY: "This photo takes too long to read: send it again as an ordinary JPEG.",
 }
 
@@ -60,10 +60,12 @@ class PhotoSanitiser:
 
     def clean(self, data: bytes) -> CleanPhoto:
         """The photo in a JPEG, PNG, WebP or HEIC file, by its content: upright, on white, in sRGB, no metadata, at
-        most ``MAX_SIDE`` pixels a side and ``MAX_JPEG_BYTES``. Of a file with several still pictures the main one.
+        most ``decoder.MAX_SIDE`` pixels a side and ``decoder.MAX_JPEG_BYTES``. Of a file with several still pictures
+        the main one.
 
-        Raises ``PhotoTooLarge`` (bytes, pixels) or ``PhotoUnsupported`` (all else, moving pictures included), at the
-        latest ``SECONDS`` after its turn came; ``Unavailable`` where no worker can be started.
+        Raises ``PhotoTooLarge`` (bytes, pixels) or ``PhotoUnsupported`` (all else: moving pictures, and what takes
+        more than ``decoder.PROCESSOR_SECONDS`` to read), at the latest ``WALL_SECONDS`` after its turn came;
+        ``Unavailable`` where no worker can be started.
         """
         if not data:
             raise PhotoUnsupported("This file is empty: send the photo again.")

@@ -42,7 +42,7 @@ class DynamoRecords:
         self._client = client
         self._table = table
         self._retry = retry
-        # Losing a race is no fault: tried again until the deadline, in waits that 50 racers fit into.
+        # Losing a race is no fault: tried again, in short waits, until the deadline.
         self._race = replace(retry, cap=1.0, tries=10_000)
         # Threads of this process take turns on a record: what is left to race with is other processes.
         self._turns = [threading.Lock() for _ in range(256)]

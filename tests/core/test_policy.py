@@ -79,8 +79,9 @@ def test_no_face_fails_with_that_reason_alone() -> None:
     assert verdict() == Verdict(status=Status.FAILED, reasons=(Reason.NO_FACE,))
 
 
-def test_a_comparison_that_saw_no_face_counts_as_no_face() -> None:
-    assert verdict(a_face(), compared={"FaceMatches": []}).reasons == (Reason.NO_FACE,)
+def test_a_face_that_could_not_be_compared_waits_for_a_person() -> None:
+    result = verdict(a_face(), compared={"FaceMatches": []})
+    assert (result.status, result.reasons) == (Status.PENDING, (Reason.REFERENCE_UNUSABLE,))
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.24, ()), (0.25, ("MULTIPLE_FACES",)), (1.0, ("MULTIPLE_FACES",))])

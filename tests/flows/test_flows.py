@@ -1,0 +1,146 @@
+"""Whole flows through the services that settings build, the same for both backends, on real input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from core.errors import Conflict, PhotoNotFound, PhotoRefused, RegistrationNotFound
+from core.reasons import Reason
+from core.records import Decision, Source, Status, ValidationRecord
+from core.settings import Backend
+from core.validation import Submitter
+from tests.support.portraits import as_jpeg, hopper
+from tests.support.production import Servers, Site, embedded, production
+
+AT_THE_DESK = Submitter(Source.DASHBOARD, "asha", "127.0.0.1")
+
+
+@pytest.fixture(scope="module", params=[Backend.EMBEDDED, Backend.AWS])
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    if request.param is Backend.EMBEDDED:
+        with embedded(tmp_path_factory.mktemp("embedded")) as site:
+            yield site
+    else:
+        servers: Servers = request.getfixturevalue("servers")
+        with production(servers) as site:
+            yield site
+
+
+def submitted(site: Site, registration_id: str, photo: bytes) -> ValidationRecord:
+    return site.services.validation.validate_upload(registration_id, photo, uuid4().hex, AT_THE_DESK).record
+
+
+def test_the_registered_person_passes_with_a_similarity(site: Site, astronaut_jpeg: bytes) -> None:
+    registration = site.register(astronaut_jpeg)
+    record = submitted(site, registration.registration_id, astronaut_jpeg)
+    assert (record.validation_status, record.failure_reasons) == (Status.SUCCESS, ())
+    assert record.similarity is not None
+    assert record.similarity >= 80
+
+
+def test_what_is_answered_is_what_is_kept(site: Site, astronaut_jpeg: bytes) -> None:
+    registration = site.register(astronaut_jpeg)
+    record = submitted(site, registration.registration_id, astronaut_jpeg)
+    assert site.services.records.get(registration.user_id, registration.registration_id) == record
+
+
+def test_another_person_fails_with_a_similarity(site: Site, astronaut_jpeg: bytes, hopper_jpeg: bytes) -> None:
+    record = submitted(site, site.register(astronaut_jpeg).registration_id, hopper_jpeg)
+    assert (record.validation_status, record.failure_reasons) == (Status.FAILED, (Reason.FACE_MISMATCH,))
+    assert record.similarity is not None
+    assert record.similarity < 70
+
+
+def test_a_landscape_shows_no_face(site: Site, astronaut_jpeg: bytes, landscape_jpeg: bytes) -> None:
+    record = submitted(site, site.register(astronaut_jpeg).registration_id, landscape_jpeg)
+    assert (record.validation_status, record.failure_reasons) == (Status.FAILED, (Reason.NO_FACE,))
+
+
+def test_twelve_megapixels_lying_on_their_side_are_judged_right_and_stored_upright(
+    site: Site, hopper_jpeg: bytes
+) -> None:
+    lying = as_jpeg(hopper(), size=(3200, 3750), orientation=6)
+    record = submitted(site, site.register(hopper_jpeg).registration_id, lying)
+    assert record.validation_status is Status.SUCCESS
+    stored = site.services.validation.photo(record.face_image_key or "")
+    assert (stored.width, stored.height) == (1638, 1920)
+
+
+def test_a_text_named_jpg_is_refused_and_nothing_is_stored(site: Site, astronaut_jpeg: bytes) -> None:
+    registration = site.register(astronaut_jpeg)
+    before = site.photo_keys()
+    with pytest.raises(PhotoRefused):
+        submitted(site, registration.registration_id, b"only text, whatever its name says")
+    assert site.photo_keys() == before
+    assert site.services.records.get(registration.user_id, registration.registration_id) is None
+
+
+def test_a_photo_in_the_store_is_validated_by_its_key(site: Site, astronaut_jpeg: bytes) -> None:
+    registration, key = site.register(astronaut_jpeg), f"face-images/{uuid4()}.jpg"
+    site.services.photos.put(key, astronaut_jpeg)
+    validation = site.services.validation.validate_stored(registration.registration_id, key, "a1", AT_THE_DESK)
+    assert (validation.record.validation_status, validation.record.face_image_key) == (Status.SUCCESS, key)
+
+
+def test_an_unknown_key_is_not_found_and_nothing_is_recorded(site: Site, astronaut_jpeg: bytes) -> None:
+    registration = site.register(astronaut_jpeg)
+    with pytest.raises(PhotoNotFound):
+        site.services.validation.validate_stored(registration.registration_id, "no/such.jpg", "a1", AT_THE_DESK)
+    assert site.services.records.get(registration.user_id, registration.registration_id) is None
+
+
+def test_an_unknown_registration_is_not_found_and_nothing_is_stored(site: Site, astronaut_jpeg: bytes) -> None:
+    before = site.photo_keys()
+    with pytest.raises(RegistrationNotFound):
+        submitted(site, "reg-404", astronaut_jpeg)
+    assert site.photo_keys() == before
+
+
+def test_the_history_of_a_user_is_newest_first(site: Site, astronaut_jpeg: bytes) -> None:
+    # The sort key would give them by registration id: the other way round.
+    user = f"user-{uuid4().hex}"
+    older, newer = (site.register(user_id=user, registration_id=f"{name}-{user}") for name in ("a", "b"))
+    for registration in (older, newer):
+        submitted(site, registration.registration_id, astronaut_jpeg)
+    history = site.services.records.history(user)
+    assert [record.registration_id for record in history] == [newer.registration_id, older.registration_id]
+
+
+def test_a_resubmitted_attempt_counts_once(site: Site, astronaut_jpeg: bytes) -> None:
+    registration = site.register(astronaut_jpeg)
+    for _ in range(2):
+        validation = site.services.validation.validate_upload(
+            registration.registration_id, astronaut_jpeg, "a1", AT_THE_DESK
+        )
+    assert validation.record.verification_attempt == 1
+
+
+def waiting(site: Site, photo: bytes) -> ValidationRecord:
+    """A case for a person: its reference photo is not where the registration says."""
+    registration = site.register(reference_photo_key="reference-faces/never-stored.jpg")
+    return submitted(site, registration.registration_id, photo)
+
+
+def test_a_case_without_its_reference_photo_waits_for_a_person(site: Site, astronaut_jpeg: bytes) -> None:
+    record = waiting(site, astronaut_jpeg)
+    assert (record.validation_status, record.failure_reasons) == (Status.PENDING, (Reason.REFERENCE_UNUSABLE,))
+
+
+def test_a_decision_is_kept(site: Site, astronaut_jpeg: bytes) -> None:
+    seen = waiting(site, astronaut_jpeg)
+    decided = site.services.validation.decide(seen, Decision.APPROVED, "cleo", note="checked the passport")
+    assert decided.validation_status is Status.SUCCESS
+    assert site.services.records.get(seen.user_id, seen.registration_id) == decided
+
+
+def test_a_second_decision_on_the_same_sight_is_a_conflict_and_changes_nothing(
+    site: Site, astronaut_jpeg: bytes
+) -> None:
+    seen = waiting(site, astronaut_jpeg)
+    first = site.services.validation.decide(seen, Decision.APPROVED, "cleo")
+    with pytest.raises(Conflict):
+        site.services.validation.decide(seen, Decision.REJECTED, "dora", Reason.FACE_MISMATCH)
+    assert site.services.records.get(seen.user_id, seen.registration_id) == first

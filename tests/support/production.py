@@ -1,0 +1,243 @@
+"""Facedesk as an operator has it: services built from settings alone, for either backend, over real connections.
+
+``production`` is ``FACEDESK_BACKEND=aws`` on loopback: a DynamoDB server, an S3 server, a MongoDB server, and a server
+that speaks Rekognition's protocol. ``Gate`` takes any of them away.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import boto3
+import pymongo
+import pytest
+
+from core import aws
+from core.bootstrap import Services, build
+from core.faces.local import LocalEngine
+from core.records import Registration
+from core.settings import Settings
+from tests.support.dynamodb import REGION, create_table
+from tests.support.rekognition import RekognitionServer
+
+#: Starts of the names of all variables that a developer's shell may have and that a test must not see.
+_FOREIGN = ("AWS_", "MONGODB_", "FACEDESK_", "DYNAMODB_", "FACE_IMAGES_")
+#: The shortest that the settings take: an outage is sat through in many tests.
+DEADLINE_SECONDS = 5
+QUICK = {"ENGINE_DEADLINE_SECONDS": str(DEADLINE_SECONDS), "STORE_DEADLINE_SECONDS": str(DEADLINE_SECONDS)}
+
+
+@dataclass(frozen=True)
+class Site:
+    """Services of one backend, and the hands of those who fill its stores from outside."""
+
+    services: Services
+    add: Callable[[list[Registration]], None]
+    #: Keys of all photos in the store, by a way that is not ours.
+    photo_keys: Callable[[], set[str]]
+
+    def register(self, reference: bytes | None = None, **changes: Any) -> Registration:
+        """A registration of a person of its own, with ``reference`` as its photo where given."""
+        name = uuid4().hex
+        registration = Registration(
+            **{
+                "registration_id": f"reg-{name}",
+                "user_id": f"user-{name}",
+                "event_id": "event-1",
+                "name": "Ada Example",
+                "email": f"{name}@example.com",
+                "reference_photo_key": f"reference-faces/{name}.jpg" if reference else None,
+                **changes,
+            }
+        )
+        if reference and registration.reference_photo_key:
+            self.services.photos.put(registration.reference_photo_key, reference)
+        self.add([registration])
+        return registration
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Where the four services listen; a test puts something else in the place of one."""
+
+    dynamodb: str
+    s3: str
+    mongodb: str
+    rekognition: str
+
+
+@dataclass(frozen=True)
+class Production(Site):
+    """``environment`` is all that the services were built from; a child process can be given the same."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def environment_of(variables: Mapping[str, str]) -> Iterator[None]:
+    """``variables`` and nothing else of the kind; AWS clients made inside do not share credentials with others."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
+            patch.delenv(name)
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        patch.setattr(boto3, "DEFAULT_SESSION", None)
+        yield
+
+
+def built(variables: Mapping[str, str]) -> Services:
+    with environment_of(variables):
+        return build(Settings(_env_file=None))
+
+
+@contextmanager
+def production(servers: Servers, **variables: str) -> Iterator[Production]:
+    """Production on ``servers`` with a table, a bucket and a collection of its own; ``variables`` come last."""
+    name = f"facedesk-{uuid4().hex}"
+    environment = {
+        "FACEDESK_BACKEND": "aws",
+        "AWS_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_ENDPOINT_URL_DYNAMODB": servers.dynamodb,
+        "AWS_ENDPOINT_URL_S3": servers.s3,
+        "AWS_ENDPOINT_URL_REKOGNITION": servers.rekognition,
+        "FACE_IMAGES_BUCKET": name,
+        "MONGODB_URI": servers.mongodb,
+        "MONGODB_DATABASE": "facedesk_tests",
+        "MONGODB_REGISTRATIONS_COLLECTION": name,
+        **variables,
+    }
+    with environment_of(environment):
+        s3, dynamodb = aws.client("s3", REGION), aws.client("dynamodb", REGION)
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    environment.setdefault("DYNAMODB_FACE_VALIDATION_TABLE", create_table(dynamodb))
+
+    def keys() -> set[str]:
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=name)
+        return {entry["Key"] for page in pages for entry in page.get("Contents", ())}
+
+    with pymongo.MongoClient(servers.mongodb) as mongodb:
+        collection = mongodb["facedesk_tests"][name]
+
+        def add(registrations: list[Registration]) -> None:
+            collection.insert_many([_document(registration) for registration in registrations])
+
+        services = built(environment)
+        yield Production(services, add, keys, environment)
+        services.close()
+        collection.drop()
+
+
+@contextmanager
+def embedded(data: Path) -> Iterator[Site]:
+    """The embedded backend on the folder ``data``."""
+    services = built({"FACEDESK_DATA_DIR": str(data)})
+    importer = services.importer
+    assert importer is not None
+    photos = data / "photos"
+
+    def keys() -> set[str]:
+        return {str(path.relative_to(photos)) for path in photos.rglob("*") if path.is_file()}
+
+    yield Site(services, lambda registrations: importer.import_many(registrations) and None, keys)
+    services.close()
+
+
+def _document(registration: Registration) -> dict[str, Any]:
+    item = registration.to_dict()
+    key = {"storedFaceKey": item.pop("referencePhotoKey")} if registration.reference_photo_key else {}
+    return {"_id": item.pop("registrationId"), **item, **key}
+
+
+class Gate:
+    """A loopback relay before the server at ``upstream`` (a URL). Shut, it refuses connections and ends the open ones."""
+
+    def __init__(self, upstream: str) -> None:
+        address = urlsplit(upstream)
+        self._scheme = address.scheme
+        self._upstream = (address.hostname, address.port)
+        self._port = 0
+        self._listener: socket.socket | None = None
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self.open()
+
+    @property
+    def url(self) -> str:
+        return f"{self._scheme}://127.0.0.1:{self._port}"
+
+    def open(self) -> None:
+        listener = socket.create_server(("127.0.0.1", self._port), backlog=64)
+        self._port = listener.getsockname()[1]
+        self._listener = listener
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    def shut(self) -> None:
+        with self._lock:
+            listener, self._listener = self._listener, None
+            for connection in self._open:
+                _end(connection)
+        if listener is not None:
+            _end(listener)
+
+    @contextmanager
+    def shut_for_a_while(self) -> Iterator[None]:
+        self.shut()
+        try:
+            yield
+        finally:
+            self.open()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with listener, suppress(OSError):
+            while True:
+                caller, _ = listener.accept()
+                threading.Thread(target=self._relay, args=(caller, listener), daemon=True).start()
+
+    def _relay(self, caller: socket.socket, listener: socket.socket) -> None:
+        with caller, suppress(OSError), socket.create_connection(self._upstream) as server:
+            with self._lock:
+                if self._listener is not listener:
+                    return
+                self._open |= {caller, server}
+            try:
+                other = {caller: server, server: caller}
+                while True:
+                    for ready in select.select(list(other), [], [])[0]:
+                        if not (data := ready.recv(65_536)):
+                            return
+                        other[ready].sendall(data)
+            finally:
+                with self._lock:
+                    self._open -= {caller, server}
+
+
+def _end(connection: socket.socket) -> None:
+    """Wakes whoever waits on it, too, which closing would not."""
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture(scope="module")
+def engine_server(local_engine: LocalEngine) -> Iterator[RekognitionServer]:
+    """One for the module's tests, judging by the local engine."""
+    server = RekognitionServer(local_engine)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def servers(dynamodb_url: str, s3_server: str, mongodb_uri: str, engine_server: RekognitionServer) -> Servers:
+    return Servers(dynamodb_url, s3_server, mongodb_uri, engine_server.url)
