@@ -9,10 +9,12 @@ import stat
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
 
+from core.clock import Clock, utc_now
 from core.errors import NotConfigured, PhotoNotFound, Refused, Unavailable
 from core.photos import keys
 
@@ -20,6 +22,10 @@ from core.photos import keys
 _MAX_NAME_BYTES = 127
 #: Holds, under their hash, the keys that cannot be paths as they are. No key as typed begins with a dot.
 _HASHED = ".hashed"
+#: Holds the photos that are being written. One folder for all, so that what was left there is quick to find.
+_INCOMING = ".incoming"
+#: Far longer than any ``put`` takes, so that what is older was left by a killed one.
+_ABANDONED_AFTER = timedelta(hours=1)
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG})
 _PASSING = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ESTALE}
@@ -31,16 +37,19 @@ class FolderPhotos:
 
     A key that is no harmless path (hidden or overlong names, backslashes, empty steps, ...) is kept under its
     hash. Symbolic links below the root are never followed. The file system must tell upper from lower case.
-    Names with a leading dot are ours: a file that a killed ``put`` left behind is never read.
+    All below the root is one file system. Names with a leading dot are ours: a file that a killed ``put`` left behind
+    is never read, and removed when the store is next opened an hour or more later.
     """
 
-    def __init__(self, root: Path, max_bytes: int = keys.MAX_PHOTO_BYTES) -> None:
+    def __init__(self, root: Path, max_bytes: int = keys.MAX_PHOTO_BYTES, clock: Clock = utc_now) -> None:
         """Make ``root`` if it is missing; ``get`` refuses files above ``max_bytes``."""
         with _translated():
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._root = root.resolve()
         self._max_bytes = max_bytes
+        self._incoming = self._root / _INCOMING
         self._making_folders = threading.Lock()
+        self._remove_abandoned(clock().timestamp() - _ABANDONED_AFTER.total_seconds())
 
     def put(self, key: str, data: bytes) -> None:
         keys.require_valid(key)
@@ -49,7 +58,8 @@ class FolderPhotos:
             if _is_behind_a_link(path):
                 raise Refused("photos", "ELOOP")
             self._make(path.parent)
-            descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
+            self._make(self._incoming)
+            descriptor, temporary = tempfile.mkstemp(dir=self._incoming)
             try:
                 with os.fdopen(descriptor, "wb") as file:
                     file.write(data)
@@ -108,6 +118,14 @@ class FolderPhotos:
             raise keys.not_found()
         with os.fdopen(descriptor, "rb") as file:
             yield file
+
+    def _remove_abandoned(self, before: float) -> None:
+        # What cannot be removed must not keep the photos from being read, as on a read-only file system.
+        with suppress(OSError), os.scandir(self._incoming) as entries:
+            for entry in entries:
+                with suppress(OSError):
+                    if entry.stat(follow_symlinks=False).st_mtime < before:
+                        Path(entry).unlink()
 
     def _make(self, folder: Path) -> None:
         # A folder counts as made only once its parent knows it durably, hence one lock around all of it.

@@ -13,6 +13,7 @@ import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from botocore.stub import ANY, Stubber
 from urllib3.exceptions import ReadTimeoutError
 
 from core import aws
+from core.clock import utc_now
 from core.errors import NotConfigured, PhotoNotFound, PhotoTooLarge, Refused, Unavailable
 from core.photos.folder import FolderPhotos
 from core.photos.s3 import S3Photos
@@ -211,19 +213,57 @@ def test_a_full_disk_is_passing_and_a_read_only_one_final(
         folder.put("a.jpg", b"1")
 
 
-def test_what_a_killed_put_left_behind_is_invisible(root: Path) -> None:
+def killed_put(root: Path) -> str:
+    """What is left in the folder by a ``put`` of ``a.jpg`` that was killed."""
     program = """
         import os, sys
         from pathlib import Path
         from core.photos.folder import FolderPhotos
-        os.fsync = lambda descriptor: os._exit(9)
+        Path.replace = lambda *_: os._exit(9)
         FolderPhotos(Path(sys.argv[1])).put("a.jpg", b"half")
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(program), str(root)], check=False)
     (left,) = files(root)
+    return left
+
+
+def test_what_a_killed_put_left_behind_is_invisible(root: Path) -> None:
+    left = killed_put(root)
     folder = FolderPhotos(root)
     assert not folder.exists("a.jpg")
     assert not folder.exists(left)
+
+
+def test_what_a_killed_put_left_behind_is_gone_an_hour_later(root: Path) -> None:
+    killed_put(root)
+    FolderPhotos(root, clock=lambda: utc_now() + timedelta(minutes=61))
+    assert not files(root)
+
+
+def test_opening_a_folder_leaves_what_another_process_is_writing(root: Path) -> None:
+    writing = killed_put(root)
+    FolderPhotos(root, clock=lambda: utc_now() + timedelta(minutes=59))
+    assert files(root) == {writing}
+
+
+@pytest.mark.parametrize("key", ["face-images/a.jpg", ".a.jpg", "a//b.jpg", ".incoming/tmp1"])
+def test_opening_a_folder_leaves_old_photos(folder: FolderPhotos, root: Path, key: str) -> None:
+    folder.put(key, b"1")
+    reopened = FolderPhotos(root, clock=lambda: utc_now() + timedelta(days=400))
+    assert reopened.get(key) == b"1"
+
+
+def test_a_leftover_that_cannot_be_removed_does_not_close_the_store(
+    folder: FolderPhotos, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.put(KEY, b"1")
+    (root / ".incoming/left").write_bytes(b"half")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "read-only")
+
+    monkeypatch.setattr(Path, "unlink", fail)
+    assert FolderPhotos(root, clock=lambda: utc_now() + timedelta(days=1)).get(KEY) == b"1"
 
 
 def test_a_reader_sees_all_of_a_photo_or_none(folder: FolderPhotos) -> None:
