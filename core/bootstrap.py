@@ -59,7 +59,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
             adapters = _embedded(settings, clock)
         case Backend.AWS:
             adapters = _aws(settings, clock)
-    sanitiser = PhotoSanitiser(max_bytes=settings.max_upload_mb * 1024 * 1024)
+    sanitiser = PhotoSanitiser(max_bytes=settings.max_upload_mb * 1024 * 1024, workers=2)
     validation = ValidationService(
         records=adapters.records,
         registrations=adapters.registrations,
@@ -116,7 +116,9 @@ def _aws(settings: Settings, clock: Clock) -> _Adapters:
     engine_retry = Retry(settings.engine_deadline_seconds, call_timeout=1.0)
     collection = connect(uri, settings.store_deadline_seconds)[name][settings.mongodb_collection]
     return _Adapters(
-        records=DynamoRecords(aws.client("dynamodb", region), table, store_retry, clock),
+        records=DynamoRecords(
+            aws.client("dynamodb", region), table, store_retry, clock, event_index=settings.dynamodb_event_index
+        ),
         registrations=MongoRegistrations(collection, settings.mongodb_fields, settings.store_deadline_seconds),
         photos=S3Photos(
             aws.client("s3", region), bucket, store_retry, max_bytes=settings.max_upload_mb * 1024 * 1024

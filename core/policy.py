@@ -73,8 +73,8 @@ def judge(
 
     ``detected`` and ``compared`` have the shapes of ``FaceEngine.detect`` and ``compare``; ``compared`` is None where
     there was nothing to compare with: then the face alone decides, unless ``reference_unusable`` says that
-    there should have been a reference; then a person does. So too where the engine found a face in the photo but could
-    not compare it: Rekognition says the same of a photo and of a reference that it cannot use.
+    there should have been a reference; then a person does. So too where the engine found a face in the photo but
+    could not compare it: Rekognition says the same of a photo and of a reference that it cannot use.
     """
     faces = sorted(detected["FaceDetails"], key=_area, reverse=True)
     if not faces:

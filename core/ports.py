@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from core.records import Outcome, Registration, Review, ValidationRecord
+
+if TYPE_CHECKING:  # half a second to load, and only frames need it
+    from pandas import DataFrame
 
 #: An answer in the shape of Rekognition's DetectFaces or CompareFaces.
 Answer = Mapping[str, Any]
@@ -29,6 +32,15 @@ class ValidationRecords(Protocol):
 
     def history(self, user_id: str, limit: int | None = None) -> list[ValidationRecord]:
         """The user's records, newest ``timestamp`` first, at most ``limit``; empty where there are none."""
+        ...
+
+    def event_frame(self, event_id: str) -> DataFrame:
+        """All of the event's records as ``core.frames.record_frame``: oldest ``timestamp`` first, equal ones by
+        registration id, then user id; empty where there are none.
+
+        Never silently shorter: records of other services, with ``metadata.eventId`` alone, are among them, and one
+        that cannot be read raises ``Refused`` naming its registration. May trail the last writes by a moment.
+        """
         ...
 
     def record_attempt(self, outcome: Outcome, ttl: timedelta) -> ValidationRecord:
@@ -71,6 +83,14 @@ class Registrations(Protocol):
         or the e-mail begins with it (letter case aside); exact matches first, then by name and id. Characters with a
         meaning in patterns stand for themselves. Blank text finds nothing.
         """
+        ...
+
+    def event_frame(self, event_id: str) -> DataFrame:
+        """All of the event's registrations as ``core.frames.registration_frame``, by registration id."""
+        ...
+
+    def events(self) -> list[str]:
+        """The ids of all events that somebody registered for, sorted."""
         ...
 
     def is_empty(self) -> bool:

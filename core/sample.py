@@ -3,8 +3,8 @@
 Two registrations have real portraits and no attempts yet, so that a photo can be validated at once:
 ``sample-0001`` Eileen Collins (NASA, inside scikit-image) and ``sample-0002`` Grace Hopper (US Navy, inside
 matplotlib), both in the public domain. All else is drawn from a seeded generator. The attempts point at one drawing
-instead of a photo. The made-up registrations have no reference photo: a photo submitted for one of them is judged on
-the face alone, although the attempts that came with the sample tell of comparisons.
+instead of a photo. The made-up registrations have that drawing as their reference photo, but for a few without one: a
+real photo submitted for one of them waits for a person, as it does for any reference photo without a face.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ DRAWING_KEY = "face-images/sample-drawing.jpg"
 _DAYS = timedelta(days=30)
 _MOST_ATTEMPTS = 4
 _NEVER_TRIED = 0.13
+_NO_REFERENCE = 0.03
 _TRIES_AGAIN = 0.8
 #: Share of the borderline cases that a person has decided.
 _DECIDED = 0.6
@@ -147,6 +148,7 @@ def _registration(number: int) -> Registration:
         event_id=EVENT_ID,
         name=name,
         email=f"sample-{number:04}@example.com",
+        reference_photo_key=None if random.random() < _NO_REFERENCE else DRAWING_KEY,
     )
 
 

@@ -39,6 +39,11 @@ class Settings(BaseSettings):
         validation_alias="DYNAMODB_FACE_VALIDATION_TABLE",
         description="DynamoDB table of the validation records",
     )
+    dynamodb_event_index: bool = Field(
+        False,
+        validation_alias="DYNAMODB_EVENT_INDEX",
+        description="the table has the index `eventId-timestamp-index` and every record its top-level `eventId`",
+    )
     aws_region: str | None = Field(
         None,
         validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"),

@@ -12,9 +12,11 @@ from core.errors import Conflict, FacedeskError
 from core.policy import Policy
 from core.records import Decision, Status, ValidationRecord
 from core.validation import MAX_NOTE, REJECTION_REASONS
-from dashboard import charts, pages, photos, ui
+from dashboard import charts, event, pages, photos, ui
 from dashboard.services import get_services
 
+#: Pixels at the most: both faces and the score fit on a laptop's screen.
+FACE_WIDTH = 260
 _NOTICE = "case-notice"
 
 
@@ -57,9 +59,12 @@ def _faces(record: ValidationRecord, policy: Policy) -> None:
     with st.container(horizontal=True):
         reference, submitted, gauge = st.container(), st.container(), st.container()
     with reference:
-        photos.show(record.stored_face_key, "Reference photo", record.stored_face_box, colours.accent)
+        photos.show(
+            record.stored_face_key, "Reference photo", record.stored_face_box, colours.accent, width=FACE_WIDTH
+        )
     with submitted:
-        photos.show(record.face_image_key, "Submitted photo", record.face_box, colours.of(record.validation_status))
+        colour = colours.of(record.validation_status)
+        photos.show(record.face_image_key, "Submitted photo", record.face_box, colour, width=FACE_WIDTH)
     with gauge:
         if record.similarity is None:
             st.markdown("**Similarity**")
@@ -166,7 +171,7 @@ def actions(record: ValidationRecord, *, link_to_user: bool = False) -> None:
                 "Run again",
                 icon=":material/refresh:",
                 shortcut="a",
-                on_click=_run_again,
+                on_click=run_again,
                 args=(record, uuid.uuid4().hex),
                 help="Check the same photo once more, as a new attempt.",
             )
@@ -183,24 +188,33 @@ def _decision_popover(record: ValidationRecord, label: str, decision: Decision, 
     key = f"{decision}-{record.version}"
     with st.popover(label, icon=icon), st.form(f"form-{key}", border=False):
         if decision is Decision.REJECTED:
-            st.selectbox(
-                "Reason",
-                REJECTION_REASONS,
-                index=REJECTION_REASONS.index(reasons.Reason.FACE_MISMATCH),
-                format_func=reasons.label,
-                key=f"reason-{key}",
-            )
-        st.text_area("Note (optional)", key=f"note-{key}", max_chars=MAX_NOTE, height=80)
+            rejection_reason(key)
+        note(key)
         st.form_submit_button(
             "Approve" if decision is Decision.APPROVED else "Reject",
             type="primary",
             # The record goes along as it was shown: who decides, decides on what they saw.
-            on_click=_decide,
+            on_click=decide,
             args=(record, decision, key),
         )
 
 
-def _decide(seen: ValidationRecord, decision: Decision, key: str) -> None:
+def rejection_reason(key: str) -> None:
+    st.selectbox(
+        "Reason for a rejection",
+        REJECTION_REASONS,
+        index=REJECTION_REASONS.index(reasons.Reason.FACE_MISMATCH),
+        format_func=reasons.label,
+        key=f"reason-{key}",
+    )
+
+
+def note(key: str) -> None:
+    st.text_area("Note (optional)", key=f"note-{key}", max_chars=MAX_NOTE, height=80)
+
+
+def decide(seen: ValidationRecord, decision: Decision, key: str) -> None:
+    """Callback: store the decision on the record as it was shown, with the reason and note of the fields ``key``."""
     try:
         get_services().validation.decide(
             seen,
@@ -210,14 +224,16 @@ def _decide(seen: ValidationRecord, decision: Decision, key: str) -> None:
             note=st.session_state.get(f"note-{key}") or "",
         )
     except Conflict as error:
-        st.session_state[_NOTICE] = ("warning", str(error))
+        st.session_state[_NOTICE] = ("warning", ui.plain(str(error)))
     except FacedeskError as error:
-        st.session_state[_NOTICE] = ("error", f"The decision was not stored. {error}")
+        st.session_state[_NOTICE] = ("error", f"The decision was not stored. {ui.plain(str(error))}")
     else:
         st.session_state[_NOTICE] = ("done", "Decision stored.")
+    event.forget(seen.event)
 
 
-def _run_again(record: ValidationRecord, attempt_id: str) -> None:
+def run_again(record: ValidationRecord, attempt_id: str) -> None:
+    """Callback: check the record's photo once more."""
     if record.face_image_key is None:
         return
     try:
@@ -225,6 +241,7 @@ def _run_again(record: ValidationRecord, attempt_id: str) -> None:
             record.registration_id, record.face_image_key, attempt_id, ui.submitter()
         )
     except FacedeskError as error:
-        st.session_state[_NOTICE] = ("error", f"The photo was not checked. {error}")
+        st.session_state[_NOTICE] = ("error", f"The photo was not checked. {ui.plain(str(error))}")
     else:
         st.session_state[_NOTICE] = ("done", "Checked again.")
+    event.forget(record.event)

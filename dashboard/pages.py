@@ -11,6 +11,9 @@ _FOLDER = Path(__file__).resolve().parent.parent / "pages"
 HOME = _FOLDER / "home.py"
 VALIDATE = _FOLDER / "validate.py"
 USER_LOOKUP = _FOLDER / "user_lookup.py"
+REVIEW = _FOLDER / "review.py"
+EVENT_OVERVIEW = _FOLDER / "event_overview.py"
+STATISTICS = _FOLDER / "statistics.py"
 START = _FOLDER / "start.py"
 
 
@@ -22,6 +25,13 @@ def navigation() -> dict[str, list[st.Page]]:
             st.Page(HOME, title="Facedesk", default=True, visibility="hidden"),
             st.Page(VALIDATE, title="Validate", icon=":material/verified_user:", url_path="validate"),
             st.Page(USER_LOOKUP, title="User lookup", icon=":material/person_search:", url_path="user_lookup"),
+            st.Page(REVIEW, title="Review queue", icon=":material/fact_check:", url_path="review"),
+        ],
+        "Event": [
+            st.Page(
+                EVENT_OVERVIEW, title="Event overview", icon=":material/event_available:", url_path="event_overview"
+            ),
+            st.Page(STATISTICS, title="Statistics", icon=":material/bar_chart:", url_path="statistics"),
         ],
         "Set-up": [st.Page(START, title="Load data", icon=":material/upload_file:", url_path="start")],
     }

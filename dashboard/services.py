@@ -14,7 +14,7 @@ from core.errors import SettingsError
 from core.settings import load_settings
 
 
-@st.cache_resource(show_spinner=False)
+@st.cache_resource(show_spinner=False, on_release=lambda services: services.close())
 def get_services() -> Services:
     """Shared by all sessions and routes. Raises ``SettingsError``."""
     return build(load_settings())
@@ -31,5 +31,4 @@ def require_settings() -> None:
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:
     yield
-    get_services().close()
-    get_services.clear()
+    get_services.clear()  # closes them, if there ever were any

@@ -33,6 +33,24 @@ STATUS = {
     Status.PENDING: StatusLook("Waiting", ":material/hourglass_top:", "orange"),
     Status.FAILED: StatusLook("Failed", ":material/cancel:", "red"),
 }
+STATUS_WORDS = {str(status): look.word for status, look in STATUS.items()}
+COLUMN_WORDS = {
+    "userId": "User",
+    "registrationId": "Registration",
+    "name": "Name",
+    "email": "E-mail",
+    "status": "Outcome",
+    "becomes": "Would be",
+    "similarity": "Similarity",
+    "confidence": "Confidence",
+    "quality": "Quality",
+    "reasons": "Reasons",
+    "attempts": "Attempts",
+    "source": "Source",
+    "timestamp": "Last attempt",
+    "expiresAt": "Expires",
+    "referencePhotoKey": "Reference photo",
+}
 DECISION_WORDS = {Decision.APPROVED: "approved", Decision.REJECTED: "rejected"}
 
 _MARKDOWN = re.compile(r"([!-/:-@\[-`{-~])")
@@ -111,6 +129,11 @@ def registration_line(registration: Registration) -> str:
     """A registration in one line, e.g. for a list to choose from."""
     parts = (registration.name, registration.email, registration.registration_id, registration.event_id)
     return " · ".join(part for part in parts if part)
+
+
+def reason_labels(codes: str) -> str:
+    """The words for reason codes that are separated by spaces."""
+    return ", ".join(reasons.label(code) for code in codes.split())
 
 
 def headline(record: ValidationRecord) -> str:

@@ -8,12 +8,14 @@ again in each child, which under Streamlit is the page being drawn.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import queue
 import struct
 import subprocess
 import sys
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -31,6 +33,8 @@ __all__ = ["CleanPhoto", "PhotoSanitiser"]
 WALL_SECONDS = 6
 #: For a worker to come up (0.2 s on an idle machine).
 START_SECONDS = 20
+#: Results that are kept; some hundred kilobytes each.
+REMEMBERED = 32
 #: A worker is replaced after so many, lest what libraries leak add up.
 PHOTOS_PER_WORKER = 1000
 
@@ -47,7 +51,8 @@ _SENTENCES = {
 class PhotoSanitiser:
     """Makes uploads safe, in ``workers`` processes that start with the first photo and are replaced when they die.
 
-    Any number of threads may call; they are served in the order of their calls.
+    Any number of threads may call; they are served in the order of their calls. The last ``REMEMBERED`` results are
+    kept by the content of the file: a reference photo comes again with each attempt, and with each look at the page.
     """
 
     def __init__(self, max_bytes: int, workers: int = 1) -> None:
@@ -57,6 +62,8 @@ class PhotoSanitiser:
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         for _ in range(workers):
             self._idle.put(_Worker())
+        self._seen: OrderedDict[bytes, CleanPhoto] = OrderedDict()
+        self._seen_lock = threading.Lock()
 
     def clean(self, data: bytes) -> CleanPhoto:
         """The photo in a JPEG, PNG, WebP or HEIC file, by its content: upright, on white, in sRGB, no metadata, at
@@ -71,13 +78,23 @@ class PhotoSanitiser:
             raise PhotoUnsupported("This file is empty: send the photo again.")
         if len(data) > self._max_bytes:
             raise PhotoTooLarge(f"This file is larger than {self._max_bytes / 2**20:g} MB: send a smaller photo.")
-        return self._threads.submit(self._clean, data).result()
+        digest = hashlib.sha256(data).digest()
+        with self._seen_lock:
+            known = self._seen.get(digest)
+        return known or self._remember(digest, self._threads.submit(self._clean, data).result())
 
     def close(self) -> None:
         """End the workers, after the photos that are in hand."""
         self._threads.shutdown()
         while not self._idle.empty():
             self._idle.get().stop()
+
+    def _remember(self, digest: bytes, photo: CleanPhoto) -> CleanPhoto:
+        with self._seen_lock:
+            self._seen[digest] = photo
+            while len(self._seen) > REMEMBERED:
+                self._seen.popitem(last=False)
+        return photo
 
     def _clean(self, data: bytes) -> CleanPhoto:
         worker = self._idle.get()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import pandas as pd
 import pymongo
 from bson import ObjectId
 from pydantic import SecretStr
@@ -21,6 +22,7 @@ from pymongo.errors import (
 )
 
 from core.errors import InvalidInput, Refused, ServiceError, SettingsError, Unavailable
+from core.frames import REGISTRATION_DTYPES, registration_frame
 from core.records import Registration
 from core.retry import Retry
 
@@ -130,6 +132,18 @@ class MongoRegistrations:
         others = self._in_order({"$or": [{self._fields[name]: begins} for name in ("name", "email")]}, limit)
         unique = {registration.registration_id: registration for registration in exact + others}
         return list(unique.values())[:limit]
+
+    def event_frame(self, event_id: str) -> pd.DataFrame:
+        found = self._usable(self._find(self._is("eventId", event_id)))
+        found.sort(key=lambda registration: registration.registration_id)
+        rows = [registration.to_dict() for registration in found]
+        return registration_frame({name: [row.get(name) for row in rows] for name in REGISTRATION_DTYPES})
+
+    def events(self) -> list[str]:
+        """As the port says; one that only unusable documents name is listed too, and its frame is empty."""
+        # An index on the field answers this; looking for what else a document lacks would read the collection.
+        found = self._call(lambda: self._collection.distinct(self._fields["eventId"]))
+        return sorted({str(event_id) for event_id in found if event_id and isinstance(event_id, str | ObjectId)})
 
     def is_empty(self) -> bool:
         return not self._find({}, limit=1)

@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from core.frames import REGISTRATION_DTYPES, registration_frame
 from core.records import Registration
 from core.sqlite import Database
 
@@ -23,6 +26,7 @@ CREATE TABLE IF NOT EXISTS registrations (
     words TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS registrations_by_user ON registrations (user_id, registration_id);
+CREATE INDEX IF NOT EXISTS registrations_by_event ON registrations (event_id, registration_id);
 """
 _COLUMNS = "registration_id, user_id, event_id, name, email, reference_photo_key"
 
@@ -55,6 +59,18 @@ class SqliteRegistrations:
             f"WHERE {exact} OR instr(words, :words) ORDER BY {exact} DESC, name, registration_id LIMIT :limit",
             {"text": text, "folded": _folded(text), "words": _words(text), "limit": limit},
         )
+
+    def event_frame(self, event_id: str) -> pd.DataFrame:
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} FROM registrations WHERE event_id = ? ORDER BY registration_id", (event_id,)
+            ).fetchall()
+        return registration_frame(dict(zip(REGISTRATION_DTYPES, zip(*rows, strict=True), strict=False)))
+
+    def events(self) -> list[str]:
+        with self._database.read() as connection:
+            rows = connection.execute("SELECT DISTINCT event_id FROM registrations ORDER BY event_id").fetchall()
+        return [str(event_id) for (event_id,) in rows]
 
     def is_empty(self) -> bool:
         with self._database.read() as connection:

@@ -6,18 +6,22 @@ import json
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
+import pandas as pd
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 
 from core.aws import translated
 from core.clock import Clock
 from core.errors import NotConfigured, Refused, Unavailable
+from core.frames import RECORD_DTYPES, alive_in_order, record_frame
 from core.records import Metadata, Outcome, Review, ValidationRecord, decided, newest_first, with_attempt
 from core.retry import Retry
 
@@ -28,6 +32,24 @@ Item = Mapping[str, Mapping[str, Any]]
 
 #: What any writer changes when it changes an item: a write is conditioned on these being as they were read.
 _VERSION = ("updatedAt", "timestamp", "verificationAttempt", "validationStatus")
+#: The index that finds an event's records by ``eventId``, oldest ``timestamp`` first.
+EVENT_INDEX = "eventId-timestamp-index"
+#: How many parts of the table a scan reads at once.
+SCAN_SEGMENTS = 4
+#: A frame's column -> the attribute that it is read from.
+_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    **{column: (column,) for column in RECORD_DTYPES},
+    "status": ("validationStatus",),
+    "similarity": ("comparisonResult", "similarity"),
+    "threshold": ("comparisonResult", "threshold"),
+    "attempts": ("verificationAttempt",),
+    "source": ("metadata", "source"),
+    "reasons": ("failureReasons",),
+    **{column: ("review", column) for column in ("decision", "reviewer", "decidedAt")},
+    **{column: ("attributes", column) for column in ("age", "gender", "smile")},
+}
+#: What another writer may have of any kind: anything but this is as good as absent.
+_KINDS: Mapping[str, type] = {"age": str, "gender": str, "smile": bool}
 _METADATA = frozenset(field.alias for field in Metadata.model_fields.values())
 
 
@@ -35,10 +57,11 @@ class DynamoRecords:
     """``ValidationRecords`` in DynamoDB; a change is a read and one conditional write, repeated while others win.
 
     ``client`` is a low-level one that makes a single attempt a call (``core.aws.client``). A user id may
-    have 2,048 bytes in UTF-8 and a registration id 1,024: DynamoDB's limits for keys.
+    have 2,048 bytes in UTF-8 and a registration id 1,024: DynamoDB's limits for keys. ``event_index`` says that the
+    table has ``EVENT_INDEX`` and every record its top-level ``eventId``; without it an event is found by scans.
     """
 
-    def __init__(self, client: Any, table: str, retry: Retry, clock: Clock) -> None:
+    def __init__(self, client: Any, table: str, retry: Retry, clock: Clock, *, event_index: bool = False) -> None:
         self._client = client
         self._table = table
         self._retry = retry
@@ -47,12 +70,24 @@ class DynamoRecords:
         # Threads of this process take turns on a record: what is left to race with is other processes.
         self._turns = [threading.Lock() for _ in range(256)]
         self._clock = clock
+        self._event_index = event_index
 
     def get(self, user_id: str, registration_id: str) -> ValidationRecord | None:
         return self._alive(self._retry(lambda: self._read(_key(user_id, registration_id))))
 
     def history(self, user_id: str, limit: int | None = None) -> list[ValidationRecord]:
-        return newest_first(map(_record, self._query(user_id)), self._clock(), limit)
+        return newest_first(map(_record, self._of_user(user_id)), self._clock(), limit)
+
+    def event_frame(self, event_id: str) -> pd.DataFrame:
+        """As the port says, eventually consistent. Without the index it reads the whole table."""
+        found = self._in_index(event_id) if self._event_index else self._scanned(event_id)
+        # A record that changes while the index is read moves on in it, and is met again: the newer one counts.
+        items = list({(item["userId"]["S"], item["registrationId"]["S"]): item for item in found}.values())
+        try:
+            records = record_frame(_columns(items, event_id))
+        except ValueError as error:
+            raise Refused(SERVICE, "UnreadableRecord", str(error)) from None
+        return alive_in_order(records, self._clock())
 
     def record_attempt(self, outcome: Outcome, ttl: timedelta) -> ValidationRecord:
         key = _key(outcome.user_id, outcome.registration_id)
@@ -128,7 +163,7 @@ class DynamoRecords:
             except self._client.exceptions.ConditionalCheckFailedException as error:
                 raise Unavailable(SERVICE, "ConditionalCheckFailedException") from error
 
-    def _query(self, user_id: str) -> Iterator[Item]:
+    def _of_user(self, user_id: str) -> Iterator[Item]:
         request = {
             "TableName": self._table,
             "KeyConditionExpression": "#userId = :userId",
@@ -136,16 +171,63 @@ class DynamoRecords:
             "ExpressionAttributeValues": {":userId": {"S": user_id}},
             "ConsistentRead": True,
         }
-        while True:
-            page = self._retry(lambda: self._query_page(request))
-            yield from page["Items"]
-            if "LastEvaluatedKey" not in page:
-                return
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        return self._pages(self._client.query, request)
 
-    def _query_page(self, request: Mapping[str, Any]) -> Any:
-        with _errors():
-            return self._client.query(**request)
+    def _in_index(self, event_id: str) -> Iterator[Item]:
+        expression = _Expression()
+        request = {
+            "TableName": self._table,
+            "IndexName": EVENT_INDEX,
+            # Oldest first: a record can only move on, from what is read to what is still to come.
+            "ScanIndexForward": True,
+            "KeyConditionExpression": f"{expression.name('eventId')} = {expression.value({'S': event_id})}",
+            "ProjectionExpression": _projection(expression),
+            "ExpressionAttributeNames": expression.names,
+            "ExpressionAttributeValues": expression.values,
+        }
+        return self._pages(self._client.query, request)
+
+    def _scanned(self, event_id: str) -> list[Item]:
+        expression = _Expression()
+        event, metadata = expression.name("eventId"), expression.name("metadata")
+        wanted = expression.value({"S": event_id})
+        request = {
+            "TableName": self._table,
+            "TotalSegments": SCAN_SEGMENTS,
+            "FilterExpression": f"{event} = {wanted} OR {metadata}.{event} = {wanted}",
+            "ProjectionExpression": _projection(expression),
+            "ExpressionAttributeNames": expression.names,
+            "ExpressionAttributeValues": expression.values,
+        }
+        failed = threading.Event()
+
+        def scan(segment: int) -> list[Item]:
+            try:
+                return list(self._pages(self._client.scan, {**request, "Segment": segment}, failed))
+            except BaseException:
+                failed.set()
+                raise
+
+        with ThreadPoolExecutor(SCAN_SEGMENTS) as threads:
+            found = chain.from_iterable(threads.map(scan, range(SCAN_SEGMENTS)))
+            # Where both name an event, the top level does.
+            return [item for item in found if _at(item, ("eventId",)) in (None, "", event_id)]
+
+    def _pages(
+        self, call: Callable[..., Any], request: dict[str, Any], stop: threading.Event | None = None
+    ) -> Iterator[Item]:
+        """The items of every page; no further page is asked for once ``stop`` is set."""
+
+        def page() -> Any:
+            with _errors():
+                return call(**request)
+
+        while stop is None or not stop.is_set():
+            answer = self._retry(page)
+            yield from answer["Items"]
+            if "LastEvaluatedKey" not in answer:
+                return
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def _alive(self, stored: Item) -> ValidationRecord | None:
         record = _record(stored) if stored else None
@@ -192,6 +274,54 @@ def _errors() -> Iterator[None]:
 
 def _key(user_id: str, registration_id: str) -> Item:
     return {"userId": {"S": user_id}, "registrationId": {"S": registration_id}}
+
+
+def _projection(expression: _Expression) -> str:
+    """What a frame needs of an item."""
+    return ", ".join(expression.name(name) for name in sorted({path[0] for path in _COLUMNS.values()}))
+
+
+def _columns(items: Sequence[Item], event_id: str) -> dict[str, list[Any]]:
+    """The items by column, as ``record_frame`` takes them."""
+    columns = {column: [_at(item, path) for item in items] for column, path in _COLUMNS.items()}
+    for column, kind in _KINDS.items():
+        columns[column] = [value if isinstance(value, kind) else None for value in columns[column]]
+    return columns | {
+        "eventId": [event_id] * len(items),
+        "reasons": [_codes(item.get("failureReasons", {"L": []})) for item in items],
+    }
+
+
+def _at(item: Item, path: tuple[str, ...]) -> Any:
+    """The text, number or truth value at ``path``, None where there is nothing.
+
+    Anything else stays in the API's form, which no column takes.
+    """
+    value: Mapping[str, Any] = {"M": item}
+    for name in path:
+        value = value.get("M", {}).get(name, {"NULL": True})
+    match value:
+        case {"NULL": _}:
+            return None
+        case {"S": inner} | {"BOOL": inner}:
+            return inner
+        case {"N": number}:
+            return float(number)
+        case _:
+            return value
+
+
+def _codes(value: Mapping[str, Any]) -> Any:
+    """A list of texts as one; anything else stays in the API's form, which no column takes."""
+    match value:
+        case {"NULL": _}:
+            return None
+        case {"L": listed} if all("S" in code for code in listed):
+            return " ".join(code["S"] for code in listed)
+        case {"SS": codes}:
+            return " ".join(sorted(codes))
+        case _:
+            return value
 
 
 def _record(item: Item) -> ValidationRecord:

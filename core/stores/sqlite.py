@@ -8,9 +8,11 @@ from typing import Any
 
 import apsw
 import orjson
+import pandas as pd
 
 from core.clock import Clock
 from core.errors import Refused
+from core.frames import RECORD_DTYPES, alive_in_order, record_frame
 from core.records import Outcome, Review, ValidationRecord, decided, newest_first, with_attempt
 from core.sqlite import Database
 
@@ -22,11 +24,12 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS faceVerifications (
     userId TEXT NOT NULL AS (item ->> '$.userId') STORED,
     registrationId TEXT NOT NULL AS (item ->> '$.registrationId') STORED,
-    eventId TEXT AS (coalesce(item ->> '$.eventId', item ->> '$.metadata.eventId')) STORED,
+    eventId TEXT AS (coalesce(nullif(item ->> '$.eventId', ''), item ->> '$.metadata.eventId')) STORED,
     validationStatus TEXT NOT NULL AS (item ->> '$.validationStatus') STORED,
     confidence REAL AS (item ->> '$.confidence') STORED,
     quality TEXT AS (item ->> '$.quality') STORED,
     similarity REAL AS (item ->> '$.comparisonResult.similarity') STORED,
+    threshold REAL AS (item ->> '$.comparisonResult.threshold') STORED,
     verificationAttempt INTEGER NOT NULL AS (coalesce(item ->> '$.verificationAttempt', 1)) STORED,
     timestamp TEXT NOT NULL AS (item ->> '$.timestamp') STORED,
     updatedAt TEXT AS (item ->> '$.updatedAt') STORED,
@@ -34,12 +37,31 @@ CREATE TABLE IF NOT EXISTS faceVerifications (
     source TEXT AS (item ->> '$.metadata.source') STORED,
     failureReasons TEXT AS (item -> '$.failureReasons') STORED,
     decision TEXT AS (item ->> '$.review.decision') STORED,
+    reviewer TEXT AS (item ->> '$.review.reviewer') STORED,
+    decidedAt TEXT AS (item ->> '$.review.decidedAt') STORED,
     faceImageKey TEXT AS (item ->> '$.faceImageKey') STORED,
     storedFaceKey TEXT AS (item ->> '$.storedFaceKey') STORED,
+    age TEXT AS (CASE json_type(item, '$.attributes.age') WHEN 'text' THEN item ->> '$.attributes.age' END) STORED,
+    gender TEXT AS (
+        CASE json_type(item, '$.attributes.gender') WHEN 'text' THEN item ->> '$.attributes.gender' END
+    ) STORED,
+    smile INTEGER AS (CASE json_type(item, '$.attributes.smile') WHEN 'true' THEN 1 WHEN 'false' THEN 0 END) STORED,
     item TEXT NOT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS faceVerificationsByKey ON faceVerifications (userId, registrationId);
 CREATE INDEX IF NOT EXISTS faceVerificationsByEvent ON faceVerifications (eventId, timestamp);
+"""
+
+#: A frame's column -> what it is read from, where that is not a column of its name.
+_READ_FROM = {
+    "status": "validationStatus",
+    "attempts": "verificationAttempt",
+    "reasons": """CASE WHEN failureReasons <> '[]'
+        THEN (SELECT group_concat(value, ' ' ORDER BY key) FROM json_each(failureReasons)) END""",
+}
+_FRAME = f"""
+SELECT {", ".join(_READ_FROM.get(column, column) for column in RECORD_DTYPES)}
+FROM faceVerifications WHERE eventId = ? ORDER BY timestamp
 """
 
 
@@ -58,6 +80,16 @@ class SqliteRecords:
         with self._database.read() as connection:
             rows = connection.execute("SELECT item FROM faceVerifications WHERE userId = ?", (user_id,)).fetchall()
         return newest_first((_record(item) for (item,) in rows), self._clock(), limit)
+
+    def event_frame(self, event_id: str) -> pd.DataFrame:
+        """As the port says. Reads columns, no items: 100,000 records take about a second."""
+        with self._database.read() as connection:
+            rows = connection.execute(_FRAME, (event_id,)).fetchall()
+        try:
+            records = record_frame(dict(zip(RECORD_DTYPES, zip(*rows, strict=True), strict=False)))
+        except ValueError as error:
+            raise Refused(SERVICE, "UnreadableRecord", str(error)) from None
+        return alive_in_order(records, self._clock())
 
     def record_attempt(self, outcome: Outcome, ttl: timedelta) -> ValidationRecord:
         with self._database.write() as connection:

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from datetime import UTC, datetime
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from core.export import OUTCOME_COLUMNS, neutral, outcomes_csv
+from core.export import (
+    BOM,
+    OUTCOME_COLUMNS,
+    READ_CSV,
+    READ_REGISTRATIONS_CSV,
+    RECORD_EXPORT,
+    frame_csv,
+    neutral,
+    outcomes_csv,
+    registrations_csv,
+)
+from core.frames import record_frame, registration_frame
 from core.records import Attempt, Status, ValidationRecord
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, 123000, tzinfo=UTC)
@@ -58,3 +74,162 @@ def test_nothing_gives_the_header_alone() -> None:
 def test_quotes_commas_and_line_ends_survive() -> None:
     odd = 'a,"b"\nc'
     assert read([record(user_id=odd)])["userId"][0] == odd
+
+
+# Frames
+
+#: Text of any characters that UTF-8 can carry, and often of those that mean something to a CSV or a spreadsheet.
+_TEXT = st.one_of(
+    st.text(st.characters(codec="utf-8"), min_size=1),
+    st.text("=+-@\t\r\n\0\",;' aNA\u00e9\uff1d\ufeff", min_size=1, max_size=6),
+    st.sampled_from(["NA", "nan", "null", "None", "True", "1", "1e5", "2026-03-01", '=HYPERLINK("http://x")']),
+    st.just("![](http://x/y.png)"),
+)
+_PERCENT = st.floats(0, 100)
+_TIME = st.datetimes(timezones=st.just(UTC)).map(lambda moment: moment.isoformat())
+_ROWS = st.fixed_dictionaries(
+    {
+        "userId": _TEXT,
+        "registrationId": _TEXT,
+        "eventId": st.just("event-1"),
+        "status": st.sampled_from(["success", "pending", "failed"]),
+        "timestamp": _TIME,
+        "attempts": st.integers(1, 2**31 - 1),
+        "confidence": st.none() | _PERCENT,
+        "similarity": st.none() | _PERCENT,
+        "threshold": st.none() | st.floats(allow_nan=False, allow_infinity=False),
+        "quality": st.sampled_from(["high", "medium", "low", None]),
+        "updatedAt": st.none() | _TIME,
+        "decidedAt": st.none() | _TIME,
+        "expiresAt": st.none() | st.integers(0, 253_402_300_799),
+        "reasons": st.none() | _TEXT,
+        "decision": st.sampled_from(["approved", "rejected", None]),
+        "smile": st.sampled_from([True, False, None]),
+    }
+    | dict.fromkeys(["reviewer", "faceImageKey", "storedFaceKey"], st.none() | _TEXT)
+    # Never all numbers: pandas would read those as such.
+    | dict.fromkeys(["source", "age", "gender"], st.none() | _TEXT.map(lambda text: f"{text}_"))
+)
+
+
+def records_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    return record_frame({column: [row[column] for row in rows] for column in (rows[0] if rows else ())})
+
+
+def neutralised(frame: pd.DataFrame) -> pd.DataFrame:
+    """What a CSV can give back of a frame: its text neutralised, one cell at a time."""
+    changed = frame.copy()
+    for name, dtype in frame.dtypes.items():
+        if dtype == "str" or name in ("source", "age", "gender"):
+            texts = [neutral(text) if isinstance(text, str) else None for text in frame[name]]
+            changed[name] = pd.Series(texts, dtype="str").astype("str" if dtype == "str" else "category")
+    return changed
+
+
+def read_back(frame: pd.DataFrame, chunk_rows: int = 5000) -> pd.DataFrame:
+    return pd.read_csv(io.BytesIO(b"".join(frame_csv(frame, chunk_rows))), **READ_CSV)
+
+
+def assert_equal(found: pd.DataFrame, expected: pd.DataFrame) -> None:
+    """Equal values and dtypes, but for what a text without a single value cannot tell: a time's zone, and of what
+    kind no categories are."""
+    empty = [name for name in expected if expected[name].isna().all()]
+    assert found[empty].isna().all(axis=None)
+    pd.testing.assert_frame_equal(found.drop(columns=empty), expected.drop(columns=empty), check_exact=True)
+
+
+@settings(deadline=None, max_examples=60)
+@given(rows=st.lists(_ROWS, max_size=5), chunk_rows=st.integers(1, 3))
+def test_any_frame_reads_back_as_it_was_with_its_text_neutralised(
+    rows: list[dict[str, Any]], chunk_rows: int
+) -> None:
+    records = records_of(rows)
+    assert_equal(read_back(records, chunk_rows), neutralised(records))
+
+
+def test_a_hundred_thousand_rows_read_back_equal() -> None:
+    count = 100_000
+    random = np.random.default_rng(1)
+    moments = (1_772_366_400_000 + random.integers(0, 30 * 86_400_000, count)).astype("datetime64[ms]")
+    times = [f"{moment}Z" for moment in np.datetime_as_string(moments)]
+    similarity = random.uniform(0, 100, count)
+    records = record_frame(
+        {
+            "userId": [f"user-{n}" for n in random.integers(0, count, count)],
+            "registrationId": [f"reg-{n}" for n in range(count)],
+            "eventId": ["event-1"] * count,
+            "status": random.choice(["success", "pending", "failed"], count).tolist(),
+            "confidence": random.uniform(0, 100, count).tolist(),
+            "quality": random.choice(["high", "medium", "low", None], count).tolist(),
+            "similarity": [None if n % 9 == 0 else value for n, value in enumerate(similarity.tolist())],
+            "threshold": [80.0] * count,
+            "attempts": random.integers(1, 9, count).tolist(),
+            "timestamp": times,
+            "updatedAt": times,
+            "expiresAt": random.integers(1_772_366_400, 1_780_000_000, count).tolist(),
+            "source": random.choice(["api", "batch", None], count).tolist(),
+            "reasons": random.choice(["", "NO_FACE", "TOO_DARK BLURRED"], count).tolist(),
+            "decision": random.choice(["approved", None], count).tolist(),
+            "reviewer": random.choice(["Ada", "NA", None], count).tolist(),
+            "decidedAt": [time if n % 3 else None for n, time in enumerate(times)],
+            "faceImageKey": [f"face-images/{n}.jpg" for n in range(count)],
+            "storedFaceKey": random.choice(["reference-faces/1.jpg", None], count).tolist(),
+            "age": random.choice(["25-35", "36-46", None], count).tolist(),
+            "gender": random.choice(["female", "male"], count).tolist(),
+            "smile": random.choice([True, False, None], count).tolist(),
+        }
+    )
+    pd.testing.assert_frame_equal(read_back(records), records, check_exact=True)
+
+
+def test_a_frames_columns_are_the_documented_ones() -> None:
+    assert b"".join(frame_csv(record_frame({}))) == BOM + ",".join(RECORD_EXPORT).encode() + b"\r\n"
+
+
+def test_a_row_is_written_as_documented() -> None:
+    row = {
+        "userId": "=u",
+        "registrationId": "r",
+        "eventId": "e",
+        "status": "pending",
+        "timestamp": "2026-03-01T12:00:00.123Z",
+        "similarity": 75.25,
+        "reasons": "A B",
+        "smile": True,
+    }
+    written = b"".join(frame_csv(record_frame({name: [value] for name, value in row.items()}))).decode()
+    assert written.splitlines()[1] == "'=u,r,e,pending,,,75.25,,1,2026-03-01T12:00:00.123Z,,,,A B,,,,,,,,True"
+
+
+def test_columns_beyond_a_records_own_are_written_too() -> None:
+    records = records_of([]).assign(becomes="")
+    assert b"".join(frame_csv(records)).endswith(b",smile,becomes\r\n")
+
+
+def test_a_large_frame_is_written_in_parts() -> None:
+    records = record_frame(
+        {
+            "userId": ["u"] * 7,
+            "registrationId": [str(n) for n in range(7)],
+            "status": ["failed"] * 7,
+            "timestamp": ["2026-03-01T12:00:00Z"] * 7,
+        }
+    )
+    assert [part.count(b"\r\n") for part in frame_csv(records, chunk_rows=3)] == [1, 3, 3, 1]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.lists(_TEXT, min_size=6, max_size=6), max_size=4))
+def test_registrations_read_back_as_they_were_with_their_text_neutralised(rows: list[list[str]]) -> None:
+    columns = ("registrationId", "userId", "eventId", "name", "email", "referencePhotoKey")
+    registrations = registration_frame({name: [row[n] for row in rows] for n, name in enumerate(columns)})
+    found = pd.read_csv(io.BytesIO(b"".join(registrations_csv(registrations))), **READ_REGISTRATIONS_CSV)
+    pd.testing.assert_frame_equal(found, neutralised(registrations))
+
+
+def test_no_cell_of_a_hostile_frame_begins_like_a_formula() -> None:
+    hostile = ['=HYPERLINK("http://x")', "+1", "-1", "@a", "\t=1", "\r=1", "\0=1", "\uff1d1"]
+    names = ["registrationId", "userId", "eventId", "name", "email", "referencePhotoKey"]
+    written = b"".join(registrations_csv(registration_frame(dict.fromkeys(names, hostile)))).decode("utf-8-sig")
+    cells = [cell for row in list(csv.reader(io.StringIO(written, newline="")))[1:] for cell in row]
+    assert cells == [f"'{text}" for text in hostile for _ in names]

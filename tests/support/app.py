@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from core.bootstrap import Services
 from core.clock import utc_now
 from core.settings import Settings
-from dashboard import photos
+from dashboard import event, photos
 from dashboard import services as dashboard_services
 from tests.support.desk import Desk
 
@@ -22,10 +22,17 @@ ROOT = Path(__file__).parents[2]
 RunPage = Callable[..., AppTest]
 
 
+class BorrowedServices(Services):
+    """Their parts belong to other fixtures, which close them."""
+
+    def close(self) -> None:
+        pass
+
+
 @pytest.fixture
 def services(desk: Desk, sanitiser: object, tmp_path: Path) -> Services:
     """The desk's services: its stores and the engine whose answers the test chooses."""
-    return Services(
+    return BorrowedServices(
         settings=Settings(data_dir=tmp_path),
         clock=utc_now,
         records=desk.records,
@@ -42,7 +49,8 @@ def services(desk: Desk, sanitiser: object, tmp_path: Path) -> Services:
 def run_page(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunPage]:
     """Opens a page on ``services``; fails if the page raises."""
     dashboard_services.get_services.clear()
-    photos.data_uri.clear()
+    for cached in (photos.data_uri, event.records, event.registrations, event.event_ids):
+        cached.clear()
     monkeypatch.setattr(dashboard_services, "build", lambda _settings: services)
     # AppTest has no connection, and gives a mock where a browser's address would be.
     monkeypatch.setattr(type(st.context), "ip_address", None)

@@ -1,7 +1,7 @@
 """Facedesk as an operator has it: services built from settings alone, for either backend, over real connections.
 
-``production`` is ``FACEDESK_BACKEND=aws`` on loopback: a DynamoDB server, an S3 server, a MongoDB server, and a server
-that speaks Rekognition's protocol. ``Gate`` takes any of them away.
+``production`` is ``FACEDESK_BACKEND=aws`` on loopback: servers of DynamoDB, S3 and MongoDB, and one that speaks
+Rekognition's protocol. ``Gate`` takes any of them away.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,6 +42,8 @@ class Site:
     """Services of one backend, and the hands of those who fill its stores from outside."""
 
     services: Services
+    #: What the services were built from; a child process can be given the same.
+    environment: Mapping[str, str]
     add: Callable[[list[Registration]], None]
     #: Keys of all photos in the store, by a way that is not ours.
     photo_keys: Callable[[], set[str]]
@@ -76,13 +78,6 @@ class Servers:
     rekognition: str
 
 
-@dataclass(frozen=True)
-class Production(Site):
-    """``environment`` is all that the services were built from; a child process can be given the same."""
-
-    environment: Mapping[str, str] = field(default_factory=dict)
-
-
 @contextmanager
 def environment_of(variables: Mapping[str, str]) -> Iterator[None]:
     """``variables`` and nothing else of the kind; AWS clients made inside do not share credentials with others."""
@@ -101,9 +96,9 @@ def built(variables: Mapping[str, str]) -> Services:
 
 
 @contextmanager
-def production(servers: Servers, **variables: str) -> Iterator[Production]:
+def production(servers: Servers, **variables: str) -> Iterator[Site]:
     """Production on ``servers`` with a table, a bucket and a collection of its own; ``variables`` come last."""
-    name = f"facedesk-{uuid4().hex}"
+    bucket, registrations = f"faces-{uuid4().hex}", f"registrations_{uuid4().hex}"
     environment = {
         "FACEDESK_BACKEND": "aws",
         "AWS_REGION": REGION,
@@ -112,29 +107,29 @@ def production(servers: Servers, **variables: str) -> Iterator[Production]:
         "AWS_ENDPOINT_URL_DYNAMODB": servers.dynamodb,
         "AWS_ENDPOINT_URL_S3": servers.s3,
         "AWS_ENDPOINT_URL_REKOGNITION": servers.rekognition,
-        "FACE_IMAGES_BUCKET": name,
+        "FACE_IMAGES_BUCKET": bucket,
         "MONGODB_URI": servers.mongodb,
         "MONGODB_DATABASE": "facedesk_tests",
-        "MONGODB_REGISTRATIONS_COLLECTION": name,
+        "MONGODB_REGISTRATIONS_COLLECTION": registrations,
         **variables,
     }
     with environment_of(environment):
         s3, dynamodb = aws.client("s3", REGION), aws.client("dynamodb", REGION)
-    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     environment.setdefault("DYNAMODB_FACE_VALIDATION_TABLE", create_table(dynamodb))
 
     def keys() -> set[str]:
-        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=name)
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
         return {entry["Key"] for page in pages for entry in page.get("Contents", ())}
 
     with pymongo.MongoClient(servers.mongodb) as mongodb:
-        collection = mongodb["facedesk_tests"][name]
+        collection = mongodb["facedesk_tests"][registrations]
 
-        def add(registrations: list[Registration]) -> None:
-            collection.insert_many([_document(registration) for registration in registrations])
+        def add(new: list[Registration]) -> None:
+            collection.insert_many([_document(registration) for registration in new])
 
         services = built(environment)
-        yield Production(services, add, keys, environment)
+        yield Site(services, environment, add, keys)
         services.close()
         collection.drop()
 
@@ -142,7 +137,8 @@ def production(servers: Servers, **variables: str) -> Iterator[Production]:
 @contextmanager
 def embedded(data: Path) -> Iterator[Site]:
     """The embedded backend on the folder ``data``."""
-    services = built({"FACEDESK_DATA_DIR": str(data)})
+    environment = {"FACEDESK_DATA_DIR": str(data)}
+    services = built(environment)
     importer = services.importer
     assert importer is not None
     photos = data / "photos"
@@ -150,7 +146,7 @@ def embedded(data: Path) -> Iterator[Site]:
     def keys() -> set[str]:
         return {str(path.relative_to(photos)) for path in photos.rglob("*") if path.is_file()}
 
-    yield Site(services, lambda registrations: importer.import_many(registrations) and None, keys)
+    yield Site(services, environment, lambda registrations: importer.import_many(registrations) and None, keys)
     services.close()
 
 
@@ -161,7 +157,7 @@ def _document(registration: Registration) -> dict[str, Any]:
 
 
 class Gate:
-    """A loopback relay before the server at ``upstream`` (a URL). Shut, it refuses connections and ends the open ones."""
+    """A loopback relay to ``upstream`` (a URL). Shut, it refuses connections and ends those that are open."""
 
     def __init__(self, upstream: str) -> None:
         address = urlsplit(upstream)
@@ -232,6 +228,7 @@ def _end(connection: socket.socket) -> None:
 @pytest.fixture(scope="module")
 def engine_server(local_engine: LocalEngine) -> Iterator[RekognitionServer]:
     """One for the module's tests, judging by the local engine."""
+    local_engine.ping()  # its weights load before a deadline runs
     server = RekognitionServer(local_engine)
     server.start()
     yield server

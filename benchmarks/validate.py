@@ -1,0 +1,324 @@
+"""What a validation costs, and what ValidationService adds on top of the face engine.
+
+The embedded backend in a temporary folder; a 12-megapixel JPEG made from a public-domain portrait. The local engine
+remembers photos, so every run has photos of its own; a person's first attempt (reference photo not yet seen by the
+engine) and a later one (remembered) are measured apart. Times are milliseconds; processor time counts the photo
+worker's too, in steps of 10 ms. Run as ``python -m benchmarks.validate``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import platform
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import apsw
+import cv2
+import PIL
+from PIL import Image
+
+from core.bootstrap import Services, build
+from core.clock import utc_now
+from core.importing import keep_reference
+from core.policy import judge
+from core.ports import Answer, FaceEngine
+from core.records import Outcome, Registration, Source
+from core.settings import Backend, Settings
+from core.validation import Submitter, ValidationService
+from tests.support.portraits import as_jpeg, astronaut
+
+#: Sides in pixels: 12.0 megapixels, and the two sizes at which the engine is measured.
+UPLOAD_SIDE = 3464
+ENGINE_SIDES = (512, 1920)
+
+
+@dataclass(frozen=True)
+class Time:
+    wall: float
+    cpu: float
+
+
+@dataclass
+class TimedEngine:
+    """An engine that notes when each of its calls began and ended."""
+
+    engine: FaceEngine
+    calls: list[tuple[float, float]]
+
+    def detect(self, photo: bytes) -> Answer:
+        return self._timed(lambda: self.engine.detect(photo))
+
+    def compare(self, submitted: bytes, reference: bytes) -> Answer:
+        return self._timed(lambda: self.engine.compare(submitted, reference))
+
+    def ping(self) -> None:
+        self.engine.ping()
+
+    def close(self) -> None:
+        self.engine.close()
+
+    def busy(self) -> float:
+        """Seconds in which at least one call was under way since the last ask."""
+        total, until = 0.0, 0.0
+        for begin, end in sorted(self.calls):
+            total += max(0.0, end - max(begin, until))
+            until = max(until, end)
+        self.calls.clear()
+        return total
+
+    def _timed(self, call: Callable[[], Answer]) -> Answer:
+        begin = time.perf_counter()
+        try:
+            return call()
+        finally:
+            self.calls.append((begin, time.perf_counter()))
+
+
+def portraits(side: int) -> Iterator[bytes]:
+    """JPEGs of one person, ``side`` pixels square, no two alike: one patch of the background differs."""
+    portrait = Image.open(io.BytesIO(astronaut())).convert("RGB")
+    for number in count():
+        portrait.paste((number * 37 % 256, number * 11 % 256, 128), (0, 0, 8, 8))
+        out = io.BytesIO()
+        portrait.save(out, "PNG", compress_level=1)
+        yield as_jpeg(out.getvalue(), size=(side, side))
+
+
+def take(photos: Iterator[bytes], runs: int) -> list[bytes]:
+    return [next(photos) for _ in range(runs)]
+
+
+def workers() -> list[Path]:
+    """The photo worker's entry in /proc; none where there is no /proc."""
+    own = str(os.getpid())
+    entries = [entry for entry in Path("/proc").glob("[0-9]*/stat") if _fields(entry)[1] == own]
+    return [entry.parent for entry in entries]
+
+
+def _fields(stat: Path) -> list[str]:
+    """State, parent and so on: all that follows the program's name, which may have spaces."""
+    try:
+        return stat.read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ["", ""]
+
+
+def processor_seconds(worker_entries: list[Path]) -> float:
+    ticks = sum(sum(map(int, _fields(entry / "stat")[11:13])) for entry in worker_entries)
+    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def timed(call: Callable[[], object], worker_entries: list[Path]) -> Time:
+    cpu, wall = processor_seconds(worker_entries), time.perf_counter()
+    call()
+    wall = time.perf_counter() - wall
+    return Time(wall, processor_seconds(worker_entries) - cpu)
+
+
+class Bench:
+    """The parts of a validation and the whole, each measured ``runs`` times after one warm-up."""
+
+    def __init__(self, services: Services, runs: int) -> None:
+        self._services = services
+        self._engine = TimedEngine(services.engine, [])
+        self._validation = ValidationService(
+            records=services.records,
+            registrations=services.registrations,
+            photos=services.photos,
+            engine=self._engine,
+            sanitiser=services.sanitiser,
+            policy=services.settings.policy,
+            clock=services.clock,
+            record_ttl=services.settings.record_ttl,
+            engine_deadline=services.settings.engine_deadline_seconds,
+        )
+        self._runs = runs
+        self._ids = count()
+        self._threads = ThreadPoolExecutor(2)
+        services.engine.ping()
+        services.sanitiser.clean(as_jpeg(astronaut()))
+        self.workers = workers()
+
+    def close(self) -> None:
+        self._validation.close()
+        self._threads.shutdown()
+
+    def measure(self, step: Callable[[bytes], object], photos: list[bytes]) -> list[Time]:
+        return [timed(lambda photo=photo: step(photo), self.workers) for photo in photos][1:]
+
+    def sanitise(self, uploads: list[bytes]) -> list[Time]:
+        return self.measure(self._services.sanitiser.clean, uploads)
+
+    def keep(self, cleaned: list[bytes]) -> list[Time]:
+        return self.measure(
+            lambda photo: self._services.photos.put(f"face-images/{next(self._ids)}.jpg", photo), cleaned
+        )
+
+    def detect(self, photos: list[bytes]) -> list[Time]:
+        return self.measure(self._services.engine.detect, photos)
+
+    def detect_and_compare(self, photos: list[bytes], references: Iterator[bytes]) -> list[Time]:
+        """Both calls at once, as the service makes them."""
+        engine = self._services.engine
+
+        def ask(photo: bytes) -> None:
+            both = (
+                self._threads.submit(engine.detect, photo),
+                self._threads.submit(engine.compare, photo, next(references)),
+            )
+            for call in both:
+                call.result()
+
+        return self.measure(ask, photos)
+
+    def write(self, photo: bytes) -> list[Time]:
+        """What the service writes for ``photo``, for a registration of its own each time."""
+        detected = self._services.engine.detect(photo)
+        compared = self._services.engine.compare(photo, photo)
+        verdict = judge(self._services.settings.policy, detected, (1920, 1920), compared)
+
+        def record(_photo: bytes) -> None:
+            number = f"write-{next(self._ids)}"
+            self._services.records.record_attempt(
+                Outcome(
+                    attempt_id=number,
+                    user_id=number,
+                    registration_id=number,
+                    event_id="bench",
+                    timestamp=utc_now(),
+                    face_image_key=f"face-images/{number}.jpg",
+                    **verdict.as_outcome(),
+                ),
+                self._services.settings.record_ttl,
+            )
+
+        return self.measure(record, [photo] * (self._runs + 1))
+
+    def validate(self, uploads: list[bytes], references: list[bytes]) -> tuple[list[Time], list[float]]:
+        """``validate_upload`` and the share of each in which the engine was not at work (0-1).
+
+        ``references`` are kept beforehand, one registration each; with a single one all are attempts of that.
+        """
+        names = [self._register(reference) for reference in references]
+        times, shares = [], []
+        for at, upload in enumerate(uploads):
+            name, attempt = names[at % len(names)], f"attempt-{next(self._ids)}"
+            took = timed(
+                lambda upload=upload, name=name, attempt=attempt: self._validation.validate_upload(
+                    name, upload, attempt, Submitter(Source.BATCH)
+                ),
+                self.workers,
+            )
+            times.append(took)
+            shares.append(1 - self._engine.busy() / took.wall)
+        return times[1:], shares[1:]
+
+    def _register(self, reference: bytes) -> str:
+        importer = self._services.importer
+        if importer is None:
+            raise SystemExit("The benchmark fills the embedded backend.")
+        name = f"bench-{next(self._ids)}"
+        registration = Registration(registration_id=name, user_id=name, event_id="bench")
+        key = keep_reference(reference, self._services.photos, self._services.sanitiser)
+        importer.import_many([registration.model_copy(update={"reference_photo_key": key})])
+        return name
+
+
+def environment() -> str:
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    versions = {
+        "Python": platform.python_version(),
+        "OpenCV": cv2.__version__,
+        "SQLite": apsw.sqlite_lib_version(),
+        "Pillow": PIL.__version__,
+    }
+    named = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return (
+        f"{named}; {platform.system()} {platform.machine()}, {len(os.sched_getaffinity(0))} cores, "
+        f"{memory:.0f} GB; load before the start {os.getloadavg()[0]:.1f}"
+    )
+
+
+def table(rows: dict[str, list[Time]]) -> str:
+    lines = ["| ms | median | min | max | CPU, median |", "|---|---:|---:|---:|---:|"]
+    for name, times in rows.items():
+        walls = [1000 * took.wall for took in times]
+        cpu = 1000 * statistics.median(took.cpu for took in times)
+        lines.append(f"| {name} | {statistics.median(walls):.1f} | {min(walls):.1f} | {max(walls):.1f} | {cpu:.0f} |")
+    return "\n".join(lines)
+
+
+def peak_megabytes(worker_entries: list[Path]) -> dict[str, float]:
+    found = {"this process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    for entry in worker_entries:
+        status = dict(line.split(":", 1) for line in (entry / "status").read_text().splitlines())
+        found["the photo worker"] = int(status["VmHWM"].split()[0]) / 1024
+    return found
+
+
+def run(runs: int, services: Services) -> None:
+    each, machine = runs + 1, environment()
+    photos = portraits(UPLOAD_SIDE)
+    # Made before anything is measured: making them takes more time and memory than most of what is.
+    uploads = [take(photos, each) for _ in range(3)]
+    sized = {side: take(portraits(side), each) for side in ENGINE_SIDES}
+    # The same pictures in another size would be others to the engine; these are compared with each other.
+    largest = portraits(max(ENGINE_SIDES) - 8)
+    examined, again, references, more_references = (take(largest, each) for _ in range(4))
+    cleaned = [services.sanitiser.clean(upload).jpeg for upload in uploads[0]]
+    if len(set(cleaned)) < each:
+        raise SystemExit("The runs' photos are alike: the engine would remember them.")
+
+    bench = Bench(services, runs)
+    try:
+        rows = {f"engine, detect alone, {side} px": bench.detect(photos) for side, photos in sized.items()}
+        rows["sanitise 12 megapixels"] = bench.sanitise(uploads[0])
+        rows["sanitise the reference photo"] = bench.sanitise(references)
+        rows["keep the photo"] = bench.keep(cleaned)
+        rows["engine, detect and compare, reference new"] = bench.detect_and_compare(examined, iter(references))
+        rows["engine, detect and compare, reference remembered"] = bench.detect_and_compare(
+            again, iter([references[-1]] * each)
+        )
+        rows["write the record"] = bench.write(cleaned[0])
+        first, first_shares = bench.validate(uploads[1], more_references)
+        later, later_shares = bench.validate(uploads[2], more_references[-1:])
+        rows["validate_upload, reference new"] = first
+        rows["validate_upload, reference remembered"] = later
+        peaks = peak_megabytes(bench.workers)
+    finally:
+        bench.close()
+
+    megabytes = statistics.median(len(upload) for upload in uploads[0]) / 2**20
+    print(f"{machine}\nUpload: {UPLOAD_SIDE}x{UPLOAD_SIDE} px, {megabytes:.1f} MB; {runs} runs\n")
+    print(table(rows))
+    for name, shares in {"new": first_shares, "remembered": later_shares}.items():
+        print(
+            f"\nOn top of the engine, reference {name}: {statistics.median(shares):.0%} of the whole (median)", end=""
+        )
+    print("\nPeak memory: " + ", ".join(f"{name} {size:.0f} MB" for name, size in peaks.items()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What a validation costs.")
+    parser.add_argument("--runs", type=int, default=5, help="runs of each step, after one warm-up (default: 5)")
+    runs = parser.parse_args().runs
+    with tempfile.TemporaryDirectory() as folder:
+        services = build(Settings(backend=Backend.EMBEDDED, data_dir=Path(folder)))
+        try:
+            run(runs, services)
+        finally:
+            services.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""What the event pages share: the event that the link names, its frames, the filters, links to its CSVs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote, urlencode
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from dashboard import ui
+from dashboard.services import get_services
+
+#: Seconds for which an event is shown as it was read.
+FRESH_SECONDS = 15
+#: Rows of a list on a page; its CSV has all.
+MAX_ROWS = 500
+
+
+# Resources, not data: a cached frame is handed out as it is, without a copy for each rerun. Nobody writes into it.
+@st.cache_resource(ttl=FRESH_SECONDS, max_entries=8, show_spinner="Reading the event…")
+def records(event_id: str) -> pd.DataFrame:
+    """The event's records (``core.frames.RECORD_DTYPES``)."""
+    return get_services().records.event_frame(event_id)
+
+
+@st.cache_resource(ttl=60, max_entries=8, show_spinner=False)
+def registrations(event_id: str) -> pd.DataFrame:
+    """The event's registrations (``core.frames.REGISTRATION_DTYPES``)."""
+    return get_services().registrations.event_frame(event_id)
+
+
+@st.cache_resource(ttl=60, show_spinner=False)
+def event_ids() -> list[str]:
+    return get_services().registrations.events()
+
+
+def forget(event_id: str | None) -> None:
+    """Read the event anew next time: somebody here has just changed it."""
+    if event_id is not None:
+        records.clear(event_id)
+
+
+def picker(container: st.delta_generator.DeltaGenerator, events: list[str]) -> str:
+    """The event to show, which the link names."""
+    chosen: str = container.selectbox(
+        "Event", events, key="event_id", bind="query-params", label_visibility="collapsed"
+    )
+    return chosen
+
+
+def csv_address(event_id: str, name: str, query: Mapping[str, object] | None = None) -> str:
+    """The address of one of the event's CSVs; lists in ``query`` repeat their name, empty values are left out."""
+    given = {key: value for key, value in (query or {}).items() if value not in (None, "", [], ())}
+    text = f"?{urlencode(given, doseq=True)}" if given else ""
+    return f"/api/exports/events/{quote(event_id, safe='')}/{name}.csv{text}"
+
+
+def csv_link(label: str, address: str, key: str) -> None:
+    st.link_button(label, address, icon=":material/download:", key=key)
+
+
+def chart_card(title: str, figure: go.Figure | None, alt: str, *, empty: str, key: str, note: str = "") -> None:
+    """A chart in a card with its title; where there is nothing to draw, the sentence ``empty`` instead."""
+    with st.container(border=True):
+        st.markdown(f"**{title}**", help=note or None)
+        if figure is None:
+            st.caption(empty)
+        else:
+            st.plotly_chart(figure, config=ui.CHART_CONFIG, alt=alt, key=key)
+
+
+def table(rows: pd.DataFrame, columns: Iterable[str], alt: str) -> None:
+    """The first ``MAX_ROWS`` of ``rows`` in the viewer's words and time zone."""
+    shown = rows[list(columns)].head(MAX_ROWS)
+    zone = ui.viewer_zone()
+    for name in shown.select_dtypes("datetimetz"):
+        shown = shown.assign(**{name: shown[name].dt.tz_convert(zone)})
+    if "reasons" in shown:
+        shown = shown.assign(reasons=[ui.reason_labels(codes) for codes in shown["reasons"]])
+    for name in ("status", "becomes"):
+        if name in shown:
+            shown = shown.assign(**{name: shown[name].map(ui.STATUS_WORDS).astype("str")})
+    st.dataframe(
+        shown.rename(columns=ui.COLUMN_WORDS),
+        hide_index=True,
+        placeholder="–",
+        alt=alt,
+        column_config={
+            "Similarity": st.column_config.NumberColumn(format="%.1f"),
+            "Confidence": st.column_config.NumberColumn(format="%.1f"),
+            "Last attempt": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm:ss"),
+            "Expires": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
+        },
+    )
+    if len(rows) > MAX_ROWS:
+        st.caption(f"The first {MAX_ROWS} of {len(rows):,}; the CSV has all.")

@@ -1,0 +1,141 @@
+"""Review queue: what waits for a person, oldest first, one case at a time."""
+
+from __future__ import annotations
+
+import uuid
+
+import pandas as pd
+import streamlit as st
+
+from core.frames import record_frame
+from core.records import Decision, Status, ValidationRecord
+from dashboard import case, event, pages, ui
+from dashboard.services import get_services
+
+ALL = "All events"
+
+services = get_services()
+
+
+def queue(events: list[str]) -> pd.DataFrame:
+    """Every record of the events."""
+    return pd.concat([event.records(event_id) for event_id in events] or [record_frame({})], ignore_index=True)
+
+
+def figures(records: pd.DataFrame, waiting: int) -> None:
+    zone = ui.viewer_zone()
+    today = pd.Timestamp(services.clock()).tz_convert(zone).normalize()
+    decided = records[records["decidedAt"] >= today.tz_convert("UTC")]["decision"].value_counts()
+    with st.container(horizontal=True):
+        st.metric("Waiting", f"{waiting:,}", border=True)
+        st.metric("Decided today", f"{int(decided.sum()):,}", border=True)
+        st.metric("Approved today", f"{int(decided['approved']):,}", border=True)
+        st.metric("Rejected today", f"{int(decided['rejected']):,}", border=True)
+
+
+def skipped() -> set[str]:
+    put_off: set[str] = st.session_state.setdefault("skipped", set())
+    return put_off
+
+
+def next_case(waiting: pd.DataFrame) -> ValidationRecord | None:
+    """The oldest case that still waits: the list may be some seconds old, the record is read now."""
+    for user_id, registration_id in zip(waiting["userId"], waiting["registrationId"], strict=True):
+        if registration_id in skipped():
+            continue
+        record = services.records.get(user_id, registration_id)
+        if record and record.validation_status is Status.PENDING:
+            return record
+    return None
+
+
+def decision(record: ValidationRecord) -> None:
+    """The fields and buttons, each with its key on the keyboard; the decision is on the record as it is shown."""
+    key = f"review-{record.version}"
+    with st.container(border=True):
+        with st.container(horizontal=True):
+            case.rejection_reason(key)
+            case.note(key)
+        with st.container(horizontal=True):
+            st.button(
+                "Approve",
+                type="primary",
+                icon=":material/how_to_reg:",
+                shortcut="y",
+                on_click=case.decide,
+                args=(record, Decision.APPROVED, key),
+            )
+            st.button(
+                "Reject",
+                icon=":material/person_off:",
+                shortcut="n",
+                on_click=case.decide,
+                args=(record, Decision.REJECTED, key),
+            )
+            if record.face_image_key:
+                st.button(
+                    "Run again",
+                    icon=":material/refresh:",
+                    shortcut="a",
+                    on_click=case.run_again,
+                    args=(record, uuid.uuid4().hex),
+                    help="Check the same photo once more, as a new attempt.",
+                )
+            st.button(
+                "Skip",
+                icon=":material/skip_next:",
+                shortcut="s",
+                on_click=lambda: skipped().add(record.registration_id),
+                help="Leave it for later; it goes on waiting.",
+            )
+            st.page_link(
+                pages.USER_LOOKUP,
+                label="Open user",
+                icon=":material/person:",
+                query_params={"user_id": record.user_id},
+            )
+
+
+def nothing_waits() -> None:
+    with st.container(border=True):
+        st.subheader(":green[:material/task_alt:] Nothing waits", anchor=False)
+        if not skipped():
+            st.write("Every photo has its verdict.")
+            return
+        st.write(f"You skipped {len(skipped())}.")
+        st.button("Back to the skipped ones", icon=":material/undo:", on_click=lambda: skipped().clear())
+
+
+def main() -> None:
+    st.title("Review queue", anchor=False)
+    events: list[str] | None = None
+    with ui.banner_on_failure("read the list of events"):
+        events = event.event_ids()
+    if events is None:
+        return
+    chosen = st.selectbox(
+        "Event", [ALL, *events], key="event_id", bind="query-params", width=400, label_visibility="collapsed"
+    )
+    case.show_notice()
+    records = None
+    with ui.banner_on_failure("read what waits"):
+        records = queue(events if chosen == ALL else [chosen])
+    if records is None:
+        return
+    waiting = records[records["status"] == Status.PENDING].sort_values("timestamp")
+    figures(records, len(waiting))
+    record = None
+    with ui.banner_on_failure("read the next case"):
+        record = next_case(waiting)
+        if record is None:
+            nothing_waits()
+    if record:
+        policy = services.settings.policy
+        st.text(f"{record.registration_id} · {record.event or 'no event'}")
+        case.verdict(record, policy)
+        decision(record)
+        case.attempts(record, policy)
+        case.details(record)
+
+
+main()

@@ -1,0 +1,373 @@
+"""The routes beside the pages, and the process that serves both."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.sync.client import connect
+
+from core import sample
+from core.bootstrap import Services
+from core.clock import utc_now
+from core.export import BOM, OUTCOME_COLUMNS
+from core.photos.folder import FolderPhotos
+from core.photos.sanitise import PhotoSanitiser
+from core.records import Source
+from core.registrations.sqlite import SqliteRegistrations
+from core.stores.sqlite import SqliteRecords
+from core.validation import Submitter
+from dashboard import api
+from dashboard import services as dashboard_services
+from tests.pages.test_validate import down
+from tests.support.browser import ROOT, dashboard, free_port
+from tests.support.desk import REGISTERED, Desk
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
+ODD_IDS = {
+    "slashes": "a/b//c",
+    "spaces": "a b+c",
+    "unicode": "Zoë-日本-🙂",
+    "percent encodings": "100%25 %2F %",
+    "query and fragment": "a?b=c#d",
+    "quotes and commas": "a,\"b\";'c'",
+    "the path's own end": "a/history.csv",
+    "a line break": "a\nb",
+    "markup": "<script>alert(1)</script>",
+}
+
+
+@dataclass(frozen=True)
+class Client:
+    """Asks ``app`` in this process. (Starlette's own test client decodes paths twice.)"""
+
+    app: Starlette
+
+    def request(self, method: str, path: str) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+                return await client.request(method, path)
+
+        return asyncio.run(ask())
+
+    def get(self, path: str) -> httpx.Response:
+        return self.request("GET", path)
+
+
+@pytest.fixture
+def client(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    """The routes, on the desk's services."""
+    dashboard_services.get_services.clear()
+    monkeypatch.setattr(dashboard_services, "build", lambda _settings: services)
+    yield Client(Starlette(routes=api.routes()))
+    dashboard_services.get_services.clear()
+
+
+def history_of(user_id: str) -> str:
+    """The address, as the User lookup page links to it."""
+    return f"/api/exports/users/{quote(user_id, safe='')}/history.csv"
+
+
+def rows(answer: httpx.Response) -> list[dict[str, str]]:
+    text = answer.content.removeprefix(BOM).decode()
+    return list(csv.DictReader(text.splitlines(keepends=True)))
+
+
+def is_error(answer: httpx.Response, status: int) -> bool:
+    """Whether the answer is the API's error, in JSON and with all its parts."""
+    said = answer.json()
+    return (
+        answer.status_code == status
+        and said["status"] == "error"
+        and said["statusCode"] == status
+        and bool(said["message"])
+    )
+
+
+@pytest.fixture
+def validated(desk: Desk, astronaut_jpeg: bytes) -> None:
+    """Two attempts of one registration: failed, then passed."""
+    for number, similarity in enumerate((20, 95), 1):
+        desk.engine.similarity = similarity
+        desk.validation.validate_upload("reg-1", astronaut_jpeg, f"a{number}", Submitter(Source.API, "asha"))
+
+
+@pytest.mark.usefixtures("validated")
+def test_a_users_history_has_a_row_for_each_attempt_newest_first(client: Client) -> None:
+    found = [(row["attempt"], row["status"]) for row in rows(client.get(history_of("user-1")))]
+    assert found == [("2", "success"), ("1", "failed")]
+
+
+@pytest.mark.usefixtures("validated")
+def test_a_row_names_what_the_columns_promise(client: Client) -> None:
+    newest = rows(client.get(history_of("user-1")))[0]
+    assert tuple(newest) == OUTCOME_COLUMNS
+    assert (newest["userId"], newest["registrationId"], newest["eventId"]) == ("user-1", "reg-1", "event-1")
+    assert (float(newest["similarity"]), newest["source"], newest["operator"]) == (95, "api", "asha")
+
+
+def test_a_csv_begins_with_the_mark_that_makes_excel_read_utf_8(client: Client) -> None:
+    assert client.get(history_of("user-1")).content.startswith(BOM)
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("content-type", "text/csv; charset=utf-8"),
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+        ("content-disposition", 'attachment; filename="face-validation-history.csv"'),
+    ],
+)
+def test_a_csv_is_downloaded_as_what_it_is_and_not_kept_on_the_way(client: Client, header: str, value: str) -> None:
+    assert client.get(history_of("user-1")).headers[header] == value
+
+
+def test_a_user_without_records_is_the_header_alone(client: Client) -> None:
+    answer = client.get(history_of("nobody"))
+    assert answer.status_code == 200
+    assert answer.content == BOM + ",".join(OUTCOME_COLUMNS).encode() + b"\r\n"
+
+
+@pytest.mark.parametrize("user_id", ODD_IDS.values(), ids=ODD_IDS.keys())
+def test_a_user_is_found_whatever_characters_the_id_has(
+    client: Client, desk: Desk, astronaut_jpeg: bytes, user_id: str
+) -> None:
+    desk.registrations.import_many([REGISTERED.model_copy(update={"user_id": user_id})])
+    desk.validation.validate_upload("reg-1", astronaut_jpeg, "a1", Submitter(Source.API))
+    assert [row["userId"] for row in rows(client.get(history_of(user_id)))] == [user_id]
+
+
+def test_an_id_that_is_a_formula_is_found_and_does_not_run(client: Client, desk: Desk, astronaut_jpeg: bytes) -> None:
+    formula = '=HYPERLINK("http://x")'
+    desk.registrations.import_many([REGISTERED.model_copy(update={"user_id": formula})])
+    desk.validation.validate_upload("reg-1", astronaut_jpeg, "a1", Submitter(Source.API))
+    assert [row["userId"] for row in rows(client.get(history_of(formula)))] == [f"'{formula}"]
+
+
+@pytest.mark.usefixtures("validated")
+def test_an_id_is_compared_exactly(client: Client) -> None:
+    assert rows(client.get(history_of("USER-1"))) == []
+
+
+def test_records_out_of_reach_are_a_503(client: Client, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk.records, "history", down("validation records"))
+    answer = client.get(history_of("user-1"))
+    assert is_error(answer, 503)
+    assert "out of reach" in answer.json()["message"]
+
+
+def test_an_unforeseen_failure_is_a_500_that_tells_nothing_of_itself(
+    client: Client, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object) -> None:
+        raise KeyError("a secret")
+
+    monkeypatch.setattr(desk.records, "history", fail)
+    answer = client.get(history_of("user-1"))
+    assert is_error(answer, 500)
+    assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method not in ("GET", "HEAD")])
+def test_an_export_can_only_be_read(client: Client, method: str) -> None:
+    assert is_error(client.request(method, history_of("user-1")), 404)
+
+
+def test_the_head_of_an_export_can_be_asked_for(client: Client) -> None:
+    answer = client.request("HEAD", history_of("user-1"))
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+
+
+@pytest.mark.parametrize(
+    "path", ["/api", "/api/", "/api/none", "/api/exports/users/", "/api/a/%2e%2e/b", "/api/a%0Ab"]
+)
+def test_there_is_nothing_at_another_path(client: Client, path: str) -> None:
+    assert is_error(client.get(path), 404)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_method_finds_anything_at_another_path(client: Client, method: str) -> None:
+    answer = client.request(method, "/api/none")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/json"
+
+
+BARE = {name: "" for name in os.environ if name.startswith(("AWS_", "MONGODB_", "FACEDESK_"))}
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A fresh installation, running; nobody has opened a page yet."""
+    folder = tmp_path_factory.mktemp("routes")
+    with dashboard({**BARE, "FACEDESK_DATA_DIR": str(folder / "data")}, folder / "log") as address:
+        yield address
+
+
+def visit(address: str, page: str, query: str = "") -> list[ForwardMsg]:
+    """Open a page as a browser does, and return what it was sent for it."""
+    asked = BackMsg()
+    asked.rerun_script.page_name = page
+    asked.rerun_script.query_string = query
+    received: list[ForwardMsg] = []
+    with connect(f"{address.replace('http', 'ws', 1)}/_stcore/stream", origin=address, max_size=None) as session:  # type: ignore[arg-type]
+        session.send(asked.SerializeToString())
+        while not received or not finished(received[-1]):
+            received.append(ForwardMsg.FromString(session.recv(timeout=30)))  # type: ignore[arg-type]
+    return received
+
+
+def finished(message: ForwardMsg) -> bool:
+    """Whether the page is complete: one that leads on to another ends early."""
+    ended = message.WhichOneof("type") == "script_finished"
+    return ended and message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN
+
+
+@pytest.mark.parametrize(
+    ("page", "title"),
+    [("validate", "Validate a photo"), ("user_lookup", "User lookup"), ("start", "Load data"), ("", "Load data")],
+)
+def test_the_first_visit_after_the_start_goes_through_the_navigation(address: str, page: str, title: str) -> None:
+    assert httpx.get(f"{address}/{page}").status_code == 200
+    received = visit(address, page)
+    assert any(message.WhichOneof("type") == "navigation" for message in received)
+    assert title in [message.delta.new_element.heading.body for message in received]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("path", ["/api", "/api/none", "/api/a%0Ab"])
+def test_the_process_answers_nothing_under_api_with_a_page(address: str, method: str, path: str) -> None:
+    answer = httpx.request(method, address + path)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_the_process_serves_an_export(address: str) -> None:
+    answer = httpx.get(address + history_of("a/b"))
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+
+
+@pytest.mark.parametrize("path", ["/", "/validate", "/api/none", history_of("user-1"), "/_stcore/health"])
+def test_a_foreign_host_is_refused(address: str, path: str) -> None:
+    assert httpx.get(address + path, headers={"Host": "evil.example"}).status_code == 400
+
+
+def command(port: int) -> list[str]:
+    return [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({"FACEDESK_BACKEND": "somewhere"}, "FACEDESK_BACKEND"),
+        ({"SIMILARITY_THRESHOLD": "eighty"}, "SIMILARITY_THRESHOLD"),
+        ({"FACEDESK_BACKEND": "aws"}, "DYNAMODB_FACE_VALIDATION_TABLE"),
+    ],
+)
+def test_a_bad_setting_ends_the_start_with_one_line_that_names_it(
+    tmp_path: Path, environment: Mapping[str, str], named: str
+) -> None:
+    ended = subprocess.run(
+        command(free_port()),
+        cwd=ROOT,
+        env={**os.environ, **BARE, "FACEDESK_DATA_DIR": str(tmp_path), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    (line,) = ended.stderr.splitlines()
+    assert named in line
+    assert ended.returncode != 0
+
+
+@pytest.fixture
+def sampled(tmp_path: Path, sanitiser: PhotoSanitiser) -> Path:
+    """A data folder with a small sample event."""
+    database = tmp_path / "facedesk.sqlite3"
+    records, registrations = SqliteRecords(database, utc_now), SqliteRegistrations(database)
+    sample.load(records, registrations, FolderPhotos(tmp_path / "photos"), sanitiser, utc_now(), count=10)
+    records.close()
+    registrations.close()
+    return tmp_path
+
+
+@contextmanager
+def process(data: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """The dashboard on ``data``, answering; killed at the end unless it ended before."""
+    port = free_port()
+    running = subprocess.Popen(
+        command(port),
+        cwd=ROOT,
+        env={**os.environ, **BARE, "FACEDESK_DATA_DIR": str(data)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://localhost:{port}"
+    try:
+        end = time.monotonic() + 60
+        while True:
+            try:
+                httpx.get(f"{address}/_stcore/health", timeout=2)
+                break
+            except httpx.TransportError:
+                assert running.poll() is None, "it ended"
+                assert time.monotonic() < end, "it does not answer"
+                time.sleep(0.1)
+        yield running, address
+    finally:
+        running.kill()
+        running.wait()
+
+
+def stat(process: int) -> tuple[str, int] | None:
+    """State and parent of a process; None where there is none."""
+    try:
+        state, parent = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[:2]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return state, int(parent)
+
+
+def children(parent: int) -> list[int]:
+    processes = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    return [each for each in processes if (found := stat(each)) and found[1] == parent]
+
+
+def ends(process: int, seconds: float) -> bool:
+    """Whether it ends in that time. One that ended and that nobody has waited for counts as ended."""
+    end = time.monotonic() + seconds
+    while (found := stat(process)) and found[0] != "Z":
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_process_within_ten_seconds_and_its_workers_with_it(
+    sampled: Path, signal_number: int
+) -> None:
+    with process(sampled) as (running, address):
+        visit(address, "user_lookup", "user_id=sample-user-0003")
+        workers = children(running.pid)
+        assert workers
+        running.send_signal(signal_number)
+        running.wait(10)
+        assert [worker for worker in workers if not ends(worker, 5)] == []

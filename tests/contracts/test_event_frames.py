@@ -1,0 +1,405 @@
+"""``ValidationRecords.event_frame``, held by every adapter; DynamoDB both by the index and by scans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import apsw
+import orjson
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core.errors import Refused
+from core.frames import RECORD_DTYPES, record_frame
+from core.ports import ValidationRecords
+from core.records import Decision, ValidationRecord, newest_first
+from core.retry import Retry
+from core.stores.dynamodb import DynamoRecords
+from core.stores.sqlite import SqliteRecords
+from tests.support.clock import NOON, FakeClock
+from tests.support.dynamodb import create_table, put_item
+from tests.support.records import a_foreign_item, a_review, an_outcome
+
+TTL = timedelta(days=30)
+SECOND = timedelta(seconds=1)
+PATIENT = Retry(deadline=120, call_timeout=4)
+
+
+@dataclass
+class Bench:
+    """A store, its clock, and ``put``, which writes an item past the store, as another service does."""
+
+    records: ValidationRecords
+    clock: FakeClock
+    put: Callable[[dict[str, Any]], None]
+    #: True where the store knows records by their top-level ``eventId`` alone.
+    event_index: bool = False
+
+    def foreign(self, **changes: Any) -> None:
+        """Another service's record, with the top-level ``eventId`` where the store cannot do without."""
+        own = {"eventId": "event-1"} if self.event_index else {}
+        self.put(a_foreign_item(**own, **changes))
+
+
+def _sqlite(folder: Path) -> Bench:
+    path, clock = folder / "facedesk.db", FakeClock()
+
+    def put(item: dict[str, Any]) -> None:
+        connection = apsw.Connection(str(path))
+        connection.execute("INSERT INTO faceVerifications (item) VALUES (?)", (orjson.dumps(item).decode(),))
+        connection.close()
+
+    return Bench(SqliteRecords(path, clock), clock, put)
+
+
+def _dynamodb(client: Any, event_index: bool) -> Bench:
+    table, clock = create_table(client), FakeClock()
+    store = DynamoRecords(client, table, PATIENT, clock, event_index=event_index)
+    return Bench(store, clock, lambda item: put_item(client, table, item), event_index)
+
+
+#: Those that find an event by its records' metadata, too; the index needs every record's top-level ``eventId``.
+READING_METADATA = [
+    "sqlite",
+    "moto_dynamodb scan",
+    pytest.param("dynamodb scan", marks=pytest.mark.dynamodb_server),
+]
+BY_INDEX = ["moto_dynamodb index", pytest.param("dynamodb index", marks=pytest.mark.dynamodb_server)]
+
+
+@pytest.fixture(params=READING_METADATA + BY_INDEX)
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    name, _, way = request.param.partition(" ")
+    if name == "sqlite":
+        bench = _sqlite(tmp_path)
+        yield bench
+        bench.records.close()
+    else:
+        yield _dynamodb(request.getfixturevalue(name), event_index=way == "index")
+
+
+def rows(bench: Bench, event_id: str = "event-1") -> list[dict[str, Any]]:
+    """The frame's rows; what is absent is None."""
+    frame = bench.records.event_frame(event_id).astype(object)
+    return frame.where(frame.notna(), None).to_dict("records")
+
+
+def ids(bench: Bench, event_id: str = "event-1") -> list[str]:
+    return list(bench.records.event_frame(event_id)["registrationId"])
+
+
+def test_an_event_without_records_is_the_empty_frame(bench: Bench) -> None:
+    pd.testing.assert_frame_equal(bench.records.event_frame("event-1"), record_frame({}))
+
+
+def test_a_frame_has_the_columns_and_dtypes_of_record_frame(bench: Bench) -> None:
+    bench.records.record_attempt(an_outcome(), TTL)
+    frame = bench.records.event_frame("event-1")
+    assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == {
+        name: str(pd.api.types.pandas_dtype(dtype)) for name, dtype in RECORD_DTYPES.items()
+    }
+
+
+def test_a_row_has_all_of_a_record(bench: Bench) -> None:
+    outcome = an_outcome(
+        status="failed",
+        reasons=("TOO_DARK", "BLURRED"),
+        quality="low",
+        attributes={"age": "25-35", "gender": "female", "smile": False},
+        stored_face_key="reference-faces/1.jpg",
+        source="batch",
+    )
+    bench.records.record_attempt(an_outcome("attempt-0"), TTL)
+    bench.records.record_attempt(outcome, TTL)
+    assert rows(bench) == [
+        {
+            "userId": "user-1",
+            "registrationId": "reg-1",
+            "eventId": "event-1",
+            "status": "failed",
+            "confidence": 99.5,
+            "quality": "low",
+            "similarity": 92.25,
+            "threshold": 80.0,
+            "attempts": 2,
+            "timestamp": pd.Timestamp(NOON),
+            "updatedAt": pd.Timestamp(NOON + timedelta(milliseconds=1)),
+            "expiresAt": pd.Timestamp(NOON + TTL),
+            "source": "batch",
+            "reasons": "TOO_DARK BLURRED",
+            "decision": None,
+            "reviewer": None,
+            "decidedAt": None,
+            "faceImageKey": "face-images/attempt-1.jpg",
+            "storedFaceKey": "reference-faces/1.jpg",
+            "age": "25-35",
+            "gender": "female",
+            "smile": False,
+        }
+    ]
+
+
+def test_a_decision_is_in_the_row(bench: Bench) -> None:
+    seen = bench.records.record_attempt(an_outcome(status="pending"), TTL)
+    bench.records.decide("user-1", "reg-1", a_review(Decision.APPROVED), seen.version)
+    (row,) = rows(bench)
+    assert (row["status"], row["decision"], row["reviewer"]) == ("success", "approved", "Ada")
+    assert row["decidedAt"] == pd.Timestamp(NOON)
+
+
+def test_a_record_of_the_least_attributes_is_in_the_frame(bench: Bench) -> None:
+    bench.put(
+        {
+            "userId": "user-1",
+            "registrationId": "reg-1",
+            "eventId": "event-1",
+            "validationStatus": "pending",
+            "timestamp": "2026-02-28T10:30:00Z",
+        }
+    )
+    (row,) = rows(bench)
+    present = {"userId", "registrationId", "eventId", "status", "timestamp", "attempts", "reasons"}
+    assert {name for name, value in row.items() if value is not None} == present
+    assert (row["attempts"], row["reasons"]) == (1, "")
+
+
+def test_another_services_record_is_read(bench: Bench) -> None:
+    bench.foreign()
+    (row,) = rows(bench)
+    assert (row["eventId"], row["status"], row["similarity"], row["attempts"]) == ("event-1", "success", 92.5, 2)
+    assert (row["source"], row["gender"], row["smile"]) == ("api", "male", True)
+
+
+@pytest.mark.parametrize("bench", READING_METADATA, indirect=True)
+def test_a_record_with_the_event_in_metadata_alone_is_found(bench: Bench) -> None:
+    bench.put(a_foreign_item())
+    assert ids(bench) == ["reg-1"]
+
+
+def test_the_top_level_event_counts_where_metadata_names_another(bench: Bench) -> None:
+    bench.put(a_foreign_item(eventId="event-2"))
+    assert (ids(bench, "event-1"), ids(bench, "event-2")) == ([], ["reg-1"])
+
+
+def test_other_events_are_left_out(bench: Bench) -> None:
+    bench.records.record_attempt(an_outcome(event_id="event-2"), TTL)
+    assert ids(bench) == []
+
+
+@pytest.mark.parametrize("odd", ["Event-1", "event-1 ", "'; --", ":v0"])
+def test_events_are_compared_exactly_whatever_characters_they_have(bench: Bench, odd: str) -> None:
+    bench.records.record_attempt(an_outcome(registration_id="reg-1"), TTL)
+    bench.records.record_attempt(an_outcome(registration_id="reg-2", event_id=odd), TTL)
+    assert ids(bench, odd) == ["reg-2"]
+
+
+def test_an_expired_record_is_left_out(bench: Bench) -> None:
+    bench.records.record_attempt(an_outcome(registration_id="reg-1"), TTL)
+    bench.records.record_attempt(an_outcome(registration_id="reg-2"), TTL + SECOND)
+    bench.clock.advance(TTL)
+    assert ids(bench) == ["reg-2"]
+
+
+def test_rows_are_in_order_of_time_then_registration_then_user(bench: Bench) -> None:
+    for user, registration, seconds in (
+        ("user-1", "reg-a", 2),
+        ("user-2", "reg-c", 1),
+        ("user-2", "reg-b", 1),
+        ("user-1", "reg-b", 1),
+        ("user-1", "reg-z", 0),
+    ):
+        changes = {"user_id": user, "registration_id": registration, "timestamp": NOON + seconds * SECOND}
+        bench.records.record_attempt(an_outcome(**changes), TTL)
+    frame = bench.records.event_frame("event-1")
+    assert list(zip(frame["registrationId"], frame["userId"], strict=True)) == [
+        ("reg-z", "user-1"),
+        ("reg-b", "user-1"),
+        ("reg-b", "user-2"),
+        ("reg-c", "user-2"),
+        ("reg-a", "user-1"),
+    ]
+
+
+def test_order_is_by_time_and_not_by_a_timestamps_text(bench: Bench) -> None:
+    times = {
+        "reg-1": "2026-02-28T10:00:00Z",
+        "reg-2": "2026-02-28T10:00:00.500Z",
+        "reg-3": "2026-02-28T15:29:59+05:30",
+    }
+    for registration, timestamp in times.items():
+        bench.foreign(registrationId=registration, timestamp=timestamp)
+    assert ids(bench) == ["reg-3", "reg-1", "reg-2"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"age": 30, "gender": ["male"], "smile": "yes"}, (None, None, None)),
+        ({"age": {"Low": 25}, "gender": True, "smile": 1}, (None, None, None)),
+        ({"age": "", "gender": None, "smile": None}, (None, None, None)),
+        ({}, (None, None, None)),
+        ({"age": "25-35", "gender": "x", "smile": False}, ("25-35", "x", False)),
+    ],
+)
+def test_an_attribute_of_another_kind_is_absent(
+    bench: Bench, attributes: dict[str, Any], expected: tuple[object, ...]
+) -> None:
+    bench.foreign(attributes=attributes)
+    (row,) = rows(bench)
+    assert (row["age"], row["gender"], row["smile"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "column"),
+    [
+        ("validationStatus", "verified", "status"),
+        ("confidence", 101, "confidence"),
+        ("comparisonResult", {"similarity": -1}, "similarity"),
+        ("timestamp", "yesterday", "timestamp"),
+    ],
+)
+def test_a_record_that_cannot_be_read_is_named_and_not_left_out(
+    bench: Bench, attribute: str, value: object, column: str
+) -> None:
+    bench.foreign(registrationId="reg-1")
+    bench.foreign(registrationId="reg-2", **{attribute: value})
+    with pytest.raises(Refused, match=rf"registration 'reg-2' cannot be read: its {column} is not valid"):
+        bench.records.event_frame("event-1")
+
+
+def test_reasons_of_any_text_are_joined_by_one_space(bench: Bench) -> None:
+    bench.foreign(failureReasons=['a","b', "c\\d", "é"])
+    (row,) = rows(bench)
+    assert row["reasons"] == 'a","b c\\d é'
+
+
+_PERCENT = st.none() | st.integers(0, 10_000).map(lambda n: n / 100)
+_ITEMS = st.fixed_dictionaries(
+    {
+        "validationStatus": st.sampled_from(["success", "pending", "failed"]),
+        "timestamp": st.datetimes(NOON.replace(tzinfo=None), (NOON + TTL).replace(tzinfo=None)).map(
+            lambda moment: moment.isoformat() + "Z"
+        ),
+        "metadata": st.sampled_from([{"eventId": "event-1"}, {"eventId": "event-1", "source": "api"}]),
+        "eventId": st.just("event-1"),
+    },
+    optional={
+        "confidence": _PERCENT,
+        "quality": st.sampled_from(["high", "medium", "low", None]),
+        "comparisonResult": st.none() | st.fixed_dictionaries({}, optional={"similarity": _PERCENT}),
+        "verificationAttempt": st.integers(1, 60),
+        "expiresAt": st.integers(-1000, 1000).map(lambda seconds: int(NOON.timestamp()) + seconds),
+        "failureReasons": st.lists(st.sampled_from(["NO_FACE", "TOO_DARK", "BLURRED"]), max_size=3),
+        "attributes": st.fixed_dictionaries({}, optional={"smile": st.booleans(), "age": st.just("25-35")}),
+    },
+)
+
+
+@pytest.mark.parametrize("store", ["sqlite", pytest.param("dynamodb", marks=pytest.mark.dynamodb_server)])
+@given(items=st.lists(_ITEMS, max_size=6))
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_a_frame_says_what_the_records_say(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    store: str,
+    items: list[dict[str, Any]],
+) -> None:
+    if store == "sqlite":
+        bench = _sqlite(tmp_path_factory.mktemp("event"))
+    else:
+        bench = _dynamodb(request.getfixturevalue("dynamodb"), event_index=False)
+    numbered = [{"userId": "user-1", "registrationId": f"reg-{n}", **item} for n, item in enumerate(items)]
+    for item in numbered:
+        bench.put(item)
+    alive = newest_first(map(ValidationRecord.from_item, numbered), NOON, None)
+    expected = sorted(alive, key=lambda record: (record.timestamp, record.registration_id))
+    compared = ("registrationId", "status", "confidence", "quality", "similarity", "attempts", "timestamp", "reasons")
+    compared += ("smile", "age", "source")
+    assert [tuple(row[column] for column in compared) for row in rows(bench)] == [
+        (
+            *(r.registration_id, r.validation_status, r.confidence, r.quality, r.similarity, r.verification_attempt),
+            *(r.timestamp, " ".join(r.failure_reasons)),
+            *(r.attributes.get("smile"), r.attributes.get("age"), r.metadata.source),
+        )
+        for r in expected
+    ]
+    if store == "sqlite":
+        bench.records.close()
+
+
+# DynamoDB's own
+
+
+@pytest.mark.dynamodb_server
+@pytest.mark.parametrize("event_index", [False, True], ids=["scan", "index"])
+def test_every_page_is_read(dynamodb: Any, event_index: bool) -> None:
+    # 20 items of 300 KB: a page of a table ends at 1 MB; an index has only what is projected, so `attributes`.
+    table = create_table(dynamodb)
+    ballast = {"smile": True, "ballast": "x" * 300_000}
+    for number in range(20):
+        put_item(
+            dynamodb, table, a_foreign_item(registrationId=f"reg-{number:02}", eventId="event-1", attributes=ballast)
+        )
+    store = DynamoRecords(dynamodb, table, PATIENT, FakeClock(), event_index=event_index)
+    assert list(store.event_frame("event-1")["registrationId"]) == [f"reg-{number:02}" for number in range(20)]
+
+
+class _Pages:
+    """A client whose index is read in two pages; in between, the first record moves on to the end."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+
+    def query(self, **request: Any) -> dict[str, Any]:
+        self.asked.append(request)
+        first = {
+            "userId": {"S": "user-1"},
+            "registrationId": {"S": "reg-1"},
+            "validationStatus": {"S": "pending"},
+            "timestamp": {"S": "2026-03-01T10:00:00.000Z"},
+        }
+        if "ExclusiveStartKey" not in request:
+            return {"Items": [first], "LastEvaluatedKey": {"userId": {"S": "user-1"}}}
+        return {
+            "Items": [first | {"validationStatus": {"S": "success"}, "timestamp": {"S": "2026-03-01T11:00:00.000Z"}}]
+        }
+
+
+def test_a_record_that_changes_between_two_pages_counts_once_as_it_became() -> None:
+    store = DynamoRecords(_Pages(), "table", PATIENT, FakeClock(), event_index=True)
+    assert list(store.event_frame("event-1")["status"]) == ["success"]
+
+
+def test_the_index_is_asked_for_no_more_than_a_frame_needs() -> None:
+    client = _Pages()
+    DynamoRecords(client, "table", PATIENT, FakeClock(), event_index=True).event_frame("event-1")
+    assert set(client.asked[0]["ExpressionAttributeNames"].values()) == {
+        *("userId", "registrationId", "eventId", "validationStatus", "confidence", "quality", "comparisonResult"),
+        *("verificationAttempt", "timestamp", "updatedAt", "expiresAt", "metadata", "failureReasons", "review"),
+        *("faceImageKey", "storedFaceKey", "attributes"),
+    }
+
+
+class _OneBadSegment:
+    """A client that refuses the second part of the table."""
+
+    def scan(self, *, Segment: int, **_: Any) -> dict[str, Any]:
+        if Segment == 1:
+            raise ValueError("no JSON")
+        return {"Items": []}
+
+
+def test_a_part_of_the_table_that_cannot_be_read_fails_the_whole() -> None:
+    store = DynamoRecords(_OneBadSegment(), "table", Retry(0.5, 0.4, base=0.01), FakeClock())
+    with pytest.raises(Exception, match="UnreadableAnswer"):
+        store.event_frame("event-1")

@@ -1,0 +1,83 @@
+"""The Event overview: empty, one record, many, failing; its numbers are those of the data."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core import sample
+from core.clock import utc_now
+from core.records import Source
+from core.validation import Submitter
+from tests.pages.test_validate import down, text_of
+from tests.support.app import RunPage
+from tests.support.desk import Desk
+
+ANYBODY = Submitter(Source.API)
+
+
+def metrics(app: AppTest) -> dict[str, str]:
+    return {metric.label: metric.value for metric in app.metric}
+
+
+def charts(app: AppTest) -> list[str]:
+    return [chart.proto.spec for chart in app.get("plotly_chart")]
+
+
+@pytest.fixture
+def sampled(desk: Desk, sanitiser: object) -> Desk:
+    sample.load(desk.records, desk.registrations, desk.photos, sanitiser, utc_now(), count=120)  # type: ignore[arg-type]
+    return desk
+
+
+def test_without_events_it_says_where_they_come_from(
+    run_page: RunPage, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.registrations, "events", list)
+    assert "No events yet" in text_of(run_page("event_overview"))
+
+
+def test_an_event_that_nobody_tried_has_sentences_instead_of_empty_axes(run_page: RunPage) -> None:
+    app = run_page("event_overview", event_id="event-1")
+    assert "No photo was validated in this span of time." in text_of(app)
+    assert len(charts(app)) == 1  # the funnel: there are registrations
+
+
+def test_one_record_is_shown(run_page: RunPage, desk: Desk, astronaut_jpeg: bytes) -> None:
+    desk.validation.validate_upload("reg-1", astronaut_jpeg, "a1", ANYBODY)
+    found = metrics(run_page("event_overview", event_id="event-1"))
+    assert (found["Ready to enter"], found["Passed"], found["Never tried"]) == ("50.0%", "1", "1")
+
+
+def test_many_records_fill_every_chart(run_page: RunPage, sampled: Desk) -> None:
+    app = run_page("event_overview", event_id=sample.EVENT_ID, span="30 days")
+    assert len(charts(app)) == 6
+
+
+def test_the_headline_adds_up_to_the_registered(run_page: RunPage, sampled: Desk) -> None:
+    found = metrics(run_page("event_overview", event_id=sample.EVENT_ID))
+    parts = ("Passed", "Waiting for review", "Failed, not yet retried", "Never tried")
+    assert sum(int(found[part].replace(",", "")) for part in parts) == 120
+
+
+def test_the_link_names_the_event(run_page: RunPage, sampled: Desk) -> None:
+    assert "120 registered" in text_of(run_page("event_overview", event_id=sample.EVENT_ID))
+
+
+def test_who_never_tried_is_listed(run_page: RunPage) -> None:
+    labels = [expander.label for expander in run_page("event_overview", event_id="event-1").expander]
+    assert "Registered, never tried (2)" in labels
+
+
+def test_records_out_of_reach_are_a_banner(run_page: RunPage, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk.records, "event_frame", down("validation records"))
+    app = run_page("event_overview", event_id="event-1")
+    assert "Could not read this event's validations" in app.error[0].value
+    assert app.selectbox(key="event_id").value == "event-1"
+
+
+def test_registrations_out_of_reach_are_a_banner(
+    run_page: RunPage, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.registrations, "events", down("registrations"))
+    assert "out of reach" in run_page("event_overview").error[0].value
