@@ -64,7 +64,7 @@ def csv_link(label: str, address: str, key: str) -> None:
 def chart_card(title: str, figure: go.Figure | None, alt: str, *, empty: str, key: str, note: str = "") -> None:
     """A chart in a card with its title; where there is nothing to draw, the sentence ``empty`` instead."""
     with st.container(border=True):
-        st.markdown(f"**{title}**", help=note or None)
+        st.markdown(f"**{ui.plain(title)}**", help=note or None)
         if figure is None:
             st.caption(empty)
         else:

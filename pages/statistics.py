@@ -136,7 +136,7 @@ def distribution(
     measured = rows.dropna(subset=column)
     bins = statistics.histogram(measured[column], measured["status"], 0, 100, 4)
     event.chart_card(
-        ui.plain(title),
+        title,
         charts.histogram(bins, f"{column}, 0–100", palette, threshold=threshold) if len(measured) else None,
         charts.describe_histogram(bins, column),
         empty="Nothing was measured here.",

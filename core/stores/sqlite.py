@@ -82,7 +82,7 @@ class SqliteRecords:
         return newest_first((_record(item) for (item,) in rows), self._clock(), limit)
 
     def event_frame(self, event_id: str) -> pd.DataFrame:
-        """As the port says. Reads columns, no items: 100,000 records take about a second."""
+        """As the port says. Reads columns, no items: 100,000 records took 2.5 s of CPU time on a busy machine."""
         with self._database.read() as connection:
             rows = connection.execute(_FRAME, (event_id,)).fetchall()
         try:

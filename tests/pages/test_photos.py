@@ -43,6 +43,8 @@ PLAIN = {
     ("TextInput", "default"),
     ("TextInput", "value"),
     ("Selectbox", "options"),
+    ("Selectbox", "raw_value"),
+    ("MultiSelect", "options"),
     ("LinkButton", "url"),
     ("PageLink", "query_string"),
 }
@@ -254,6 +256,25 @@ def test_nobodys_text_among_the_matches_is_read_as_markdown(run_page: RunPage, d
     app = run_page(page)
     app.text_input(key="q").input(HOSTILE).run()
     assert len(app.selectbox(key="match").options) > 1
+    assert read_as_markdown(app) == []
+
+
+@pytest.mark.usefixtures("hostile")
+@pytest.mark.parametrize(
+    ("page", "query"),
+    [
+        ("event_overview", {}),
+        ("statistics", {}),
+        ("statistics", {"split": "Event"}),
+        ("statistics", {"split": "Source", "threshold": "90"}),
+        ("review", {}),
+    ],
+)
+def test_nobodys_text_on_an_events_page_is_read_as_markdown(
+    run_page: RunPage, page: str, query: dict[str, str]
+) -> None:
+    app = run_page(page, event_id=HOSTILE, **query)
+    assert app.get("plotly_chart")
     assert read_as_markdown(app) == []
 
 

@@ -15,10 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 _START_SECONDS = 60
+#: Milliseconds that a page may take on a busy machine; what is there earlier is seen earlier.
+PATIENCE = 30_000
+
+expect.set_options(timeout=PATIENCE)
 
 
 def free_port() -> int:
@@ -92,7 +96,7 @@ def page(browser: Browser) -> Iterator[Page]:
     """A window of its own; the test fails if it asked for anything outside of this machine."""
     context = browser.new_context(viewport={"width": 1440, "height": 1000}, permissions=["camera"])
     opened = context.new_page()
-    opened.set_default_timeout(20_000)
+    opened.set_default_timeout(PATIENCE)
     outside: list[str] = []
     local = ("http://localhost", "http://127.0.0.1", "data:", "blob:", "ws://localhost")
     opened.on("request", lambda request: request.url.startswith(local) or outside.append(request.url))

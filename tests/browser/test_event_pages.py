@@ -1,0 +1,98 @@
+"""The event pages in a real browser, on the sample event."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.support.browser import ROOT, dashboard
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def second(browser: Browser) -> Iterator[Page]:
+    """Another person's window."""
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder: Path = tmp_path_factory.mktemp("event")
+    settings = {"FACEDESK_BACKEND": "embedded", "FACEDESK_DATA_DIR": str(folder / "data")}
+    load = [sys.executable, "-m", "core", "sample", "--registrations", "600"]
+    subprocess.run(load, cwd=ROOT, env={**os.environ, **settings}, check=True)
+    with dashboard(settings, folder / "log") as running:
+        yield running
+
+
+def test_the_overview_answers_whether_the_event_is_ready(address: str, page: Page) -> None:
+    page.goto(f"{address}/event_overview")
+    expect(page.get_by_text("Ready to enter")).to_be_visible()
+    expect(page.get_by_text("600 registered")).to_be_visible()
+    expect(page.locator(".js-plotly-plot")).to_have_count(6)
+
+
+def test_a_filter_stands_in_the_link_and_the_link_brings_it_back(address: str, page: Page, second: Page) -> None:
+    page.goto(f"{address}/statistics?event_id=sample-event")
+    page.get_by_role("slider", name="Similarity threshold").focus()
+    page.keyboard.press("End")
+    page.wait_for_url("**threshold=99**")
+    changed = page.get_by_test_id("stMetric").filter(has_text="Would change")
+    expect(changed).not_to_contain_text("Would change0")
+    second.goto(page.url)
+    shown = second.get_by_test_id("stMetric").filter(has_text="Would change")
+    expect(shown).to_have_text(changed.inner_text().replace("\n", ""))
+
+
+def test_of_two_people_on_one_case_the_second_is_told_and_the_first_stands(
+    address: str, page: Page, second: Page
+) -> None:
+    for window in (page, second):
+        window.goto(f"{address}/review")
+    title = page.get_by_text(" · sample-event").first
+    expect(title).to_be_visible()
+    case = title.inner_text()
+    expect(second.get_by_text(case)).to_be_visible()
+    page.get_by_role("button", name="Approve").click()
+    expect(page.get_by_text(case)).to_have_count(0)
+    second.get_by_role("button", name="Reject", exact=False).click()
+    expect(second.get_by_text("changed since you opened it")).to_be_visible()
+    registration = case.split(" · ")[0]
+    page.goto(f"{address}/validate?registration_id={registration}")
+    expect(page.get_by_role("heading", name="Passed: approved by a person")).to_be_visible()
+
+
+def test_a_case_is_decided_by_its_key_on_the_keyboard(address: str, page: Page) -> None:
+    page.goto(f"{address}/review")
+    title = page.get_by_text(" · sample-event").first
+    expect(title).to_be_visible()
+    case = title.inner_text()
+    expect(page.get_by_role("button", name="Approve")).to_be_visible()
+    page.keyboard.press("y")
+    expect(page.get_by_text(case)).to_have_count(0)
+
+
+def test_the_events_csv_is_what_the_page_links_to(address: str, page: Page) -> None:
+    page.goto(f"{address}/event_overview")
+    link = page.get_by_role("link", name="Export CSV").get_attribute("href")
+    lines = page.request.get(f"{address}{link}").text().splitlines()
+    assert lines[0].startswith("\ufeffuserId,registrationId,eventId,status")
+    assert len(lines) > 400
+
+
+@pytest.mark.parametrize("path", ["event_overview", "statistics", "review"])
+@pytest.mark.parametrize("width", [1024, 820])
+def test_no_page_is_wider_than_its_window(address: str, page: Page, path: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{address}/{path}")
+    page.wait_for_selector("h1")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
