@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core import statistics
+from core.records import Status
 from core.statistics import Readiness
 from dashboard import case, charts, event, pages, ui
 from dashboard.services import get_services
@@ -86,7 +87,7 @@ def readiness_and_pace(readiness: Readiness, recent: pd.DataFrame) -> None:
 
 def reasons_similarity_quality(recent: pd.DataFrame) -> None:
     palette = case.palette()
-    ranked = statistics.reasons_ranked(recent)
+    ranked = statistics.reasons_ranked(recent[recent["status"] == Status.FAILED])
     compared = recent.dropna(subset="similarity")
     bins = statistics.histogram(compared["similarity"], compared["status"], 0, 100, 4)
     quality = statistics.quality_by_status(recent)

@@ -23,6 +23,8 @@ SPLITS = {
     "Gender": "gender",
     "Smile": "smile",
 }
+#: Engines report nothing much below: a face that they are not sure of is rarely a face.
+LOWEST_CONFIDENCE = 50
 #: Charts of a split; the rest of its groups is in the CSV.
 MAX_GROUPS = 6
 GROUP_COLUMNS = {"Age": "age", "Gender": "gender", "Smile": "smile"}
@@ -115,10 +117,13 @@ def distributions(records: pd.DataFrame) -> None:
         title = f" · {name}" if name else ""
         confidence, similarity, quality = st.columns(3)
         with confidence:
-            distribution(f"Confidence{title}", rows, "confidence", palette, f"confidence-{name}")
+            distribution(
+                f"Confidence{title}", rows, "confidence", palette, f"confidence-{name}", low=LOWEST_CONFIDENCE
+            )
         with similarity:
             threshold = services.settings.policy.similarity_threshold
-            distribution(f"Similarity{title}", rows, "similarity", palette, f"similarity-{name}", threshold)
+            key = f"similarity-{name}"
+            distribution(f"Similarity{title}", rows, "similarity", palette, key, threshold=threshold)
         with quality:
             by_quality = statistics.quality_by_status(rows)
             event.chart_card(
@@ -131,13 +136,22 @@ def distributions(records: pd.DataFrame) -> None:
 
 
 def distribution(
-    title: str, rows: pd.DataFrame, column: str, palette: charts.Palette, key: str, threshold: float | None = None
+    title: str,
+    rows: pd.DataFrame,
+    column: str,
+    palette: charts.Palette,
+    key: str,
+    *,
+    low: float = 0,
+    threshold: float | None = None,
 ) -> None:
+    """The histogram of a column (0-100) from ``low``; what lies below counts in the first bar."""
     measured = rows.dropna(subset=column)
-    bins = statistics.histogram(measured[column], measured["status"], 0, 100, 4)
+    bins = statistics.histogram(measured[column], measured["status"], low, 100, (100 - low) / 25)
+    from_here = f"{column}, {low:g}–100" if low == 0 else f"{column}, up to {low:g}–100"
     event.chart_card(
         title,
-        charts.histogram(bins, f"{column}, 0–100", palette, threshold=threshold) if len(measured) else None,
+        charts.histogram(bins, from_here, palette, threshold=threshold) if len(measured) else None,
         charts.describe_histogram(bins, column),
         empty="Nothing was measured here.",
         key=key,
