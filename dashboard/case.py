@@ -15,8 +15,8 @@ from core.validation import MAX_NOTE, REJECTION_REASONS
 from dashboard import charts, event, pages, photos, ui
 from dashboard.services import get_services
 
-#: Pixels at the most: both faces and the score fit on a laptop's screen.
-FACE_WIDTH = 260
+#: Pixels of a case at the most: both faces and the score then fit on a laptop's screen.
+WIDTH = 690
 _NOTICE = "case-notice"
 
 
@@ -59,12 +59,10 @@ def _faces(record: ValidationRecord, policy: Policy) -> None:
     with st.container(horizontal=True):
         reference, submitted, gauge = st.container(), st.container(), st.container()
     with reference:
-        photos.show(
-            record.stored_face_key, "Reference photo", record.stored_face_box, colours.accent, width=FACE_WIDTH
-        )
+        photos.show(record.stored_face_key, "Reference photo", record.stored_face_box, colours.accent)
     with submitted:
         colour = colours.of(record.validation_status)
-        photos.show(record.face_image_key, "Submitted photo", record.face_box, colour, width=FACE_WIDTH)
+        photos.show(record.face_image_key, "Submitted photo", record.face_box, colour)
     with gauge:
         if record.similarity is None:
             st.markdown("**Similarity**")

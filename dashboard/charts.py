@@ -103,11 +103,11 @@ def attempts_timeline(attempts: pd.DataFrame, threshold: float, palette: Palette
         )
     figure.add_hline(y=threshold, line={"color": palette.untried, "dash": "dot", "width": 1})
     return figure.update_layout(
-        height=220,
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        legend={"orientation": "h", "y": 1.15, "x": 0},
+        height=250,
+        margin={"l": 8, "r": 8, "t": 36, "b": 8},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
         yaxis={"title": "similarity, 0–100", "range": [-6, 106], "gridcolor": palette.faint, "zeroline": False},
-        xaxis={"title": None, "gridcolor": palette.faint},
+        xaxis={"title": None, "gridcolor": palette.faint, "nticks": 4, "tickangle": 0},
     )
 
 

@@ -53,9 +53,8 @@ def decision(record: ValidationRecord) -> None:
     """The fields and buttons, each with its key on the keyboard; the decision is on the record as it is shown."""
     key = f"review-{record.version}"
     with st.container(border=True):
-        with st.container(horizontal=True):
-            case.rejection_reason(key)
-            case.note(key)
+        case.rejection_reason(key)
+        case.note(key)
         with st.container(horizontal=True):
             st.button(
                 "Approve",
@@ -132,10 +131,15 @@ def main() -> None:
     if record:
         policy = services.settings.policy
         st.text(f"{record.registration_id} · {record.event or 'no event'}")
-        case.verdict(record, policy)
-        decision(record)
-        case.attempts(record, policy)
-        case.details(record)
+        # Side by side where there is room, so that the buttons are in sight.
+        with st.container(horizontal=True, gap="medium"):
+            left, right = st.container(width=case.WIDTH), st.container(width=310)
+        with left:
+            case.verdict(record, policy)
+            case.attempts(record, policy)
+            case.details(record)
+        with right:
+            decision(record)
 
 
 main()

@@ -148,10 +148,9 @@ def distribution(
     """The histogram of a column (0-100) from ``low``; what lies below counts in the first bar."""
     measured = rows.dropna(subset=column)
     bins = statistics.histogram(measured[column], measured["status"], low, 100, (100 - low) / 25)
-    from_here = f"{column}, {low:g}–100" if low == 0 else f"{column}, up to {low:g}–100"
     event.chart_card(
         title,
-        charts.histogram(bins, from_here, palette, threshold=threshold) if len(measured) else None,
+        charts.histogram(bins, f"{column}, {low:g}–100", palette, threshold=threshold) if len(measured) else None,
         charts.describe_histogram(bins, column),
         empty="Nothing was measured here.",
         key=key,

@@ -206,11 +206,16 @@ def main() -> None:
     summary(user_id, records)
     record = history(records)
     policy = services.settings.policy
-    case.verdict(record, policy)
-    case.actions(record)
-    timeline(record)
-    case.attempts(record, policy)
-    case.details(record)
+    # Side by side where there is room.
+    with st.container(horizontal=True, gap="medium"):
+        left, right = st.container(width=case.WIDTH), st.container(width=310)
+    with left:
+        case.verdict(record, policy)
+        case.actions(record)
+        case.attempts(record, policy)
+        case.details(record)
+    with right:
+        timeline(record)
 
 
 main()

@@ -163,7 +163,7 @@ def main() -> None:
     st.title("Validate a photo", anchor=False)
     # Side by side where there is room, else one below the other.
     with st.container(horizontal=True, gap="medium"):
-        left, right = st.container(width=310), st.container(width=690)
+        left, right = st.container(width=310), st.container(width=case.WIDTH)
     registration = record = None
     known = False
     with left, ui.banner_on_failure("look up registrations"):
