@@ -15,7 +15,7 @@ from core.photos.sanitise import PhotoSanitiser
 from core.ports import FaceEngine, Photos, RegistrationImport, Registrations, ValidationRecords
 from core.retry import Retry
 from core.settings import Backend, Settings
-from core.validation import ValidationService
+from core.validation import ENGINE_THREADS, ValidationService
 
 #: Loggers that at DEBUG would write session tokens, signatures, photos and item values.
 _TALKATIVE = ("boto3", "botocore", "urllib3", "pymongo", "s3transfer")
@@ -123,6 +123,6 @@ def _aws(settings: Settings, clock: Clock) -> _Adapters:
         photos=S3Photos(
             aws.client("s3", region), bucket, store_retry, max_bytes=settings.max_upload_mb * 1024 * 1024
         ),
-        engine=RekognitionEngine(aws.client("rekognition", region), engine_retry),
+        engine=RekognitionEngine(aws.client("rekognition", region, pool=ENGINE_THREADS), engine_retry),
         importer=None,
     )

@@ -27,7 +27,7 @@ REJECTION_REASONS = tuple(
 )
 MAX_NOTE = 500
 #: Two engine calls for each of the most submissions that are served at once.
-_ENGINE_THREADS = 64
+ENGINE_THREADS = 64
 _KEYS = uuid.UUID("6f1c0a52-5a0e-4c3e-9d43-2f6f0c1e8b7d")
 
 
@@ -73,7 +73,7 @@ class ValidationService:
         self._clock = clock
         self._record_ttl = record_ttl
         self._engine_deadline = engine_deadline
-        self._threads = ThreadPoolExecutor(_ENGINE_THREADS, thread_name_prefix="face-engine")
+        self._threads = ThreadPoolExecutor(ENGINE_THREADS, thread_name_prefix="face-engine")
 
     def validate_upload(
         self, registration_id: str, upload: bytes, attempt_id: str, submitter: Submitter
