@@ -144,15 +144,17 @@ def details(record: ValidationRecord) -> None:
 
 
 def _attribute(value: object) -> str:
-    return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
 
 
-def attempts(record: ValidationRecord, policy: Policy, *, expanded: bool = True) -> None:
+def attempts(record: ValidationRecord, policy: Policy) -> None:
     shown = record.outcomes
     count = f"{record.verification_attempt}"
     if record.verification_attempt > len(shown):
         count += f", the last {len(shown)} listed"
-    with st.expander(f"Attempts ({count})", expanded=expanded, icon=":material/history:"):
+    with st.expander(f"Attempts ({count})", expanded=True, icon=":material/history:"):
         ui.attempts_table(shown, policy.similarity_threshold)
 
 
@@ -164,22 +166,26 @@ def actions(record: ValidationRecord, *, link_to_user: bool = False) -> None:
             _decision_popover(record, "Reject…", Decision.REJECTED, ":material/person_off:")
         elif record.validation_status is Status.FAILED:
             _decision_popover(record, "Approve anyway…", Decision.APPROVED, ":material/how_to_reg:")
-        if record.face_image_key:
-            st.button(
-                "Run again",
-                icon=":material/refresh:",
-                shortcut="a",
-                on_click=run_again,
-                args=(record, uuid.uuid4().hex),
-                help="Check the same photo once more, as a new attempt.",
-            )
+        run_again_button(record)
         if link_to_user:
-            st.page_link(
-                pages.USER_LOOKUP,
-                label="Open user",
-                icon=":material/person:",
-                query_params={"user_id": record.user_id},
-            )
+            user_link(record)
+
+
+def run_again_button(record: ValidationRecord) -> None:
+    if record.face_image_key:
+        st.button(
+            "Run again",
+            icon=":material/refresh:",
+            shortcut="a",
+            on_click=_run_again,
+            args=(record, record.face_image_key, uuid.uuid4().hex),
+            help="Check the same photo once more, as a new attempt.",
+        )
+
+
+def user_link(record: ValidationRecord) -> None:
+    query = {"user_id": record.user_id}
+    st.page_link(pages.USER_LOOKUP, label="Open user", icon=":material/person:", query_params=query)
 
 
 def _decision_popover(record: ValidationRecord, label: str, decision: Decision, icon: str) -> None:
@@ -230,14 +236,9 @@ def decide(seen: ValidationRecord, decision: Decision, key: str) -> None:
     event.forget(seen.event)
 
 
-def run_again(record: ValidationRecord, attempt_id: str) -> None:
-    """Callback: check the record's photo once more."""
-    if record.face_image_key is None:
-        return
+def _run_again(record: ValidationRecord, key: str, attempt_id: str) -> None:
     try:
-        get_services().validation.validate_stored(
-            record.registration_id, record.face_image_key, attempt_id, ui.submitter()
-        )
+        get_services().validation.validate_stored(record.registration_id, key, attempt_id, ui.submitter())
     except FacedeskError as error:
         st.session_state[_NOTICE] = ("error", f"The photo was not checked. {ui.plain(str(error))}")
     else:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
-
 import pandas as pd
 import streamlit as st
 
 from core.frames import record_frame
 from core.records import Decision, Status, ValidationRecord
-from dashboard import case, event, pages, ui
+from dashboard import case, event, ui
 from dashboard.services import get_services
 
 ALL = "All events"
@@ -71,15 +69,7 @@ def decision(record: ValidationRecord) -> None:
                 on_click=case.decide,
                 args=(record, Decision.REJECTED, key),
             )
-            if record.face_image_key:
-                st.button(
-                    "Run again",
-                    icon=":material/refresh:",
-                    shortcut="a",
-                    on_click=case.run_again,
-                    args=(record, uuid.uuid4().hex),
-                    help="Check the same photo once more, as a new attempt.",
-                )
+            case.run_again_button(record)
             st.button(
                 "Skip",
                 icon=":material/skip_next:",
@@ -87,12 +77,7 @@ def decision(record: ValidationRecord) -> None:
                 on_click=lambda: skipped().add(record.registration_id),
                 help="Leave it for later; it goes on waiting.",
             )
-            st.page_link(
-                pages.USER_LOOKUP,
-                label="Open user",
-                icon=":material/person:",
-                query_params={"user_id": record.user_id},
-            )
+            case.user_link(record)
 
 
 def nothing_waits() -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 from core import reasons
 from core.records import ValidationRecord
 from core.statistics import latest_valid, user_statistics
-from dashboard import case, charts, photos, ui
+from dashboard import case, charts, photos, search, ui
 from dashboard.services import get_services
 
 #: Rows of the history with thumbnails and text; the CSV has all.
@@ -24,48 +24,31 @@ def forget_choice() -> None:
     st.query_params.pop("registration_id", None)
 
 
-def choose(user_id: str | None) -> None:
-    if user_id is not None:
-        st.query_params["user_id"] = user_id
+def choose(user_id: str) -> None:
+    st.query_params["user_id"] = user_id
 
 
 def find() -> str | None:
     """The user id that the link names or the search finds."""
-    text = st.text_input(
-        "User",
-        key="q",
-        bind="query-params",
-        icon=":material/search:",
-        placeholder="User id, name or e-mail",
-        help="Enter searches. Ids are taken whole, names and e-mails by their beginning.",
-        on_change=forget_choice,
-        max_chars=200,
-    )
+    text = search.box("User", "User id, name or e-mail", forget_choice)
     if chosen := st.query_params.get("user_id"):
         return chosen
-    if not text or not text.strip():
+    if not text:
         return None
-    people = {match.user_id: match for match in reversed(services.registrations.search(text))}
+    people: dict[str, str] = {}
+    for match in services.registrations.search(text):
+        people.setdefault(match.user_id, ui.registration_line(match))
+    # Records of people whose registration is gone, or was never here, can still be looked up.
+    if not people and services.records.history(text, limit=1):
+        people = {text: text}
     if not people:
-        # Records of people whose registration is gone, or was never here, can still be looked up.
-        if services.records.history(text, limit=1):
-            choose(text)
-            return text
-        st.info("Nobody found. Try the whole id or e-mail, or the beginning of a name.", icon=":material/search_off:")
+        search.nobody()
         return None
-    if len(people) == 1:
-        choose(next(iter(people)))
-        return next(iter(people))
-    st.selectbox(
-        f"{len(people)} found",
-        list(reversed(people)),
-        index=None,
-        placeholder="Choose one",
-        format_func=lambda user_id: ui.registration_line(people[user_id]),
-        key="match",
-        on_change=lambda: choose(st.session_state.match),
-    )
-    return None
+    if len(people) > 1:
+        search.choice(people, choose)
+        return None
+    choose(next(iter(people)))
+    return next(iter(people))
 
 
 def summary(user_id: str, records: list[ValidationRecord]) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.errors import FacedeskError, PhotoNotFound, PhotoRefused
 from core.records import Registration, ValidationRecord
-from dashboard import case, pages, photos, ui
+from dashboard import case, pages, photos, search, ui
 from dashboard.services import get_services
 
 PHOTO_TYPES = ["jpg", "jpeg", "png", "webp", "heic", "heif"]
@@ -20,23 +20,13 @@ def forget_choice() -> None:
     st.query_params.pop("registration_id", None)
 
 
-def choose(registration_id: str | None) -> None:
-    if registration_id is not None:
-        st.query_params["registration_id"] = registration_id
+def choose(registration_id: str) -> None:
+    st.query_params["registration_id"] = registration_id
 
 
 def find() -> Registration | None:
     """The registration that the link names or the search finds."""
-    text = st.text_input(
-        "Registration",
-        key="q",
-        bind="query-params",
-        icon=":material/search:",
-        placeholder="Id, user id, name or e-mail",
-        help="Enter searches. Ids are taken whole, names and e-mails by their beginning.",
-        on_change=forget_choice,
-        max_chars=200,
-    )
+    text = search.box("Registration", "Id, user id, name or e-mail", forget_choice)
     if chosen := st.query_params.get("registration_id"):
         registration = services.registrations.get(chosen)
         if registration is None:
@@ -44,28 +34,17 @@ def find() -> Registration | None:
         elif text:
             st.button("Other results", on_click=forget_choice, type="tertiary", icon=":material/arrow_back:")
         return registration
-    if not text or not text.strip():
-        return None
-    return pick(services.registrations.search(text))
+    return pick(services.registrations.search(text)) if text else None
 
 
 def pick(matches: list[Registration]) -> Registration | None:
     if not matches:
-        st.info("Nobody found. Try the whole id or e-mail, or the beginning of a name.", icon=":material/search_off:")
+        search.nobody()
         return None
     if len(matches) == 1:
         choose(matches[0].registration_id)
         return matches[0]
-    by_id = {match.registration_id: match for match in matches}
-    st.selectbox(
-        f"{len(matches)} found",
-        list(by_id),
-        index=None,
-        placeholder="Choose one",
-        format_func=lambda key: ui.registration_line(by_id[key]),
-        key="match",
-        on_change=lambda: choose(st.session_state.match),
-    )
+    search.choice({match.registration_id: ui.registration_line(match) for match in matches}, choose)
     return None
 
 

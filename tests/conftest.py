@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-
-_SUPPORT = ("portraits", "desk", "app", "browser", "dynamodb", "mongodb", "s3", "rekognition", "production")
-pytest_plugins = [f"tests.support.{name}" for name in _SUPPORT if importlib.util.find_spec(f"tests.support.{name}")]
+_WITH_FIXTURES = (
+    "portraits",
+    "desk",
+    "app",
+    "browser",
+    "dynamodb",
+    "mongodb",
+    "s3",
+    "rekognition",
+    "production",
+    "registrations",
+)
+pytest_plugins = [f"tests.support.{name}" for name in _WITH_FIXTURES]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import apsw
-import orjson
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,51 +14,16 @@ from hypothesis import strategies as st
 
 from core.errors import Refused
 from core.frames import RECORD_DTYPES, record_frame
-from core.ports import ValidationRecords
 from core.records import Decision, ValidationRecord, newest_first
 from core.retry import Retry
 from core.stores.dynamodb import DynamoRecords
-from core.stores.sqlite import SqliteRecords
 from tests.support.clock import NOON, FakeClock
 from tests.support.dynamodb import create_table, put_item
 from tests.support.records import a_foreign_item, a_review, an_outcome
+from tests.support.stores import PATIENT, Bench, dynamodb_bench, sqlite_bench
 
 TTL = timedelta(days=30)
 SECOND = timedelta(seconds=1)
-PATIENT = Retry(deadline=120, call_timeout=4)
-
-
-@dataclass
-class Bench:
-    """A store, its clock, and ``put``, which writes an item past the store, as another service does."""
-
-    records: ValidationRecords
-    clock: FakeClock
-    put: Callable[[dict[str, Any]], None]
-    #: True where the store knows records by their top-level ``eventId`` alone.
-    event_index: bool = False
-
-    def foreign(self, **changes: Any) -> None:
-        """Another service's record, with the top-level ``eventId`` where the store cannot do without."""
-        own = {"eventId": "event-1"} if self.event_index else {}
-        self.put(a_foreign_item(**own, **changes))
-
-
-def _sqlite(folder: Path) -> Bench:
-    path, clock = folder / "facedesk.db", FakeClock()
-
-    def put(item: dict[str, Any]) -> None:
-        connection = apsw.Connection(str(path))
-        connection.execute("INSERT INTO faceVerifications (item) VALUES (?)", (orjson.dumps(item).decode(),))
-        connection.close()
-
-    return Bench(SqliteRecords(path, clock), clock, put)
-
-
-def _dynamodb(client: Any, event_index: bool) -> Bench:
-    table, clock = create_table(client), FakeClock()
-    store = DynamoRecords(client, table, PATIENT, clock, event_index=event_index)
-    return Bench(store, clock, lambda item: put_item(client, table, item), event_index)
 
 
 #: Those that find an event by its records' metadata, too; the index needs every record's top-level ``eventId``.
@@ -77,11 +39,11 @@ BY_INDEX = ["moto_dynamodb index", pytest.param("dynamodb index", marks=pytest.m
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     name, _, way = request.param.partition(" ")
     if name == "sqlite":
-        bench = _sqlite(tmp_path)
+        bench = sqlite_bench(tmp_path)
         yield bench
         bench.records.close()
     else:
-        yield _dynamodb(request.getfixturevalue(name), event_index=way == "index")
+        yield dynamodb_bench(request.getfixturevalue(name), event_index=way == "index")
 
 
 def rows(bench: Bench, event_id: str = "event-1") -> list[dict[str, Any]]:
@@ -315,9 +277,9 @@ def test_a_frame_says_what_the_records_say(
     items: list[dict[str, Any]],
 ) -> None:
     if store == "sqlite":
-        bench = _sqlite(tmp_path_factory.mktemp("event"))
+        bench = sqlite_bench(tmp_path_factory.mktemp("event"))
     else:
-        bench = _dynamodb(request.getfixturevalue("dynamodb"), event_index=False)
+        bench = dynamodb_bench(request.getfixturevalue("dynamodb"), event_index=False)
     numbered = [{"userId": "user-1", "registrationId": f"reg-{n}", **item} for n, item in enumerate(items)]
     for item in numbered:
         bench.put(item)

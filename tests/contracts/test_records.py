@@ -5,65 +5,32 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import apsw
-import orjson
 import pytest
 
 from core.errors import Conflict, RecordNotFound, Refused
 from core.ports import ValidationRecords
 from core.records import MAX_ATTEMPTS, Decision, Status
-from core.retry import Retry
-from core.stores.dynamodb import DynamoRecords
-from core.stores.sqlite import SqliteRecords
-from tests.support.clock import NOON, FakeClock
-from tests.support.dynamodb import create_table, put_item
+from tests.support.clock import NOON
 from tests.support.records import a_foreign_item, a_review, an_outcome
+from tests.support.stores import Bench, dynamodb_bench, sqlite_bench
 
 TTL = timedelta(days=30)
 SECOND = timedelta(seconds=1)
-#: Generous: a loaded machine must not make a race fail.
-PATIENT = Retry(deadline=120, call_timeout=4)
-
-
-@dataclass
-class Bench:
-    """A store, its clock, and ``put``, which writes an item past the store, as another service does."""
-
-    records: ValidationRecords
-    clock: FakeClock
-    put: Callable[[dict[str, Any]], None]
-
-
-def _sqlite(folder: Path) -> Bench:
-    path, clock = folder / "facedesk.db", FakeClock()
-
-    def put(item: dict[str, Any]) -> None:
-        connection = apsw.Connection(str(path))
-        connection.execute("INSERT INTO faceVerifications (item) VALUES (?)", (orjson.dumps(item).decode(),))
-        connection.close()
-
-    return Bench(SqliteRecords(path, clock), clock, put)
-
-
-def _dynamodb(client: Any) -> Bench:
-    table, clock = create_table(client), FakeClock()
-    return Bench(DynamoRecords(client, table, PATIENT, clock), clock, lambda item: put_item(client, table, item))
 
 
 def _bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     match request.param:
         case "sqlite":
-            bench = _sqlite(tmp_path)
+            bench = sqlite_bench(tmp_path)
             yield bench
             bench.records.close()
         case fixture:
-            yield _dynamodb(request.getfixturevalue(fixture))
+            yield dynamodb_bench(request.getfixturevalue(fixture))
 
 
 _SERVER = pytest.param("dynamodb", marks=pytest.mark.dynamodb_server)

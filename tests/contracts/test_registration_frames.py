@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,48 +10,8 @@ from bson import ObjectId
 from pymongo.collection import Collection
 
 from core.frames import registration_frame
-from core.records import Registration
 from core.registrations.mongodb import MongoRegistrations
-from core.registrations.sqlite import SqliteRegistrations
-
-Store = SqliteRegistrations | MongoRegistrations
-Fill = Callable[..., Store]
-
-
-def registration(registration_id: str, **values: Any) -> Registration:
-    return Registration(registration_id=registration_id, **{"user_id": "user-1", "event_id": "event-1"} | values)
-
-
-def document(given: Registration) -> dict[str, Any]:
-    return {
-        "_id": given.registration_id,
-        "userId": given.user_id,
-        "eventId": given.event_id,
-        "name": given.name,
-        "email": given.email,
-        "storedFaceKey": given.reference_photo_key,
-    }
-
-
-@pytest.fixture(params=["sqlite", "mongodb"])
-def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Fill]:
-    """Puts registrations where the adapter reads them, and gives the adapter."""
-    if request.param == "sqlite":
-        store: Store = SqliteRegistrations(tmp_path / "facedesk.sqlite3")
-    else:
-        collection = request.getfixturevalue("mongodb_collection")
-        store = MongoRegistrations(collection, {})
-
-    def fill(*registrations: Registration) -> Store:
-        if isinstance(store, SqliteRegistrations):
-            store.import_many(registrations)
-        elif registrations:
-            collection.insert_many([document(each) for each in registrations])
-        return store
-
-    yield fill
-    if isinstance(store, SqliteRegistrations):
-        store.close()
+from tests.support.registrations import Fill, Store, registration
 
 
 def ids(store: Store, event_id: str = "event-1") -> list[str]:
