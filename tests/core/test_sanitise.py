@@ -32,6 +32,12 @@ CANARY = "canary-6c1d"
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
+@pytest.fixture(autouse=True)
+def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test's photos go through a worker, whatever went through it before."""
+    monkeypatch.setattr(sanitise, "REMEMBERED", 0)
+
+
 @pytest.fixture(scope="module")
 def sanitiser() -> Iterator[PhotoSanitiser]:
     sanitiser = PhotoSanitiser(MAX_BYTES)
@@ -545,6 +551,22 @@ def test_a_worker_is_replaced_after_its_share_of_photos(
     monkeypatch.setattr(sanitise, "PHOTOS_PER_WORKER", 2)
     for _ in range(5):
         assert are_close(colours(own_sanitiser.clean(hostile.jpeg())), hostile.CORNERS)
+
+
+def test_a_file_that_comes_again_is_not_decoded_again(
+    own_sanitiser: PhotoSanitiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sanitise, "REMEMBERED", 2)
+    first = own_sanitiser.clean(hostile.jpeg())
+    assert own_sanitiser.clean(hostile.jpeg()) is first
+
+
+def test_only_the_last_files_are_remembered(own_sanitiser: PhotoSanitiser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sanitise, "REMEMBERED", 2)
+    first = own_sanitiser.clean(hostile.jpeg())
+    for shade in (10, 20):
+        own_sanitiser.clean(hostile.jpeg(Image.new("RGB", (100, 100), (shade, shade, shade))))
+    assert own_sanitiser.clean(hostile.jpeg()) is not first
 
 
 def test_photos_of_many_threads_do_not_mix(own_sanitiser: PhotoSanitiser) -> None:
