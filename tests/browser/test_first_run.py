@@ -127,7 +127,10 @@ def test_a_text_named_jpg_is_one_sentence_and_stores_nothing(installation: Insta
 def test_a_photo_from_the_camera_is_validated(installation: Installation, page: Page) -> None:
     page.goto(f"{installation.address}/validate?registration_id=sample-0001")
     page.get_by_role("radio", name="Camera").click()
-    page.get_by_role("button", name="Take Photo").click()
+    # A photo taken before the first picture has arrived would be an empty one.
+    page.wait_for_function("document.querySelector('video')?.videoWidth > 0")
+    with page.expect_response(lambda response: "upload_file" in response.url):
+        page.get_by_role("button", name="Take Photo").click()
     button = page.get_by_role("button", name="Validate")
     expect(button).to_be_enabled()
     button.click()
