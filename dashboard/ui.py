@@ -150,11 +150,6 @@ def headline(record: ValidationRecord) -> str:
     return word
 
 
-def status_badge(status: Status) -> None:
-    look = STATUS[status]
-    st.badge(look.word, icon=look.icon, color=look.badge)
-
-
 def attempts_frame(attempts: Sequence[Attempt]) -> pd.DataFrame:
     """Attempts, newest first, in the words and the time zone of the viewer."""
     zone = viewer_zone()

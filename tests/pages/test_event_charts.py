@@ -18,6 +18,7 @@ from core.records import Status
 from core.statistics import STATUSES, Readiness
 from dashboard import charts
 from dashboard.charts import DARK, LIGHT, Palette
+from tests.pages.test_charts import contrast
 from tests.support.app import ROOT
 from tests.support.frames import record_rows
 
@@ -102,18 +103,6 @@ def colours_of(found: Any) -> Iterator[str]:
     elif isinstance(found, list | tuple):
         for value in found:
             yield from colours_of(value)
-
-
-def contrast(one: str, other: str) -> float:
-    """WCAG 2.2's contrast ratio of two colours (``#rrggbb``), 1 to 21."""
-    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def _luminance(colour: str) -> float:
-    shares = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
-    red, green, blue = (s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 # How it can be read
