@@ -18,6 +18,7 @@ test-faults: setup-dev
 
 bench: setup-dev
 	$(BIN)/python -m benchmarks.validate
+	$(BIN)/python -m benchmarks.api
 
 lint: setup-dev
 	$(BIN)/ruff check .

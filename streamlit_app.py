@@ -1,23 +1,39 @@
-"""The launcher: one ASGI app with the pages and the routes under /api.
+"""The launcher: one ASGI app with the pages, and before them what is under /api.
 
 It stands at the root so that ``core``, ``dashboard`` and ``pages`` can be imported; the script itself lies in
 ``dashboard/``: a root script beside ``pages/`` would let Streamlit serve ``pages/x.py`` past the navigation.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from dashboard import api, services
+from core.settings import load_settings
+from dashboard import services
+from dashboard.api import Api
+from dashboard.shutdown import end_in_time
 
 services.require_settings()
 
+
+@asynccontextmanager
+async def lifespan(app: Any) -> AsyncIterator[None]:
+    end_in_time()
+    async with services.lifespan(app):
+        yield
+
+
 app = st.App(
     Path(__file__).resolve().parent / "dashboard" / "app.py",
-    routes=api.routes(),
-    # Streamlit itself checks the host of its websocket alone.
-    middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=st.get_option("server.allowedHosts"))],
-    lifespan=services.lifespan,
+    middleware=[
+        # Streamlit itself checks the host of its websocket alone.
+        Middleware(TrustedHostMiddleware, allowed_hosts=st.get_option("server.allowedHosts")),
+        Middleware(Api, settings=load_settings()),
+    ],
+    lifespan=lifespan,
 )

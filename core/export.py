@@ -103,16 +103,33 @@ def frame_csv(frame: pd.DataFrame, chunk_rows: int = 5000) -> Iterator[bytes]:
     UTF-8 with a byte order mark, lines end with CR LF; times are ISO-8601 in UTC with milliseconds, what is absent is
     empty, text is neutralised.
     """
-    yield BOM + _line(map(neutral, frame.columns))
-    for start in range(0, len(frame), chunk_rows):
-        chunk = frame.iloc[start : start + chunk_rows]
-        cells = pd.DataFrame({name: _cells(column) for name, column in chunk.items()})
-        yield cells.to_csv(index=False, header=False, lineterminator="\r\n").encode()
+    chunks = (frame.iloc[start : start + chunk_rows] for start in range(0, len(frame), chunk_rows))
+    return frames_csv(frame.columns, chunks)
+
+
+def frames_csv(columns: Iterable[str], frames: Iterable[pd.DataFrame]) -> Iterator[bytes]:
+    """As ``frame_csv``, of many frames with the same ``columns``: a part for each, and one header.
+
+    The header comes with the first frame, so that a failure to read that one comes before the first byte.
+    """
+    header = BOM + _line(map(neutral, columns))
+    for frame in frames:
+        yield header + _rows(frame)
+        header = b""
+    if header:
+        yield header
 
 
 def registrations_csv(frame: pd.DataFrame) -> Iterator[bytes]:
     """As ``frame_csv``, of registrations: the columns of ``core.frames.registration_frame``."""
     return frame_csv(frame[list(REGISTRATION_DTYPES)])
+
+
+def _rows(frame: pd.DataFrame) -> bytes:
+    if frame.empty:
+        return b""
+    cells = pd.DataFrame({name: _cells(column) for name, column in frame.items()})
+    return cells.to_csv(index=False, header=False, lineterminator="\r\n").encode()
 
 
 def _cells(column: pd.Series[Any]) -> pd.Series[Any]:

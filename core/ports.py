@@ -7,7 +7,7 @@ characters they have.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -40,6 +40,27 @@ class ValidationRecords(Protocol):
 
         Never silently shorter: records of other services, with ``metadata.eventId`` alone, are among them, and one
         that cannot be read raises ``Refused`` naming its registration. May trail the last writes by a moment.
+        """
+        ...
+
+    def event_batches(self, event_id: str) -> Iterator[DataFrame]:
+        """The records of ``event_frame``, some thousands at a time, in no promised order; for exports.
+
+        Memory does not grow with the event, and nothing is held in the store between two batches: whoever reads may
+        take as long as they like, or stop. A record that changes meanwhile is never missed, but may be met as it was
+        and once more as it is. The first batch is read when it is asked for; errors are those of ``event_frame``.
+        """
+        ...
+
+    def event_records(self, event_id: str, limit: int) -> list[ValidationRecord]:
+        """At most ``limit`` of the event's records, newest ``timestamp`` first, equal ones by registration id, then
+        user id; each with ``core.records.EVENT_ATTRIBUTES`` alone. Complete and fresh as ``event_frame``.
+        """
+        ...
+
+    def event_notice(self) -> str | None:
+        """What makes event reads slow or late at present, and what to do about it, in a sentence or two; None where
+        nothing does. Of the newest event read: it asks the store nothing by itself.
         """
         ...
 

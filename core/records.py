@@ -17,6 +17,28 @@ from pydantic.alias_generators import to_camel
 
 from core.errors import Conflict, RecordNotFound
 
+#: The key of the table ``face-verifications``.
+KEY_ATTRIBUTES = ("userId", "registrationId")
+#: What lists and charts of an event show of a record; the table's event index carries these. Never ``attempts``:
+#: they are most of a record's size.
+EVENT_ATTRIBUTES = (
+    *KEY_ATTRIBUTES,
+    "eventId",
+    "timestamp",
+    "validationStatus",
+    "confidence",
+    "quality",
+    "faceImageKey",
+    "storedFaceKey",
+    "comparisonResult",
+    "attributes",
+    "verificationAttempt",
+    "updatedAt",
+    "expiresAt",
+    "metadata",
+    "failureReasons",
+    "review",
+)
 #: How many attempts a record lists; the count in ``verificationAttempt`` goes on beyond it.
 MAX_ATTEMPTS = 50
 

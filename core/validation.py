@@ -12,12 +12,29 @@ from hashlib import sha256
 from typing import Any
 
 from core.clock import Clock
-from core.errors import Conflict, InvalidInput, PhotoNotFound, PhotoRefused, RegistrationNotFound
+from core.errors import (
+    Conflict,
+    InvalidInput,
+    PhotoNotFound,
+    PhotoRefused,
+    RegistrationNotFound,
+    ServiceError,
+)
 from core.photos.sanitise import CleanPhoto, PhotoSanitiser
 from core.policy import Policy, Verdict, judge
 from core.ports import FaceEngine, Photos, Registrations, ValidationRecords
 from core.reasons import Reason
-from core.records import Attempt, Decision, Outcome, Registration, Review, Source, Status, ValidationRecord
+from core.records import (
+    Attempt,
+    Decision,
+    Outcome,
+    Registration,
+    Review,
+    Source,
+    Status,
+    ValidationRecord,
+    with_attempt,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +50,14 @@ _KEYS = uuid.UUID("6f1c0a52-5a0e-4c3e-9d43-2f6f0c1e8b7d")
 
 @dataclass(frozen=True)
 class Validation:
-    """A stored outcome: the record after it, and the attempt that was asked for."""
+    """An outcome: the record after it, and the attempt that was asked for.
+
+    ``stored`` is False only where the caller allowed it: then the record is what would have been written.
+    """
 
     record: ValidationRecord
     attempt: Attempt
+    stored: bool = True
 
 
 @dataclass(frozen=True)
@@ -76,31 +97,46 @@ class ValidationService:
         self._threads = ThreadPoolExecutor(ENGINE_THREADS, thread_name_prefix="face-engine")
 
     def validate_upload(
-        self, registration_id: str, upload: bytes, attempt_id: str, submitter: Submitter
+        self,
+        registration_id: str,
+        upload: bytes,
+        attempt_id: str,
+        submitter: Submitter,
+        *,
+        must_store: bool = True,
     ) -> Validation:
         """Validate an uploaded file. It is kept before the engine is asked.
 
         The same ``attempt_id`` again changes nothing and answers what was stored. Raises ``RegistrationNotFound``,
-        ``PhotoRefused`` (nothing is stored then) and ``ServiceError`` of a store.
+        ``PhotoRefused`` (nothing is stored then) and ``ServiceError`` of a store; but without ``must_store`` a
+        verdict that the record store did not take is returned as not stored.
         """
         registration = self._registration(registration_id)
-        if known := self._known(registration, attempt_id):
+        if known := self._known(registration, attempt_id, must_store):
             return known
         photo = self._sanitiser.clean(upload)
         key = _photo_key(registration_id, attempt_id, photo.jpeg)
         self._photos.put(key, photo.jpeg)
-        return self._validate(registration, photo, key, attempt_id, submitter)
+        return self._validate(registration, photo, key, attempt_id, submitter, must_store)
 
-    def validate_stored(self, registration_id: str, key: str, attempt_id: str, submitter: Submitter) -> Validation:
+    def validate_stored(
+        self,
+        registration_id: str,
+        key: str,
+        attempt_id: str,
+        submitter: Submitter,
+        *,
+        must_store: bool = True,
+    ) -> Validation:
         """Validate a photo that is in the photo store already; else as ``validate_upload``.
 
         Raises ``PhotoNotFound`` where there is none under ``key``.
         """
         registration = self._registration(registration_id)
-        if known := self._known(registration, attempt_id):
+        if known := self._known(registration, attempt_id, must_store):
             return known
         photo = self.photo(key)
-        return self._validate(registration, photo, key, attempt_id, submitter)
+        return self._validate(registration, photo, key, attempt_id, submitter, must_store)
 
     def decide(
         self, seen: ValidationRecord, decision: Decision, reviewer: str, reason: str | None = None, note: str = ""
@@ -144,32 +180,50 @@ class ValidationService:
             raise RegistrationNotFound("There is no registration with this id.")
         return registration
 
-    def _known(self, registration: Registration, attempt_id: str) -> Validation | None:
-        record = self._records.get(registration.user_id, registration.registration_id)
+    def _known(self, registration: Registration, attempt_id: str, must_store: bool) -> Validation | None:
+        try:
+            record = self._records.get(registration.user_id, registration.registration_id)
+        except ServiceError:
+            if must_store:
+                raise
+            return None
         attempt = record.attempt(attempt_id) if record else None
         return Validation(record, attempt) if record and attempt else None
 
     def _validate(
-        self, registration: Registration, photo: CleanPhoto, key: str, attempt_id: str, submitter: Submitter
+        self,
+        registration: Registration,
+        photo: CleanPhoto,
+        key: str,
+        attempt_id: str,
+        submitter: Submitter,
+        must_store: bool,
     ) -> Validation:
         verdict = self._examine(photo, registration.reference_photo_key)
-        record = self._records.record_attempt(
-            Outcome(
-                attempt_id=attempt_id,
-                user_id=registration.user_id,
-                registration_id=registration.registration_id,
-                event_id=registration.event_id,
-                timestamp=self._clock(),
-                face_image_key=key,
-                stored_face_key=registration.reference_photo_key,
-                source=submitter.source,
-                operator=submitter.operator,
-                ip_address=submitter.ip_address,
-                **verdict.as_outcome(),
-            ),
-            self._record_ttl,
+        outcome = Outcome(
+            attempt_id=attempt_id,
+            user_id=registration.user_id,
+            registration_id=registration.registration_id,
+            event_id=registration.event_id,
+            timestamp=self._clock(),
+            face_image_key=key,
+            stored_face_key=registration.reference_photo_key,
+            source=submitter.source,
+            operator=submitter.operator,
+            ip_address=submitter.ip_address,
+            **verdict.as_outcome(),
         )
-        return Validation(record, record.attempt(attempt_id) or record.outcomes[-1])
+        stored = True
+        try:
+            record = self._records.record_attempt(outcome, self._record_ttl)
+        except ServiceError as error:
+            if must_store:
+                raise
+            # Not the error's own words: they may name a registration.
+            kind = type(error).__name__
+            logger.warning("a verdict was not stored, as its caller allowed: %s (%s)", kind, error.code)
+            record, stored = with_attempt(None, outcome, self._record_ttl), False
+        return Validation(record, record.attempt(attempt_id) or record.outcomes[-1], stored)
 
     def _examine(self, photo: CleanPhoto, reference_key: str | None) -> Verdict:
         """The verdict; ``pending`` with ENGINE_UNAVAILABLE where the engine gave none within its deadline."""
@@ -188,7 +242,8 @@ class ValidationService:
                 reference_unusable=reference_unusable,
             )
         except Exception as error:  # noqa: BLE001 - whatever the engine does, the photo must not be lost
-            logger.warning("the face engine gave no verdict: %s: %s", type(error).__name__, error)
+            code = f" ({error.code})" if isinstance(error, ServiceError) else ""
+            logger.warning("the face engine gave no verdict: %s%s", type(error).__name__, code)
             return Verdict(status=Status.PENDING, reasons=(Reason.ENGINE_UNAVAILABLE,))
 
     def _compare(self, photo: CleanPhoto, reference_key: str | None) -> tuple[Mapping[str, Any] | None, bool]:

@@ -1,166 +1,383 @@
-"""HTTP routes beside the pages. Streamlit answers every path it does not know with the dashboard's page, so the
-rest of /api is taken here and answers in JSON.
+"""Everything under /api: the JSON API, the CSV downloads, and how the process is.
+
+It stands before Streamlit, not among its routes: those refuse paths that an id may well have, and answer what they do
+not know with the dashboard's page.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, datetime
-from functools import wraps
+import asyncio
+import re
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
 
-import pandas as pd
-from starlette.concurrency import run_in_threadpool
-from starlette.convertors import PathConvertor, register_url_convertor
-from starlette.datastructures import QueryParams
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from pydantic import ValidationError
+from python_multipart.multipart import parse_options_header
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core import statistics
+from core import health, statistics
 from core.bootstrap import Services
-from core.errors import FacedeskError, InvalidInput
-from core.export import frame_csv, outcomes_csv, registrations_csv
-from core.records import Quality, Status
+from core.errors import (
+    Conflict,
+    FacedeskError,
+    InvalidInput,
+    NotFound,
+    PhotoRefused,
+    PhotoTooLarge,
+    RecordNotFound,
+    Refused,
+    ServiceError,
+    SettingsError,
+)
+from core.records import Source, ValidationRecord
+from core.settings import Settings
+from core.validation import Submitter, Validation
+from dashboard import exports, openapi
+from dashboard.openapi import FaceImage, Verdict
+from dashboard.parameters import (
+    DAYS_BACK,
+    EVENT_ID,
+    EVENT_LIMIT,
+    HISTORY_LIMIT,
+    REGISTRATION_ID,
+    USER_ID,
+    one,
+)
+from dashboard.server import send_at_once
 from dashboard.services import get_services
-
-logger = logging.getLogger(__name__)
+from dashboard.workers import Busy, Downloads, Shared, Workers, unless_gone
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-#: Makes a CSV of one event: services, event id, query -> encoded lines.
-EventCsv = Callable[[Services, str, QueryParams], Iterable[bytes]]
+#: A request's work, done where it may block.
+Work = Callable[[Services], Response]
+
+#: Bytes of a JSON body, and of what a form may have around its photo.
+MAX_JSON_BYTES = 64 * 1024
+#: How long what the services told of themselves is good, seconds.
+READY_SECONDS = 2
+_RETRY_AFTER_SECONDS = 5
+_STATUS_OF: Mapping[type[Exception], int] = {
+    InvalidInput: 400,
+    NotFound: 404,
+    Conflict: 409,
+    PhotoTooLarge: 413,
+    PhotoRefused: 415,
+    Refused: 500,
+    ServiceError: 503,
+    SettingsError: 503,
+    FacedeskError: 500,
+}
+_ON_EVERY_ANSWER = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
-class _AnyText(PathConvertor):
-    """Starlette's own ``path`` ends at a line break, which an id may have."""
+class Api:
+    """ASGI middleware: every request for a path under /api is answered here, every other by the ``pages``."""
 
-    regex = "(?s:.*)"
+    def __init__(self, pages: ASGIApp, settings: Settings) -> None:
+        self._pages = pages
+        self._workers = Workers(settings.api_threads, settings.api_queue)
+        self._downloads = Downloads(settings.api_exports)
+        self._ready = Shared(lambda: health.check(get_services()), READY_SECONDS)
+        self._max_upload_bytes = settings.max_upload_bytes
+        self._app = Starlette(
+            routes=self.routes(),
+            exception_handlers={
+                FacedeskError: _failed,
+                Busy: _busy,
+                HTTPException: _refused,
+                ClientDisconnect: _nobody_there,
+                Exception: _unforeseen,
+            },
+        )
+        # Not /api/none/ -> /api/none: what is not here is not here.
+        self._app.router.redirect_slashes = False
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            send_at_once()
+            try:
+                await self._pages(scope, receive, send)
+            finally:
+                self.close()
+            return
+        # Who may ask would be checked here: nothing under /api is answered elsewhere.
+        if scope["type"] != "http" or not re.match("/api(/|$)", scope["path"]):
+            await self._pages(scope, receive, send)
+            return
 
-register_url_convertor("any", _AnyText())
+        started = False
 
+        async def with_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                MutableHeaders(scope=message).update(_ON_EVERY_ANSWER)
+            await send(message)
 
-def routes() -> list[BaseRoute]:
-    event = "/api/exports/events/{event_id:any}"
-    # An application instead of a function is asked for every method.
-    nothing = error(404, "There is nothing at this path.")
-    return [
-        Route("/api/exports/users/{user_id:any}/history.csv", user_history_csv),
-        Route(f"{event}/records.csv", _event_csv("records", _records)),
-        Route(f"{event}/never-tried.csv", _event_csv("never-tried", _never_tried)),
-        Route(f"{event}/expiring.csv", _event_csv("expiring", _expiring)),
-        Route(f"{event}/what-if.csv", _event_csv("what-if", _what_if)),
-        Route("/api", nothing),
-        Route("/api/{path:any}", nothing),
-    ]
-
-
-def failing_as_json(endpoint: Endpoint) -> Endpoint:
-    """``endpoint``, whose errors become answers: 400 what the caller got wrong, 503 a service, 500 what is ours."""
-
-    @wraps(endpoint)
-    async def answer(request: Request) -> Response:
         try:
-            return await endpoint(request)
-        except InvalidInput as refusal:
-            return error(400, str(refusal))
-        except FacedeskError as failure:
-            return error(503, str(failure))
-        except Exception:
-            logger.exception("a route failed")
-            return error(500, "Something went wrong here. Try again, and tell who runs Facedesk if it stays.")
+            await self._app({**scope, "path": _exact_path(scope)}, receive, with_headers)
+        except asyncio.CancelledError:  # the server ends, and has waited long enough
+            if not started:
+                ending = error(503, "Facedesk is being stopped. Try again in a moment.", _RETRY_AFTER_SECONDS)
+                await ending(scope, receive, with_headers)
 
-    return answer
+    def routes(self) -> list[BaseRoute]:
+        """In the order in which they win; the names in braces are those of ``dashboard.parameters``."""
+        of_user = "/api/registrations/{userId}/face-validation"
+        event_csv = "/api/exports/events/{eventId}"
+        of_event = partial(exports.of_event, self._downloads)
+        return [
+            Route("/api/registrations/{registrationId}/validate-face-image", self.validate, methods=["POST"]),
+            Route("/api/registrations/event/{eventId}/face-validations", self.working(event_validations)),
+            Route(f"{of_user}/history", self.working(history)),
+            Route(f"{of_user}/stats", self.working(stats)),
+            Route(f"{of_user}/check-recent", self.working(check_recent)),
+            Route(f"{of_user}/{{registrationId}}", self.working(record)),
+            Route("/api/exports/users/{userId}/history.csv", exports.user_history(self._downloads)),
+            Route(f"{event_csv}/records.csv", of_event("records", exports.records)),
+            Route(f"{event_csv}/never-tried.csv", of_event("never-tried", exports.never_tried)),
+            Route(f"{event_csv}/expiring.csv", of_event("expiring", exports.expiring)),
+            Route(f"{event_csv}/what-if.csv", of_event("what-if", exports.what_if)),
+            Route("/api/health", alive),
+            Route("/api/ready", self.ready),
+            Route("/api/openapi.json", document),
+        ]
+
+    def working(self, work_of: Callable[[Request], Work]) -> Endpoint:
+        """An endpoint that checks the request with ``work_of``, and does the work in a thread."""
+
+        async def endpoint(request: Request) -> Response:
+            return await self._done(request, work_of(request))
+
+        return endpoint
+
+    async def validate(self, request: Request) -> Response:
+        """Validate a stored photo (JSON) or an uploaded one (form)."""
+        rest: dict[str, Any] = {
+            "registration_id": REGISTRATION_ID.of(request),
+            "attempt_id": _attempt_id(request),
+            "submitter": Submitter(Source.API, None, request.client.host if request.client else None),
+            "must_store": _must_store(request),
+        }
+        kind, _ = parse_options_header(request.headers.get("content-type"))
+        if kind == b"application/json":
+            key = _face_image_key(await _limited(request, MAX_JSON_BYTES).body())
+            return await self._done(
+                request, lambda services: _verdict(partial(services.validation.validate_stored, key=key, **rest))
+            )
+        if kind == b"multipart/form-data":
+            limited = _limited(request, self._max_upload_bytes + MAX_JSON_BYTES)
+            async with limited.form(max_files=1, max_fields=10, max_part_size=MAX_JSON_BYTES) as form:
+                photo = form.get("photo")
+                if not isinstance(photo, UploadFile):
+                    raise InvalidInput("The form needs a file in the field photo.")
+                file = photo.file
+                return await self._done(
+                    request,
+                    lambda services: _verdict(
+                        partial(services.validation.validate_upload, upload=file.read(), **rest)
+                    ),
+                )
+        raise HTTPException(415, "Send application/json with faceImageKey, or multipart/form-data with a file photo.")
+
+    async def ready(self, request: Request) -> Response:
+        """Whether each service behind the ports answers: 503 where one does not."""
+        found = await unless_gone(request.receive, self._ready.result())
+        listed = [
+            {"service": each.service, "ok": each.ok, "milliseconds": round(each.milliseconds, 1)}
+            | ({"error": each.error} if each.error else {})
+            for each in found
+        ]
+        failing = [each.service for each in found if not each.ok]
+        if failing:
+            message = f"Out of order: {', '.join(failing)}."
+            return error(503, message, _RETRY_AFTER_SECONDS, data={"dependencies": listed})
+        return success({"dependencies": listed})
+
+    def close(self) -> None:
+        """End the threads, without waiting for those that work."""
+        self._workers.close()
+        self._ready.close()
+
+    async def _done(self, request: Request, work: Work) -> Response:
+        return await unless_gone(request.receive, self._workers.run(lambda: work(get_services())))
 
 
-@failing_as_json
-async def user_history_csv(request: Request) -> Response:
-    """Every outcome of a user, newest first, as CSV (columns: ``core.export.OUTCOME_COLUMNS``)."""
-    user_id = request.path_params["user_id"]
-    return await _csv("face-validation-history", lambda: outcomes_csv(get_services().records.history(user_id)))
+def event_validations(request: Request) -> Work:
+    event_id, limit = EVENT_ID.of(request), EVENT_LIMIT.of(request)
+
+    def work(services: Services) -> Response:
+        return _listed("face validation{s} for event", services.records.event_records(event_id, limit))
+
+    return work
 
 
-def error(status: int, message: str) -> Response:
-    return JSONResponse({"status": "error", "message": message, "statusCode": status}, status_code=status)
+def history(request: Request) -> Work:
+    user_id, limit = USER_ID.of(request), HISTORY_LIMIT.of(request)
+
+    def work(services: Services) -> Response:
+        return _listed("face validation record{s} for user", services.records.history(user_id, limit))
+
+    return work
 
 
-def _event_csv(name: str, make: EventCsv) -> Endpoint:
-    @failing_as_json
-    async def route(request: Request) -> Response:
-        event_id = request.path_params["event_id"]
-        return await _csv(name, lambda: make(get_services(), event_id, request.query_params))
+def stats(request: Request) -> Work:
+    user_id = USER_ID.of(request)
 
-    return route
+    def work(services: Services) -> Response:
+        found = statistics.user_statistics(user_id, services.records.history(user_id))
+        return success(found.model_dump(mode="json", by_alias=True), "Face validation statistics retrieved")
+
+    return work
 
 
-async def _csv(name: str, make: Callable[[], Iterable[bytes]]) -> Response:
-    """The lines that ``make`` gives, streamed; the stores are read before the answer begins."""
-    lines = await run_in_threadpool(make)
-    return StreamingResponse(
-        lines,
-        media_type="text/csv; charset=utf-8",
-        headers={
-            "Content-Disposition": f'attachment; filename="{name}.csv"',
-            "Cache-Control": "no-store",
-            "X-Content-Type-Options": "nosniff",
-        },
+def check_recent(request: Request) -> Work:
+    user_id, days = USER_ID.of(request), DAYS_BACK.of(request)
+
+    def work(services: Services) -> Response:
+        found = statistics.latest_valid(services.records.history(user_id), services.clock(), days)
+        data = {"userId": user_id, "hasRecentValidation": found is not None, "daysChecked": days}
+        return success(data, f"User has {'valid' if found else 'no valid'} recent face validation")
+
+    return work
+
+
+def record(request: Request) -> Work:
+    user_id, registration_id = USER_ID.of(request), REGISTRATION_ID.of(request)
+
+    def work(services: Services) -> Response:
+        found = services.records.get(user_id, registration_id)
+        if found is None:
+            raise RecordNotFound()
+        return success(found.to_dict(), "Face validation record retrieved")
+
+    return work
+
+
+async def alive(_request: Request) -> Response:
+    """That the process answers; it asks no service."""
+    return success({"alive": True})
+
+
+async def document(_request: Request) -> Response:
+    return JSONResponse(openapi.document())
+
+
+def success(data: Any, message: str | None = None, **more: Any) -> Response:
+    return JSONResponse({"status": "success"} | ({"message": message} if message else {}) | {"data": data} | more)
+
+
+def error(status: int, message: str, retry_after: int | None = None, **more: Any) -> Response:
+    """``retry_after`` in seconds."""
+    return JSONResponse(
+        {"status": "error", "message": message, "statusCode": status, **more},
+        status_code=status,
+        headers=None if retry_after is None else {"Retry-After": str(retry_after)},
     )
 
 
-def _records(services: Services, event_id: str, query: QueryParams) -> Iterable[bytes]:
-    """The event's records that match the filters (columns: ``core.frames.RECORD_DTYPES``)."""
-    return frame_csv(_matching(services, event_id, query))
+def _listed(what: str, records: list[ValidationRecord]) -> Response:
+    count = len(records)
+    message = f"Retrieved {count} {what.format(s='' if count == 1 else 's')}"
+    return success({"count": count, "data": [record.to_dict() for record in records]}, message)
 
 
-def _never_tried(services: Services, event_id: str, _query: QueryParams) -> Iterable[bytes]:
-    """The registrations without a record (columns: ``core.frames.REGISTRATION_DTYPES``)."""
-    registered = services.registrations.event_frame(event_id)
-    return registrations_csv(statistics.never_tried(registered, services.records.event_frame(event_id)))
-
-
-def _expiring(services: Services, event_id: str, _query: QueryParams) -> Iterable[bytes]:
-    """The records that expire within a week."""
-    return frame_csv(statistics.expiring(services.records.event_frame(event_id), services.clock()))
-
-
-def _what_if(services: Services, event_id: str, query: QueryParams) -> Iterable[bytes]:
-    """The matching records whose status another ``threshold`` would change, with the column ``becomes``."""
+def _verdict(validate: Callable[[], Validation]) -> Response:
     try:
-        threshold = float(query.get("threshold", ""))
-    except ValueError:
-        raise InvalidInput("The parameter threshold must be a number from 0 to 100.") from None
-    if not 0 <= threshold <= 100:
-        raise InvalidInput("The parameter threshold must be a number from 0 to 100.")
-    records = _matching(services, event_id, query)
-    policy = services.settings.policy
-    return frame_csv(statistics.flips(records, threshold, policy.review_threshold, policy.similarity_threshold))
+        validation = validate()
+    except Refused as refusal:
+        if refusal.service != "validation records":
+            raise
+        message = f"Failed to store face validation: {refusal.code}"
+        raise Refused(refusal.service, refusal.code, message) from refusal
+    data = Verdict.of(validation).model_dump(mode="json", by_alias=True, exclude_none=True)
+    return success(data, dynamodbStored=validation.stored)
 
 
-def _matching(services: Services, event_id: str, query: QueryParams) -> pd.DataFrame:
-    filters = {
-        "statuses": _choices(query, "status", [str(status) for status in Status]),
-        "quality": _choices(query, "quality", [str(quality) for quality in Quality]),
-        "sources": query.getlist("source"),
-        "reason": query.get("reason"),
-        "since": _moment(query, "since"),
-        "until": _moment(query, "until"),
-    }
-    return statistics.filtered(services.records.event_frame(event_id), **filters)
+def _exact_path(scope: Scope) -> str:
+    """The path as it was sent, each character that may be encoded so: an encoded slash is part of an id."""
+    return "/".join(quote(unquote_to_bytes(part), safe="") for part in scope["raw_path"].split(b"/"))
 
 
-def _choices(query: QueryParams, name: str, known: list[str]) -> list[str]:
-    given = query.getlist(name)
-    if not set(given) <= set(known):
-        raise InvalidInput(f"The parameter {name} must be one of {', '.join(known)}.")
-    return given
+def _attempt_id(request: Request) -> str:
+    given = request.headers.getlist("idempotency-key")
+    if not given:
+        return str(uuid.uuid4())
+    if len(given) > 1 or not re.fullmatch("[ -~]{1,255}", given[0]):
+        raise InvalidInput("The header Idempotency-Key must be 1 to 255 printable characters of ASCII, given once.")
+    return given[0]
 
 
-def _moment(query: QueryParams, name: str) -> datetime | None:
-    text = query.get(name)
-    if text is None:
-        return None
+def _must_store(request: Request) -> bool:
+    given = one(request.query_params, "store")
+    if given not in (None, "optional"):
+        raise InvalidInput("The parameter store can only be: optional.")
+    return given is None
+
+
+def _face_image_key(body: bytes) -> str:
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput(f"The parameter {name} must be a time in ISO-8601.") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return FaceImage.model_validate_json(body).face_image_key
+    except ValidationError:
+        raise InvalidInput('The body must be JSON with a text faceImageKey: {"faceImageKey": "..."}.') from None
+
+
+def _limited(request: Request, limit: int) -> Request:
+    """The request, with an end to its body: 413 beyond ``limit`` bytes, whatever length was announced."""
+    too_large = HTTPException(413, f"The body is larger than {limit:,} bytes.")
+    announced = request.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced) > limit:
+        raise too_large
+    received = 0
+
+    async def receive() -> Message:
+        nonlocal received
+        message = await request.receive()
+        received += len(message.get("body", b""))
+        if received > limit:
+            raise too_large
+        return message
+
+    return Request(request.scope, receive)
+
+
+async def _failed(_request: Request, failure: Exception) -> Response:
+    status = next(_STATUS_OF[kind] for kind in type(failure).__mro__ if kind in _STATUS_OF)
+    return error(status, str(failure), _RETRY_AFTER_SECONDS if status == 503 else None)
+
+
+async def _busy(_request: Request, busy: Exception) -> Response:
+    assert isinstance(busy, Busy)
+    return error(503, str(busy), busy.retry_after)
+
+
+async def _refused(request: Request, refusal: Exception) -> Response:
+    assert isinstance(refusal, HTTPException)
+    match refusal.status_code:
+        case 404:
+            message = "There is nothing at this path."
+        case 405:
+            message = f"The method {request.method} is not for this path."
+        case _:
+            message = refusal.detail
+    answer = error(refusal.status_code, message)
+    answer.headers.update(refusal.headers or {})
+    return answer
+
+
+async def _nobody_there(_request: Request, _gone: Exception) -> Any:
+    """Nothing is answered to a client that went away."""
+
+
+async def _unforeseen(_request: Request, _failure: Exception) -> Response:
+    """The failure itself goes on to the server, which logs it."""
+    return error(500, "Something went wrong here. Try again, and tell who runs Facedesk if it stays.")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import csv
 import os
 import signal
 import subprocess
@@ -11,19 +9,16 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
 
 from core import sample
-from core.bootstrap import Services
 from core.clock import utc_now
 from core.export import BOM, OUTCOME_COLUMNS
 from core.photos.folder import FolderPhotos
@@ -32,8 +27,7 @@ from core.records import Source
 from core.registrations.sqlite import SqliteRegistrations
 from core.stores.sqlite import SqliteRecords
 from core.validation import Submitter
-from dashboard import api
-from dashboard import services as dashboard_services
+from tests.api.conftest import BARE, Client, is_error, rows
 from tests.pages.test_validate import down
 from tests.support.browser import ROOT, dashboard, free_port
 from tests.support.desk import REGISTERED, Desk
@@ -52,52 +46,9 @@ ODD_IDS = {
 }
 
 
-@dataclass(frozen=True)
-class Client:
-    """Asks ``app`` in this process. (Starlette's own test client decodes paths twice.)"""
-
-    app: Starlette
-
-    def request(self, method: str, path: str) -> httpx.Response:
-        async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-                return await client.request(method, path)
-
-        return asyncio.run(ask())
-
-    def get(self, path: str) -> httpx.Response:
-        return self.request("GET", path)
-
-
-@pytest.fixture
-def client(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    """The routes, on the desk's services."""
-    dashboard_services.get_services.clear()
-    monkeypatch.setattr(dashboard_services, "build", lambda _settings: services)
-    yield Client(Starlette(routes=api.routes()))
-    dashboard_services.get_services.clear()
-
-
 def history_of(user_id: str) -> str:
     """The address, as the User lookup page links to it."""
     return f"/api/exports/users/{quote(user_id, safe='')}/history.csv"
-
-
-def rows(answer: httpx.Response) -> list[dict[str, str]]:
-    text = answer.content.removeprefix(BOM).decode()
-    return list(csv.DictReader(text.splitlines(keepends=True)))
-
-
-def is_error(answer: httpx.Response, status: int) -> bool:
-    """Whether the answer is the API's error, in JSON and with all its parts."""
-    said = answer.json()
-    return (
-        answer.status_code == status
-        and said["status"] == "error"
-        and said["statusCode"] == status
-        and bool(said["message"])
-    )
 
 
 @pytest.fixture
@@ -187,7 +138,9 @@ def test_an_unforeseen_failure_is_a_500_that_tells_nothing_of_itself(
 
 @pytest.mark.parametrize("method", [method for method in METHODS if method not in ("GET", "HEAD")])
 def test_an_export_can_only_be_read(client: Client, method: str) -> None:
-    assert is_error(client.request(method, history_of("user-1")), 404)
+    answer = client.request(method, history_of("user-1"))
+    assert is_error(answer, 405)
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD"}
 
 
 def test_the_head_of_an_export_can_be_asked_for(client: Client) -> None:
@@ -207,9 +160,6 @@ def test_no_method_finds_anything_at_another_path(client: Client, method: str) -
     answer = client.request(method, "/api/none")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/json"
-
-
-BARE = {name: "" for name in os.environ if name.startswith(("AWS_", "MONGODB_", "FACEDESK_"))}
 
 
 @pytest.fixture(scope="module")
@@ -261,6 +211,13 @@ def test_the_process_answers_nothing_under_api_with_a_page(address: str, method:
 def test_the_process_serves_an_export(address: str) -> None:
     answer = httpx.get(address + history_of("a/b"))
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+
+
+@pytest.mark.parametrize("odd", [*ODD_IDS.values(), "..", "C:\\x", "\\\\server\\share", "//server"])
+def test_no_id_is_too_odd_for_the_process(address: str, odd: str) -> None:
+    encoded = "".join(f"%{byte:02X}" for byte in odd.encode())
+    answer = httpx.get(f"{address}/api/registrations/{encoded}/face-validation/stats")
+    assert answer.json()["data"]["userId"] == odd
 
 
 @pytest.mark.parametrize("path", ["/", "/validate", "/api/none", history_of("user-1"), "/_stcore/health"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,11 +21,12 @@ from core.export import (
     READ_REGISTRATIONS_CSV,
     RECORD_EXPORT,
     frame_csv,
+    frames_csv,
     neutral,
     outcomes_csv,
     registrations_csv,
 )
-from core.frames import record_frame, registration_frame
+from core.frames import REGISTRATION_DTYPES, record_frame, registration_frame
 from core.records import Attempt, Status, ValidationRecord
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, 123000, tzinfo=UTC)
@@ -215,21 +217,48 @@ def test_a_large_frame_is_written_in_parts() -> None:
             "timestamp": ["2026-03-01T12:00:00Z"] * 7,
         }
     )
-    assert [part.count(b"\r\n") for part in frame_csv(records, chunk_rows=3)] == [1, 3, 3, 1]
+    assert [part.count(b"\r\n") for part in frame_csv(records, chunk_rows=3)] == [4, 3, 1]
+
+
+def frames_of(*counts: int) -> list[pd.DataFrame]:
+    registrations = ({"registrationId": [str(number) for number in range(count)]} for count in counts)
+    return [registration_frame(columns) for columns in registrations]
+
+
+def test_many_frames_have_one_header() -> None:
+    frames = frames_of(2, 0, 1)
+    assert b"".join(frames_csv(frames[0].columns, frames)) == b"".join(frame_csv(pd.concat(frames)))
+
+
+def test_each_frame_is_a_part_so_that_a_reader_can_stop_between_two() -> None:
+    frames = frames_of(2, 0, 1)
+    assert [part.count(b"\r\n") for part in frames_csv(frames[0].columns, frames)] == [3, 0, 1]
+
+
+def test_no_frames_give_the_header_alone() -> None:
+    assert b"".join(frames_csv(["a", "b"], [])) == BOM + b"a,b\r\n"
+
+
+def test_a_frame_that_cannot_be_read_fails_before_the_first_byte() -> None:
+    def frames() -> Iterator[pd.DataFrame]:
+        raise ConnectionError
+        yield
+
+    with pytest.raises(ConnectionError):
+        next(frames_csv(["a"], frames()))
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(st.lists(_TEXT, min_size=6, max_size=6), max_size=4))
-def test_registrations_read_back_as_they_were_with_their_text_neutralised(rows: list[list[str]]) -> None:
-    columns = ("registrationId", "userId", "eventId", "name", "email", "referencePhotoKey")
-    registrations = registration_frame({name: [row[n] for row in rows] for n, name in enumerate(columns)})
+@given(st.lists(st.fixed_dictionaries(dict.fromkeys(REGISTRATION_DTYPES, _TEXT)), max_size=4))
+def test_registrations_read_back_as_they_were_with_their_text_neutralised(rows: list[dict[str, str]]) -> None:
+    registrations = registration_frame({name: [row[name] for row in rows] for name in REGISTRATION_DTYPES})
     found = pd.read_csv(io.BytesIO(b"".join(registrations_csv(registrations))), **READ_REGISTRATIONS_CSV)
     pd.testing.assert_frame_equal(found, neutralised(registrations))
 
 
 def test_no_cell_of_a_hostile_frame_begins_like_a_formula() -> None:
     hostile = ['=HYPERLINK("http://x")', "+1", "-1", "@a", "\t=1", "\r=1", "\0=1", "\uff1d1"]
-    names = ["registrationId", "userId", "eventId", "name", "email", "referencePhotoKey"]
+    names = list(REGISTRATION_DTYPES)
     written = b"".join(registrations_csv(registration_frame(dict.fromkeys(names, hostile)))).decode("utf-8-sig")
     cells = [cell for row in list(csv.reader(io.StringIO(written, newline="")))[1:] for cell in row]
     assert cells == [f"'{text}" for text in hostile for _ in names]

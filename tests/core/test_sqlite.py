@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from core import sqlite
 from core.errors import Refused, Unavailable
 from core.sqlite import Database
+from core.stores import sqlite as store
 from core.stores.sqlite import SqliteRecords
 from tests.support.clock import NOON, FakeClock
 from tests.support.records import a_foreign_item, a_review, an_outcome
@@ -219,14 +220,45 @@ def test_columns_of_a_foreign_record_take_its_event_from_the_metadata(records: S
     assert _row(path, "eventId, similarity, source, verificationAttempt") == ("event-1", 92.5, "api", 2)
 
 
-def test_an_events_records_are_found_by_index(records: SqliteRecords, path: Path) -> None:
+@pytest.mark.parametrize(
+    ("query", "values"),
+    [
+        (store._FRAME, ("event-1",)),
+        (store._BATCH, ("event-1", "2026", 7, 5_000)),
+        (store._NEWEST, {"event": "event-1", "now": 0.0, "limit": 10}),
+    ],
+    ids=["frame", "batch", "newest"],
+)
+def test_an_events_records_are_found_by_index(records: SqliteRecords, path: Path, query: str, values: Any) -> None:
     connection = apsw.Connection(str(path))
-    plan = connection.execute(
-        "EXPLAIN QUERY PLAN SELECT confidence FROM faceVerifications WHERE eventId = ? AND timestamp > ?",
-        ("event-1", ""),
-    ).fetchall()
+    plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}", values)]
     connection.close()
-    assert "faceVerificationsByEvent (eventId=? AND timestamp>?)" in plan[0][3]
+    of_records = [step for step in plan if "faceVerifications" in step]
+    assert of_records
+    assert all("USING INDEX faceVerificationsByEvent (eventId=?" in step for step in of_records)
+    assert "USE TEMP B-TREE FOR ORDER BY" not in plan
+
+
+def test_a_batch_begins_in_the_index_where_the_last_one_ended(records: SqliteRecords, path: Path) -> None:
+    connection = apsw.Connection(str(path))
+    plan = connection.execute(f"EXPLAIN QUERY PLAN {store._BATCH}", ("event-1", "2026", 7, 5_000)).fetchall()
+    connection.close()
+    assert "(eventId=? AND timestamp>?)" in plan[0][3]
+
+
+def test_no_read_is_open_between_two_batches(
+    records: SqliteRecords, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "BATCH_ROWS", 1)
+    for number in (1, 2):
+        records.record_attempt(an_outcome(registration_id=f"reg-{number}"), TTL)
+    batches = records.event_batches("event-1")
+    next(batches)
+    other = apsw.Connection(str(path))
+    # Of the log's pages all could be moved into the file: an open read would hold some back.
+    _, in_log, moved = other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0]
+    other.close()
+    assert in_log == moved == 0
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)

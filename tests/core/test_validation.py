@@ -231,3 +231,32 @@ def test_an_uploaded_photo_never_lies_under_a_name_that_was_typed(desk: Desk, as
     record = desk.validation.validate_upload("reg-1", astronaut_jpeg, "../../evil", AT_THE_DESK).record
     assert "evil" not in (record.face_image_key or "")
     assert record.face_image_key != REFERENCE_KEY
+
+
+def not_stored(*_args: object) -> None:
+    raise Refused("validation records", "InvalidSignatureException")
+
+
+@pytest.mark.parametrize("method", ["get", "record_attempt"])
+def test_a_verdict_that_the_store_did_not_take_is_an_error(
+    desk: Desk, astronaut_jpeg: bytes, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setattr(desk.records, method, not_stored)
+    with pytest.raises(Refused):
+        desk.validation.validate_upload("reg-1", astronaut_jpeg, "a1", AT_THE_DESK)
+
+
+def test_a_caller_may_take_a_verdict_that_was_not_stored_and_is_told(
+    desk: Desk, astronaut_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for method in ("get", "record_attempt"):
+        monkeypatch.setattr(desk.records, method, not_stored)
+    found = desk.validation.validate_upload("reg-1", astronaut_jpeg, "a1", AT_THE_DESK, must_store=False)
+    assert not found.stored
+    assert (found.record.validation_status, found.attempt.attempt_id) == (Status.SUCCESS, "a1")
+
+
+def test_a_caller_who_would_do_without_storing_still_has_it_stored(desk: Desk, astronaut_jpeg: bytes) -> None:
+    found = desk.validation.validate_upload("reg-1", astronaut_jpeg, "a1", AT_THE_DESK, must_store=False)
+    assert found.stored
+    assert desk.records.get("user-1", "reg-1") == found.record

@@ -1,0 +1,199 @@
+"""The CSVs under /api/exports/: read, filtered and written batch by batch, only as fast as they are taken."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import zlib
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+from starlette.datastructures import QueryParams
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from core import statistics
+from core.bootstrap import Services
+from core.errors import InvalidInput
+from core.export import RECORD_EXPORT, frames_csv, outcomes_csv, registrations_csv
+from core.records import KEY_ATTRIBUTES, Quality, Status
+from dashboard.parameters import EVENT_ID, USER_ID, one
+from dashboard.services import get_services
+from dashboard.workers import Download, Downloads, unless_gone
+
+logger = logging.getLogger(__name__)
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+Parts = Generator[bytes]
+#: Services, event id, query -> encoded lines.
+EventCsv = Callable[[Services, str, QueryParams], Iterator[bytes]]
+#: Little less is gained by more, at twice the time and beyond.
+_COMPRESSION = 5
+
+
+def user_history(downloads: Downloads) -> Endpoint:
+    """Every outcome of a user, newest first (columns: ``core.export.OUTCOME_COLUMNS``)."""
+
+    async def endpoint(request: Request) -> Response:
+        user_id = USER_ID.of(request)
+
+        def parts() -> Parts:
+            yield from outcomes_csv(get_services().records.history(user_id))
+
+        return await _csv(request, downloads, "face-validation-history", parts())
+
+    return endpoint
+
+
+def of_event(downloads: Downloads, name: str, read: EventCsv) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        event_id = EVENT_ID.of(request)
+
+        def parts() -> Parts:
+            yield from read(get_services(), event_id, request.query_params)
+
+        return await _csv(request, downloads, name, parts())
+
+    return endpoint
+
+
+def records(services: Services, event_id: str, query: QueryParams) -> Iterator[bytes]:
+    """The event's records that match the filters (columns: ``core.frames.RECORD_DTYPES``)."""
+    return frames_csv(RECORD_EXPORT, _matching(services, event_id, query))
+
+
+def never_tried(services: Services, event_id: str, _query: QueryParams) -> Iterator[bytes]:
+    """The registrations without a record (columns: ``core.frames.REGISTRATION_DTYPES``)."""
+    registered = services.registrations.event_frame(event_id)
+    keys = [pd.DataFrame(columns=KEY_ATTRIBUTES, dtype="str")]
+    for batch in services.records.event_batches(event_id):
+        keys.append(batch[list(KEY_ATTRIBUTES)])
+        yield b""  # a place to stop at
+    tried = pd.concat(keys, ignore_index=True).drop_duplicates()
+    yield from registrations_csv(statistics.never_tried(registered, tried))
+
+
+def expiring(services: Services, event_id: str, _query: QueryParams) -> Iterator[bytes]:
+    """The records that expire within a week."""
+    now = services.clock()
+    batches = services.records.event_batches(event_id)
+    return frames_csv(RECORD_EXPORT, (statistics.expiring(batch, now) for batch in batches))
+
+
+def what_if(services: Services, event_id: str, query: QueryParams) -> Iterator[bytes]:
+    """The matching records whose status another ``threshold`` would change, with the column ``becomes``."""
+    threshold, policy = _threshold(query), services.settings.policy
+    flipped = (
+        statistics.flips(batch, threshold, policy.review_threshold, policy.similarity_threshold)
+        for batch in _matching(services, event_id, query)
+    )
+    return frames_csv([*RECORD_EXPORT, "becomes"], flipped)
+
+
+def _matching(services: Services, event_id: str, query: QueryParams) -> Iterable[pd.DataFrame]:
+    filters: dict[str, Any] = {
+        "statuses": _choices(query, "status", [str(status) for status in Status]),
+        "quality": _choices(query, "quality", [*(str(quality) for quality in Quality), statistics.NOT_MEASURED]),
+        "sources": query.getlist("source"),
+        "reason": one(query, "reason"),
+        "since": _moment(query, "since"),
+        "until": _moment(query, "until"),
+    }
+    return (statistics.filtered(batch, **filters) for batch in services.records.event_batches(event_id))
+
+
+def _threshold(query: QueryParams) -> float:
+    try:
+        threshold = float(one(query, "threshold") or "")
+    except ValueError:
+        threshold = -1
+    if not 0 <= threshold <= 100:
+        raise InvalidInput("The parameter threshold must be a number from 0 to 100.")
+    return threshold
+
+
+def _choices(query: QueryParams, name: str, known: list[str]) -> list[str]:
+    given = query.getlist(name)
+    if not set(given) <= set(known):
+        raise InvalidInput(f"The parameter {name} must be one of: {', '.join(known)}.")
+    return given
+
+
+def _moment(query: QueryParams, name: str) -> datetime | None:
+    text = one(query, name)
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise InvalidInput(f"The parameter {name} must be a time in ISO-8601.") from None
+
+
+async def _csv(request: Request, downloads: Downloads, name: str, parts: Parts) -> Response:
+    """``parts`` as a download. The first is made before the answer begins: what fails till then is told as JSON."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"', "Vary": "Accept-Encoding"}
+    if takes_gzip(request.headers.get("accept-encoding", "")):
+        parts, headers["Content-Encoding"] = _compressed(parts), "gzip"
+    download = downloads.open(parts)
+    try:
+        first = await unless_gone(request.receive, download.next())
+    except BaseException:
+        download.close()
+        raise
+    return _CsvResponse(download, first, headers)
+
+
+class _CsvResponse(Response):
+    media_type = "text/csv; charset=utf-8"
+
+    def __init__(self, download: Download, first: bytes | None, headers: dict[str, str]) -> None:
+        super().__init__(headers=headers)
+        del self.headers["Content-Length"]
+        self._download = download
+        self._first = first
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await unless_gone(receive, self._send(scope, send))
+        except ClientDisconnect:
+            return
+        except Exception as failure:  # noqa: BLE001 - the answer has begun: too late for any error but its end
+            # Returning with the answer unfinished makes the server break the connection: nobody takes it for whole.
+            # Not its own words: they may name a registration.
+            logger.warning("a download broke off: %s", type(failure).__name__)
+            return
+        finally:
+            closed = self._download.close()
+        # Before the end is told: whoever waited for it finds the place free.
+        await asyncio.wrap_future(closed)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send(self, scope: Scope, send: Send) -> None:
+        """All but the end."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        part = None if scope["method"] == "HEAD" else self._first
+        while part is not None:
+            if part:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+            part = await self._download.next()
+
+
+def takes_gzip(accepted: str) -> bool:
+    """Whether an Accept-Encoding header allows gzip: by name, or by ``*`` where it is not named."""
+    weights = {}
+    for coding in accepted.lower().split(","):
+        name, _, weight = coding.partition(";")
+        weights[name.strip()] = not re.fullmatch(r"\s*q\s*=\s*0(\.0*)?\s*", weight)
+    return weights.get("gzip", weights.get("*", False))
+
+
+def _compressed(parts: Parts) -> Parts:
+    gzip = zlib.compressobj(_COMPRESSION, wbits=zlib.MAX_WBITS | 16)
+    for part in parts:
+        yield gzip.compress(part)
+    yield gzip.flush()

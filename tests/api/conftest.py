@@ -1,0 +1,112 @@
+"""What is under /api, asked in this process, or served by a server of its own in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from starlette.responses import PlainTextResponse
+
+from core.bootstrap import Services
+from core.export import BOM
+from dashboard import services as dashboard_services
+from dashboard.api import Api
+from tests.support.browser import free_port
+
+#: Settings that a developer's shell may have and that a process of a test must not see.
+BARE = {name: "" for name in os.environ if name.startswith(("AWS_", "MONGODB_", "FACEDESK_"))}
+MakeApi = Callable[..., Api]
+#: What lies behind the API, in place of the dashboard's pages.
+A_PAGE = "a page"
+
+
+@dataclass(frozen=True)
+class Client:
+    """Asks ``app`` in this process. (Starlette's own test client decodes paths twice.)"""
+
+    app: Api
+
+    def request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False, client=("203.0.113.7", 1))
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+                return await client.request(method, path, **more)
+
+        return asyncio.run(ask())
+
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        return self.request("GET", path, **more)
+
+    def post(self, path: str, **more: Any) -> httpx.Response:
+        return self.request("POST", path, **more)
+
+
+def rows(answer: httpx.Response) -> list[dict[str, str]]:
+    text = answer.content.removeprefix(BOM).decode()
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def is_error(answer: httpx.Response, status: int) -> bool:
+    """Whether the answer is the API's error, in JSON and with all its parts."""
+    said = answer.json()
+    return (
+        answer.status_code == status
+        and said["status"] == "error"
+        and said["statusCode"] == status
+        and bool(said["message"])
+    )
+
+
+@contextmanager
+def serving(api: Api) -> Iterator[str]:
+    """The address of a server of it."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(api, port=port, lifespan="off", log_level="critical"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = server.force_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def make_api(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeApi]:
+    """Makes it on the desk's services, with these settings."""
+    dashboard_services.get_services.clear()
+    monkeypatch.setattr(dashboard_services, "build", lambda _settings: services)
+    with ExitStack() as made:
+
+        def make(**settings: Any) -> Api:
+            api = Api(PlainTextResponse(A_PAGE), services.settings.model_copy(update=settings))
+            made.callback(api.close)
+            return api
+
+        yield make
+    dashboard_services.get_services.clear()
+
+
+@pytest.fixture
+def client(make_api: MakeApi) -> Client:
+    return Client(make_api())
+
+
+@pytest.fixture
+def served(make_api: MakeApi) -> Iterator[str]:
+    with serving(make_api()) as address:
+        yield address

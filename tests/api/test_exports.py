@@ -1,0 +1,278 @@
+"""CSV downloads: what is in them, how they are sent, and how they end."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.clock import utc_now
+from core.errors import Unavailable
+from core.export import BOM, RECORD_EXPORT
+from core.frames import REGISTRATION_DTYPES, record_frame
+from dashboard.exports import takes_gzip
+from tests.api.conftest import Client, MakeApi, is_error, rows, serving
+from tests.pages.test_validate import down
+from tests.support.desk import REGISTERED, Desk
+from tests.support.records import an_outcome
+
+EVENT = "/api/exports/events/event-1"
+RECORDS = f"{EVENT}/records.csv"
+ALL = ("records", "never-tried", "expiring", "what-if")
+#: Puts other batches in the place of the store's.
+PutBatches = Callable[[Callable[[], Iterable[pd.DataFrame]]], None]
+#: Generous: nothing here takes long.
+HANG_SECONDS = 30
+
+
+def address(name: str) -> str:
+    return f"{EVENT}/{name}.csv{'?threshold=90' if name == 'what-if' else ''}"
+
+
+def batch(size: int = 1000, first: int = 0) -> pd.DataFrame:
+    numbers = [str(number) for number in range(first, first + size)]
+    # Random, so that compression does not make it small.
+    keys = np.random.default_rng(first).integers(2**62, size=size).astype(str).tolist()
+    return record_frame(
+        {
+            "userId": numbers,
+            "registrationId": numbers,
+            "eventId": ["event-1"] * size,
+            "status": ["failed"] * size,
+            "timestamp": ["2026-03-01T12:00:00Z"] * size,
+            "faceImageKey": keys,
+        }
+    )
+
+
+@pytest.fixture
+def batches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> PutBatches:
+    def put(make: Callable[[], Iterable[pd.DataFrame]]) -> None:
+        monkeypatch.setattr(desk.records, "event_batches", lambda _event_id: iter(make()))
+
+    return put
+
+
+@pytest.fixture
+def recorded(desk: Desk) -> None:
+    """reg-1 passed at 95 and expires soon, reg-3 failed at 20; reg-2 is registered and never tried."""
+    passed = an_outcome("a1", timestamp=utc_now())
+    failed = an_outcome(
+        "a2",
+        registration_id="reg-3",
+        timestamp=utc_now(),
+        status="failed",
+        quality=None,
+        source="batch",
+        reasons=("FACE_MISMATCH",),
+        comparison_result={"similarity": 20, "threshold": 80, "is_match": False},
+    )
+    desk.records.record_attempt(passed, timedelta(days=3))
+    desk.records.record_attempt(failed, timedelta(days=30))
+
+
+def registrations_of(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return sorted(row["registrationId"] for row in rows(answer))
+
+
+@pytest.mark.usefixtures("recorded")
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        (RECORDS, ["reg-1", "reg-3"]),
+        (f"{RECORDS}?status=success", ["reg-1"]),
+        (f"{RECORDS}?status=success&status=failed", ["reg-1", "reg-3"]),
+        (f"{RECORDS}?quality=high", ["reg-1"]),
+        (f"{RECORDS}?quality=not+measured", ["reg-3"]),
+        (f"{RECORDS}?source=batch", ["reg-3"]),
+        (f"{RECORDS}?reason=FACE_MISMATCH", ["reg-3"]),
+        (f"{RECORDS}?since=0001-01-01", ["reg-1", "reg-3"]),
+        (f"{RECORDS}?until=2020-01-01T00:00:00Z", []),
+        (f"{EVENT}/never-tried.csv", ["reg-2"]),
+        (f"{EVENT}/expiring.csv", ["reg-1"]),
+        (f"{EVENT}/what-if.csv?threshold=99", ["reg-1"]),
+        (f"{EVENT}/what-if.csv?threshold=99&status=failed", []),
+        ("/api/exports/events/none/records.csv", []),
+        ("/api/exports/events/none/never-tried.csv", []),
+    ],
+)
+def test_an_export_has_the_rows_that_it_promises(client: Client, path: str, found: list[str]) -> None:
+    assert registrations_of(client.get(path)) == found
+
+
+@pytest.mark.usefixtures("recorded")
+def test_the_what_if_says_what_would_become_of_each(client: Client) -> None:
+    assert [row["becomes"] for row in rows(client.get(f"{EVENT}/what-if.csv?threshold=99"))] == ["pending"]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_event_without_records_is_the_header_alone(client: Client, name: str) -> None:
+    columns = [*RECORD_EXPORT, "becomes"] if name == "what-if" else RECORD_EXPORT
+    expected = REGISTRATION_DTYPES if name == "never-tried" else columns
+    answer = client.get(address(name).replace("event-1", "none"))
+    assert answer.content == BOM + ",".join(expected).encode() + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("status=passed", "quality=best", "since=yesterday", "until=2026-13-01"),
+        *("since=0001-01-01T00:00:00%2B14:00", "reason=A&reason=B", "since=2026-01-01&since=2026-01-02"),
+    ],
+)
+def test_a_filter_that_cannot_be_is_named(client: Client, query: str) -> None:
+    answer = client.get(f"{RECORDS}?{query}")
+    assert is_error(answer, 400)
+    assert query.partition("=")[0] in answer.json()["message"]
+
+
+@pytest.mark.parametrize("threshold", ["", "?threshold=", "?threshold=nan", "?threshold=101", "?threshold=-1"])
+def test_a_what_if_needs_a_threshold(client: Client, threshold: str) -> None:
+    assert is_error(client.get(f"{EVENT}/what-if.csv{threshold}"), 400)
+
+
+def test_a_record_met_twice_does_not_hide_a_registration(client: Client, desk: Desk, batches: PutBatches) -> None:
+    desk.registrations.import_many([REGISTERED.model_copy(update={"registration_id": "0", "user_id": "0"})])
+    batches(lambda: [batch(2), batch(1)])
+    assert registrations_of(client.get(f"{EVENT}/never-tried.csv")) == ["reg-1", "reg-2"]
+
+
+# How it is sent
+
+
+@pytest.mark.parametrize(
+    ("accepted", "takes"),
+    [
+        ("gzip", True),
+        ("deflate, GZIP;q=0.5", True),
+        ("*", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000, *", False),
+        ("*;q=0", False),
+        ("br", False),
+        ("", False),
+    ],
+)
+def test_gzip_is_sent_to_whom_takes_it(accepted: str, takes: bool) -> None:
+    assert takes_gzip(accepted) is takes
+
+
+@pytest.mark.usefixtures("recorded")
+@pytest.mark.parametrize("name", ALL)
+def test_compressed_it_is_the_same_file(served: str, name: str) -> None:
+    plain = httpx.get(served + address(name), headers={"Accept-Encoding": "identity"})
+    with httpx.stream("GET", served + address(name), headers={"Accept-Encoding": "gzip"}) as answer:
+        packed = b"".join(answer.iter_raw())
+    assert "content-encoding" not in plain.headers
+    assert answer.headers["content-encoding"] == "gzip"
+    assert plain.headers["vary"] == answer.headers["vary"] == "Accept-Encoding"
+    assert gzip.decompress(packed) == plain.content
+
+
+def test_the_head_is_that_of_the_download_and_reads_one_batch(served: str, batches: PutBatches) -> None:
+    read = []
+    batches(lambda: (read.append(number) or batch() for number in range(5)))  # type: ignore[func-returns-value]
+    answer = httpx.head(served + RECORDS)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+    assert read == [0]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_store_that_is_down_is_an_error_not_a_file(
+    client: Client, desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(desk.records, "event_batches", down("validation records"))
+    monkeypatch.setattr(desk.registrations, "event_frame", down("registrations"))
+    answer = client.get(address(name))
+    assert is_error(answer, 503)
+    assert "retry-after" in answer.headers
+
+
+@pytest.mark.parametrize("accepted", ["identity", "gzip"])
+def test_a_failure_midway_breaks_the_connection(served: str, batches: PutBatches, accepted: str) -> None:
+    def failing() -> Iterator[pd.DataFrame]:
+        yield batch()
+        yield batch()
+        raise Unavailable("validation records", "ConnectTimeout")
+
+    batches(failing)
+    with (
+        httpx.stream("GET", served + RECORDS, headers={"Accept-Encoding": accepted}) as answer,
+        pytest.raises(httpx.RemoteProtocolError),
+    ):
+        answer.read()
+    assert answer.status_code == 200
+
+
+# How it ends
+
+
+class Endless:
+    """Batches without end; counts them, and tells when nobody reads them any more."""
+
+    def __init__(self) -> None:
+        self.read = 0
+        self.closed = threading.Event()
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        try:
+            while True:
+                self.read += 1
+                yield batch()
+        finally:
+            self.closed.set()
+
+
+def test_a_client_that_goes_away_ends_the_reading(served: str, batches: PutBatches) -> None:
+    endless = Endless()
+    batches(lambda: endless)
+    with httpx.stream("GET", served + RECORDS) as answer:
+        next(answer.iter_raw())
+    assert endless.closed.wait(HANG_SECONDS)
+
+
+def test_nothing_is_read_ahead_of_a_client_that_does_not_take_it(served: str, batches: PutBatches) -> None:
+    endless = Endless()
+    batches(lambda: endless)
+    with httpx.stream("GET", served + RECORDS, headers={"Accept-Encoding": "identity"}) as answer:
+        next(answer.iter_raw())
+        read = -1
+        while read != endless.read:  # until the sockets' buffers are full
+            read = endless.read
+            time.sleep(0.3)
+        assert read < 200
+
+
+def test_there_are_so_many_downloads_at_once_and_no_more(served: str, batches: PutBatches) -> None:
+    with ExitStack() as open_downloads:
+        for _ in range(8):
+            batches(Endless)
+            open_downloads.enter_context(httpx.stream("GET", served + RECORDS))
+        refused = httpx.get(served + RECORDS)
+        assert is_error(refused, 503)
+        assert refused.headers["retry-after"] == "5"
+
+
+def test_a_place_is_free_again_after_a_download(served: str, batches: PutBatches) -> None:
+    for _ in range(20):
+        batches(lambda: [batch(3)])
+        assert len(rows(httpx.get(served + RECORDS))) == 3
+
+
+def test_whoever_has_a_download_in_full_can_have_the_next(make_api: MakeApi, batches: PutBatches) -> None:
+    batches(lambda: [batch(3)])
+    with serving(make_api(api_exports=1)) as address, httpx.Client() as client:
+        assert {client.get(address + RECORDS).status_code for _ in range(200)} == {200}
+
+
+def test_a_place_is_free_again_after_a_refusal(client: Client) -> None:
+    assert {client.get(f"{RECORDS}?status=x").status_code for _ in range(20)} == {400}

@@ -1,0 +1,226 @@
+"""Bounds: how many requests are worked on, how many wait, and what happens to those who go away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from dashboard.workers import Busy, Downloads, Shared, Workers
+from tests.api.conftest import MakeApi, is_error, serving
+from tests.api.test_json_api import HISTORY, RECORD, STORED, VALIDATE
+from tests.support.desk import Desk
+
+HANG_SECONDS = 30
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    async def in_time() -> None:
+        await asyncio.wait_for(test(), HANG_SECONDS)
+
+    asyncio.run(in_time())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.01)
+
+
+class Held:
+    """Work that goes on until it is let go of."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.free = threading.Event()
+
+    def __call__(self) -> str:
+        self.begun.set()
+        assert self.free.wait(HANG_SECONDS)
+        return "done"
+
+
+def test_beyond_those_who_work_and_wait_nobody_gets_in() -> None:
+    async def test() -> None:
+        workers, held = Workers(threads=1, queue=1), Held()
+        working, waiting = (asyncio.ensure_future(workers.run(held)) for _ in range(2))
+        await until(held.begun.is_set)
+        with pytest.raises(Busy):
+            await workers.run(held)
+        held.free.set()
+        assert await working == await waiting == "done"
+
+    run(test)
+
+
+def test_who_leaves_the_line_makes_room() -> None:
+    async def test() -> None:
+        workers, held, second = Workers(threads=1, queue=1), Held(), Held()
+        working, leaving = asyncio.ensure_future(workers.run(held)), asyncio.ensure_future(workers.run(second))
+        await until(held.begun.is_set)
+        leaving.cancel()
+        with suppress(asyncio.CancelledError):
+            await leaving
+        last = asyncio.ensure_future(workers.run(lambda: "last"))
+        held.free.set()
+        assert (await working, await last) == ("done", "last")
+        assert not second.begun.is_set()
+
+    run(test)
+
+
+def test_work_that_nobody_waits_for_any_more_keeps_its_thread() -> None:
+    async def test() -> None:
+        workers, held = Workers(threads=1, queue=0), Held()
+        gone = asyncio.ensure_future(workers.run(held))
+        await until(held.begun.is_set)
+        gone.cancel()
+        with suppress(asyncio.CancelledError):
+            await gone
+        with pytest.raises(Busy):
+            await workers.run(held)
+        held.free.set()
+        await until(lambda: not workers._turn.locked())
+        assert await workers.run(lambda: "next") == "next"
+
+    run(test)
+
+
+def test_an_error_frees_the_thread() -> None:
+    async def test() -> None:
+        workers = Workers(threads=1, queue=0)
+        for _ in range(3):
+            with pytest.raises(KeyError):
+                await workers.run({}.popitem)
+            await until(lambda: not workers._turn.locked())
+
+    run(test)
+
+
+def test_a_download_that_is_closed_while_it_works_stops_after_that_step() -> None:
+    async def test() -> None:
+        held, ended = Held(), threading.Event()
+
+        def parts() -> Iterator[bytes]:
+            try:
+                yield held().encode()
+                yield b"more"
+            finally:
+                ended.set()
+
+        downloads = Downloads(limit=1)
+        download = downloads.open(parts())  # type: ignore[arg-type]
+        reading = asyncio.ensure_future(download.next())
+        await until(held.begun.is_set)
+        download.close()
+        with pytest.raises(Busy):
+            downloads.open(parts())  # type: ignore[arg-type]
+        held.free.set()
+        assert await reading == b"done"
+        await until(ended.is_set)
+
+        def is_free() -> bool:
+            with suppress(Busy):
+                downloads.open(parts()).close()  # type: ignore[arg-type]
+                return True
+            return False
+
+        await until(is_free)
+
+    run(test)
+
+
+def test_what_is_shared_is_asked_for_once_at_a_time_and_again_when_it_is_old() -> None:
+    async def test() -> None:
+        asked: list[float] = []
+        shared = Shared(lambda: asked.append(time.monotonic()) or len(asked), seconds=0.2)  # type: ignore[func-returns-value]
+        assert await asyncio.gather(*(shared.result() for _ in range(5))) == [1] * 5
+        await asyncio.sleep(0.25)
+        assert await shared.result() == 2
+
+    run(test)
+
+
+# Over HTTP
+
+
+@dataclass(frozen=True)
+class Full:
+    """One request is worked on, one waits for its turn, and there is room for no other."""
+
+    address: str
+    working: Future[httpx.Response]
+    waiting: socket.socket
+    held: Held
+    waits: Callable[[], bool]
+
+
+@pytest.fixture
+def full(make_api: MakeApi, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Full]:
+    held = Held()
+    monkeypatch.setattr(desk.records, "get", lambda *_key: held() and None)
+    api = make_api(api_threads=1, api_queue=1)
+    with serving(api) as address, ThreadPoolExecutor(1) as thread:
+        working = thread.submit(httpx.get, address + RECORD, timeout=HANG_SECONDS)
+        assert held.begun.wait(HANG_SECONDS)
+        body = json.dumps(STORED)
+        head = f"POST {VALIDATE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        with socket.create_connection(("127.0.0.1", urlsplit(address).port), HANG_SECONDS) as waiting:
+            waiting.sendall(f"{head}\r\n\r\n{body}".encode())
+            until_now(lambda: api._workers._waiting == 1)
+            yield Full(address, working, waiting, held, lambda: api._workers._waiting == 1)
+        held.free.set()
+
+
+def until_now(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + HANG_SECONDS
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_the_next_request_is_told_to_come_back(full: Full) -> None:
+    answer = httpx.get(full.address + HISTORY)
+    assert is_error(answer, 503)
+    assert answer.headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize("path", ["/api/health", "/api/ready", "/api/openapi.json"])
+def test_who_asks_how_the_process_is_need_not_wait(full: Full, path: str) -> None:
+    assert httpx.get(full.address + path, timeout=HANG_SECONDS).status_code == 200
+
+
+def test_a_download_does_not_wait_for_requests(full: Full) -> None:
+    assert httpx.get(full.address + "/api/exports/users/user-1/history.csv").status_code == 200
+
+
+def test_who_waited_is_served(full: Full) -> None:
+    full.held.free.set()
+    assert full.waiting.recv(1000).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_client_that_goes_away_while_it_sends_leaves_nothing_behind(
+    served: str, desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = f"POST {VALIDATE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", urlsplit(served).port), HANG_SECONDS) as sending:
+        sending.sendall(head.encode() + b"{")
+    assert httpx.get(served + HISTORY).status_code == 200
+    assert caplog.records == []
+
+
+def test_a_client_that_goes_away_takes_its_work_with_it(full: Full, desk: Desk) -> None:
+    full.waiting.close()
+    until_now(lambda: not full.waits())
+    full.held.free.set()
+    assert full.working.result(HANG_SECONDS).status_code == 404
+    assert desk.engine.calls == []
