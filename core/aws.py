@@ -1,9 +1,12 @@
-"""What the three AWS adapters share: clients that try once, and the translation of errors at the edge."""
+"""What the AWS adapters share: clients that try once, a tally of their calls, errors translated at the edge."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 import boto3
@@ -25,21 +28,26 @@ READ_TIMEOUT_SECONDS = 3.0
 #: The longest that one call takes before it counts as failed.
 CALL_TIMEOUT_SECONDS = CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS
 
-#: Error codes that say "later", of DynamoDB, S3 and Rekognition. Others are passing by their HTTP status (5xx).
-_PASSING = frozenset(
+#: Error codes that say "too much at once".
+_THROTTLED = frozenset(
     {
         "ProvisionedThroughputExceededException",
         "ThrottlingException",
         "Throttling",
         "RequestLimitExceeded",
         "TooManyRequestsException",
+        "SlowDown",
+    }
+)
+#: Error codes that say "later", of DynamoDB, S3 and Rekognition. Others are passing by their HTTP status (5xx).
+_PASSING = _THROTTLED | frozenset(
+    {
         "LimitExceededException",
         "InternalServerError",
         "InternalError",
         "InternalFailure",
         "ServiceUnavailable",
         "ServiceUnavailableException",
-        "SlowDown",
         "RequestTimeout",
         "RequestTimeoutException",
         "TransactionInProgressException",
@@ -49,12 +57,46 @@ _PASSING = frozenset(
 #: What botocore's parser lets escape where a 200 carries no JSON, or JSON of another shape.
 _UNREADABLE = (ResponseParserError, ValueError, TypeError, AttributeError)
 _NOT_SET_UP = frozenset({"ResourceNotFoundException", "NoSuchBucket"})
+#: The DynamoDB operations that tell what they consumed, and which kind of units it is.
+_UNITS = {"GetItem": "read_units", "Query": "read_units", "Scan": "read_units", "UpdateItem": "write_units"}
+
+
+@dataclass
+class Tally:
+    """What was asked of AWS inside ``counted``; any number of threads may add.
+
+    ``calls`` went out, each retry for itself; of them ``throttled`` were turned away. The units are what DynamoDB
+    reports with an answer: a call that fails reports none, though a conditional write that is refused costs some.
+    """
+
+    calls: int = 0
+    throttled: int = 0
+    read_units: float = 0.0
+    write_units: float = 0.0
+    _lock: Lock = field(default_factory=Lock, repr=False)
+
+    def add(self, name: str, amount: float = 1) -> None:
+        with self._lock:
+            setattr(self, name, getattr(self, name) + amount)
+
+
+_tally: ContextVar[Tally | None] = ContextVar("tally", default=None)
+
+
+@contextmanager
+def counted(tally: Tally) -> Iterator[None]:
+    """Calls made in here count in ``tally`` and in no other; so do those of threads in a copy of the context."""
+    token = _tally.set(tally)
+    try:
+        yield
+    finally:
+        _tally.reset(token)
 
 
 def client(name: str, region: str, pool: int = 50) -> Any:
     """A boto3 client of one attempt a call; credentials and endpoints by boto3's own chain and variables."""
     # A session of its own: the default one is not safe to make clients from in several threads.
-    return boto3.session.Session().client(
+    made = boto3.session.Session().client(
         name,  # type: ignore[call-overload]
         region_name=region,
         config=Config(
@@ -64,6 +106,28 @@ def client(name: str, region: str, pool: int = 50) -> Any:
             max_pool_connections=pool,
         ),
     )
+    for operation in _UNITS:
+        made.meta.events.register(f"provide-client-params.dynamodb.{operation}", _asking_for_units)
+    made.meta.events.register("before-send", _count_call)
+    made.meta.events.register("after-call", _count_answer)
+    return made
+
+
+def _asking_for_units(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+    return {"ReturnConsumedCapacity": "TOTAL", **params}
+
+
+def _count_call(**_: Any) -> None:
+    if tally := _tally.get():
+        tally.add("calls")
+
+
+def _count_answer(http_response: Any, parsed: dict[str, Any], model: Any, **_: Any) -> None:
+    if tally := _tally.get():
+        if http_response.status_code == 429 or parsed.get("Error", {}).get("Code") in _THROTTLED:
+            tally.add("throttled")
+        if model.name in _UNITS and (consumed := parsed.get("ConsumedCapacity")):
+            tally.add(_UNITS[model.name], consumed["CapacityUnits"])
 
 
 @contextmanager

@@ -6,16 +6,22 @@ Each backend's adapters are imported where they are chosen: neither loads the ot
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from core import aws
 from core.clock import Clock, utc_now
 from core.errors import SettingsError
+from core.operations import Journal, Observer
 from core.photos.sanitise import PhotoSanitiser
 from core.ports import FaceEngine, Photos, RegistrationImport, Registrations, ValidationRecords
 from core.retry import Retry
 from core.settings import Backend, Settings
+from core.usage import DATABASE, PHOTOS
 from core.validation import ENGINE_THREADS, ValidationService
+
+if TYPE_CHECKING:
+    from core.cloudwatch import CloudWatchMetrics
 
 #: Loggers that at DEBUG would write session tokens, signatures, photos and item values.
 _TALKATIVE = ("boto3", "botocore", "urllib3", "pymongo", "s3transfer")
@@ -35,10 +41,19 @@ class Services:
     validation: ValidationService
     #: None where registrations are only read.
     importer: RegistrationImport | None
+    #: None where the backend has none.
+    metrics: CloudWatchMetrics | None = None
+    #: What this process did of late; empty where nobody observes it.
+    journal: Journal = field(default_factory=Journal)
+    observer: Observer | None = None
 
     def close(self) -> None:
         for part in (self.validation, self.sanitiser, self.records, self.registrations, self.photos, self.engine):
             part.close()
+        if self.metrics:
+            self.metrics.close()
+        if self.observer:  # last: what ends with the others is still an operation
+            self.observer.close()
 
 
 @dataclass(frozen=True)
@@ -47,7 +62,8 @@ class _Adapters:
     registrations: Registrations
     photos: Photos
     engine: FaceEngine
-    importer: RegistrationImport | None
+    importer: RegistrationImport | None = None
+    metrics: CloudWatchMetrics | None = None
 
 
 def build(settings: Settings, clock: Clock = utc_now) -> Services:
@@ -59,12 +75,18 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
             adapters = _embedded(settings, clock)
         case Backend.AWS:
             adapters = _aws(settings, clock)
-    sanitiser = PhotoSanitiser(max_bytes=settings.max_upload_mb * 1024 * 1024, workers=2)
+    journal = Journal()
+    observer = Observer(settings, clock, journal)
+    records = observer.observed(adapters.records, "records")
+    registrations = observer.observed(adapters.registrations, "registrations")
+    photos = observer.observed(adapters.photos, "photos")
+    engine = observer.observed(adapters.engine, "engine")
+    sanitiser = PhotoSanitiser(max_bytes=settings.max_upload_bytes, workers=2)
     validation = ValidationService(
-        records=adapters.records,
-        registrations=adapters.registrations,
-        photos=adapters.photos,
-        engine=adapters.engine,
+        records=records,
+        registrations=registrations,
+        photos=photos,
+        engine=engine,
         sanitiser=sanitiser,
         policy=settings.policy,
         clock=clock,
@@ -74,13 +96,16 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
     return Services(
         settings=settings,
         clock=clock,
-        records=adapters.records,
-        registrations=adapters.registrations,
-        photos=adapters.photos,
-        engine=adapters.engine,
+        records=records,
+        registrations=registrations,
+        photos=photos,
+        engine=engine,
         sanitiser=sanitiser,
-        validation=validation,
-        importer=adapters.importer,
+        validation=observer.observed(validation, "validation"),
+        importer=adapters.importer and observer.observed(adapters.importer, "registrations"),
+        metrics=adapters.metrics and observer.observed(adapters.metrics, "metrics"),
+        journal=journal,
+        observer=observer,
     )
 
 
@@ -90,18 +115,19 @@ def _embedded(settings: Settings, clock: Clock) -> _Adapters:
     from core.registrations.sqlite import SqliteRegistrations
     from core.stores.sqlite import SqliteRecords
 
-    database = settings.data_dir / "facedesk.sqlite3"
+    database = settings.data_dir / DATABASE
     registrations = SqliteRegistrations(database)
     return _Adapters(
         records=SqliteRecords(database, clock),
         registrations=registrations,
-        photos=FolderPhotos(settings.data_dir / "photos", max_bytes=settings.max_upload_mb * 1024 * 1024),
+        photos=FolderPhotos(settings.data_dir / PHOTOS, max_bytes=settings.max_upload_bytes),
         engine=LocalEngine(),
         importer=registrations,
     )
 
 
 def _aws(settings: Settings, clock: Clock) -> _Adapters:
+    from core.cloudwatch import CloudWatchMetrics
     from core.faces.rekognition import RekognitionEngine
     from core.photos.s3 import S3Photos
     from core.registrations.mongodb import MongoRegistrations, connect
@@ -117,12 +143,10 @@ def _aws(settings: Settings, clock: Clock) -> _Adapters:
     collection = connect(uri, settings.store_deadline_seconds)[name][settings.mongodb_collection]
     return _Adapters(
         records=DynamoRecords(
-            aws.client("dynamodb", region), table, store_retry, clock, event_index=settings.dynamodb_event_index
+            aws.client("dynamodb", region), table, store_retry, clock, index_check=settings.event_index_check
         ),
         registrations=MongoRegistrations(collection, settings.mongodb_fields, settings.store_deadline_seconds),
-        photos=S3Photos(
-            aws.client("s3", region), bucket, store_retry, max_bytes=settings.max_upload_mb * 1024 * 1024
-        ),
+        photos=S3Photos(aws.client("s3", region), bucket, store_retry, max_bytes=settings.max_upload_bytes),
         engine=RekognitionEngine(aws.client("rekognition", region, pool=ENGINE_THREADS), engine_retry),
-        importer=None,
+        metrics=CloudWatchMetrics(aws.client("cloudwatch", region), table, store_retry),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,16 +12,22 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from core.errors import FacedeskError, InvalidInput, SettingsError
+from core.errors import FacedeskError, InvalidInput, SettingsError, Unavailable
 from core.importing import MAX_TABLE_BYTES, FolderSource, PhotoSource, ZipSource, import_registrations
-from core.importing import Progress as Report
 from core.settings import load_settings
 
 if TYPE_CHECKING:
     from core.bootstrap import Services
+    from core.maintenance import Backfill
     from core.ports import RegistrationImport
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+#: ``(done, total)``; a total of None is not known.
+Counting = Callable[[int, int | None], None]
+#: Time between two lines about a long job where there is no terminal.
+LINE_SECONDS = 10
+
 _out, _err = Console(highlight=False), Console(stderr=True, highlight=False)
 
 
@@ -77,7 +84,7 @@ def import_command(
     with _services() as services, ExitStack() as stack:
         importer = _importer(services)
         table = _read(file)
-        source = _source(photos, services.settings.max_upload_mb * 1024 * 1024, stack) if photos else None
+        source = _source(photos, services.settings.max_upload_bytes, stack) if photos else None
         progress = stack.enter_context(_bar("Lines"))
         report = import_registrations(
             table,
@@ -94,25 +101,114 @@ def import_command(
         raise typer.Exit(1)
 
 
+@app.command()
+def provision(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what differs, and change nothing.")] = False,
+    add_index: Annotated[
+        bool,
+        typer.Option(
+            "--add-index",
+            help="Also add the event index to a table that lacks it, and wait until it is built. "
+            "Building costs write units by the size of what it holds.",
+        ),
+    ] = False,
+) -> None:
+    """Make the DynamoDB table, or verify it and put right what differs, without stopping anything.
+
+    Needs DYNAMODB_FACE_VALIDATION_TABLE, AWS_REGION and credentials.
+
+    Ends with 0 if the table is as it should be (but for what the server does not have), else with 1: a dry run, too.
+    """
+    from core.maintenance import provisioning
+
+    with _one_line_errors(), _waiting() as report:
+        right = provisioning(report).run(_say, add_index=add_index, dry_run=dry_run)
+    if not right:
+        raise typer.Exit(1)
+
+
+@app.command("backfill-index")
+def backfill_command(
+    write_units: Annotated[float, typer.Option(min=1, help="Write units to consume a second, at most.")] = 100,
+    read_units: Annotated[float, typer.Option(min=1, help="Read units to consume a second, at most.")] = 1000,
+    segments: Annotated[int, typer.Option(min=1, max=64, help="Parts of the table that are read at once.")] = 4,
+    state: Annotated[
+        Path | None,
+        typer.Option(help="File that keeps how far it is; without it one in the data folder.", show_default=False),
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Go over the table again and again, until Ctrl-C.")] = False,
+    every: Annotated[float, typer.Option(min=0.1, help="With --watch: seconds between two passes.")] = 300,
+) -> None:
+    """Set the top-level eventId, which the event index needs, on records that other services wrote without it.
+
+    Nothing else of a record is touched, and a record that changes meanwhile is left as it is.
+
+    Stopped or killed, it goes on where it was when it is run again. A pass reads the whole table once.
+    """
+    from core.maintenance import backfilling
+
+    with _one_line_errors():
+        backfill = backfilling(write_units=write_units, read_units=read_units, segments=segments, state=state)
+        try:
+            while True:
+                refused = _pass(backfill, goes_on=watch)
+                if not watch:
+                    break
+                time.sleep(every)
+        except KeyboardInterrupt:
+            _say("Stopped.")
+            raise typer.Exit(0 if watch else 130) from None
+    if refused:
+        raise typer.Exit(1)
+
+
 def main() -> None:
     app(prog_name="python -m core")
 
 
 @contextmanager
 def _services() -> Iterator[Services]:
-    """The services that the settings name; an error ends the command with one line (2: settings, 1: all others)."""
+    """The services that the settings name; errors as in ``_one_line_errors``."""
     # Only now: the adapters' libraries take a second to load, and --help needs none of them.
     from core.bootstrap import build
 
-    try:
+    with _one_line_errors():
         services = build(load_settings())
         try:
             yield services
         finally:
             services.close()
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """An error ends the command with one line (exit code 2: settings, 1: all others)."""
+    try:
+        yield
     except FacedeskError as error:
         _err.print(str(error), markup=False, soft_wrap=True)
         raise typer.Exit(2 if isinstance(error, SettingsError) else 1) from None
+
+
+def _pass(backfill: Backfill, *, goes_on: bool) -> int:
+    """One pass, and its counts; returns how many records DynamoDB refused.
+
+    Where another pass follows, a service that is out of reach is only told.
+    """
+    try:
+        with _counting("Records") as progress:
+            counts = backfill.run(progress)
+    except Unavailable as error:
+        if not goes_on:
+            raise
+        _err.print(str(error), markup=False, soft_wrap=True)
+        return 0
+    _say(
+        f"{counts.scanned:,} records read, {counts.set:,} set, {counts.changed:,} changed meanwhile, "
+        f"{counts.without_event:,} without any event, {counts.refused:,} refused by DynamoDB; "
+        f"{counts.read_units:,.0f} read units, {counts.write_units:,.0f} write units."
+    )
+    return counts.refused
 
 
 def _importer(services: Services) -> RegistrationImport:
@@ -142,9 +238,49 @@ def _source(photos: Path, max_bytes: int, stack: ExitStack) -> PhotoSource:
 
 
 @contextmanager
-def _bar(what: str) -> Iterator[Report]:
+def _bar(what: str) -> Iterator[Counting]:
     """A progress bar on stderr; it leaves nothing behind, and is silent where stderr is no terminal."""
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=_err, transient=True, disable=not _err.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def _counting(what: str) -> Iterator[Counting]:
+    """``_bar``; where stderr is no terminal, a line from time to time."""
+    if _err.is_terminal:
+        with _bar(what) as report:
+            yield report
+        return
+    next_line = time.monotonic() + LINE_SECONDS
+
+    def line(done: int, total: int | None) -> None:
+        nonlocal next_line
+        if time.monotonic() >= next_line:
+            next_line = time.monotonic() + LINE_SECONDS
+            _err.print(f"{what}: {done:,}" + (f" of about {total:,}" if total else ""), soft_wrap=True)
+
+    yield line
+
+
+@contextmanager
+def _waiting() -> Iterator[Callable[[str], None]]:
+    """Shows what is being waited for; where stdout is no terminal, a line each time that changes."""
+    if _out.is_terminal:
+        with _out.status("Looking at the table.") as status:
+            yield status.update
+        return
+    shown = ""
+
+    def line(text: str) -> None:
+        nonlocal shown
+        if text != shown:
+            shown = text
+            _say(text)
+
+    yield line
+
+
+def _say(text: str) -> None:
+    _out.print(text, markup=False, soft_wrap=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from pydantic import AliasChoices, Field, Json, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -16,6 +17,13 @@ from core.policy import Policy
 class Backend(StrEnum):
     EMBEDDED = "embedded"
     AWS = "aws"
+
+
+class OperationLog(StrEnum):
+    AUTO = "auto"
+    STDERR = "stderr"
+    FILE = "file"
+    OFF = "off"
 
 
 class Settings(BaseSettings):
@@ -39,10 +47,12 @@ class Settings(BaseSettings):
         validation_alias="DYNAMODB_FACE_VALIDATION_TABLE",
         description="DynamoDB table of the validation records",
     )
-    dynamodb_event_index: bool = Field(
-        False,
-        validation_alias="DYNAMODB_EVENT_INDEX",
-        description="the table has the index `eventId-timestamp-index` and every record its top-level `eventId`",
+    event_index_check_minutes: float = Field(
+        30,
+        ge=0,
+        validation_alias="EVENT_INDEX_CHECK_MINUTES",
+        description="how often the table is read for records that its event index lacks (minutes); "
+        "`0`: never, Facedesk alone writes this table",
     )
     aws_region: str | None = Field(
         None,
@@ -89,6 +99,56 @@ class Settings(BaseSettings):
 
     max_upload_mb: int = Field(
         15, ge=1, le=50, validation_alias="MAX_UPLOAD_MB", description="largest photo file taken, megabytes"
+    )
+
+    api_threads: int = Field(
+        16, ge=1, le=256, validation_alias="API_THREADS", description="API requests that are worked on at once"
+    )
+    api_queue: int = Field(
+        64,
+        ge=0,
+        validation_alias="API_QUEUE",
+        description="API requests that may wait for their turn; beyond them the answer is 503",
+    )
+    api_exports: int = Field(
+        8, ge=1, le=64, validation_alias="API_EXPORTS", description="CSV downloads that may run at once"
+    )
+    operation_log: OperationLog = Field(
+        OperationLog.AUTO,
+        validation_alias="OPERATION_LOG",
+        description="where each operation's line of JSON goes: `stderr`, `file` (`logs/` in the data folder), `off`; "
+        "`auto`: `stderr` with `aws`, `file` with `embedded`",
+    )
+    log_hash_key: SecretStr | None = Field(
+        None,
+        validation_alias="LOG_HASH_KEY",
+        description="key of the hashes that stand for ids in the log; without it they change with each start",
+    )
+    rekognition_calls_per_second: float = Field(
+        25,
+        gt=0,
+        validation_alias="REKOGNITION_CALLS_PER_SECOND",
+        description="the region's quota of DetectFaces, and of CompareFaces, calls a second",
+    )
+
+    price_dynamodb_write: float = Field(
+        0.71,
+        ge=0,
+        validation_alias="PRICE_DYNAMODB_WRITE",
+        description="USD for a million write units on demand (ap-south-1, November 2026)",
+    )
+    price_dynamodb_read: float = Field(
+        0.1425,
+        ge=0,
+        validation_alias="PRICE_DYNAMODB_READ",
+        description="USD for a million read units on demand (ap-south-1, November 2026)",
+    )
+
+    price_rekognition: float = Field(
+        1.0,
+        ge=0,
+        validation_alias="PRICE_REKOGNITION",
+        description="USD for a thousand images examined; DetectFaces and CompareFaces are one each",
     )
 
     similarity_threshold: float = Field(
@@ -151,14 +211,23 @@ class Settings(BaseSettings):
         return timedelta(days=self.record_ttl_days)
 
     @property
+    def event_index_check(self) -> timedelta | None:
+        """Time between two checks of the event index; None: it is trusted."""
+        return timedelta(minutes=self.event_index_check_minutes) if self.event_index_check_minutes else None
+
+    @property
+    def max_upload_bytes(self) -> int:
+        return self.max_upload_mb * 1024 * 1024
+
+    @property
     def policy(self) -> Policy:
         return Policy(**{name: getattr(self, name) for name in Policy.model_fields})
 
 
-def load_settings() -> Settings:
-    """Read the settings. Raises ``SettingsError`` with one line that names the first bad one."""
+def load_settings(**given: Any) -> Settings:
+    """Read the settings, but for those ``given``; ``SettingsError`` is one line that names the first bad one."""
     try:
-        settings = Settings()
+        settings = Settings(**given)
         _ = settings.policy  # its own checks
         return settings
     except ValidationError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _WITH_FIXTURES = (
+    "calls",
     "portraits",
     "desk",
     "app",

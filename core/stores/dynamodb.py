@@ -6,14 +6,15 @@ import json
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from itertools import chain
-from typing import Any
+from itertools import chain, islice
+from typing import Any, TypeVar
 
 import pandas as pd
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
@@ -22,8 +23,22 @@ from core.aws import translated
 from core.clock import Clock
 from core.errors import NotConfigured, Refused, Unavailable
 from core.frames import RECORD_DTYPES, alive_in_order, record_frame
-from core.records import Metadata, Outcome, Review, ValidationRecord, decided, newest_first, with_attempt
+from core.records import (
+    EVENT_ATTRIBUTES,
+    Metadata,
+    Outcome,
+    Review,
+    ValidationRecord,
+    decided,
+    newest_first,
+    with_attempt,
+)
 from core.retry import Retry
+from core.stores.event_index import EventIndex
+from core.stores.listing import TO_THE_SECOND, newest
+from core.stores.table import EVENT_INDEX
+
+T = TypeVar("T")
 
 SERVICE = "validation records"
 
@@ -32,8 +47,8 @@ Item = Mapping[str, Mapping[str, Any]]
 
 #: What any writer changes when it changes an item: a write is conditioned on these being as they were read.
 _VERSION = ("updatedAt", "timestamp", "verificationAttempt", "validationStatus")
-#: The index that finds an event's records by ``eventId``, oldest ``timestamp`` first.
-EVENT_INDEX = "eventId-timestamp-index"
+#: How many records a batch of ``event_batches`` is made of: an item of the API takes some 10 KB of memory.
+BATCH_ROWS = 2_000
 #: How many parts of the table a scan reads at once.
 SCAN_SEGMENTS = 4
 #: A frame's column -> the attribute that it is read from.
@@ -57,11 +72,20 @@ class DynamoRecords:
     """``ValidationRecords`` in DynamoDB; a change is a read and one conditional write, repeated while others win.
 
     ``client`` is a low-level one that makes a single attempt a call (``core.aws.client``). A user id may
-    have 2,048 bytes in UTF-8 and a registration id 1,024: DynamoDB's limits for keys. ``event_index`` says that the
-    table has ``EVENT_INDEX`` and every record its top-level ``eventId``; without it an event is found by scans.
+    have 2,048 bytes in UTF-8 and a registration id 1,024: DynamoDB's limits for keys. Events are read from the index
+    ``EVENT_INDEX`` where it has all of their records, else by scans of the whole table; ``index_check`` is
+    the time between two checks of that (``core.stores.event_index``, which says how late a record can be).
     """
 
-    def __init__(self, client: Any, table: str, retry: Retry, clock: Clock, *, event_index: bool = False) -> None:
+    def __init__(
+        self,
+        client: Any,
+        table: str,
+        retry: Retry,
+        clock: Clock,
+        *,
+        index_check: timedelta | None = timedelta(minutes=30),
+    ) -> None:
         self._client = client
         self._table = table
         self._retry = retry
@@ -70,7 +94,7 @@ class DynamoRecords:
         # Threads of this process take turns on a record: what is left to race with is other processes.
         self._turns = [threading.Lock() for _ in range(256)]
         self._clock = clock
-        self._event_index = event_index
+        self._index = EventIndex(self._index_description, self._strays, clock, index_check)
 
     def get(self, user_id: str, registration_id: str) -> ValidationRecord | None:
         return self._alive(self._retry(lambda: self._read(_key(user_id, registration_id))))
@@ -79,15 +103,28 @@ class DynamoRecords:
         return newest_first(map(_record, self._of_user(user_id)), self._clock(), limit)
 
     def event_frame(self, event_id: str) -> pd.DataFrame:
-        """As the port says, eventually consistent. Without the index it reads the whole table."""
-        found = self._in_index(event_id) if self._event_index else self._scanned(event_id)
-        # A record that changes while the index is read moves on in it, and is met again: the newer one counts.
-        items = list({(item["userId"]["S"], item["registrationId"]["S"]): item for item in found}.values())
-        try:
-            records = record_frame(_columns(items, event_id))
-        except ValueError as error:
-            raise Refused(SERVICE, "UnreadableRecord", str(error)) from None
-        return alive_in_order(records, self._clock())
+        """As the port says, eventually consistent."""
+        found = self._by_index_or_scan(
+            lambda: _as_they_became(self._in_index(event_id)), lambda: list(self._scanned(event_id))
+        )
+        return self._alive_frame(found, event_id)
+
+    def event_batches(self, event_id: str) -> Iterator[pd.DataFrame]:
+        """As the port says. An index that goes away after the first batch is an error: a scan would begin anew."""
+        found = self._by_index_or_scan(lambda: _begun(self._in_index(event_id)), lambda: self._scanned(event_id))
+        while batch := list(islice(found, BATCH_ROWS)):
+            alive = self._alive_frame(batch, event_id)
+            if len(alive):
+                yield alive
+
+    def event_records(self, event_id: str, limit: int) -> list[ValidationRecord]:
+        found = self._by_index_or_scan(
+            lambda: iter(_as_they_became(self._latest_in_index(event_id, limit))), lambda: self._scanned(event_id)
+        )
+        return newest(map(_record, found), self._clock(), limit)
+
+    def event_notice(self) -> str | None:
+        return self._index.notice
 
     def record_attempt(self, outcome: Outcome, ttl: timedelta) -> ValidationRecord:
         key = _key(outcome.user_id, outcome.registration_id)
@@ -171,63 +208,122 @@ class DynamoRecords:
             "ExpressionAttributeValues": {":userId": {"S": user_id}},
             "ConsistentRead": True,
         }
-        return self._pages(self._client.query, request)
+        return _items(self._pages(self._client.query, request))
 
-    def _in_index(self, event_id: str) -> Iterator[Item]:
+    def _by_index_or_scan(self, by_index: Callable[[], T], by_scan: Callable[[], T]) -> T:
+        if self._index.usable():
+            try:
+                return by_index()
+            except (Refused, NotConfigured):
+                # Not before a read fails is it noticed that the index has gone.
+                if self._index.still_usable():
+                    raise
+        return by_scan()
+
+    def _in_index(
+        self, event_id: str, attributes: Sequence[str] = EVENT_ATTRIBUTES, since: str = "", **options: Any
+    ) -> Iterator[Item]:
+        """The event's items in the index from the timestamp ``since`` on.
+
+        Oldest first, unless ``options`` say otherwise: a record can only move on, from what is read to what is still
+        to come, so none is missed.
+        """
         expression = _Expression()
+        condition = f"{expression.name('eventId')} = {expression.value({'S': event_id})}"
+        if since:
+            condition += f" AND {expression.name('timestamp')} >= {expression.value({'S': since})}"
         request = {
             "TableName": self._table,
             "IndexName": EVENT_INDEX,
-            # Oldest first: a record can only move on, from what is read to what is still to come.
-            "ScanIndexForward": True,
-            "KeyConditionExpression": f"{expression.name('eventId')} = {expression.value({'S': event_id})}",
-            "ProjectionExpression": _projection(expression),
+            "KeyConditionExpression": condition,
+            "ProjectionExpression": _projection(expression, attributes),
             "ExpressionAttributeNames": expression.names,
             "ExpressionAttributeValues": expression.values,
+            **options,
         }
-        return self._pages(self._client.query, request)
+        return _items(self._pages(self._client.query, request))
 
-    def _scanned(self, event_id: str) -> list[Item]:
+    def _latest_in_index(self, event_id: str, limit: int) -> Iterator[Item]:
+        """All items from the second of the ``limit``-th newest on, found from the end and then read oldest first."""
+        backwards = self._in_index(event_id, ("timestamp", "expiresAt"), ScanIndexForward=False, Limit=limit)
+        now = self._clock().timestamp()
+        alive = (item["timestamp"]["S"] for item in backwards if not _is_past(item, now))
+        last = next(islice(alive, limit - 1, None), "")
+        return self._in_index(event_id, since=last[:TO_THE_SECOND])
+
+    def _scanned(self, event_id: str) -> Iterator[Item]:
         expression = _Expression()
         event, metadata = expression.name("eventId"), expression.name("metadata")
         wanted = expression.value({"S": event_id})
         request = {
             "TableName": self._table,
-            "TotalSegments": SCAN_SEGMENTS,
             "FilterExpression": f"{event} = {wanted} OR {metadata}.{event} = {wanted}",
-            "ProjectionExpression": _projection(expression),
+            "ProjectionExpression": _projection(expression, EVENT_ATTRIBUTES),
             "ExpressionAttributeNames": expression.names,
             "ExpressionAttributeValues": expression.values,
         }
-        failed = threading.Event()
+        # Where both name an event, the top level does.
+        found = _items(self._scan(request))
+        return (item for item in found if _at(item, ("eventId",)) in (None, "", event_id))
 
-        def scan(segment: int) -> list[Item]:
-            try:
-                return list(self._pages(self._client.scan, {**request, "Segment": segment}, failed))
-            except BaseException:
-                failed.set()
-                raise
+    def _strays(self, hurry: bool) -> int:
+        """How many records one page shows that have an event but, for lack of ``eventId``, no place in the index.
 
-        with ThreadPoolExecutor(SCAN_SEGMENTS) as threads:
-            found = chain.from_iterable(threads.map(scan, range(SCAN_SEGMENTS)))
-            # Where both name an event, the top level does.
-            return [item for item in found if _at(item, ("eventId",)) in (None, "", event_id)]
+        Reads the whole table where there are none; without ``hurry`` a page at a time, which leaves the table's
+        capacity to others.
+        """
+        request = {
+            "TableName": self._table,
+            "Select": "COUNT",
+            "FilterExpression": "(attribute_not_exists(#event) OR attribute_type(#event, :null) OR #event = :empty)"
+            " AND attribute_type(#metadata.#event, :text) AND #metadata.#event <> :empty",
+            "ExpressionAttributeNames": {"#event": "eventId", "#metadata": "metadata"},
+            "ExpressionAttributeValues": {":null": {"S": "NULL"}, ":text": {"S": "S"}, ":empty": {"S": ""}},
+        }
+        pages = self._scan(request) if hurry else self._pages(self._client.scan, request)
+        return next((page["Count"] for page in pages if page["Count"]), 0)
 
-    def _pages(
-        self, call: Callable[..., Any], request: dict[str, Any], stop: threading.Event | None = None
-    ) -> Iterator[Item]:
-        """The items of every page; no further page is asked for once ``stop`` is set."""
+    def _index_description(self) -> Mapping[str, Any] | None:
+        def describe() -> Any:
+            with _errors():
+                return self._client.describe_table(TableName=self._table)
+
+        indexes = self._retry(describe)["Table"].get("GlobalSecondaryIndexes", ())
+        return next((index for index in indexes if index["IndexName"] == EVENT_INDEX), None)
+
+    def _scan(self, request: dict[str, Any]) -> Iterator[Any]:
+        """The answers of a scan, of all segments at once; but no page is read before those before it are used."""
+        segments = [
+            self._pages(self._client.scan, {**request, "TotalSegments": SCAN_SEGMENTS, "Segment": number})
+            for number in range(SCAN_SEGMENTS)
+        ]
+        while segments:
+            with ThreadPoolExecutor(len(segments)) as threads:
+                asked = [threads.submit(copy_context().run, _next_page, segment) for segment in segments]
+            pages = [page.result() for page in asked]
+            yield from filter(None, pages)
+            segments = [segment for segment, page in zip(segments, pages, strict=True) if page]
+
+    def _pages(self, call: Callable[..., Any], request: dict[str, Any]) -> Iterator[Any]:
+        """The answers to ``request``, page by page."""
 
         def page() -> Any:
             with _errors():
                 return call(**request)
 
-        while stop is None or not stop.is_set():
+        while True:
             answer = self._retry(page)
-            yield from answer["Items"]
+            yield answer
             if "LastEvaluatedKey" not in answer:
                 return
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def _alive_frame(self, items: Sequence[Item], event_id: str) -> pd.DataFrame:
+        try:
+            records = record_frame(_columns(items, event_id))
+        except ValueError as error:
+            raise Refused(SERVICE, "UnreadableRecord", str(error)) from None
+        return alive_in_order(records, self._clock())
 
     def _alive(self, stored: Item) -> ValidationRecord | None:
         record = _record(stored) if stored else None
@@ -276,9 +372,32 @@ def _key(user_id: str, registration_id: str) -> Item:
     return {"userId": {"S": user_id}, "registrationId": {"S": registration_id}}
 
 
-def _projection(expression: _Expression) -> str:
-    """What a frame needs of an item."""
-    return ", ".join(expression.name(name) for name in sorted({path[0] for path in _COLUMNS.values()}))
+def _projection(expression: _Expression, attributes: Iterable[str]) -> str:
+    return ", ".join(map(expression.name, attributes))
+
+
+def _next_page(pages: Iterator[Any]) -> Any:
+    """None behind the last."""
+    return next(pages, None)
+
+
+def _items(pages: Iterator[Any]) -> Iterator[Item]:
+    return chain.from_iterable(page["Items"] for page in pages)
+
+
+def _begun(items: Iterator[Item]) -> Iterator[Item]:
+    """``items``, of which the first has been read already."""
+    return chain(list(islice(items, 1)), items)
+
+
+def _as_they_became(items: Iterator[Item]) -> list[Item]:
+    """Each record once: one that changes while the index is read moves on in it and is met again, as it became."""
+    return list({(item["userId"]["S"], item["registrationId"]["S"]): item for item in items}.values())
+
+
+def _is_past(item: Item, now: float) -> bool:
+    expires = _at(item, ("expiresAt",))
+    return isinstance(expires, float) and expires <= now
 
 
 def _columns(items: Sequence[Item], event_id: str) -> dict[str, list[Any]]:

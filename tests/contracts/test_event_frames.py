@@ -1,8 +1,8 @@
-"""``ValidationRecords.event_frame``, held by every adapter; DynamoDB both by the index and by scans."""
+"""The event reads of ``ValidationRecords``, held by every adapter; DynamoDB both by the index and by scans."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,30 +12,38 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.errors import Refused
+from core.errors import Refused, Unavailable
 from core.frames import RECORD_DTYPES, record_frame
-from core.records import Decision, ValidationRecord, newest_first
+from core.records import EVENT_ATTRIBUTES, Decision, ValidationRecord, newest_first
 from core.retry import Retry
+from core.stores import dynamodb, sqlite
+from core.stores import table as definition
 from core.stores.dynamodb import DynamoRecords
 from tests.support.clock import NOON, FakeClock
 from tests.support.dynamodb import create_table, put_item
 from tests.support.records import a_foreign_item, a_review, an_outcome
-from tests.support.stores import PATIENT, Bench, dynamodb_bench, sqlite_bench
+from tests.support.stores import (
+    PATIENT,
+    Bench,
+    dynamodb_bench,
+    sqlite_bench,
+    table_without_index,
+    wait_for_checks,
+)
 
 TTL = timedelta(days=30)
 SECOND = timedelta(seconds=1)
 
 
-#: Those that find an event by its records' metadata, too; the index needs every record's top-level ``eventId``.
-READING_METADATA = [
-    "sqlite",
-    "moto_dynamodb scan",
-    pytest.param("dynamodb scan", marks=pytest.mark.dynamodb_server),
-]
-BY_INDEX = ["moto_dynamodb index", pytest.param("dynamodb index", marks=pytest.mark.dynamodb_server)]
-
-
-@pytest.fixture(params=READING_METADATA + BY_INDEX)
+@pytest.fixture(
+    params=[
+        "sqlite",
+        "moto_dynamodb scan",
+        "moto_dynamodb index",
+        pytest.param("dynamodb scan", marks=pytest.mark.dynamodb_server),
+        pytest.param("dynamodb index", marks=pytest.mark.dynamodb_server),
+    ]
+)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     name, _, way = request.param.partition(" ")
     if name == "sqlite":
@@ -43,7 +51,9 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         yield bench
         bench.records.close()
     else:
-        yield dynamodb_bench(request.getfixturevalue(name), event_index=way == "index")
+        bench = dynamodb_bench(request.getfixturevalue(name), event_index=way == "index")
+        yield bench
+        wait_for_checks()
 
 
 def rows(bench: Bench, event_id: str = "event-1") -> list[dict[str, Any]]:
@@ -138,7 +148,6 @@ def test_another_services_record_is_read(bench: Bench) -> None:
     assert (row["source"], row["gender"], row["smile"]) == ("api", "male", True)
 
 
-@pytest.mark.parametrize("bench", READING_METADATA, indirect=True)
 def test_a_record_with_the_event_in_metadata_alone_is_found(bench: Bench) -> None:
     bench.put(a_foreign_item())
     assert ids(bench) == ["reg-1"]
@@ -299,25 +308,210 @@ def test_a_frame_says_what_the_records_say(
         bench.records.close()
 
 
+# Batches
+
+
+def batches(bench: Bench, event_id: str = "event-1") -> pd.DataFrame:
+    """All batches as one frame."""
+    return pd.concat([record_frame({}), *bench.records.event_batches(event_id)], ignore_index=True)
+
+
+def test_an_event_without_records_has_no_batches(bench: Bench) -> None:
+    assert list(bench.records.event_batches("event-1")) == []
+
+
+def test_batches_are_frames_of_record_frame(bench: Bench) -> None:
+    bench.records.record_attempt(an_outcome(), TTL)
+    (batch,) = bench.records.event_batches("event-1")
+    pd.testing.assert_frame_equal(batch, bench.records.event_frame("event-1"))
+
+
+def test_batches_have_what_the_frame_has(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    for store in (sqlite, dynamodb):
+        monkeypatch.setattr(store, "BATCH_ROWS", 4)
+    # Equal times in more records than a batch has.
+    for number in range(15):
+        bench.foreign(registrationId=f"reg-{number}", timestamp=f"2026-02-28T10:3{number // 7}:00Z")
+    found = list(bench.records.event_batches("event-1"))
+    assert sorted(id for batch in found for id in batch["registrationId"]) == sorted(ids(bench))
+    assert max(map(len, found)) == 4
+
+
+def test_a_record_with_the_event_in_metadata_alone_is_in_a_batch(bench: Bench) -> None:
+    bench.put(a_foreign_item())
+    assert list(batches(bench)["registrationId"]) == ["reg-1"]
+
+
+def test_expired_records_and_other_events_are_in_no_batch(bench: Bench) -> None:
+    bench.records.record_attempt(an_outcome(registration_id="reg-1"), TTL)
+    bench.records.record_attempt(an_outcome(registration_id="reg-2"), TTL + SECOND)
+    bench.records.record_attempt(an_outcome(registration_id="reg-3", event_id="event-2"), TTL + SECOND)
+    bench.clock.advance(TTL)
+    assert list(batches(bench)["registrationId"]) == ["reg-2"]
+
+
+def test_a_record_that_cannot_be_read_fails_the_batches(bench: Bench) -> None:
+    bench.foreign(registrationId="reg-1")
+    bench.foreign(registrationId="reg-2", validationStatus="verified")
+    with pytest.raises(Refused, match=r"registration 'reg-2' cannot be read: its status is not valid"):
+        batches(bench)
+
+
+def test_nothing_is_read_before_the_first_batch_is_asked_for(bench: Bench) -> None:
+    asked = bench.records.event_batches("event-1")
+    bench.records.record_attempt(an_outcome(), TTL)
+    assert len(next(asked)) == 1
+
+
+def test_a_reader_of_batches_may_stop(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    for store in (sqlite, dynamodb):
+        monkeypatch.setattr(store, "BATCH_ROWS", 1)
+    for number in (1, 2, 3):
+        bench.records.record_attempt(an_outcome(registration_id=f"reg-{number}"), TTL)
+    first = next(bench.records.event_batches("event-1"))
+    assert len(first) == 1
+
+
+def test_a_record_that_changes_between_two_batches_is_not_missed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for store in (sqlite, dynamodb):
+        monkeypatch.setattr(store, "BATCH_ROWS", 1)
+    for number in (1, 2, 3):
+        outcome = an_outcome(registration_id=f"reg-{number}", timestamp=NOON + number * SECOND)
+        bench.records.record_attempt(outcome, TTL)
+    asked = bench.records.event_batches("event-1")
+    met = set(next(asked)["registrationId"])
+    bench.records.record_attempt(an_outcome("again", registration_id="reg-2", timestamp=NOON + 9 * SECOND), TTL)
+    seen = bench.records.get("user-1", "reg-3")
+    assert seen is not None
+    bench.records.decide("user-1", "reg-3", a_review(), seen.version)
+    for batch in asked:
+        met |= set(batch["registrationId"])
+    assert met == {"reg-1", "reg-2", "reg-3"}
+
+
+# The newest records
+
+
+def listed(bench: Bench, limit: int = 100, event_id: str = "event-1") -> list[tuple[str, str]]:
+    return [(r.registration_id, r.user_id) for r in bench.records.event_records(event_id, limit)]
+
+
+def test_an_event_without_records_lists_none(bench: Bench) -> None:
+    assert bench.records.event_records("event-1", 100) == []
+
+
+def test_a_listed_record_is_the_record_without_its_attempts_and_boxes(bench: Bench) -> None:
+    box = {"left": 0.25, "top": 0.1, "width": 0.5, "height": 0.5}
+    bench.records.record_attempt(an_outcome(face_box=box, stored_face_box=box), TTL)
+    seen = bench.records.record_attempt(an_outcome("attempt-2", status="failed", reasons=("TOO_DARK",)), TTL)
+    whole = bench.records.decide("user-1", "reg-1", a_review(Decision.REJECTED), seen.version)
+    bare = whole.model_copy(update={"attempts": (), "face_box": None, "stored_face_box": None})
+    assert bench.records.event_records("event-1", 1) == [bare]
+
+
+def test_a_listed_record_of_another_service_has_the_documented_attributes_alone(bench: Bench) -> None:
+    bench.foreign(device="kiosk-7")
+    (record,) = bench.records.event_records("event-1", 1)
+    assert record == ValidationRecord.from_item(a_foreign_item(**bench.indexed))
+
+
+def test_a_record_with_the_event_in_metadata_alone_is_listed(bench: Bench) -> None:
+    bench.put(a_foreign_item())
+    assert listed(bench) == [("reg-1", "user-1")]
+
+
+def test_records_are_listed_newest_first_then_by_registration_then_user(bench: Bench) -> None:
+    for user, registration, seconds in (
+        ("user-1", "reg-z", 0),
+        ("user-2", "reg-c", 1),
+        ("user-2", "reg-b", 1),
+        ("user-1", "reg-b", 1),
+        ("user-1", "reg-a", 2),
+    ):
+        changes = {"user_id": user, "registration_id": registration, "timestamp": NOON + seconds * SECOND}
+        bench.records.record_attempt(an_outcome(**changes), TTL)
+    newest_first = [
+        *(("reg-a", "user-1"), ("reg-b", "user-1"), ("reg-b", "user-2"), ("reg-c", "user-2"), ("reg-z", "user-1")),
+    ]
+    assert [listed(bench, limit) for limit in range(1, 7)] == [newest_first[:limit] for limit in range(1, 7)]
+
+
+def test_the_newest_are_chosen_by_time_and_not_by_a_timestamps_text(bench: Bench) -> None:
+    times = {
+        "reg-1": "2026-02-28T10:00:00Z",
+        "reg-2": "2026-02-28T10:00:00.500Z",
+        "reg-3": "2026-02-28T10:00:00.250Z",
+        "reg-4": "2026-02-28T09:59:59Z",
+    }
+    for registration, timestamp in times.items():
+        bench.foreign(registrationId=registration, timestamp=timestamp)
+    assert listed(bench, 2) == [("reg-2", "user-1"), ("reg-3", "user-1")]
+
+
+def test_expired_records_take_no_place_in_the_list(bench: Bench) -> None:
+    for number in range(5):
+        outcome = an_outcome(registration_id=f"reg-{number}", timestamp=NOON + number * SECOND)
+        bench.records.record_attempt(outcome, timedelta(hours=1) if number > 1 else TTL)
+    bench.clock.advance(timedelta(days=1))
+    assert listed(bench, 2) == [("reg-1", "user-1"), ("reg-0", "user-1")]
+
+
+def test_other_events_are_not_listed(bench: Bench) -> None:
+    bench.records.record_attempt(an_outcome(event_id="event-2"), TTL)
+    assert listed(bench) == []
+
+
+def test_a_listed_record_that_cannot_be_read_is_named(bench: Bench) -> None:
+    bench.foreign(registrationId="reg-2", validationStatus="verified")
+    with pytest.raises(Refused, match=r"registration 'reg-2' cannot be read: its validationStatus is not valid"):
+        listed(bench)
+
+
+# The notice
+
+
+def test_nothing_is_to_say_where_an_event_is_found_by_an_index(bench: Bench, request: pytest.FixtureRequest) -> None:
+    bench.foreign()
+    bench.records.event_frame("event-1")
+    scans = "scan" in request.node.name
+    assert (bench.records.event_notice() is not None) == scans
+
+
 # DynamoDB's own
 
 
 @pytest.mark.dynamodb_server
-@pytest.mark.parametrize("event_index", [False, True], ids=["scan", "index"])
-def test_every_page_is_read(dynamodb: Any, event_index: bool) -> None:
+@pytest.mark.parametrize("make_table", [table_without_index, create_table], ids=["scan", "index"])
+def test_every_page_is_read(dynamodb: Any, make_table: Callable[[Any], str]) -> None:
     # 20 items of 300 KB: a page of a table ends at 1 MB; an index has only what is projected, so `attributes`.
-    table = create_table(dynamodb)
+    table = make_table(dynamodb)
     ballast = {"smile": True, "ballast": "x" * 300_000}
-    for number in range(20):
-        put_item(
-            dynamodb, table, a_foreign_item(registrationId=f"reg-{number:02}", eventId="event-1", attributes=ballast)
+    numbered = [f"reg-{number:02}" for number in range(20)]
+    for number, registration in enumerate(numbered):
+        item = a_foreign_item(
+            registrationId=registration,
+            eventId="event-1",
+            attributes=ballast,
+            timestamp=f"2026-02-28T10:30:{number:02}Z",
         )
-    store = DynamoRecords(dynamodb, table, PATIENT, FakeClock(), event_index=event_index)
-    assert list(store.event_frame("event-1")["registrationId"]) == [f"reg-{number:02}" for number in range(20)]
+        put_item(dynamodb, table, item)
+    store = DynamoRecords(dynamodb, table, PATIENT, FakeClock())
+    assert list(store.event_frame("event-1")["registrationId"]) == numbered
+    assert sorted(id for batch in store.event_batches("event-1") for id in batch["registrationId"]) == numbered
+    assert [record.registration_id for record in store.event_records("event-1", 15)] == numbered[:4:-1]
 
 
-class _Pages:
-    """A client whose index is read in two pages; in between, the first record moves on to the end."""
+class _Client:
+    """A client whose table has the index."""
+
+    def describe_table(self, **_: Any) -> dict[str, Any]:
+        return {"Table": {"GlobalSecondaryIndexes": [{**definition.event_index(), "IndexStatus": "ACTIVE"}]}}
+
+
+class _Pages(_Client):
+    """Its index is read in two pages; in between, the first record moves on to the end."""
 
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
@@ -338,22 +532,21 @@ class _Pages:
 
 
 def test_a_record_that_changes_between_two_pages_counts_once_as_it_became() -> None:
-    store = DynamoRecords(_Pages(), "table", PATIENT, FakeClock(), event_index=True)
+    store = DynamoRecords(_Pages(), "table", PATIENT, FakeClock(), index_check=None)
     assert list(store.event_frame("event-1")["status"]) == ["success"]
 
 
-def test_the_index_is_asked_for_no_more_than_a_frame_needs() -> None:
+def test_the_index_is_asked_for_no_more_than_it_carries() -> None:
     client = _Pages()
-    DynamoRecords(client, "table", PATIENT, FakeClock(), event_index=True).event_frame("event-1")
-    assert set(client.asked[0]["ExpressionAttributeNames"].values()) == {
-        *("userId", "registrationId", "eventId", "validationStatus", "confidence", "quality", "comparisonResult"),
-        *("verificationAttempt", "timestamp", "updatedAt", "expiresAt", "metadata", "failureReasons", "review"),
-        *("faceImageKey", "storedFaceKey", "attributes"),
-    }
+    DynamoRecords(client, "table", PATIENT, FakeClock(), index_check=None).event_frame("event-1")
+    assert set(client.asked[0]["ExpressionAttributeNames"].values()) == set(EVENT_ATTRIBUTES)
 
 
-class _OneBadSegment:
-    """A client that refuses the second part of the table."""
+class _OneBadSegment(_Client):
+    """A client without the index, that refuses the second part of the table."""
+
+    def describe_table(self, **_: Any) -> dict[str, Any]:
+        return {"Table": {}}
 
     def scan(self, *, Segment: int, **_: Any) -> dict[str, Any]:
         if Segment == 1:
@@ -363,5 +556,5 @@ class _OneBadSegment:
 
 def test_a_part_of_the_table_that_cannot_be_read_fails_the_whole() -> None:
     store = DynamoRecords(_OneBadSegment(), "table", Retry(0.5, 0.4, base=0.01), FakeClock())
-    with pytest.raises(Exception, match="UnreadableAnswer"):
+    with pytest.raises(Unavailable, match="UnreadableAnswer"):
         store.event_frame("event-1")

@@ -6,13 +6,20 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from core import cli, maintenance
 from core.cli import app
 from core.registrations.sqlite import SqliteRegistrations
+from tests.core.test_backfill import interrupting
+from tests.core.test_provision import table_with_keys_alone
+from tests.support.dynamodb import REGION, Proxy, put_item
+from tests.support.records import a_foreign_item
 
 HEADER = "registrationId,userId,eventId,name,email,photo\n"
 AWS = {
@@ -41,7 +48,10 @@ def registrations(tmp_path: Path) -> SqliteRegistrations:
     return SqliteRegistrations(tmp_path / "data" / "facedesk.sqlite3")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["sample", "--help"], ["import-registrations", "--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], *([name, "--help"] for name in ("sample", "import-registrations", "provision", "backfill-index"))],
+)
 def test_help_is_everywhere(run: Run, arguments: list[str]) -> None:
     result = run(*arguments)
     assert (result.exit_code, "Usage" in result.output) == (0, True)
@@ -99,3 +109,120 @@ def test_a_bad_setting_is_one_line_and_exit_code_2(run: Run) -> None:
 def test_where_registrations_are_only_read_the_commands_refuse(run: Run, arguments: list[str]) -> None:
     result = run(*arguments, **AWS)
     assert (result.exit_code, "only read" in result.stderr, result.stderr.count("\n")) == (1, True, 1)
+
+
+@pytest.fixture
+def table(dynamodb: Any) -> str:
+    """A table as the guide of the service before us makes it: its keys, and one record of that service."""
+    table = table_with_keys_alone(dynamodb)
+    put_item(dynamodb, table, a_foreign_item())
+    return table
+
+
+@pytest.fixture
+def maintain(run: Run, dynamodb_url: str, table: str) -> Run:
+    """Runs a command with the settings that the table needs, and none of MongoDB's or the bucket's."""
+    environment = {
+        "FACEDESK_BACKEND": "aws",
+        "DYNAMODB_FACE_VALIDATION_TABLE": table,
+        "AWS_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_ENDPOINT_URL_DYNAMODB": dynamodb_url,
+    }
+    return lambda *arguments, **changes: run(*arguments, **{**environment, **changes})
+
+
+@pytest.mark.parametrize("command", ["provision", "backfill-index"])
+@pytest.mark.parametrize("setting", ["DYNAMODB_FACE_VALIDATION_TABLE", "AWS_REGION"])
+def test_a_setting_that_the_table_needs_is_named(maintain: Run, command: str, setting: str) -> None:
+    result = maintain(command, **{setting: ""})
+    assert (result.exit_code, result.stderr.count("\n"), setting in result.stderr) == (2, 1, True)
+
+
+def test_provision_says_each_difference_and_exits_with_1_while_one_is_left(maintain: Run, table: str) -> None:
+    result = maintain("provision")
+    assert (result.exit_code, result.stdout.splitlines()) == (
+        1,
+        [
+            f"Table {table} in {REGION}:",
+            "Deletion protection is off: switched on.",
+            "TTL is off: switched on.",
+            "Point-in-time recovery: not supported by this server.",
+            "Index eventId-timestamp-index is missing: event reads scan the whole table; "
+            "add it with: python -m core provision --add-index.",
+        ],
+    )
+
+
+def test_a_dry_run_says_what_would_be_done(maintain: Run) -> None:
+    result = maintain("provision", "--dry-run", "--add-index")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[1:] == [
+        "Deletion protection is off: would be switched on.",
+        "TTL is off: would be switched on.",
+        "Point-in-time recovery: not supported by this server.",
+        "Index eventId-timestamp-index is missing: would be added.",
+    ]
+
+
+def test_a_table_with_the_index_is_right(maintain: Run) -> None:
+    assert [maintain("provision", "--add-index").exit_code, maintain("provision").exit_code] == [0, 0]
+
+
+def test_a_missing_table_is_made(maintain: Run, dynamodb: Any) -> None:
+    name = f"face-verifications-{uuid4().hex}"
+    result = maintain("provision", DYNAMODB_FACE_VALIDATION_TABLE=name)
+    assert (result.exit_code, name in dynamodb.list_tables()["TableNames"]) == (0, True)
+
+
+def test_backfill_counts_what_it_did(maintain: Run) -> None:
+    result = maintain("backfill-index")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith(
+        "1 records read, 1 set, 0 changed meanwhile, 0 without any event, 0 refused by DynamoDB;"
+    )
+
+
+def test_backfill_of_a_missing_table_is_one_line(maintain: Run) -> None:
+    result = maintain("backfill-index", DYNAMODB_FACE_VALIDATION_TABLE="gone")
+    sentence = "There is no table gone. Make it with: python -m core provision\n"
+    assert (result.exit_code, result.stderr, result.stdout) == (1, sentence, "")
+
+
+def test_backfill_fails_where_dynamodb_refused_a_record(maintain: Run, dynamodb_proxy: Proxy) -> None:
+    dynamodb_proxy.fault = lambda operation: ("ValidationException", 400) if operation == "UpdateItem" else None
+    result = maintain("backfill-index", AWS_ENDPOINT_URL_DYNAMODB=dynamodb_proxy.url)
+    assert (result.exit_code, "1 refused" in result.stdout) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "code"), [([], 130), (["--watch"], 0)], ids=["a single pass", "the watch, whose end it is"]
+)
+def test_ctrl_c_ends_backfill_without_a_trace(
+    maintain: Run, dynamodb_proxy: Proxy, options: list[str], code: int
+) -> None:
+    dynamodb_proxy.fault = interrupting("Scan")
+    result = maintain("backfill-index", *options, AWS_ENDPOINT_URL_DYNAMODB=dynamodb_proxy.url)
+    assert (result.exit_code, result.output.splitlines()) == (code, ["Stopped."])
+
+
+def test_the_watch_outlasts_an_outage(maintain: Run, dynamodb_proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maintenance, "PATIENCE_SECONDS", 0)
+
+    interrupted = interrupting("Scan")
+
+    def down_first(operation: str) -> tuple[str, int] | None:
+        interrupted(operation)
+        return ("InternalServerError", 500) if len(dynamodb_proxy.seen) == 1 else None
+
+    dynamodb_proxy.fault = down_first
+    result = maintain("backfill-index", "--watch", "--every", "0.1", AWS_ENDPOINT_URL_DYNAMODB=dynamodb_proxy.url)
+    assert (result.exit_code, "out of reach" in result.stderr, result.stdout) == (0, True, "Stopped.\n")
+
+
+def test_without_a_terminal_backfill_tells_how_far_it_is_by_lines(
+    maintain: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "LINE_SECONDS", 0)
+    assert maintain("backfill-index").stderr.splitlines()[-1] == "Records: 1 of about 1"

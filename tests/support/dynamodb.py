@@ -23,54 +23,17 @@ from boto3.dynamodb.types import TypeSerializer
 from moto import mock_aws
 
 from core import aws
+from core.stores import table as definition
 
 REGION = "ap-south-1"
 _ROOT = Path(__file__).parents[2]
 _START_SECONDS = 20
 
-#: What the index carries besides the keys: what lists and charts show, never ``attempts``.
-_INDEXED = [
-    "validationStatus",
-    "confidence",
-    "quality",
-    "faceImageKey",
-    "storedFaceKey",
-    "comparisonResult",
-    "attributes",
-    "verificationAttempt",
-    "updatedAt",
-    "expiresAt",
-    "metadata",
-    "failureReasons",
-    "review",
-]
-
 
 def create_table(client: Any) -> str:
     """Make a table as in production, with the index by event, and return its name, a fresh one."""
     name = f"face-verifications-{uuid4().hex}"
-    client.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": attribute, "AttributeType": "S"}
-            for attribute in ("userId", "registrationId", "eventId", "timestamp")
-        ],
-        KeySchema=[
-            {"AttributeName": "userId", "KeyType": "HASH"},
-            {"AttributeName": "registrationId", "KeyType": "RANGE"},
-        ],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "eventId-timestamp-index",
-                "KeySchema": [
-                    {"AttributeName": "eventId", "KeyType": "HASH"},
-                    {"AttributeName": "timestamp", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": _INDEXED},
-            }
-        ],
-    )
+    client.create_table(**{**definition.create_table(name), "DeletionProtectionEnabled": False})
     return name
 
 

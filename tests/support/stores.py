@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import apsw
 import orjson
 
 from core.ports import ValidationRecords
+from core.records import KEY_ATTRIBUTES
 from core.retry import Retry
+from core.stores import table as definition
 from core.stores.dynamodb import DynamoRecords
+from core.stores.event_index import THREAD_NAME
 from core.stores.sqlite import SqliteRecords
 from tests.support.clock import FakeClock
 from tests.support.dynamodb import create_table, put_item
@@ -29,13 +34,12 @@ class Bench:
     records: ValidationRecords
     clock: FakeClock
     put: Callable[[dict[str, Any]], None]
-    #: True where the store knows records by their top-level ``eventId`` alone.
-    event_index: bool = False
+    #: What of another service's record keeps the store from falling back to scans.
+    indexed: Mapping[str, Any] = field(default_factory=dict)
 
     def foreign(self, **changes: Any) -> None:
-        """Another service's record, with the top-level ``eventId`` where the store cannot do without."""
-        own = {"eventId": "event-1"} if self.event_index else {}
-        self.put(a_foreign_item(**own, **changes))
+        """Another service's record, in the index where the store has one."""
+        self.put(a_foreign_item(**self.indexed, **changes))
 
 
 def sqlite_bench(folder: Path) -> Bench:
@@ -49,7 +53,37 @@ def sqlite_bench(folder: Path) -> Bench:
     return Bench(SqliteRecords(path, clock), clock, put)
 
 
-def dynamodb_bench(client: Any, *, event_index: bool = False) -> Bench:
-    table, clock = create_table(client), FakeClock()
-    store = DynamoRecords(client, table, PATIENT, clock, event_index=event_index)
-    return Bench(store, clock, lambda item: put_item(client, table, item), event_index)
+def dynamodb_bench(client: Any, *, event_index: bool = True) -> Bench:
+    table, clock = create_table(client) if event_index else table_without_index(client), FakeClock()
+    store = DynamoRecords(client, table, PATIENT, clock)
+    indexed = {"eventId": "event-1"} if event_index else {}
+    return Bench(store, clock, lambda item: put_item(client, table, item), indexed)
+
+
+def table_without_index(client: Any) -> str:
+    """Make a table of keys alone, as another service made it, and return its name, a fresh one."""
+    whole = definition.create_table(f"face-verifications-{uuid4().hex}")
+    keys = {name: whole[name] for name in ("TableName", "BillingMode", "KeySchema")}
+    client.create_table(**keys, AttributeDefinitions=definition.attribute_definitions(*KEY_ATTRIBUTES))
+    return str(whole["TableName"])
+
+
+def add_index(client: Any, table: str) -> None:
+    client.update_table(
+        TableName=table,
+        AttributeDefinitions=definition.create_table(table)["AttributeDefinitions"],
+        GlobalSecondaryIndexUpdates=[{"Create": definition.event_index()}],
+    )
+
+
+def drop_index(client: Any, table: str) -> None:
+    client.update_table(
+        TableName=table, GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": definition.EVENT_INDEX}}]
+    )
+
+
+def wait_for_checks() -> None:
+    """Return when no check of an event index runs in the background any more."""
+    for thread in threading.enumerate():
+        if thread.name == THREAD_NAME:
+            thread.join(timeout=60)

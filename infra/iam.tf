@@ -1,0 +1,124 @@
+# A policy for each role. Those of the dashboard and the provisioner are held, call for call, to what the code was seen to
+# call while the test suite ran.
+
+# The server: pages and JSON API.
+data "aws_iam_policy_document" "dashboard" {
+  statement {
+    sid = "Records"
+    actions = [
+      "dynamodb:DescribeTable",
+      "dynamodb:GetItem",
+      "dynamodb:Query",
+      "dynamodb:Scan",
+      "dynamodb:UpdateItem",
+    ]
+    resources = [aws_dynamodb_table.records.arn]
+  }
+
+  statement {
+    sid       = "RecordsOfAnEvent"
+    actions   = ["dynamodb:Query"]
+    resources = ["${aws_dynamodb_table.records.arn}/index/eventId-timestamp-index"]
+  }
+
+  # Without it S3 answers "forbidden", not "not there", for a photo that is missing.
+  statement {
+    sid       = "WhetherPhotosExist"
+    actions   = ["s3:ListBucket"]
+    resources = [aws_s3_bucket.photos.arn]
+  }
+
+  statement {
+    sid       = "ReadPhotos"
+    actions   = ["s3:GetObject"]
+    resources = ["${aws_s3_bucket.photos.arn}/*"]
+  }
+
+  # Never a reference photo: with those the dashboard can only compare.
+  statement {
+    sid       = "KeepSubmittedPhotos"
+    actions   = ["s3:PutObject"]
+    resources = ["${aws_s3_bucket.photos.arn}/face-images/*"]
+  }
+
+  # Photos come as bytes: neither call has a resource to name.
+  statement {
+    sid       = "Faces"
+    actions   = ["rekognition:CompareFaces", "rekognition:DetectFaces"]
+    resources = ["*"]
+  }
+
+  # CloudWatch knows no resource for metrics that are read.
+  statement {
+    sid       = "Metrics"
+    actions   = ["cloudwatch:GetMetricData"]
+    resources = ["*"]
+  }
+}
+
+# Whoever runs `python -m core provision` and `python -m core backfill-index`; nobody the rest of the time.
+data "aws_iam_policy_document" "provisioner" {
+  statement {
+    sid = "Table"
+    actions = [
+      "dynamodb:CreateTable",
+      "dynamodb:DescribeContinuousBackups",
+      "dynamodb:DescribeTable",
+      "dynamodb:DescribeTimeToLive",
+      "dynamodb:UpdateContinuousBackups",
+      "dynamodb:UpdateTable",
+      "dynamodb:UpdateTimeToLive",
+    ]
+    resources = [aws_dynamodb_table.records.arn]
+  }
+
+  statement {
+    sid       = "Backfill"
+    actions   = ["dynamodb:Scan", "dynamodb:UpdateItem"]
+    resources = [aws_dynamodb_table.records.arn]
+  }
+}
+
+# People who look at figures with tools of their own: records and metrics, read only, and no face.
+data "aws_iam_policy_document" "analyst" {
+  statement {
+    sid = "ReadRecords"
+    actions = [
+      "dynamodb:DescribeTable",
+      "dynamodb:GetItem",
+      "dynamodb:Query",
+      "dynamodb:Scan",
+    ]
+    resources = [aws_dynamodb_table.records.arn]
+  }
+
+  statement {
+    sid       = "ReadRecordsOfAnEvent"
+    actions   = ["dynamodb:Query", "dynamodb:Scan"]
+    resources = ["${aws_dynamodb_table.records.arn}/index/eventId-timestamp-index"]
+  }
+
+  statement {
+    sid       = "Metrics"
+    actions   = ["cloudwatch:GetMetricData", "cloudwatch:ListMetrics"]
+    resources = ["*"]
+  }
+}
+
+resource "aws_iam_policy" "dashboard" {
+  name        = "${var.name_prefix}-dashboard"
+  description = "Facedesk's server: records, photos, face engine, metrics."
+  policy      = data.aws_iam_policy_document.dashboard.json
+}
+
+resource "aws_iam_policy" "provisioner" {
+  name        = "${var.name_prefix}-provisioner"
+  description = "Facedesk's commands provision and backfill-index."
+  policy      = data.aws_iam_policy_document.provisioner.json
+}
+
+resource "aws_iam_policy" "analyst" {
+  name        = "${var.name_prefix}-analyst"
+  description = "Facedesk's records and metrics, read only, without photos."
+  policy      = data.aws_iam_policy_document.analyst.json
+}

@@ -1,0 +1,16 @@
+// The indexes that Facedesk's reads of the registrations want. Once, with the database in the address:
+//   mongosh "mongodb://host/database" infra/mongodb-indexes.js
+// Fields and collection are the defaults of MONGODB_FIELDS and MONGODB_REGISTRATIONS_COLLECTION: where your settings say
+// otherwise, name yours here. An index that exists already is left as it is.
+
+// A person's registrations, and a search for a user id.
+db.registrations.createIndex({ userId: 1 });
+
+// An event's registrations, and the list of events, which is read from the index alone.
+db.registrations.createIndex({ eventId: 1 });
+
+// A search by address or by word ignores case, so no index narrows it: but the keys are read, not the documents.
+db.registrations.createIndex({ email: 1 });
+
+// The same for names; and what a search finds comes in this order, without a sort.
+db.registrations.createIndex({ name: 1, _id: 1 });

@@ -1,0 +1,33 @@
+variable "region" {
+  description = "AWS region of the table, the bucket and the face engine."
+  type        = string
+  default     = "ap-south-1"
+}
+
+variable "table_name" {
+  description = "DynamoDB table of the validation records."
+  type        = string
+  default     = "face-verifications"
+}
+
+variable "bucket_name" {
+  description = "S3 bucket of the photos; bucket names are unique in the world."
+  type        = string
+}
+
+variable "name_prefix" {
+  description = "Start of the IAM policies' names; a second installation in the account needs one of its own."
+  type        = string
+  default     = "facedesk"
+}
+
+variable "record_ttl_days" {
+  description = "Days that a record, and the photo that was submitted for it, are kept: the setting RECORD_TTL_DAYS."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.record_ttl_days >= 1 && var.record_ttl_days <= 3650 && floor(var.record_ttl_days) == var.record_ttl_days
+    error_message = "A whole number of days from 1 to 3650, as RECORD_TTL_DAYS."
+  }
+}

@@ -1,0 +1,91 @@
+"""The list of MongoDB indexes covers what is asked of the registrations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pymongo
+import pytest
+from pymongo import monitoring
+
+from core.registrations.mongodb import DEFAULT_FIELDS, MongoRegistrations
+from core.settings import Settings
+from tests.infra.terraform import INFRA
+
+SCRIPT = (INFRA / "mongodb-indexes.js").read_text()
+
+
+def indexes() -> list[dict[str, int]]:
+    specs = re.findall(r"createIndex\(\{(.*?)\}\)", SCRIPT)
+    return [{name: int(order) for name, order in re.findall(r"(\w+): (\d)", spec)} for spec in specs]
+
+
+class Finds(monitoring.CommandListener):
+    """Notes by which fields a collection is searched, sorted or listed."""
+
+    def __init__(self) -> None:
+        self.filtered: set[str] = set()
+        self.sorted: list[list[str]] = []
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        match event.command_name:
+            case "find":
+                self.filtered |= set(fields(event.command["filter"]))
+                self.sorted += [list(event.command["sort"])] if event.command.get("sort") else []
+            case "distinct":
+                self.filtered.add(event.command["key"])
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        pass
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        pass
+
+
+def fields(query: Mapping[str, Any]) -> Iterator[str]:
+    for name, condition in query.items():
+        if name == "$or":
+            for alternative in condition:
+                yield from fields(alternative)
+        else:
+            yield name
+
+
+@pytest.fixture(scope="module")
+def finds(mongodb_uri: str) -> Finds:
+    """What every read of the registrations asks for."""
+    listener = Finds()
+    with pymongo.MongoClient(mongodb_uri, event_listeners=[listener]) as client:
+        registrations = MongoRegistrations(client["facedesk_tests"]["registrations_indexes"], DEFAULT_FIELDS)
+        registrations.get("reg-1")
+        registrations.of_user("user-1")
+        registrations.search("Ada")
+        registrations.event_frame("event-1")
+        registrations.events()
+        registrations.is_empty()
+        registrations.ping()
+    return listener
+
+
+def test_every_line_makes_an_index_on_the_default_collection() -> None:
+    lines = [line for line in SCRIPT.splitlines() if line and not line.startswith("//")]
+    collection = Settings.model_fields["mongodb_collection"].default
+    assert [line for line in lines if not line.startswith(f"db.{collection}.createIndex({{")] == []
+
+
+def test_an_index_begins_with_every_field_that_is_searched(finds: Finds) -> None:
+    # The one on _id is MongoDB's own.
+    assert {next(iter(index)) for index in indexes()} | {"_id"} == finds.filtered
+
+
+def test_an_index_has_the_order_of_every_list(finds: Finds) -> None:
+    assert finds.sorted
+    assert all(order in [list(index) for index in indexes()] for order in finds.sorted)
+
+
+def test_a_server_takes_every_index(mongodb_collection: Any) -> None:
+    for index in indexes():
+        mongodb_collection.create_index(list(index.items()))
+    assert len(mongodb_collection.index_information()) == len(indexes()) + 1

@@ -1,0 +1,110 @@
+"""The policies of the dashboard and the provisioner allow every call that the code makes, and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from core.bootstrap import Services
+from core.cli import app
+from core.clock import utc_now
+from core.stores import table as definition
+from tests.infra.terraform import granted
+from tests.support.calls import Call, differences
+from tests.support.dynamodb import REGION, put_item
+from tests.support.production import Servers, production
+from tests.support.records import a_foreign_item, a_review, an_outcome
+from tests.support.rekognition import RekognitionServer, SameFace
+
+PHOTO = b"\xff\xd8\xff a photo"
+
+
+@pytest.fixture
+def engine_that_knows_everybody() -> Iterator[str]:
+    server = RekognitionServer(SameFace())
+    server.start()
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+def services(
+    dynamodb_url: str, s3_server: str, mongodb_uri: str, engine_that_knows_everybody: str
+) -> Iterator[Services]:
+    """Production, with a table as ``provision`` makes it."""
+    servers = Servers(dynamodb_url, s3_server, mongodb_uri, engine_that_knows_everybody)
+    with production(servers, AWS_ENDPOINT_URL_CLOUDWATCH=s3_server) as site:
+        yield site.services
+
+
+def use_records(services: Services) -> None:
+    records = services.records
+    record = records.record_attempt(an_outcome(timestamp=utc_now()), timedelta(days=30))
+    records.decide("user-1", "reg-1", a_review(decided_at=utc_now()), record.version)
+    records.get("user-1", "reg-1")
+    records.history("user-1")
+    # The first read of an event scans the table to see whether the index has all records; others ask the index.
+    for _ in range(2):
+        records.event_frame("event-1")
+        list(records.event_batches("event-1"))
+        records.event_records("event-1", 10)
+    records.event_notice()
+    records.ping()
+
+
+def use_photos(services: Services) -> None:
+    services.photos.put("face-images/a.jpg", PHOTO)
+    services.photos.get("face-images/a.jpg")
+    services.photos.exists("face-images/b.jpg")
+    services.photos.ping()
+
+
+def use_engine(services: Services) -> None:
+    services.engine.detect(PHOTO)
+    services.engine.compare(PHOTO, PHOTO)
+    services.engine.ping()
+
+
+def use_metrics(services: Services) -> None:
+    assert services.metrics is not None
+    services.metrics.read(utc_now() - timedelta(hours=3), utc_now())
+    services.metrics.month_to_date(utc_now())
+
+
+def test_the_dashboard_may_do_what_it_does_and_nothing_else(aws_calls: set[Call], services: Services) -> None:
+    use_records(services)
+    use_photos(services)
+    use_engine(services)
+    use_metrics(services)
+    assert differences(aws_calls, granted("dashboard"), complete=True) == []
+
+
+def test_the_provisioner_may_do_what_it_does_and_nothing_else(
+    aws_calls: set[Call], moto_dynamodb: Any, tmp_path: Path
+) -> None:
+    def run(*command: str, table: str) -> None:
+        settings = {
+            "AWS_REGION": REGION,
+            "DYNAMODB_FACE_VALIDATION_TABLE": table,
+            "FACEDESK_DATA_DIR": str(tmp_path),
+        }
+        result = CliRunner(env=settings).invoke(app, command)
+        assert result.exit_code == 0, result.output
+
+    run("provision", table="new")
+    # A table from before there was an index.
+    moto_dynamodb.create_table(
+        TableName="old",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=definition.attribute_definitions("userId", "registrationId"),
+        KeySchema=definition.key_schema("userId", "registrationId"),
+    )
+    put_item(moto_dynamodb, "old", a_foreign_item())
+    run("provision", "--add-index", table="old")
+    run("backfill-index", table="old")
+    assert differences(aws_calls, granted("provisioner"), complete=True) == []

@@ -1,0 +1,157 @@
+"""What the code asks of AWS while the tests run, held against the policies of ``infra/iam.tf``.
+
+A call counts where the nearest of our modules on the stack is one of ``core``: the tests' own hands prepare and look,
+and need other permissions. Child processes are not seen. At the end a call that no policy allows fails the run; after
+the whole suite, so does a permission that nothing made use of.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, wraps
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+import pytest
+from botocore.client import BaseClient
+
+ROOT = Path(__file__).parents[2]
+#: Modules that the provisioner runs; all others of ``core`` are the dashboard's.
+_PROVISIONER = frozenset(str(ROOT / "core" / "stores" / name) for name in ("provision.py", "backfill.py"))
+#: Operations whose permission has another name. All others are named after theirs.
+_ACTIONS = {"s3:HeadObject": "s3:GetObject", "s3:HeadBucket": "s3:ListBucket"}
+
+
+class Call(NamedTuple):
+    """``role`` calls for ``action``, in IAM's spelling, on a resource of the kind that IAM tells apart."""
+
+    role: str
+    action: str
+    resource: str
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.action} on {self.resource}"
+
+
+class Recorder:
+    """Collects calls from when it is installed until the process ends."""
+
+    def __init__(self) -> None:
+        self.calls: set[Call] = set()
+
+    def install(self) -> None:
+        make_api_call: Callable[..., Any] = BaseClient._make_api_call
+
+        @wraps(make_api_call)
+        def recorded(client: Any, operation: str, parameters: Mapping[str, Any]) -> Any:
+            if role := _role(sys._getframe(1)):
+                name = f"{client.meta.service_model.service_name}:{operation}"
+                self.calls.add(Call(role, _ACTIONS.get(name, name), _resource(name, parameters)))
+            return make_api_call(client, operation, parameters)
+
+        BaseClient._make_api_call = recorded
+
+
+def differences(calls: set[Call], allowed: set[Call], *, complete: bool) -> list[str]:
+    """A line for each call that is not allowed and, if ``calls`` are ``complete``, each permission without a call."""
+    unlisted = [f"not allowed by infra/iam.tf: {call}" for call in sorted(calls - allowed)]
+    unused = [f"allowed by infra/iam.tf, never called: {call}" for call in sorted(allowed - calls)]
+    return unlisted + (unused if complete else [])
+
+
+def allowed_to_code() -> set[Call]:
+    """The permissions of the roles that our code runs as; the analyst is a person."""
+    # Only at the end: most runs of a few tests have no need of the parser.
+    from tests.infra.terraform import granted
+
+    return granted("dashboard") | granted("provisioner")
+
+
+@cache
+def _owner(file: str) -> str | None:
+    """Whose code a file holds: a role's, the ``tests``', or nobody's (None)."""
+    if file in _PROVISIONER:
+        return "provisioner"
+    # The two that every adapter calls through tell nothing.
+    if file in (str(ROOT / "core" / "aws.py"), str(ROOT / "core" / "retry.py")):
+        return None
+    return {"core": "dashboard", "tests": "tests"}.get(file.removeprefix(f"{ROOT}/").partition("/")[0])
+
+
+def _role(frame: FrameType | None) -> str | None:
+    """The role that the nearest code of ours runs as; None for the tests."""
+    while frame:
+        if owner := _owner(frame.f_code.co_filename):
+            return owner if owner != "tests" else None
+        frame = frame.f_back
+    # A thread that runs nothing of ours but a client's method: not to be overlooked.
+    return "dashboard"
+
+
+def _resource(name: str, parameters: Mapping[str, Any]) -> str:
+    match name.partition(":")[0]:
+        case "dynamodb":
+            return "index" if "IndexName" in parameters else "table"
+        case "s3":
+            return "object" if "Key" in parameters else "bucket"
+        case _:
+            return "anything"
+
+
+_RECORDER = pytest.StashKey[Recorder]()
+_DIFFERENCES = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_RECORDER] = Recorder()
+    config.stash[_RECORDER].install()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker of xdist has ended: its calls are the run's."""
+    calls = getattr(node, "workeroutput", {}).get("aws_calls", ())
+    node.config.stash[_RECORDER].calls |= {Call(*call) for call in calls}
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    config, calls = session.config, session.config.stash[_RECORDER].calls
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["aws_calls"] = [list(call) for call in calls]
+        return
+    whole = _was_whole(session)
+    if not (calls or whole):
+        return
+    config.stash[_DIFFERENCES] = found = differences(calls, allowed_to_code(), complete=whole)
+    if found and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if found := config.stash.get(_DIFFERENCES, []):
+        terminalreporter.section("AWS calls and policies", red=True)
+        for line in found:
+            terminalreporter.line(line)
+
+
+def _was_whole(session: pytest.Session) -> bool:
+    """Whether all tests ran, but the long ones of faults, and passed."""
+    option = session.config.option
+    chosen = option.keyword or option.deselect or option.lf or option.collectonly
+    return (
+        session.config.args_source is pytest.Config.ArgsSource.TESTPATHS
+        and option.markexpr in ("", "not faults")
+        and not chosen
+        and session.exitstatus == pytest.ExitCode.OK
+    )
+
+
+@pytest.fixture
+def aws_calls(pytestconfig: pytest.Config) -> Iterator[set[Call]]:
+    """The calls that are made while the test runs."""
+    recorder = pytestconfig.stash[_RECORDER]
+    before, recorder.calls = recorder.calls, set()
+    yield recorder.calls
+    recorder.calls |= before
