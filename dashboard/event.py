@@ -42,6 +42,13 @@ def forget(event_id: str | None) -> None:
         records.clear(event_id)
 
 
+def notice() -> None:
+    """Say what makes event reads slow or late, and what to do about it, if anything does."""
+    # The store's own sentence: it holds nothing that anybody typed, so its command may be set as code.
+    if said := get_services().records.event_notice():
+        st.info(said, icon=":material/speed:")
+
+
 def picker(container: st.delta_generator.DeltaGenerator, events: list[str]) -> str:
     """The event to show, which the link names."""
     chosen: str = container.selectbox(

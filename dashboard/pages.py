@@ -14,6 +14,7 @@ USER_LOOKUP = _FOLDER / "user_lookup.py"
 REVIEW = _FOLDER / "review.py"
 EVENT_OVERVIEW = _FOLDER / "event_overview.py"
 STATISTICS = _FOLDER / "statistics.py"
+OPERATIONS = _FOLDER / "operations.py"
 START = _FOLDER / "start.py"
 
 
@@ -32,6 +33,9 @@ def navigation() -> dict[str, list[st.Page]]:
                 EVENT_OVERVIEW, title="Event overview", icon=":material/event_available:", url_path="event_overview"
             ),
             st.Page(STATISTICS, title="Statistics", icon=":material/bar_chart:", url_path="statistics"),
+        ],
+        "Operations": [
+            st.Page(OPERATIONS, title="Operations", icon=":material/monitoring:", url_path="operations"),
         ],
         "Set-up": [st.Page(START, title="Load data", icon=":material/upload_file:", url_path="start")],
     }

@@ -193,6 +193,7 @@ def main() -> None:
         records = event.records(event_id)
     if records is None or registered is None:
         return
+    event.notice()
     now = services.clock()
     readiness = statistics.readiness(registered, records)
     st.caption(f"{readiness.registered:,} registered · {readiness.attempted:,} tried · read anew every few seconds")

@@ -69,7 +69,7 @@ def run_import(importer: RegistrationImport, table: bytes, archive: bytes | None
     try:
         return import_registrations(
             table,
-            ZipSource(io.BytesIO(archive), services.settings.max_upload_mb * 1024 * 1024) if archive else None,
+            ZipSource(io.BytesIO(archive), services.settings.max_upload_bytes) if archive else None,
             registrations=importer,
             photos=services.photos,
             sanitiser=services.sanitiser,

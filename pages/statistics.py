@@ -253,6 +253,7 @@ def main() -> None:
             by_event[event_id] = statistics.with_age_groups(statistics.filtered(event.records(event_id), **given))
     if not by_event:
         return
+    event.notice()
     records = pd.concat(by_event.values(), ignore_index=True)
     exports(chosen, "records", as_query(given), "These records as CSV")
     if records.empty:

@@ -69,6 +69,15 @@ def test_who_never_tried_is_listed(run_page: RunPage) -> None:
     assert "Registered, never tried (2)" in labels
 
 
+@pytest.mark.parametrize("page", ["event_overview", "statistics"])
+def test_what_makes_event_reads_slow_is_said_with_what_to_do(
+    run_page: RunPage, sampled: Desk, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    said = "Run `python -m core provision --add-index`."
+    monkeypatch.setattr(sampled.records, "event_notice", lambda: said)
+    assert said in [info.value for info in run_page(page).info]
+
+
 def test_records_out_of_reach_are_a_banner(run_page: RunPage, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk.records, "event_frame", down("validation records"))
     app = run_page("event_overview", event_id="event-1")
