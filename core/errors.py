@@ -10,6 +10,7 @@ FacedeskError
 ├── PhotoRefused            an upload that is no photo we take; its text is meant for the person
 │   ├── PhotoTooLarge
 │   └── PhotoUnsupported
+├── Forbidden               who asks may not do this; nothing was done
 ├── Conflict                the record changed since the caller saw it; nothing was written
 └── ServiceError            a service behind a port failed: which one, and its own error code
     ├── Unavailable         passing (throttled, timed out, 5xx, no connection): worth trying again
@@ -60,6 +61,10 @@ class PhotoTooLarge(PhotoRefused):
 
 
 class PhotoUnsupported(PhotoRefused):
+    pass
+
+
+class Forbidden(FacedeskError):
     pass
 
 

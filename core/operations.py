@@ -6,11 +6,9 @@ Neither ever holds a photo, a key, a name, a search or a plain id.
 
 from __future__ import annotations
 
-import hmac
 import inspect
 import logging
 import os
-import secrets
 import sys
 import time
 from collections import defaultdict
@@ -30,6 +28,7 @@ import orjson
 from core.aws import Tally, counted
 from core.clock import Clock
 from core.errors import FacedeskError, ServiceError
+from core.hashing import id_hash
 from core.records import isoformat
 from core.settings import Backend, OperationLog, Settings
 
@@ -183,8 +182,7 @@ class Observer:
     def __init__(self, settings: Settings, clock: Clock, journal: Journal) -> None:
         self._clock = clock
         self._journal = journal
-        key = settings.log_hash_key.get_secret_value() if settings.log_hash_key else ""
-        self._key = key.encode() or secrets.token_bytes(32)
+        self._hash = id_hash(settings)
         # In nobody's tree of loggers: no other library's configuration mutes it, and no other handler gets its lines.
         self._log = logging.Logger("facedesk.operations", logging.INFO)
         self._handler = _handler(settings)
@@ -243,10 +241,6 @@ class Observer:
             elif name in _WITH_IDS:
                 found |= {kind: getattr(value, attribute, None) for attribute, kind in _IDS.items()}
         return {kind: self._hash(value) for kind, value in found.items() if value is not None}
-
-    def _hash(self, value: Any) -> str:
-        text = str(value).encode(errors="surrogatepass")
-        return hmac.digest(self._key, text, "sha256").hex()[:16]
 
     def _keep(self, call: _Call) -> None:
         operation = Operation(

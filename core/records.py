@@ -85,7 +85,7 @@ Timestamp = Annotated[datetime, AfterValidator(_as_stored), PlainSerializer(isof
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
-class _Model(BaseModel):
+class Model(BaseModel):
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
 
     def to_dict(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class _Model(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-class Registration(_Model):
+class Registration(Model):
     """A person's registration for an event, as the registration store has it."""
 
     registration_id: str = Field(min_length=1)
@@ -104,7 +104,7 @@ class Registration(_Model):
     reference_photo_key: str | None = None
 
 
-class Box(_Model):
+class Box(Model):
     """A face's place in the upright photo, as shares (0-1) of its width and height."""
 
     left: float
@@ -113,7 +113,7 @@ class Box(_Model):
     height: float
 
 
-class ComparisonResult(_Model):
+class ComparisonResult(Model):
     model_config = ConfigDict(extra="allow")
 
     similarity: Percent | None = None
@@ -121,7 +121,7 @@ class ComparisonResult(_Model):
     is_match: bool | None = None
 
 
-class Review(_Model):
+class Review(Model):
     """A person's decision on a record."""
 
     decision: Decision
@@ -131,7 +131,7 @@ class Review(_Model):
     decided_at: Timestamp
 
 
-class Attempt(_Model):
+class Attempt(Model):
     """One entry of a record's ``attempts``: what was submitted and what came of it."""
 
     attempt_id: str | None = None
@@ -148,7 +148,7 @@ class Attempt(_Model):
     review: Review | None = None
 
 
-class Metadata(_Model):
+class Metadata(Model):
     model_config = ConfigDict(extra="allow")
 
     event_id: str | None = None
@@ -156,7 +156,7 @@ class Metadata(_Model):
     source: str | None = None
 
 
-class Outcome(_Model):
+class Outcome(Model):
     """What one attempt brought: the input of ``ValidationRecords.record_attempt``."""
 
     attempt_id: str = Field(min_length=1, max_length=255)
@@ -179,7 +179,7 @@ class Outcome(_Model):
     ip_address: str | None = None
 
 
-class ValidationRecord(_Model):
+class ValidationRecord(Model):
     """An item of the table ``face-verifications``: the newest outcome of a registration, and how it came to it."""
 
     model_config = ConfigDict(extra="allow")

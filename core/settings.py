@@ -119,10 +119,12 @@ class Settings(BaseSettings):
         description="where each operation's line of JSON goes: `stderr`, `file` (`logs/` in the data folder), `off`; "
         "`auto`: `stderr` with `aws`, `file` with `embedded`",
     )
-    log_hash_key: SecretStr | None = Field(
+    hash_key: SecretStr | None = Field(
         None,
-        validation_alias="LOG_HASH_KEY",
-        description="key of the hashes that stand for ids in the log; without it they change with each start",
+        min_length=16,
+        validation_alias="HASH_KEY",
+        description="secret key of the hashes that stand for ids in the log, the audit trail and pseudonymised CSVs, "
+        "16 characters or more; without it `embedded` makes one, `hash.key` in the data folder",
     )
     rekognition_calls_per_second: float = Field(
         25,
@@ -201,6 +203,7 @@ class Settings(BaseSettings):
                 "FACE_IMAGES_BUCKET": self.images_bucket,
                 "MONGODB_URI": self.mongodb_uri,
                 "MONGODB_DATABASE": self.mongodb_database,
+                "HASH_KEY": self.hash_key,
             }.items():
                 if not value:
                     raise ValueError(f"{name} is missing; FACEDESK_BACKEND=aws needs it")

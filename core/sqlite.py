@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random
 
 from core.errors import Refused, Unavailable
 
@@ -89,7 +90,7 @@ class Database:
     def _open(self) -> apsw.Connection:
         connection = apsw.Connection(str(self._path))
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-        connection.execute("PRAGMA journal_mode=WAL")
+        _into_wal_mode(connection)
         connection.execute("PRAGMA synchronous=FULL")
         modes = connection.pragma("journal_mode"), connection.pragma("synchronous")
         if modes != ("wal", 2):
@@ -104,3 +105,14 @@ class Database:
             raise Unavailable(self._service, type(error).__name__) from error
         except (apsw.Error, OSError, UnicodeEncodeError) as error:
             raise Refused(self._service, type(error).__name__) from error
+
+
+@retry(
+    retry=retry_if_exception_type(apsw.BusyError),
+    stop=stop_after_delay(BUSY_TIMEOUT_MS / 1000),
+    wait=wait_random(0.005, 0.05),
+    reraise=True,
+)
+def _into_wal_mode(connection: apsw.Connection) -> None:
+    # Where several open a new file at once, SQLite answers "busy" to this without waiting, whatever its timeout.
+    connection.execute("PRAGMA journal_mode=WAL")

@@ -94,7 +94,6 @@ class Backfill:
         Raises ``NotConfigured`` where there is no table and ``InvalidInput`` where ``state`` cannot be written.
         """
         self._stop.clear()
-        self._stop.clear()
         description = self._description()
         # Another table may have had this name: places in it would mean nothing.
         of_table = f"{description['TableArn']} {description['CreationDateTime'].timestamp()}"

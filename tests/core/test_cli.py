@@ -29,6 +29,7 @@ AWS = {
     "FACE_IMAGES_BUCKET": "faces",
     "MONGODB_URI": "mongodb://127.0.0.1:1",
     "MONGODB_DATABASE": "events",
+    "HASH_KEY": "a key of these tests",
 }
 
 Run = Callable[..., Result]

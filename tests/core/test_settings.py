@@ -17,6 +17,7 @@ AWS = {
     "FACE_IMAGES_BUCKET": "faces",
     "MONGODB_URI": "mongodb://desk:s3cret@localhost",
     "MONGODB_DATABASE": "events",
+    "HASH_KEY": "a key of these tests",
 }
 
 

@@ -82,6 +82,7 @@ def whole_desk(
             "FACE_IMAGES_BUCKET": "never-asked",
             "MONGODB_URI": "mongodb://127.0.0.1",
             "MONGODB_DATABASE": "never-asked",
+            "HASH_KEY": "a key of these tests",
         }
     )
     with embedded(tmp_path_factory.mktemp("faults")) as site:

@@ -32,7 +32,7 @@ SECRETS = {
     "AWS_ACCESS_KEY_ID": "AKIACANARYCANARYCANA",
     "AWS_SECRET_ACCESS_KEY": "canary-of-the-secret-access-key",
     "AWS_SESSION_TOKEN": "canary-of-the-session-token",
-    "LOG_HASH_KEY": "canary-of-the-hash-key",
+    "HASH_KEY": "canary-of-the-hash-key",
 }
 PASSWORD = "canary-of-the-mongodb-password"
 OPERATOR = "asha-canary"
@@ -255,6 +255,7 @@ def test_no_line_holds_the_password_to_mongodb(tmp_path: Path) -> None:
         "FACE_IMAGES_BUCKET": "faces",
         "MONGODB_URI": f"mongodb://operator:{PASSWORD}@127.0.0.1:1",
         "MONGODB_DATABASE": "events",
+        "HASH_KEY": "a key of these tests",
         "STORE_DEADLINE_SECONDS": "4.1",
         "OPERATION_LOG": "file",
         "FACEDESK_DATA_DIR": str(tmp_path),

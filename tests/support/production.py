@@ -110,6 +110,7 @@ def production(servers: Servers, **variables: str) -> Iterator[Site]:
         "FACE_IMAGES_BUCKET": bucket,
         "MONGODB_URI": servers.mongodb,
         "MONGODB_DATABASE": "facedesk_tests",
+        "HASH_KEY": "a key of these tests",
         "MONGODB_REGISTRATIONS_COLLECTION": registrations,
         **variables,
     }
