@@ -1,4 +1,4 @@
-"""The four ports. Each is a contract in prose; ``tests/contracts`` holds every adapter to it.
+"""The five ports. Each is a contract in prose; ``tests/contracts`` holds every adapter to it.
 
 Common to all: methods may be called from many threads at once; a passing fault that outlasts the adapter's own
 retries raises ``Unavailable``, a final one ``Refused`` or ``NotConfigured``; ids are compared exactly, whatever
@@ -8,9 +8,10 @@ characters they have.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
+from core.audit import AuditEntry
 from core.records import Outcome, Registration, Review, ValidationRecord
 
 if TYPE_CHECKING:  # half a second to load, and only frames need it
@@ -165,6 +166,25 @@ class FaceEngine(Protocol):
         ``{"SourceImageFace": {...}, "FaceMatches": [{"Similarity", "Face": {"BoundingBox", ...}}, ...]}``,
         most similar first. Without ``SourceImageFace`` where ``submitted`` shows no face; ``FaceMatches`` empty
         where ``reference`` shows none.
+        """
+        ...
+
+    def ping(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class AuditTrail(Protocol):
+    """Who did what (``core.audit``). Entries are added, never changed and never taken away."""
+
+    def append(self, entry: AuditEntry) -> None:
+        """Keep the entry. Durable when it returns; the same ``entry_id`` again changes nothing."""
+        ...
+
+    def entries(self, since: datetime, until: datetime) -> Iterator[AuditEntry]:
+        """The entries from ``since`` on, and before ``until``, newest first, equal ones by ``entry_id``.
+
+        Read from the store only as they are taken; whoever has enough may stop.
         """
         ...
 

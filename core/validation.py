@@ -70,7 +70,7 @@ class Submitter:
 
 
 class ValidationService:
-    """Validates photos and takes people's decisions, over the four ports."""
+    """Validates photos and takes people's decisions, over four ports."""
 
     def __init__(
         self,
