@@ -70,3 +70,10 @@ class Principal(BaseModel):
 
     def may(self, action: Action) -> bool:
         return not self.roles.isdisjoint(ALLOWED[action])
+
+
+def local(name: str | None, ip_address: str | None = None) -> Principal:
+    """Whoever sits at a machine without sign-in: every role."""
+    return Principal(
+        id=name or "local", name=name or "someone at the desk", roles=frozenset(Role), ip_address=ip_address
+    )
