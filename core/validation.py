@@ -116,7 +116,7 @@ class ValidationService:
         ``PhotoRefused`` (nothing is stored then) and ``ServiceError`` of a store; but without ``must_store`` a
         verdict that the record store did not take is returned as not stored.
         """
-        with self._unless_erased(registration_id) as registration:
+        with self._unless_erased(registration_id, must_store) as registration:
             if known := self._known(registration, attempt_id, must_store):
                 return known
             photo = self._sanitiser.clean(upload)
@@ -137,7 +137,7 @@ class ValidationService:
 
         Raises ``PhotoNotFound`` where there is none under ``key``.
         """
-        with self._unless_erased(registration_id) as registration:
+        with self._unless_erased(registration_id, must_store) as registration:
             if known := self._known(registration, attempt_id, must_store):
                 return known
             photo = self.photo(key)
@@ -180,20 +180,23 @@ class ValidationService:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     @contextmanager
-    def _unless_erased(self, registration_id: str) -> Iterator[Registration]:
+    def _unless_erased(self, registration_id: str, must_store: bool) -> Iterator[Registration]:
         """The registration, to record an attempt of. Where an erasure of the person overtakes that, nothing is kept.
 
         Raises ``RegistrationNotFound`` then, as before where there is none.
         """
         began = self._clock()
         registration = self._registration(registration_id)
+        yield registration
+        if self._erasures is None:
+            return
         try:
-            yield registration
-        finally:
-            # Also where nothing was recorded: a photo may have been kept.
-            if self._erasures and self._erasures.overtook(registration.user_id, began):
+            if self._erasures.overtook(registration.user_id, began):
                 self._erasures.take_back(registration.user_id, registration_id)
                 raise RegistrationNotFound("This person has been erased: nothing was kept.")
+        except ServiceError:
+            if must_store:
+                raise
 
     def _registration(self, registration_id: str) -> Registration:
         registration = self._registrations.get(registration_id)

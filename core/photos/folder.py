@@ -198,6 +198,8 @@ def _mark(key: str) -> str:
 
 def _files(folder: Path) -> Iterator[Path]:
     """The plain files in and below ``folder``, no link followed; none where there is no such folder."""
+    if folder.resolve() != folder:
+        return
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):

@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS erasures (
 # The keys of the photos that were submitted: the newest one's, and those of its attempts.
 _PHOTOS = """(SELECT json_group_array(value) FROM (
     SELECT item ->> '$.faceImageKey' AS value
-    UNION SELECT attempt.value ->> '$.faceImageKey' FROM json_each(item, '$.attempts') AS attempt
+    UNION SELECT item ->> (attempt.fullkey || '.faceImageKey') FROM json_each(item, '$.attempts') AS attempt
 ) WHERE value IS NOT NULL)"""
 _OF_USER = f"""
 SELECT registrationId, coalesce(nullif(json_array_length(item, '$.attempts'), 0), 1), {_PHOTOS}
@@ -41,8 +41,8 @@ _NAMED = """
 WITH keys AS (SELECT value AS key FROM json_each(:keys)), others AS (SELECT item FROM faceVerifications WHERE {})
 SELECT item ->> '$.faceImageKey' FROM others WHERE item ->> '$.faceImageKey' IN keys
 UNION SELECT item ->> '$.storedFaceKey' FROM others WHERE item ->> '$.storedFaceKey' IN keys
-UNION SELECT attempt.value ->> '$.faceImageKey' FROM others, json_each(others.item, '$.attempts') AS attempt
-    WHERE attempt.value ->> '$.faceImageKey' IN keys
+UNION SELECT item ->> (attempt.fullkey || '.faceImageKey') FROM others, json_each(others.item, '$.attempts') AS attempt
+    WHERE item ->> (attempt.fullkey || '.faceImageKey') IN keys
 """
 
 
