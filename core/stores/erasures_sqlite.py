@@ -41,7 +41,8 @@ _NAMED = """
 WITH keys AS (SELECT value AS key FROM json_each(:keys)), others AS (SELECT item FROM faceVerifications WHERE {})
 SELECT item ->> '$.faceImageKey' FROM others WHERE item ->> '$.faceImageKey' IN keys
 UNION SELECT item ->> '$.storedFaceKey' FROM others WHERE item ->> '$.storedFaceKey' IN keys
-UNION SELECT item ->> (attempt.fullkey || '.faceImageKey') FROM others, json_each(others.item, '$.attempts') AS attempt
+UNION SELECT item ->> (attempt.fullkey || '.faceImageKey')
+    FROM others, json_each(others.item, '$.attempts') AS attempt
     WHERE item ->> (attempt.fullkey || '.faceImageKey') IN keys
 """
 
