@@ -58,7 +58,13 @@ _PASSING = _THROTTLED | frozenset(
 _UNREADABLE = (ResponseParserError, ValueError, TypeError, AttributeError)
 _NOT_SET_UP = frozenset({"ResourceNotFoundException", "NoSuchBucket"})
 #: The DynamoDB operations that tell what they consumed, and which kind of units it is.
-_UNITS = {"GetItem": "read_units", "Query": "read_units", "Scan": "read_units", "UpdateItem": "write_units"}
+_UNITS = {
+    "GetItem": "read_units",
+    "Query": "read_units",
+    "Scan": "read_units",
+    "PutItem": "write_units",
+    "UpdateItem": "write_units",
+}
 
 
 @dataclass

@@ -14,7 +14,7 @@ from core.clock import Clock, utc_now
 from core.errors import SettingsError
 from core.operations import Journal, Observer
 from core.photos.sanitise import PhotoSanitiser
-from core.ports import FaceEngine, Photos, RegistrationImport, Registrations, ValidationRecords
+from core.ports import AuditTrail, FaceEngine, Photos, RegistrationImport, Registrations, ValidationRecords
 from core.retry import Retry
 from core.settings import Backend, Settings
 from core.usage import DATABASE, PHOTOS
@@ -37,6 +37,7 @@ class Services:
     registrations: Registrations
     photos: Photos
     engine: FaceEngine
+    audit: AuditTrail
     sanitiser: PhotoSanitiser
     validation: ValidationService
     #: None where registrations are only read.
@@ -48,7 +49,8 @@ class Services:
     observer: Observer | None = None
 
     def close(self) -> None:
-        for part in (self.validation, self.sanitiser, self.records, self.registrations, self.photos, self.engine):
+        stores = (self.records, self.registrations, self.photos, self.engine, self.audit)
+        for part in (self.validation, self.sanitiser, *stores):
             part.close()
         if self.metrics:
             self.metrics.close()
@@ -62,6 +64,7 @@ class _Adapters:
     registrations: Registrations
     photos: Photos
     engine: FaceEngine
+    audit: AuditTrail
     importer: RegistrationImport | None = None
     metrics: CloudWatchMetrics | None = None
 
@@ -100,6 +103,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
         registrations=registrations,
         photos=photos,
         engine=engine,
+        audit=observer.observed(adapters.audit, "audit"),
         sanitiser=sanitiser,
         validation=observer.observed(validation, "validation"),
         importer=adapters.importer and observer.observed(adapters.importer, "registrations"),
@@ -113,6 +117,7 @@ def _embedded(settings: Settings, clock: Clock) -> _Adapters:
     from core.faces.local import LocalEngine
     from core.photos.folder import FolderPhotos
     from core.registrations.sqlite import SqliteRegistrations
+    from core.stores.audit_sqlite import SqliteAudit
     from core.stores.sqlite import SqliteRecords
 
     database = settings.data_dir / DATABASE
@@ -122,6 +127,7 @@ def _embedded(settings: Settings, clock: Clock) -> _Adapters:
         registrations=registrations,
         photos=FolderPhotos(settings.data_dir / PHOTOS, max_bytes=settings.max_upload_bytes),
         engine=LocalEngine(),
+        audit=SqliteAudit(database),
         importer=registrations,
     )
 
@@ -131,6 +137,7 @@ def _aws(settings: Settings, clock: Clock) -> _Adapters:
     from core.faces.rekognition import RekognitionEngine
     from core.photos.s3 import S3Photos
     from core.registrations.mongodb import MongoRegistrations, connect
+    from core.stores.audit_dynamodb import DynamoAudit
     from core.stores.dynamodb import DynamoRecords
 
     region, table, bucket = settings.aws_region, settings.dynamodb_table, settings.images_bucket
@@ -148,5 +155,6 @@ def _aws(settings: Settings, clock: Clock) -> _Adapters:
         registrations=MongoRegistrations(collection, settings.mongodb_fields, settings.store_deadline_seconds),
         photos=S3Photos(aws.client("s3", region), bucket, store_retry, max_bytes=settings.max_upload_bytes),
         engine=RekognitionEngine(aws.client("rekognition", region, pool=ENGINE_THREADS), engine_retry),
+        audit=DynamoAudit(aws.client("dynamodb", region), settings.audit_table, store_retry),
         metrics=CloudWatchMetrics(aws.client("cloudwatch", region), table, store_retry),
     )

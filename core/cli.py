@@ -113,17 +113,18 @@ def provision(
         ),
     ] = False,
 ) -> None:
-    """Make the DynamoDB table, or verify it and put right what differs, without stopping anything.
+    """Make the DynamoDB tables, or verify them and put right what differs, without stopping anything.
 
-    Needs DYNAMODB_FACE_VALIDATION_TABLE, AWS_REGION and credentials.
+    Needs DYNAMODB_FACE_VALIDATION_TABLE, AWS_REGION and credentials; DYNAMODB_AUDIT_TABLE names the audit trail's.
 
-    Ends with 0 if the table is as it should be (but for what the server does not have), else with 1: a dry run, too.
+    Ends with 0 if the tables are as they should be (but for what the server does not have), else with 1:
+    a dry run, too.
     """
     from core.maintenance import provisioning
 
     with _one_line_errors(), _waiting() as report:
-        right = provisioning(report).run(_say, add_index=add_index, dry_run=dry_run)
-    if not right:
+        right = [each.run(_say, add_index=add_index, dry_run=dry_run) for each in provisioning(report)]
+    if not all(right):
         raise typer.Exit(1)
 
 

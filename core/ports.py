@@ -1,4 +1,4 @@
-"""The five ports. Each is a contract in prose; ``tests/contracts`` holds every adapter to it.
+"""The ports. Each is a contract in prose; ``tests/contracts`` holds every adapter to it.
 
 Common to all: methods may be called from many threads at once; a passing fault that outlasts the adapter's own
 retries raises ``Unavailable``, a final one ``Refused`` or ``NotConfigured``; ids are compared exactly, whatever
@@ -178,13 +178,17 @@ class AuditTrail(Protocol):
     """Who did what (``core.audit``). Entries are added, never changed and never taken away."""
 
     def append(self, entry: AuditEntry) -> None:
-        """Keep the entry. Durable when it returns; the same ``entry_id`` again changes nothing."""
+        """Keep the entry. Durable when it returns; an entry of the same moment and ``entry_id`` again changes
+        nothing, so a retried write is one entry.
+        """
         ...
 
     def entries(self, since: datetime, until: datetime) -> Iterator[AuditEntry]:
-        """The entries from ``since`` on, and before ``until``, newest first, equal ones by ``entry_id``.
+        """The entries from ``since`` on, and before ``until``, newest first, those of one moment by ``entry_id``,
+        last first.
 
-        Read from the store only as they are taken; whoever has enough may stop.
+        Read from the store only as they are taken; whoever has enough may stop. One that cannot be read raises
+        ``Refused``.
         """
         ...
 

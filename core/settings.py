@@ -128,6 +128,12 @@ class Settings(BaseSettings):
         validation_alias="DYNAMODB_FACE_VALIDATION_TABLE",
         description="DynamoDB table of the validation records",
     )
+    audit_table: str = Field(
+        "facedesk-audit",
+        min_length=3,
+        validation_alias="DYNAMODB_AUDIT_TABLE",
+        description="DynamoDB table of the audit trail",
+    )
     event_index_check_minutes: float = Field(
         30,
         ge=0,

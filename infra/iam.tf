@@ -21,6 +21,13 @@ data "aws_iam_policy_document" "dashboard" {
     resources = ["${aws_dynamodb_table.records.arn}/index/eventId-timestamp-index"]
   }
 
+  # Entries can be added and read. Nothing that runs may change one or take one away.
+  statement {
+    sid       = "AuditTrail"
+    actions   = ["dynamodb:PutItem", "dynamodb:Query"]
+    resources = [aws_dynamodb_table.audit.arn]
+  }
+
   # Without it S3 answers "forbidden", not "not there", for a photo that is missing.
   statement {
     sid       = "WhetherPhotosExist"
@@ -59,7 +66,7 @@ data "aws_iam_policy_document" "dashboard" {
 # Whoever runs `python -m core provision` and `python -m core backfill-index`; nobody the rest of the time.
 data "aws_iam_policy_document" "provisioner" {
   statement {
-    sid = "Table"
+    sid = "Tables"
     actions = [
       "dynamodb:CreateTable",
       "dynamodb:DescribeContinuousBackups",
@@ -70,6 +77,19 @@ data "aws_iam_policy_document" "provisioner" {
       "dynamodb:UpdateTimeToLive",
     ]
     resources = [aws_dynamodb_table.records.arn]
+  }
+
+  statement {
+    sid = "AuditTable"
+    actions = [
+      "dynamodb:CreateTable",
+      "dynamodb:DescribeContinuousBackups",
+      "dynamodb:DescribeTable",
+      "dynamodb:DescribeTimeToLive",
+      "dynamodb:UpdateContinuousBackups",
+      "dynamodb:UpdateTable",
+    ]
+    resources = [aws_dynamodb_table.audit.arn]
   }
 
   statement {

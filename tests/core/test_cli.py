@@ -126,6 +126,7 @@ def maintain(run: Run, dynamodb_url: str, table: str) -> Run:
     environment = {
         "FACEDESK_BACKEND": "aws",
         "DYNAMODB_FACE_VALIDATION_TABLE": table,
+        "DYNAMODB_AUDIT_TABLE": f"audit-of-{table}",
         "AWS_REGION": REGION,
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
@@ -152,11 +153,14 @@ def test_provision_says_each_difference_and_exits_with_1_while_one_is_left(maint
             "Point-in-time recovery: not supported by this server.",
             "Index eventId-timestamp-index is missing: event reads scan the whole table; "
             "add it with: python -m core provision --add-index.",
+            f"Table audit-of-{table} in {REGION}:",
+            "The table is missing: created.",
+            "Point-in-time recovery is off: not supported by this server.",
         ],
     )
 
 
-def test_a_dry_run_says_what_would_be_done(maintain: Run) -> None:
+def test_a_dry_run_says_what_would_be_done(maintain: Run, table: str) -> None:
     result = maintain("provision", "--dry-run", "--add-index")
     assert result.exit_code == 1
     assert result.stdout.splitlines()[1:] == [
@@ -164,6 +168,9 @@ def test_a_dry_run_says_what_would_be_done(maintain: Run) -> None:
         "TTL is off: would be switched on.",
         "Point-in-time recovery: not supported by this server.",
         "Index eventId-timestamp-index is missing: would be added.",
+        f"Table audit-of-{table} in {REGION}:",
+        "The table is missing: would be created.",
+        "Point-in-time recovery is off: would be switched on.",
     ]
 
 

@@ -39,6 +39,7 @@ def services(desk: Desk, sanitiser: object, tmp_path: Path) -> Services:
         registrations=desk.registrations,
         photos=desk.photos,
         engine=desk.engine,
+        audit=desk.audit,
         sanitiser=sanitiser,  # type: ignore[arg-type]
         validation=desk.validation,
         importer=desk.registrations,

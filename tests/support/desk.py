@@ -15,6 +15,7 @@ from core.photos.sanitise import PhotoSanitiser
 from core.policy import Policy
 from core.records import Registration
 from core.registrations.sqlite import SqliteRegistrations
+from core.stores.audit_sqlite import SqliteAudit
 from core.stores.sqlite import SqliteRecords
 from core.validation import ValidationService
 from tests.support.engine import ChosenEngine
@@ -37,6 +38,7 @@ class Desk:
     photos: FolderPhotos
     photo_folder: Path
     engine: ChosenEngine
+    audit: SqliteAudit
     validation: ValidationService
 
     @property
@@ -60,7 +62,7 @@ def desk(tmp_path: Path, sanitiser: PhotoSanitiser, astronaut_jpeg: bytes) -> It
     registrations.import_many(
         [REGISTERED, REGISTERED.model_copy(update={"registration_id": "reg-2", "reference_photo_key": None})]
     )
-    engine = ChosenEngine()
+    engine, audit = ChosenEngine(), SqliteAudit(database)
     validation = ValidationService(
         records=records,
         registrations=registrations,
@@ -72,7 +74,8 @@ def desk(tmp_path: Path, sanitiser: PhotoSanitiser, astronaut_jpeg: bytes) -> It
         record_ttl=timedelta(days=30),
         engine_deadline=1.0,
     )
-    yield Desk(records, registrations, photos, tmp_path / "photos", engine, validation)
+    yield Desk(records, registrations, photos, tmp_path / "photos", engine, audit, validation)
     validation.close()
     records.close()
     registrations.close()
+    audit.close()

@@ -37,6 +37,13 @@ def create_table(client: Any) -> str:
     return name
 
 
+def create_audit_table(client: Any) -> str:
+    """Make a table for the audit trail and return its name, a fresh one."""
+    name = f"facedesk-audit-{uuid4().hex}"
+    client.create_table(**{**definition.create_audit_table(name), "DeletionProtectionEnabled": False})
+    return name
+
+
 def put_item(client: Any, table: str, item: Mapping[str, Any]) -> None:
     """Write ``item`` as another service does, past our own code; may hold sets, bytes, Decimals and None."""
     exact = {name: _without_floats(value) for name, value in item.items()}

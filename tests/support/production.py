@@ -27,7 +27,7 @@ from core.bootstrap import Services, build
 from core.faces.local import LocalEngine
 from core.records import Registration
 from core.settings import Settings
-from tests.support.dynamodb import REGION, create_table
+from tests.support.dynamodb import REGION, create_audit_table, create_table
 from tests.support.rekognition import RekognitionServer
 
 #: Starts of the names of all variables that a developer's shell may have and that a test must not see.
@@ -118,6 +118,7 @@ def production(servers: Servers, **variables: str) -> Iterator[Site]:
         s3, dynamodb = aws.client("s3", REGION), aws.client("dynamodb", REGION)
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     environment.setdefault("DYNAMODB_FACE_VALIDATION_TABLE", create_table(dynamodb))
+    environment.setdefault("DYNAMODB_AUDIT_TABLE", create_audit_table(dynamodb))
 
     def keys() -> set[str]:
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
