@@ -138,6 +138,10 @@ METHODS: Mapping[str, tuple[Action, ...]] = {
 }
 
 
+#: Roles, and the events that these are limited to.
+View = tuple[tuple[Role, ...], tuple[str, ...] | None]
+
+
 class Principal(BaseModel):
     """Who acts: a signed-in person, a token's bearer, or whoever sits at a machine without sign-in.
 
@@ -159,6 +163,11 @@ class Principal(BaseModel):
     def sees_event(self, event_id: str | None) -> bool:
         """Whether what belongs to this event is theirs to see. What belongs to none is for those who see all."""
         return self.events is None or event_id in self.events
+
+    @property
+    def view(self) -> View:
+        """Equal for those who may do and see the same."""
+        return tuple(sorted(self.roles)), None if self.events is None else tuple(sorted(self.events))
 
     @property
     def sees_identities(self) -> bool:

@@ -138,8 +138,8 @@ class _Acting:
             self._tell_after(deed, outcome, {**details, "bytes": str(size)})
 
     def tell(self, action: Action, outcome: str = "ok", *, at: datetime | None = None, entry_id: str = "") -> None:
-        """An entry about the principal themself. Raises ``ServiceError`` where the trail cannot be written."""
-        self._append(_Deed(action), outcome, {"roles": " ".join(sorted(self.principal.roles))}, at, entry_id)
+        """An entry about the principal themself; the log says where the trail could not be written."""
+        self._tell_after(_Deed(action), outcome, {"roles": " ".join(sorted(self.principal.roles))}, at, entry_id)
 
     def _asked(self, name: str, method: Callable[..., Any], given: Mapping[str, Any]) -> Any:
         if self.principal.events is None or name not in _WIDER:
@@ -211,10 +211,17 @@ class _Acting:
             message = "Nothing was done: the audit trail cannot be written right now. Try again in a moment."
             raise type(error)(error.service, error.code, message) from error
 
-    def _tell_after(self, deed: _Deed, outcome: str, details: Mapping[str, str]) -> None:
+    def _tell_after(
+        self,
+        deed: _Deed,
+        outcome: str,
+        details: Mapping[str, str],
+        at: datetime | None = None,
+        entry_id: str = "",
+    ) -> None:
         """The deed is done or refused: it stays so, whether the trail can be written or not."""
         try:
-            self._append(deed, outcome, details)
+            self._append(deed, outcome, details, at, entry_id)
         except FacedeskError as error:
             logger.error("the audit trail lacks an entry: %s %s (%s)", deed.action, outcome, type(error).__name__)
 

@@ -362,8 +362,8 @@ def check_exposure(settings: Settings, addresses: Iterable[str], hosts: Iterable
     open_to = [name for name in (*addresses, *hosts) if name not in LOOPBACK]
     if open_to:
         raise SettingsError(
-            f"FACEDESK_AUTH: without sign-in the server may be reached from this machine alone, not at {open_to[0]!r}. "
-            "Set OIDC_METADATA_URL and what goes with it, or mend server.address and server.allowedHosts."
+            f"FACEDESK_AUTH: without sign-in the server may be reached from this machine only, not at {open_to[0]!r}."
+            " Set OIDC_METADATA_URL and what goes with it, or mend server.address and server.allowedHosts."
         )
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
+from streamlit.runtime.secrets import secrets_singleton
 
 from core.access import Action, Principal
 from core.settings import Backend, Settings
@@ -14,21 +13,27 @@ from dashboard import services, ui
 CHECK_SECONDS = 20
 
 
-def secrets(settings: Settings) -> dict[str, Any]:
-    """What Streamlit needs to know, under the names that it gives it; nothing without sign-in."""
+def configure(settings: Settings) -> None:
+    """Tell Streamlit what it needs to know, before it makes anything of it.
+
+    ``st.App(secrets=...)`` would come too late: what signs the cookie of a sign-in under way is made first, and would
+    be another secret in each process.
+    """
     if not settings.sign_in:
-        return {}
+        return
     assert settings.cookie_secret
     assert settings.oidc_client_secret
-    return {
-        "auth": {
-            "redirect_uri": settings.oidc_redirect_uri or "",
-            "cookie_secret": settings.cookie_secret.get_secret_value(),
-            "client_id": settings.oidc_client_id or "",
-            "client_secret": settings.oidc_client_secret.get_secret_value(),
-            "server_metadata_url": settings.oidc_metadata_url or "",
+    secrets_singleton.merge_programmatic_secrets(
+        {
+            "auth": {
+                "redirect_uri": settings.oidc_redirect_uri or "",
+                "cookie_secret": settings.cookie_secret.get_secret_value(),
+                "client_id": settings.oidc_client_id or "",
+                "client_secret": settings.oidc_client_secret.get_secret_value(),
+                "server_metadata_url": settings.oidc_metadata_url or "",
+            }
         }
-    }
+    )
 
 
 def gate() -> None:
