@@ -76,7 +76,7 @@ def banner() -> None:
     """Says on every page that nobody has to sign in, where that is no matter of course."""
     settings = services.shared().settings
     if settings.backend is Backend.AWS and not settings.sign_in:
-        st.error(
+        st.warning(
             "Sign-in is off (FACEDESK_AUTH=off): whoever reaches this address sees and decides everything.",
             icon=":material/no_encryption:",
         )
