@@ -1,4 +1,4 @@
-"""The script that every page runs through: page configuration and navigation."""
+"""The script that every page runs through: page configuration, the gate, and navigation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import pages, ui
+from dashboard import pages, services, signin
 
 st.set_page_config(
     page_title="Facedesk",
@@ -14,6 +14,11 @@ st.set_page_config(
     layout="wide",
     initial_sidebar_state=230,
 )
-page = st.navigation(pages.navigation())
-ui.operator_box()
+person = services.principal()
+page = st.navigation(pages.navigation(person))
+signin.sidebar(person)
+signin.banner()
+if person and services.shared().settings.sign_in:
+    signin.note()
+    signin.watch()
 page.run()

@@ -184,8 +184,7 @@ def run_again_button(record: ValidationRecord) -> None:
 
 
 def user_link(record: ValidationRecord) -> None:
-    query = {"user_id": record.user_id}
-    st.page_link(pages.USER_LOOKUP, label="Open user", icon=":material/person:", query_params=query)
+    pages.link(pages.USER_LOOKUP, "Open user", ":material/person:", {"user_id": record.user_id})
 
 
 def _decision_popover(record: ValidationRecord, label: str, decision: Decision, icon: str) -> None:
@@ -220,10 +219,11 @@ def note(key: str) -> None:
 def decide(seen: ValidationRecord, decision: Decision, key: str) -> None:
     """Callback: store the decision on the record as it was shown, with the reason and note of the fields ``key``."""
     try:
-        get_services().validation.decide(
+        services = get_services()
+        services.validation.decide(
             seen,
             decision,
-            reviewer=ui.operator() or "someone at the desk",
+            reviewer=services.principal.name or "someone at the desk",
             reason=st.session_state.get(f"reason-{key}"),
             note=st.session_state.get(f"note-{key}") or "",
         )
@@ -238,7 +238,9 @@ def decide(seen: ValidationRecord, decision: Decision, key: str) -> None:
 
 def _run_again(record: ValidationRecord, key: str, attempt_id: str) -> None:
     try:
-        get_services().validation.validate_stored(record.registration_id, key, attempt_id, ui.submitter())
+        services = get_services()
+        submitter = ui.submitter(services.principal)
+        services.validation.validate_stored(record.registration_id, key, attempt_id, submitter)
     except FacedeskError as error:
         st.session_state[_NOTICE] = ("error", f"The photo was not checked. {ui.plain(str(error))}")
     else:

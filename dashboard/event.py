@@ -9,6 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from core.access import View
+from core.bootstrap import Services
 from dashboard import ui
 from dashboard.services import get_services
 
@@ -18,28 +20,44 @@ FRESH_SECONDS = 15
 MAX_ROWS = 500
 
 
-# Resources, not data: a cached frame is handed out as it is, without a copy for each rerun. Nobody writes into it.
-@st.cache_resource(ttl=FRESH_SECONDS, max_entries=8, show_spinner="Reading the event…")
 def records(event_id: str) -> pd.DataFrame:
-    """The event's records (``core.frames.RECORD_DTYPES``)."""
-    return get_services().records.event_frame(event_id)
+    """The event's records (``core.frames.RECORD_DTYPES``), as the person at this page may see them."""
+    services = get_services()
+    return _records(services, services.principal.view, event_id)
 
 
-@st.cache_resource(ttl=60, max_entries=8, show_spinner=False)
 def registrations(event_id: str) -> pd.DataFrame:
-    """The event's registrations (``core.frames.REGISTRATION_DTYPES``)."""
-    return get_services().registrations.event_frame(event_id)
+    """The event's registrations (``core.frames.REGISTRATION_DTYPES``), as the person at this page may see them."""
+    services = get_services()
+    return _registrations(services, services.principal.view, event_id)
 
 
-@st.cache_resource(ttl=60, show_spinner=False)
 def event_ids() -> list[str]:
-    return get_services().registrations.events()
+    services = get_services()
+    return _event_ids(services, services.principal.view)
+
+
+# Resources, not data: a cached frame is handed out as it is, without a copy for each rerun. Nobody writes into it.
+# Shared by those who see the same, and by nobody else: what is cached has passed the checks of the ``view``.
+@st.cache_resource(ttl=FRESH_SECONDS, max_entries=16, show_spinner="Reading the event…")
+def _records(_services: Services, view: View, event_id: str) -> pd.DataFrame:
+    return _services.records.event_frame(event_id)
+
+
+@st.cache_resource(ttl=60, max_entries=16, show_spinner=False)
+def _registrations(_services: Services, view: View, event_id: str) -> pd.DataFrame:
+    return _services.registrations.event_frame(event_id)
+
+
+@st.cache_resource(ttl=60, max_entries=64, show_spinner=False)
+def _event_ids(_services: Services, view: View) -> list[str]:
+    return _services.registrations.events()
 
 
 def forget(event_id: str | None) -> None:
     """Read the event anew next time: somebody here has just changed it."""
     if event_id is not None:
-        records.clear(event_id)
+        _records.clear()
 
 
 def notice() -> None:

@@ -21,8 +21,9 @@ from core.bootstrap import Services
 from core.errors import InvalidInput
 from core.export import RECORD_EXPORT, frames_csv, outcomes_csv, registrations_csv
 from core.records import KEY_ATTRIBUTES, Quality, Status
+from dashboard.doors import principal_of
 from dashboard.parameters import EVENT_ID, USER_ID, one
-from dashboard.services import get_services
+from dashboard.services import services_of
 from dashboard.workers import Download, Downloads, unless_gone
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,9 @@ def user_history(downloads: Downloads) -> Endpoint:
         user_id = USER_ID.of(request)
 
         def parts() -> Parts:
-            yield from outcomes_csv(get_services().records.history(user_id))
+            services = services_of(principal_of(request))
+            lines = outcomes_csv(services.records.history(user_id))
+            yield from services.acting.export("history", lines, user_id=user_id)
 
         return await _csv(request, downloads, "face-validation-history", parts())
 
@@ -54,7 +57,9 @@ def of_event(downloads: Downloads, name: str, read: EventCsv) -> Endpoint:
         event_id = EVENT_ID.of(request)
 
         def parts() -> Parts:
-            yield from read(get_services(), event_id, request.query_params)
+            services = services_of(principal_of(request))
+            lines = read(services, event_id, request.query_params)
+            yield from services.acting.export(name, lines, event_id=event_id)
 
         return await _csv(request, downloads, name, parts())
 

@@ -9,22 +9,36 @@ from typing import Literal
 import streamlit as st
 from PIL import Image, ImageDraw
 
-from core.errors import FacedeskError, PhotoNotFound, PhotoRefused
+from core.access import Action
+from core.errors import FacedeskError, Forbidden, PhotoNotFound, PhotoRefused
 from core.records import Box
-from dashboard.services import get_services
+from dashboard import services
 
 #: Longest side of a photo on a page, and of one in a table, pixels.
 PAGE_SIDE = 720
 THUMBNAIL_SIDE = 96
 
 
-@st.cache_data(ttl=600, max_entries=256, show_spinner=False)
+def may_see() -> bool:
+    """Whether faces are for the person at this page."""
+    person = services.principal()
+    return person is not None and person.may(Action.SEE_FACES)
+
+
 def data_uri(key: str, side: int, box: Box | None = None, colour: str | None = None) -> str:
     """The photo under ``key`` with its longest side at most ``side`` pixels; the box, if given, drawn in ``colour``.
 
-    Raises ``PhotoNotFound``, ``PhotoRefused`` or ``ServiceError``; those are not kept.
+    Raises ``Forbidden``, ``PhotoNotFound``, ``PhotoRefused`` or ``ServiceError``; those are not kept.
     """
-    image = Image.open(io.BytesIO(get_services().validation.photo(key).jpeg))
+    if not may_see():
+        # What somebody else may see is kept below: it must not be found there.
+        raise Forbidden("Faces are not for your role.")
+    return _data_uri(key, side, box, colour)
+
+
+@st.cache_data(ttl=600, max_entries=256, show_spinner=False)
+def _data_uri(key: str, side: int, box: Box | None, colour: str | None) -> str:
+    image = Image.open(io.BytesIO(services.get_services().validation.photo(key).jpeg))
     image.draft("RGB", (side, side))
     image.thumbnail((side, side))
     if box:
@@ -51,6 +65,9 @@ def show(
     """A photo with its caption, ``width`` pixels wide or as wide as its place; or why there is none to see."""
     if key is None:
         st.info(f"{caption}: none", icon=":material/no_photography:")
+        return
+    if not may_see():
+        st.info(f"{caption}: not for your role", icon=":material/visibility_off:")
         return
     try:
         uri = data_uri(key, PAGE_SIDE, box, colour)

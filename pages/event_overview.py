@@ -174,7 +174,7 @@ def nothing_yet() -> None:
     with st.container(border=True):
         st.subheader("No events yet", anchor=False)
         st.write("An event appears here with its first registration.")
-        st.page_link(pages.START, label="Load data", icon=":material/upload_file:")
+        pages.link(pages.START, "Load data", ":material/upload_file:")
 
 
 def main() -> None:

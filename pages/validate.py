@@ -102,10 +102,11 @@ def validate(registration: Registration, photo: tuple[str, bytes | str] | None) 
     if not pressed or photo is None:
         return None
     kind, content = photo
+    submitter = ui.submitter(services.principal)
     submit = services.validation.validate_upload if kind == "file" else services.validation.validate_stored
     try:
         with st.spinner("Looking for the face and comparing it…", show_time=True):
-            record = submit(registration.registration_id, content, attempt_id, ui.submitter()).record
+            record = submit(registration.registration_id, content, attempt_id, submitter).record
     except PhotoRefused as error:
         st.error(f"{ui.plain(str(error))} Nothing was stored.", icon=":material/image_not_supported:")
     except PhotoNotFound:
@@ -129,7 +130,7 @@ def nothing_chosen() -> None:
         with ui.banner_on_failure("look up registrations"):
             if services.registrations.is_empty():
                 st.write("There are no registrations yet.")
-                st.page_link(pages.START, label="Load some", icon=":material/upload_file:")
+                pages.link(pages.START, "Load some", ":material/upload_file:")
 
 
 def nothing_validated() -> None:

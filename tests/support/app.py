@@ -50,8 +50,8 @@ def services(desk: Desk, sanitiser: object, tmp_path: Path) -> Services:
 @pytest.fixture
 def run_page(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunPage]:
     """Opens a page on ``services``; fails if the page raises."""
-    dashboard_services.get_services.clear()
-    for cached in (photos.data_uri, event.records, event.registrations, event.event_ids):
+    dashboard_services.shared.clear()
+    for cached in (photos._data_uri, event._records, event._registrations, event._event_ids):
         cached.clear()
     monkeypatch.setattr(dashboard_services, "build", lambda _settings: services)
     # AppTest has no connection, and gives a mock where a browser's address would be.
@@ -67,4 +67,4 @@ def run_page(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ru
         return app
 
     yield run
-    dashboard_services.get_services.clear()
+    dashboard_services.shared.clear()

@@ -101,6 +101,7 @@ def production(servers: Servers, **variables: str) -> Iterator[Site]:
     bucket, registrations = f"faces-{uuid4().hex}", f"registrations_{uuid4().hex}"
     environment = {
         "FACEDESK_BACKEND": "aws",
+        "FACEDESK_AUTH": "off",
         "AWS_REGION": REGION,
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",

@@ -1,0 +1,53 @@
+"""Frames for those who may count people but not know them: pseudonyms instead of ids, and nothing else that names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from core.hashing import IdHash
+
+if TYPE_CHECKING:  # half a second to load, and only frames need it
+    import pandas as pd
+
+#: Columns that join rows with rows: a pseudonym keeps that.
+_IDS = frozenset({"userId", "registrationId"})
+#: Columns that are shown as they are. What is in neither is emptied: a new column names nobody by being forgotten.
+_COUNTED = frozenset(
+    {
+        *("eventId", "status", "becomes", "reasons", "decision", "source", "quality", "attempts"),
+        *("confidence", "similarity", "threshold", "age", "gender", "smile"),
+        *("timestamp", "updatedAt", "expiresAt", "decidedAt"),
+    }
+)
+
+
+class Pseudonyms:
+    """The same id has the same pseudonym (16 hexadecimal digits) in every frame of the installation.
+
+    It is SipHash under a key made of ``HASH_KEY``: whoever lacks that key cannot try ids out.
+    """
+
+    def __init__(self, hashed: IdHash) -> None:
+        self._key = hashed("the key of pseudonyms")
+
+    def of(self, ids: pd.Series[Any]) -> pd.Series[Any]:
+        import numpy as np
+        import pandas as pd
+
+        numbers = pd.util.hash_array(ids.to_numpy(dtype=object), hash_key=self._key)
+        return pd.Series(np.char.mod("%016x", numbers), index=ids.index, dtype="str")
+
+    def frame(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """``frame`` with its rows, columns and dtypes, and nobody's id, name, address or photo in it."""
+        import pandas as pd
+
+        from core.frames import NEVER_ABSENT
+
+        changed: dict[str, Any] = {}
+        for name, column in frame.items():
+            if name in _IDS:
+                changed[str(name)] = self.of(column)
+            elif name not in _COUNTED:
+                nothing = "" if name in NEVER_ABSENT else None
+                changed[str(name)] = pd.Series(nothing, index=frame.index, dtype=column.dtype)
+        return frame.assign(**changed)
