@@ -17,9 +17,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from pandas.api.types import union_categoricals
 from pydantic import Field, TypeAdapter, ValidationError
 
-from core.records import Decision, Percent, Quality, Status, Timestamp
+from core.records import Decision, Percent, Quality, Status, Timestamp, ValidationRecord, isoformat
 
 _STATUS = pd.CategoricalDtype([Status.SUCCESS.value, Status.PENDING.value, Status.FAILED.value])
 _QUALITY = pd.CategoricalDtype([quality.value for quality in Quality])
@@ -87,6 +88,12 @@ _KINDS: Mapping[str, pa.DataType] = {
     **dict.fromkeys(("attempts", "expiresAt"), pa.int64()),
     "smile": pa.bool_(),
 }
+#: Columns of categories that are not known beforehand.
+_FREE_CATEGORIES = [
+    column for column, dtype in RECORD_DTYPES.items() if isinstance(dtype, str) and dtype == "category"
+]
+#: Attributes that a face engine reports, and of what kind they are.
+REPORTED: Mapping[str, type] = {"age": str, "gender": str, "smile": bool}
 #: Columns in which every record has a value.
 _REQUIRED = frozenset({"userId", "registrationId", "status", "timestamp"})
 #: The least and the greatest value, where a column has such.
@@ -135,25 +142,93 @@ def registration_frame(columns: Mapping[str, Sequence[str | None]]) -> pd.DataFr
     return pd.DataFrame({name: _text(name, values) for name, values in texts.items()})
 
 
+def frame_of(records: Sequence[ValidationRecord]) -> pd.DataFrame:
+    """The frame of records in memory, in their order."""
+    return record_frame(
+        {
+            "userId": [record.user_id for record in records],
+            "registrationId": [record.registration_id for record in records],
+            "eventId": [record.event for record in records],
+            "status": [record.validation_status for record in records],
+            "confidence": [record.confidence for record in records],
+            "quality": [record.quality for record in records],
+            "similarity": [record.similarity for record in records],
+            "threshold": [r.comparison_result.threshold if r.comparison_result else None for r in records],
+            "attempts": [record.verification_attempt for record in records],
+            "timestamp": [isoformat(record.timestamp) for record in records],
+            "updatedAt": [isoformat(r.updated_at) if r.updated_at else None for r in records],
+            "expiresAt": [record.expires_at for record in records],
+            "source": [record.metadata.source for record in records],
+            "reasons": [" ".join(record.failure_reasons) for record in records],
+            "decision": [record.review.decision if record.review else None for record in records],
+            "reviewer": [record.review.reviewer if record.review else None for record in records],
+            "decidedAt": [isoformat(record.review.decided_at) if record.review else None for record in records],
+            "faceImageKey": [record.face_image_key for record in records],
+            "storedFaceKey": [record.stored_face_key for record in records],
+            **{name: [reported(name, r.attributes.get(name)) for r in records] for name in REPORTED},
+        }
+    )
+
+
+def reported(attribute: str, value: Any) -> Any:
+    """What a face engine reported, which another writer may have of any kind: one of another is as good as absent."""
+    return value if isinstance(value, REPORTED[attribute]) else None
+
+
+def with_changes(records: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
+    """``records`` with those of ``changes`` added or in the place of what they were, in the order of
+    ``alive_in_order``; ``records`` itself where that changes nothing. A change never takes a record back to what it
+    was before."""
+    if changes.empty:
+        return records
+    known = records[records["registrationId"].isin(changes["registrationId"])]
+    if _comparable(known).equals(_comparable(changes)):
+        return records
+    whole = as_they_became(_joined(records, changes))
+    return _in_order(whole)
+
+
 def as_they_became(records: pd.DataFrame) -> pd.DataFrame:
-    """Each record once: of several rows of one that with the latest ``timestamp``, the last one of equal ones."""
+    """Each record once: of several rows of one that with the latest ``timestamp``, then ``updatedAt``; the last one
+    of equal ones."""
     # Telling keys apart is slow: only where registrations repeat.
     repeated = records["registrationId"].duplicated(keep=False)
     if not repeated.any():
         return records
-    newest_last = records[repeated].sort_values("timestamp", kind="stable")
+    newest_last = records[repeated].sort_values(["timestamp", "updatedAt"], na_position="first")
     outdated = newest_last.index[newest_last.duplicated(["userId", "registrationId"], keep="last")]
     return records.drop(index=outdated).reset_index(drop=True)
 
 
 def alive_in_order(records: pd.DataFrame, now: datetime) -> pd.DataFrame:
     """The records that have not expired, oldest ``timestamp`` first, equal ones by registration, then user."""
-    alive = records[~(records["expiresAt"] <= now)].sort_values("timestamp", ignore_index=True)
+    return _in_order(records[~(records["expiresAt"] <= now)])
+
+
+def _in_order(records: pd.DataFrame) -> pd.DataFrame:
+    ordered = records.sort_values("timestamp", ignore_index=True)
     # Sorting texts is slow: only where times are equal.
-    order = alive.index.to_numpy(copy=True)
-    tied = alive["timestamp"].duplicated(keep=False).to_numpy()
-    order[tied] = alive[tied].sort_values(["timestamp", "registrationId", "userId"]).index
-    return alive.take(order).reset_index(drop=True)
+    order = ordered.index.to_numpy(copy=True)
+    tied = ordered["timestamp"].duplicated(keep=False).to_numpy()
+    if not tied.any():
+        return ordered
+    order[tied] = ordered[tied].sort_values(["timestamp", "registrationId", "userId"]).index
+    return ordered.take(order).reset_index(drop=True)
+
+
+def _comparable(records: pd.DataFrame) -> pd.DataFrame:
+    """Equal for equal records, whatever their order and whatever categories other records have."""
+    texts = records.astype(dict.fromkeys(_FREE_CATEGORIES, "str"))
+    return texts.sort_values(["registrationId", "userId"], ignore_index=True)
+
+
+def _joined(*frames: pd.DataFrame) -> pd.DataFrame:
+    whole = pd.concat(frames, ignore_index=True)
+    for column in _FREE_CATEGORIES:
+        # Of different categories pandas would make objects.
+        values = union_categoricals([frame[column] for frame in frames], sort_categories=True)
+        whole[column] = values.remove_unused_categories()
+    return whole
 
 
 def _checked_at_once(column: str, values: Values, dtype: Any) -> pd.Series[Any] | None:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.json
 from botocore.parsers import ResponseParserError
 
-from core.frames import RECORD_DTYPES, Values
+from core.frames import RECORD_DTYPES, REPORTED, Values, reported
 
 #: An item as the API has it: name -> ``{"S": "..."}``, ``{"N": "..."}``, ... ; binary values in base64.
 Item = Mapping[str, Mapping[str, Any]]
@@ -33,11 +33,9 @@ PATHS: Mapping[str, tuple[str, ...]] = {
     "source": ("metadata", "source"),
     "reasons": ("failureReasons",),
     **{column: ("review", column) for column in ("decision", "reviewer", "decidedAt")},
-    **{column: ("attributes", column) for column in ("age", "gender", "smile")},
+    **{column: ("attributes", column) for column in REPORTED},
 }
 _NUMBERS = frozenset({"confidence", "similarity", "threshold", "attempts", "expiresAt"})
-#: What another writer may have of any kind: anything but this is as good as absent.
-_FREE: Mapping[str, type] = {"age": str, "gender": str, "smile": bool}
 
 _OPERATIONS = ("Query", "Scan")
 #: Whether the items of the call under way are wanted as columns.
@@ -217,7 +215,7 @@ def _read_by_arrow(body: bytes) -> tuple[Mapping[str, Any], Page] | None:
 
 def _is_usual(items: pa.StructArray, column: str) -> bool:
     """Whether all values are of the column's kind, or null or absent."""
-    if column in _FREE:
+    if column in REPORTED:
         return True
     value = _typed_values(items, column)
     usual, null = value.field(0), value.field("NULL")
@@ -257,8 +255,8 @@ def _values(page: Page, column: str) -> Sequence[Any]:
 
 def _read(column: str, item: Item) -> Any:
     value = value_at(item, PATHS[column])
-    if column in _FREE:
-        return value if isinstance(value, _FREE[column]) else None
+    if column in REPORTED:
+        return reported(column, value)
     return _codes(item.get("failureReasons", {"L": []})) if column == "reasons" else value
 
 
