@@ -45,6 +45,7 @@ SERVICES: Mapping[str, str] = {
     "registrations": "registrations",
     "photos": "photos",
     "engine": "face engine",
+    "batch": "face engine",
     "metrics": "metrics",
     "validation": "validation",
 }

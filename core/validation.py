@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
@@ -19,6 +19,7 @@ from core.errors import (
     PhotoRefused,
     RegistrationNotFound,
     ServiceError,
+    Unavailable,
 )
 from core.photos.sanitise import CleanPhoto, PhotoSanitiser
 from core.policy import Policy, Verdict, judge
@@ -83,8 +84,14 @@ class ValidationService:
         clock: Clock,
         record_ttl: timedelta,
         engine_deadline: float,
+        *,
+        engine_threads: int = ENGINE_THREADS,
+        engine_must_answer: bool = False,
     ) -> None:
-        """``engine_deadline`` in seconds: when it has passed the attempt is recorded as waiting for the engine."""
+        """``engine_deadline`` in seconds: when it has passed the attempt is recorded as waiting for the engine.
+
+        But with ``engine_must_answer`` it is not recorded, and the error is raised: who submits can come again.
+        """
         self._records = records
         self._registrations = registrations
         self._photos = photos
@@ -94,7 +101,8 @@ class ValidationService:
         self._clock = clock
         self._record_ttl = record_ttl
         self._engine_deadline = engine_deadline
-        self._threads = ThreadPoolExecutor(ENGINE_THREADS, thread_name_prefix="face-engine")
+        self._engine_must_answer = engine_must_answer
+        self._threads = ThreadPoolExecutor(engine_threads, thread_name_prefix="face-engine")
 
     def validate_upload(
         self,
@@ -226,7 +234,10 @@ class ValidationService:
         return Validation(record, record.attempt(attempt_id) or record.outcomes[-1], stored)
 
     def _examine(self, photo: CleanPhoto, reference_key: str | None) -> Verdict:
-        """The verdict; ``pending`` with ENGINE_UNAVAILABLE where the engine gave none within its deadline."""
+        """The verdict; ``pending`` with ENGINE_UNAVAILABLE where the engine gave none within its deadline.
+
+        Raises what kept it from giving one where the engine must answer.
+        """
         detecting: Future[Mapping[str, Any]] = self._threads.submit(self._engine.detect, photo.jpeg)
         comparing = self._threads.submit(self._compare, photo, reference_key)
         both: set[Future[Any]] = {detecting, comparing}
@@ -241,7 +252,12 @@ class ValidationService:
                 compared,
                 reference_unusable=reference_unusable,
             )
-        except Exception as error:  # noqa: BLE001 - whatever the engine does, the photo must not be lost
+        except Exception as error:
+            # Whatever the engine does, the photo must not be lost.
+            if self._engine_must_answer:
+                if isinstance(error, TimeoutError | CancelledError):
+                    raise Unavailable("face engine", type(error).__name__) from error
+                raise
             code = f" ({error.code})" if isinstance(error, ServiceError) else ""
             logger.warning("the face engine gave no verdict: %s%s", type(error).__name__, code)
             return Verdict(status=Status.PENDING, reasons=(Reason.ENGINE_UNAVAILABLE,))

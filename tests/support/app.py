@@ -41,6 +41,8 @@ def services(desk: Desk, sanitiser: object, tmp_path: Path) -> Services:
         engine=desk.engine,
         sanitiser=sanitiser,  # type: ignore[arg-type]
         validation=desk.validation,
+        batches=desk.batches,
+        references=desk.references,
         importer=desk.registrations,
     )
 
