@@ -93,6 +93,10 @@ class Batches:
         marks = _marks(counts)
         return Choice(run.chosen), BatchProgress(sum(counts.values()), sum(marks.values()), marks=marks)
 
+    def drop(self, event_id: str) -> None:
+        """Forget what is not done; what was done stays. Raises ``Conflict`` where the batch runs."""
+        Worklist(self._state, event_id).close(forget=True)
+
     def open(self, event_id: str, choice: Choice, folder: Path | None = None, *, anew: bool = False) -> Batch:
         """The event's batch: the one that is not done yet, else a new one.
 

@@ -23,7 +23,7 @@ from core.importing import MAX_TABLE_BYTES, FolderSource, PhotoSource, ZipSource
 from core.records import Source
 from core.settings import load_settings
 from core.validation import Submitter
-from core.worklist import Mark
+from core.worklist import MARK_WORDS
 
 if TYPE_CHECKING:
     from core.bootstrap import Services
@@ -36,15 +36,6 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 Counting = Callable[[int, int | None], None]
 #: Time between two lines about a long job where there is no terminal.
 LINE_SECONDS = 10
-#: The words of a batch's summary, in their order.
-MARK_WORDS = {
-    Mark.PASSED: "passed",
-    Mark.WAITING: "waiting",
-    Mark.FAILED: "failed",
-    Mark.MISSING: "photo missing",
-    Mark.REFUSED: "photo refused",
-    Mark.CHANGED: "changed meanwhile",
-}
 
 _out, _err = Console(highlight=False), Console(stderr=True, highlight=False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from core.ports import FaceEngine, Registrations
 from core.reasons import advice
 from core.validation import ValidationService
 
+#: Events whose last audit is remembered.
+_REMEMBERED = 16
 #: Codes beside those of ``core.reasons``, and the sentence to send to the person.
 NO_REFERENCE = "NO_REFERENCE"
 PHOTO_MISSING = "PHOTO_MISSING"
@@ -72,6 +75,7 @@ class ReferenceAudit:
         self._policy = policy
         self._workers = workers
         self._patience = patience
+        self._latest: OrderedDict[str, Audit] = OrderedDict()
 
     def count(self, event_id: str) -> int:
         """How many reference photos the engine would examine."""
@@ -80,7 +84,7 @@ class ReferenceAudit:
     def run(
         self, event_id: str, stop: threading.Event, report: Callable[[Progress], None] = lambda progress: None
     ) -> Audit:
-        """Judge them all; ``stop``, once set, ends it with those in hand. Memory grows with the problems.
+        """Judge them all; ``stop``, once set, ends it with those in hand. Memory grows with the problems alone.
 
         Raises ``ServiceError`` where the registrations cannot be read; photos that could not be judged are counted in
         the progress's ``errors``.
@@ -94,7 +98,16 @@ class ReferenceAudit:
 
         crew = Crew(self._workers, self._judged, keep, patience=self._patience)
         progress = crew.run(_people(registered), len(registered), stop, report)
-        return Audit(tuple(sorted(problems, key=lambda each: each.person.registration_id)), progress)
+        audit = Audit(tuple(sorted(problems, key=lambda each: each.person.registration_id)), progress)
+        self._latest[event_id] = audit
+        self._latest.move_to_end(event_id)
+        if len(self._latest) > _REMEMBERED:
+            self._latest.popitem(last=False)
+        return audit
+
+    def latest(self, event_id: str) -> Audit | None:
+        """The event's last audit of this process; None where there was none."""
+        return self._latest.get(event_id)
 
     def _judged(self, person: Person) -> ReferenceProblem | None:
         if person.key is None:

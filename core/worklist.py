@@ -52,6 +52,17 @@ class Mark(StrEnum):
     CHANGED = "changed"
 
 
+#: In the order of a summary.
+MARK_WORDS = {
+    Mark.PASSED: "passed",
+    Mark.WAITING: "waiting",
+    Mark.FAILED: "failed",
+    Mark.MISSING: "photo missing",
+    Mark.REFUSED: "photo refused",
+    Mark.CHANGED: "changed meanwhile",
+}
+
+
 @dataclass(frozen=True)
 class Item:
     """A registration's photo to validate: a ``key`` in the photo store or the name of a ``file``.

@@ -12,6 +12,7 @@ import streamlit as st
 from core.bootstrap import Services, build
 from core.errors import SettingsError
 from core.settings import load_settings
+from dashboard.jobs import jobs
 
 
 @st.cache_resource(show_spinner=False, on_release=lambda services: services.close())
@@ -31,4 +32,5 @@ def require_settings() -> None:
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:
     yield
+    jobs.clear()  # stops them; they use the services
     get_services.clear()  # closes them, if there ever were any

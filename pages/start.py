@@ -57,8 +57,8 @@ def import_card(importer: RegistrationImport) -> None:
             language=None,
         )
         st.caption(
-            "Name, e-mail and photo may be empty. A column submittedPhoto may name photos that people have sent already. "
-            "A registration that exists is replaced."
+            "Name, e-mail and photo may be empty. A column submittedPhoto may name photos that people have sent "
+            "already. A registration that exists is replaced."
         )
         table = st.file_uploader("CSV file", type=["csv"], key="table")
         archive = st.file_uploader("Photos (zip)", type=["zip"], key="archive")
