@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import getpass
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from core.batch import BatchProgress, Choice
+from core.crew import End
+from core.crew import Progress as Work
 from core.errors import FacedeskError, InvalidInput, SettingsError, Unavailable
 from core.importing import MAX_TABLE_BYTES, FolderSource, PhotoSource, ZipSource, import_registrations
+from core.records import Source
 from core.settings import load_settings
+from core.validation import Submitter
+from core.worklist import MARK_WORDS
 
 if TYPE_CHECKING:
     from core.bootstrap import Services
@@ -71,11 +79,11 @@ def import_command(
         Path,
         typer.Argument(
             help="CSV (UTF-8) with the columns registrationId, userId, eventId, name, email, photo; "
-            "cells of the last three may be empty."
+            "cells of the last three may be empty. A column submittedPhoto may name photos to be validated."
         ),
     ],
     photos: Annotated[
-        Path | None, typer.Option(help="Folder or zip archive with the reference photos that the column photo names.")
+        Path | None, typer.Option(help="Folder or zip archive with the photos that the table names.")
     ] = None,
 ) -> None:
     """Import registrations. Bad lines are named and left out; the rest goes in.
@@ -100,6 +108,77 @@ def import_command(
     _out.print(f"{report.imported:,} registrations imported, {len(report.problems):,} lines left out.")
     if report.problems:
         raise typer.Exit(1)
+
+
+@app.command("validate-event")
+def validate_command(
+    event: Annotated[str, typer.Argument(help="The event's id.")],
+    only: Annotated[
+        Choice, typer.Option(help="Whose photos: of those who have not passed, all or only these.")
+    ] = Choice.ALL,
+    photos: Annotated[
+        Path | None,
+        typer.Option(help="Folder of photos named by registration id, e.g. reg-1.jpg; they go before stored ones."),
+    ] = None,
+    anew: Annotated[bool, typer.Option("--anew", help="Drop a batch of this event that is not done.")] = False,
+    operator: Annotated[
+        str | None,
+        typer.Option(help="Who is named with each attempt; without it your user name.", show_default=False),
+    ] = None,
+) -> None:
+    """Validate the photos of an event that wait: of people who never tried, who failed, and who wait.
+
+    Stopped (Ctrl-C) or killed, it goes on where it was when it is run again; no photo is judged twice.
+
+    Nobody who has passed is validated again, and nobody whom a person decided on.
+
+    Ends with 0 if all were judged, 1 if photos are left or could not be used, 130 if it was stopped.
+    """
+    with _services() as services, _stopping() as stop:
+        submitter = Submitter(Source.BATCH, operator or getpass.getuser())
+        with closing(services.batches.open(event, only, photos, anew=anew)) as batch:
+            before = batch.progress()
+            if batch.resumed:
+                _say(f"Going on: {before.done:,} of {before.total:,} were done before.")
+            with _working("Photos", before) as report:
+                summary = batch.run(submitter, stop, report)
+    for registration_id, why in summary.problems:
+        _err.print(f"Registration {registration_id}: {why}", markup=False, soft_wrap=True)
+    _say(_marks_line(summary) if summary.total else "No photo of this event waits to be validated.")
+    _end(summary, "Run the same command to go on with them.")
+    if summary.problems:
+        raise typer.Exit(1)
+
+
+@app.command("audit-references")
+def audit_command(
+    event: Annotated[str, typer.Argument(help="The event's id.")],
+    out: Annotated[
+        Path | None, typer.Option(help="CSV file of whom to ask for another photo; without it stdout.")
+    ] = None,
+) -> None:
+    """Judge every reference photo of an event by the rules, before anybody is compared with it.
+
+    The CSV has a line for each one that is missing, unreadable or would fail, with the words to send. Nothing is
+    written to any record.
+
+    Ends with 0 if all were judged, whatever came of it, 1 if some could not be, 130 if it was stopped.
+    """
+    from core.export import references_csv
+
+    with _services() as services, _stopping() as stop, _working("Reference photos") as report:
+        audit = services.references.run(event, stop, report)
+    lines = b"".join(references_csv(audit.problems))
+    if out is None:
+        typer.echo(lines, nl=False)
+    else:
+        try:
+            out.write_bytes(lines)
+        except OSError as error:
+            _err.print(f"Cannot write {out}: {error.strerror}.", markup=False, soft_wrap=True)
+            raise typer.Exit(1) from None
+    _err.print(f"{audit.progress.done:,} people looked at, {len(audit.problems):,} to ask for another photo.")
+    _end(audit.progress, "Run it again to judge all.")
 
 
 @app.command()
@@ -257,6 +336,46 @@ def _pass(backfill: Backfill, *, goes_on: bool) -> int:
     return counts.refused
 
 
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """Ctrl-C, or the end that a container is told of, sets the event; a second one ends the command at once."""
+    stop = threading.Event()
+
+    def on_signal(number: int, _frame: Any) -> None:
+        stop.set()
+        _err.print("Stopping: what is in hand is finished. Press Ctrl-C again to end at once.", soft_wrap=True)
+        signal.signal(number, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _marks_line(summary: BatchProgress) -> str:
+    counts = [f"{summary.marks.get(mark, 0):,} {words}" for mark, words in MARK_WORDS.items()]
+    return f"{summary.done:,} of {summary.total:,} photos: {', '.join(counts)}."
+
+
+def _end(work: Work, go_on: str) -> None:
+    """Say what is left and why, and exit with what says so."""
+    for kind, count in work.errors.items():
+        _err.print(f"{count:,} failed ({kind}).", markup=False, soft_wrap=True)
+    match work.end:
+        case End.DONE:
+            return
+        case End.STOPPED:
+            _err.print(f"Stopped: {work.left:,} left. {go_on}", markup=False, soft_wrap=True)
+            raise typer.Exit(130)
+        case End.GAVE_UP:
+            _err.print(f"Gave up: {work.paused} {work.left:,} left. {go_on}", markup=False, soft_wrap=True)
+        case _:
+            _err.print(f"{work.left:,} left. {go_on}", markup=False, soft_wrap=True)
+    raise typer.Exit(1)
+
+
 def _importer(services: Services) -> RegistrationImport:
     if services.importer is None:
         raise InvalidInput(
@@ -298,6 +417,39 @@ def _bar(what: str) -> Iterator[Counting]:
     with Progress(*columns, console=_err, transient=True, disable=not _err.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def _working(what: str, before: Work | None = None) -> Iterator[Callable[[Work], None]]:
+    """A progress bar on stderr with rate and remaining time; where it is no terminal, a line from time to time.
+
+    ``before`` is where the work begins.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[pace]}"),
+        TimeRemainingColumn(),
+    )
+    next_line = time.monotonic() + LINE_SECONDS
+    with Progress(*columns, console=_err, transient=True, disable=not _err.is_terminal) as bar:
+        task = bar.add_task(
+            what, total=before.total if before else None, completed=before.done if before else 0, pace=""
+        )
+
+        def report(work: Work) -> None:
+            nonlocal next_line
+            pace = f"{work.rate:.1f} a second" if work.rate else ""
+            state = f"waiting: {work.paused}" if work.paused else pace
+            bar.update(task, completed=work.done, total=work.total, pace=state)
+            if not _err.is_terminal and time.monotonic() >= next_line:
+                next_line = time.monotonic() + LINE_SECONDS
+                about = f", about {work.remaining:,.0f} s left" if work.remaining and not work.paused else ""
+                line = f"{what}: {work.done:,} of {work.total:,}" + (f", {state}" if state else "") + about
+                _err.print(line, markup=False, soft_wrap=True)
+
+        yield report
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import pandas as pd
 
 from core.frames import NEVER_ABSENT, RECORD_DTYPES, REGISTRATION_DTYPES
 from core.records import ValidationRecord, isoformat
+from core.references import ReferenceProblem
 
 #: One row for each outcome: an attempt, or the record itself where it lists none.
 OUTCOME_COLUMNS = (
@@ -33,6 +34,9 @@ OUTCOME_COLUMNS = (
     "decidedAt",
     "reviewer",
 )
+
+#: One row for each reference photo that will not do: whom to ask, and what for.
+REFERENCE_COLUMNS = ("registrationId", "userId", "name", "email", "problems", "message")
 
 #: One row for each record: the columns of ``core.frames.record_frame``.
 RECORD_EXPORT = tuple(RECORD_DTYPES)
@@ -95,6 +99,15 @@ def outcomes_csv(records: Iterable[ValidationRecord]) -> Iterator[bytes]:
                     neutral(review.reviewer) if review else "",
                 )
             )
+
+
+def references_csv(problems: Iterable[ReferenceProblem]) -> Iterator[bytes]:
+    """A header line, then a line for each problem: ``REFERENCE_COLUMNS``."""
+    yield BOM + _line(REFERENCE_COLUMNS)
+    for problem in problems:
+        person = problem.person
+        texts = (person.registration_id, person.user_id, person.name, person.email)
+        yield _line((*map(neutral, texts), " ".join(problem.codes), neutral(problem.message)))
 
 
 def frame_csv(frame: pd.DataFrame, chunk_rows: int = 5000) -> Iterator[bytes]:

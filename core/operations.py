@@ -46,6 +46,7 @@ SERVICES: Mapping[str, str] = {
     "photos": "photos",
     "engine": "face engine",
     "audit": "audit trail",
+    "batch": "face engine",
     "metrics": "metrics",
     "validation": "validation",
     "erasures": "erasure",

@@ -163,7 +163,8 @@ class Settings(BaseSettings):
         validate_default=False,
         validation_alias="MONGODB_FIELDS",
         description='JSON: where a registration document keeps what, e.g. `{"email": "contact.email"}`; '
-        "names: registrationId (`_id`), userId, eventId, name, email, referencePhotoKey (`storedFaceKey`)",
+        "names: registrationId (`_id`), userId, eventId, name, email, referencePhotoKey (`storedFaceKey`), "
+        "submittedPhotoKey (`faceImageKey`)",
     )
 
     record_ttl_days: int = Field(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +20,7 @@ from core.errors import (
     PhotoRefused,
     RegistrationNotFound,
     ServiceError,
+    Unavailable,
 )
 from core.photos.sanitise import CleanPhoto, PhotoSanitiser
 from core.policy import Policy, Verdict, judge
@@ -84,9 +85,13 @@ class ValidationService:
         record_ttl: timedelta,
         engine_deadline: float,
         erasures: Erasures | None = None,
+        *,
+        engine_threads: int = ENGINE_THREADS,
+        engine_must_answer: bool = False,
     ) -> None:
         """``engine_deadline`` in seconds: when it has passed the attempt is recorded as waiting for the engine.
 
+        But with ``engine_must_answer`` it is not recorded, and the error is raised: who submits can come again.
         Without ``erasures`` nobody is ever erased.
         """
         self._records = records
@@ -99,7 +104,8 @@ class ValidationService:
         self._record_ttl = record_ttl
         self._engine_deadline = engine_deadline
         self._erasures = erasures
-        self._threads = ThreadPoolExecutor(ENGINE_THREADS, thread_name_prefix="face-engine")
+        self._engine_must_answer = engine_must_answer
+        self._threads = ThreadPoolExecutor(engine_threads, thread_name_prefix="face-engine")
 
     def validate_upload(
         self,
@@ -250,7 +256,10 @@ class ValidationService:
         return Validation(record, record.attempt(attempt_id) or record.outcomes[-1], stored)
 
     def _examine(self, photo: CleanPhoto, reference_key: str | None) -> Verdict:
-        """The verdict; ``pending`` with ENGINE_UNAVAILABLE where the engine gave none within its deadline."""
+        """The verdict; ``pending`` with ENGINE_UNAVAILABLE where the engine gave none within its deadline.
+
+        Raises what kept it from giving one where the engine must answer.
+        """
         detecting: Future[Mapping[str, Any]] = self._threads.submit(self._engine.detect, photo.jpeg)
         comparing = self._threads.submit(self._compare, photo, reference_key)
         both: set[Future[Any]] = {detecting, comparing}
@@ -265,7 +274,12 @@ class ValidationService:
                 compared,
                 reference_unusable=reference_unusable,
             )
-        except Exception as error:  # noqa: BLE001 - whatever the engine does, the photo must not be lost
+        except Exception as error:
+            # Whatever the engine does, the photo must not be lost.
+            if self._engine_must_answer:
+                if isinstance(error, TimeoutError | CancelledError):
+                    raise Unavailable("face engine", type(error).__name__) from error
+                raise
             code = f" ({error.code})" if isinstance(error, ServiceError) else ""
             logger.warning("the face engine gave no verdict: %s%s", type(error).__name__, code)
             return Verdict(status=Status.PENDING, reasons=(Reason.ENGINE_UNAVAILABLE,))

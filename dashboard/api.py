@@ -160,6 +160,7 @@ class Api:
             Route(f"{event_csv}/never-tried.csv", of_event("never-tried", exports.never_tried)),
             Route(f"{event_csv}/expiring.csv", of_event("expiring", exports.expiring)),
             Route(f"{event_csv}/what-if.csv", of_event("what-if", exports.what_if)),
+            Route(f"{event_csv}/reference-problems.csv", of_event("reference-problems", exports.reference_problems)),
             Route("/api/health", alive),
             Route("/api/ready", self.ready),
             Route("/api/openapi.json", self.document),

@@ -18,8 +18,8 @@ from starlette.types import Receive, Scope, Send
 
 from core import statistics
 from core.bootstrap import Services
-from core.errors import InvalidInput
-from core.export import RECORD_EXPORT, frames_csv, outcomes_csv, registrations_csv
+from core.errors import InvalidInput, NotFound
+from core.export import RECORD_EXPORT, frames_csv, outcomes_csv, references_csv, registrations_csv
 from core.records import KEY_ATTRIBUTES, Quality, Status
 from dashboard.doors import principal_of
 from dashboard.parameters import EVENT_ID, USER_ID, one
@@ -97,6 +97,14 @@ def what_if(services: Services, event_id: str, query: QueryParams) -> Iterator[b
         for batch in _matching(services, event_id, query)
     )
     return frames_csv([*RECORD_EXPORT, "becomes"], flipped)
+
+
+def reference_problems(services: Services, event_id: str, _query: QueryParams) -> Iterator[bytes]:
+    """Whom to ask for another reference photo, by the event's last audit (``core.export.REFERENCE_COLUMNS``)."""
+    audit = services.references.latest(event_id)
+    if audit is None:
+        raise NotFound("This event's reference photos have not been checked since the start: do so on its page.")
+    return references_csv(audit.problems)
 
 
 def _matching(services: Services, event_id: str, query: QueryParams) -> Iterable[pd.DataFrame]:

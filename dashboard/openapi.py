@@ -253,6 +253,10 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "An event's records whose status another threshold would change, as CSV",
         parameters=(_THRESHOLD, *_FILTERS),
     ),
+    ("get", "/api/exports/events/{eventId}/reference-problems.csv"): Operation(
+        "Whom to ask for another reference photo, by the event's last check, as CSV",
+        errors=(400, 404, 503),
+    ),
     ("get", "/api/health"): Operation("Whether the process answers", errors=(), data=Alive, message=False),
     ("get", "/api/ready"): Operation(
         "Whether each service behind it answers; a 503 lists them too",

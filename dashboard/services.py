@@ -16,6 +16,7 @@ from core.errors import Forbidden, SettingsError
 from core.guard import Guard, GuardedServices
 from core.sessions import Session, Sessions
 from core.settings import Settings, check_exposure, load_settings
+from dashboard.jobs import jobs
 from dashboard.server import running_server
 
 
@@ -82,4 +83,5 @@ def require_settings() -> Settings:
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:
     yield
+    jobs.clear()  # stops them; they use the services
     shared.clear()  # closes them, if there ever were any

@@ -51,6 +51,7 @@ COLUMN_WORDS = {
     "timestamp": "Last attempt",
     "expiresAt": "Expires",
     "referencePhotoKey": "Reference photo",
+    "submittedPhotoKey": "Submitted photo",
 }
 DECISION_WORDS = {Decision.APPROVED: "approved", Decision.REJECTED: "rejected"}
 

@@ -52,7 +52,10 @@ def import_card(importer: RegistrationImport) -> None:
             "registrationId,userId,eventId,name,email,photo\nreg-1,user-1,expo-26,Ada Example,ada@example.com,a.jpg",
             language=None,
         )
-        st.caption("Name, e-mail and photo may be empty. A registration that exists is replaced.")
+        st.caption(
+            "Name, e-mail and photo may be empty. A column submittedPhoto may name photos that people have sent "
+            "already. A registration that exists is replaced."
+        )
         table = st.file_uploader("CSV file", type=["csv"], key="table")
         archive = st.file_uploader("Photos (zip)", type=["zip"], key="archive")
         if st.button("Import", icon=":material/upload_file:", disabled=table is None) and table is not None:

@@ -24,16 +24,23 @@ CREATE TABLE IF NOT EXISTS registrations (
     email TEXT,
     reference_photo_key TEXT,
     folded_email TEXT NOT NULL,
-    words TEXT NOT NULL
+    words TEXT NOT NULL,
+    submitted_photo_key TEXT
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS registrations_by_user ON registrations (user_id, registration_id);
 CREATE INDEX IF NOT EXISTS registrations_by_event ON registrations (event_id, registration_id);
 """
 _NAMED = """
-SELECT DISTINCT reference_photo_key FROM registrations
-WHERE reference_photo_key IN (SELECT value FROM json_each(:keys)) AND (:user IS NULL OR user_id <> :user)
+WITH named AS (
+    SELECT reference_photo_key AS key, user_id FROM registrations
+    UNION ALL SELECT submitted_photo_key, user_id FROM registrations
+)
+SELECT DISTINCT key FROM named
+WHERE key IN (SELECT value FROM json_each(:keys)) AND (:user IS NULL OR user_id <> :user)
 """
-_COLUMNS = "registration_id, user_id, event_id, name, email, reference_photo_key"
+#: Of files made before there were submitted photos.
+_ADDED = "ALTER TABLE registrations ADD COLUMN submitted_photo_key TEXT"
+_COLUMNS = "registration_id, user_id, event_id, name, email, reference_photo_key, submitted_photo_key"
 
 #: Stands in ``words`` before every place where a word begins; text that people type has no such character.
 _WORD_BEGINS = "\x1f"
@@ -46,6 +53,10 @@ class SqliteRegistrations:
 
     def __init__(self, path: Path) -> None:
         self._database = Database(path, "registrations", _SCHEMA)
+        with self._database.write() as connection:
+            columns = {name for _, name, *_ in connection.execute("PRAGMA table_info(registrations)")}
+            if "submitted_photo_key" not in columns:
+                connection.execute(_ADDED)
 
     def get(self, registration_id: str) -> Registration | None:
         found = self._select("WHERE registration_id = ?", registration_id)
@@ -84,7 +95,11 @@ class SqliteRegistrations:
     def import_many(self, registrations: Iterable[Registration]) -> int:
         rows = [_row(registration) for registration in registrations]
         with self._database.write() as connection:
-            connection.executemany("INSERT OR REPLACE INTO registrations VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            connection.executemany(
+                f"INSERT OR REPLACE INTO registrations ({_COLUMNS}, folded_email, words) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                rows,
+            )
         return len(rows)
 
     def named_elsewhere(self, keys: Collection[str], user_id: str | None) -> set[str]:
@@ -119,6 +134,7 @@ def _row(registration: Registration) -> tuple[str | None, ...]:
         registration.name,
         registration.email,
         registration.reference_photo_key,
+        registration.submitted_photo_key,
         _folded(email),
         # No match runs from one into the other: it would need a mark that no separator stands before.
         _words(name) + _words(email),

@@ -14,7 +14,7 @@ from botocore.stub import Stubber
 
 from core import aws
 from core.errors import Refused, Unavailable
-from core.faces.rekognition import RekognitionEngine
+from core.faces.rekognition import Quota, RekognitionEngine
 from core.retry import Retry
 from tests.support.rekognition import Faults, RekognitionServer, SameFace
 
@@ -43,7 +43,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
 
 @pytest.fixture
 def stubbed(stub: Stubber) -> RekognitionEngine:
-    return RekognitionEngine(stub.client, EAGER)
+    return RekognitionEngine(stub.client, EAGER, Quota.of(1000))
 
 
 def fail(stub: Stubber, operation: str, code: str, status: int = 400) -> None:
@@ -108,7 +108,7 @@ def test_what_passes_is_tried_again(stub: Stubber, stubbed: RekognitionEngine, c
 def test_after_the_last_try_the_engine_is_unavailable_with_the_services_own_code(stub: Stubber) -> None:
     for _ in range(3):
         fail(stub, "detect_faces", "ThrottlingException")
-    engine = RekognitionEngine(stub.client, Retry(deadline=30, call_timeout=1, base=0.001, tries=3))
+    engine = RekognitionEngine(stub.client, Retry(deadline=30, call_timeout=1, base=0.001, tries=3), Quota.of(1000))
     with pytest.raises(Unavailable) as caught:
         engine.detect(PHOTO)
     assert (caught.value.service, caught.value.code) == ("face engine", "ThrottlingException")
@@ -123,7 +123,7 @@ def test_missing_credentials_are_refused(monkeypatch: pytest.MonkeyPatch, rekogn
     # A session of its own: boto3's default one remembers credentials that it has found before.
     client = boto3.session.Session().client("rekognition", region_name="eu-west-1")
     with pytest.raises(Refused, match="NoCredentialsError"):
-        RekognitionEngine(client, EAGER).detect(PHOTO)
+        RekognitionEngine(client, EAGER, Quota.of(1000)).detect(PHOTO)
 
 
 @pytest.mark.parametrize("code", ["InvalidParameterException", "InvalidImageFormatException"])
@@ -164,7 +164,7 @@ def engine_with(retry: Retry, call_timeout: float = 3) -> RekognitionEngine:
             region_name="eu-west-1",
             config=client.meta.config.merge(Config(connect_timeout=call_timeout, read_timeout=call_timeout)),
         )
-    return RekognitionEngine(client, retry)
+    return RekognitionEngine(client, retry, Quota.of(1000))
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 
 from core import sqlite
 from core.errors import Refused, Unavailable
+from core.records import Registration
+from core.registrations.sqlite import SqliteRegistrations
 from core.sqlite import Database
 from core.stores import sqlite as store
 from core.stores.sqlite import SqliteRecords
@@ -53,6 +55,20 @@ def _count(database: Database) -> Any:
 
 
 # The file
+
+
+def test_a_file_made_before_there_were_submitted_photos_takes_them(path: Path) -> None:
+    columns = "registration_id TEXT PRIMARY KEY, user_id TEXT, event_id TEXT, name TEXT, email TEXT"
+    theirs = f"CREATE TABLE registrations ({columns}, reference_photo_key TEXT, folded_email TEXT, words TEXT)"
+    before = Database(path, "registrations", theirs)
+    with before.write() as connection:
+        connection.execute("INSERT INTO registrations VALUES ('r1', 'u1', 'e1', 'Ana', '', 'ref.jpg', '', '')")
+    before.close()
+    store = SqliteRegistrations(path)
+    new = Registration(registration_id="r2", user_id="u1", event_id="e1", submitted_photo_key="sent.jpg")
+    store.import_many([new])
+    assert [each.submitted_photo_key for each in store.of_user("u1")] == [None, "sent.jpg"]
+    store.close()
 
 
 def test_every_connection_is_in_wal_mode_and_syncs_fully(database: Database) -> None:

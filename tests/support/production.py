@@ -155,8 +155,9 @@ def embedded(data: Path) -> Iterator[Site]:
 
 def _document(registration: Registration) -> dict[str, Any]:
     item = registration.to_dict()
-    key = {"storedFaceKey": item.pop("referencePhotoKey")} if registration.reference_photo_key else {}
-    return {"_id": item.pop("registrationId"), **item, **key}
+    theirs = {"referencePhotoKey": "storedFaceKey", "submittedPhotoKey": "faceImageKey"}
+    keys = {name: item.pop(ours) for ours, name in theirs.items() if ours in item}
+    return {"_id": item.pop("registrationId"), **item, **keys}
 
 
 class Gate:
