@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from core.access import Role
 from core.errors import FacedeskError, InvalidInput, SettingsError, Unavailable
 from core.importing import MAX_TABLE_BYTES, FolderSource, PhotoSource, ZipSource, import_registrations
 from core.settings import load_settings
@@ -100,6 +101,25 @@ def import_command(
     _out.print(f"{report.imported:,} registrations imported, {len(report.problems):,} lines left out.")
     if report.problems:
         raise typer.Exit(1)
+
+
+@app.command()
+def token(
+    name: Annotated[str, typer.Argument(help="Whose token it is, as the audit trail will name them.")],
+    role: Annotated[list[Role], typer.Option(help="What it is good for; may be repeated.")],
+    event: Annotated[
+        list[str] | None, typer.Option(help="An event's id; without any the token is good for all. May be repeated.")
+    ] = None,
+) -> None:
+    """Make a token for the API: the token itself on the first line, what API_TOKENS lists of it on the second.
+
+    The token is shown this once and kept nowhere.
+    """
+    from core.tokens import new_token, setting
+
+    made, hashed = new_token()
+    _say(made)
+    _say(setting(name, hashed, role, event or ()))
 
 
 @app.command()

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core import reasons
+from core.access import Action
 from core.errors import Conflict, FacedeskError
 from core.policy import Policy
 from core.records import Decision, Status, ValidationRecord
@@ -159,12 +160,13 @@ def attempts(record: ValidationRecord, policy: Policy) -> None:
 
 
 def actions(record: ValidationRecord, *, link_to_user: bool = False) -> None:
-    """Decide, run again, and on to the person. The decision is on the record as it is shown here."""
+    """Decide, run again, and on to the person, as the role allows. The decision is on the record as it is shown."""
+    may_decide = get_services().principal.may(Action.DECIDE)
     with st.container(horizontal=True, vertical_alignment="center"):
-        if record.validation_status is Status.PENDING:
+        if may_decide and record.validation_status is Status.PENDING:
             _decision_popover(record, "Approve…", Decision.APPROVED, ":material/how_to_reg:")
             _decision_popover(record, "Reject…", Decision.REJECTED, ":material/person_off:")
-        elif record.validation_status is Status.FAILED:
+        elif may_decide and record.validation_status is Status.FAILED:
             _decision_popover(record, "Approve anyway…", Decision.APPROVED, ":material/how_to_reg:")
         run_again_button(record)
         if link_to_user:
@@ -172,7 +174,7 @@ def actions(record: ValidationRecord, *, link_to_user: bool = False) -> None:
 
 
 def run_again_button(record: ValidationRecord) -> None:
-    if record.face_image_key:
+    if record.face_image_key and get_services().principal.may(Action.VALIDATE):
         st.button(
             "Run again",
             icon=":material/refresh:",

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core import reasons
+from core.access import Action
 from core.records import ValidationRecord
 from core.statistics import latest_valid, user_statistics
 from dashboard import case, charts, photos, search, ui
@@ -180,12 +181,13 @@ def main() -> None:
     if not records:
         st.info("This person has not sent a photo yet.", icon=":material/photo_camera:")
         return
-    export.link_button(
-        "History as CSV",
-        f"/api/exports/users/{quote(user_id, safe='')}/history.csv",
-        icon=":material/download:",
-        width="stretch",
-    )
+    if services.principal.may(Action.EXPORT):
+        export.link_button(
+            "History as CSV",
+            f"/api/exports/users/{quote(user_id, safe='')}/history.csv",
+            icon=":material/download:",
+            width="stretch",
+        )
     summary(user_id, records)
     record = history(records)
     policy = services.settings.policy
