@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from core.access import Role
 from core.batch import BatchProgress, Choice
 from core.crew import End
 from core.crew import Progress as Work
@@ -179,6 +180,25 @@ def audit_command(
             raise typer.Exit(1) from None
     _err.print(f"{audit.progress.done:,} people looked at, {len(audit.problems):,} to ask for another photo.")
     _end(audit.progress, "Run it again to judge all.")
+
+
+@app.command()
+def token(
+    name: Annotated[str, typer.Argument(help="Whose token it is, as the audit trail will name them.")],
+    role: Annotated[list[Role], typer.Option(help="What it is good for; may be repeated.")],
+    event: Annotated[
+        list[str] | None, typer.Option(help="An event's id; without any the token is good for all. May be repeated.")
+    ] = None,
+) -> None:
+    """Make a token for the API: the token itself on the first line, what API_TOKENS lists of it on the second.
+
+    The token is shown this once and kept nowhere.
+    """
+    from core.tokens import new_token, setting
+
+    made, hashed = new_token()
+    _say(made)
+    _say(setting(name, hashed, role, event or ()))
 
 
 @app.command()

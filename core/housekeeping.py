@@ -6,10 +6,12 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from core.erasure import Erasures
 from core.errors import FacedeskError, ServiceError
-from core.retention import Retention
+
+if TYPE_CHECKING:
+    from core.bootstrap import Services
 
 logger = logging.getLogger(__name__)
 
@@ -19,30 +21,33 @@ SWEEP_EVERY = timedelta(days=1)
 
 
 class Housekeeping:
-    """A thread that begins at once and goes on until ``close``; a store that is out of reach is tried again."""
+    """A thread that begins at once and goes on until ``close``; what fails is tried again at its next turn."""
 
-    def __init__(self, erasures: Erasures, retention: Retention | None) -> None:
-        """Without ``retention`` services clear away what has expired."""
-        self._erasures = erasures
-        self._retention = retention
+    def __init__(self, services: Callable[[], Services]) -> None:
+        """``services`` may take long, or raise: they are asked for by the thread, each time."""
+        self._services = services
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
+        """Ends at the next pause; what is under way then goes on at the next start."""
         self._closing.set()
-        self._thread.join(timeout=5)
+        self._thread.join(timeout=2)
 
     def _run(self) -> None:
-        rounds = SWEEP_EVERY // RESUME_EVERY
-        number = 0
+        turn = 0
         while True:
-            self._try("resume erasures", self._erasures.resume)
-            if self._retention and number % rounds == 0:
-                self._try("clear away what has expired", self._retention.sweep)
-            number += 1
+            self._try("resume erasures", lambda: self._services().erasures.resume())
+            if turn % (SWEEP_EVERY // RESUME_EVERY) == 0:
+                self._try("clear away what has expired", self._sweep)
+            turn += 1
             if self._closing.wait(RESUME_EVERY.total_seconds()):
                 return
+
+    def _sweep(self) -> None:
+        if retention := self._services().retention:
+            retention.sweep()
 
     def _try(self, doing: str, work: Callable[[], object]) -> None:
         try:

@@ -11,7 +11,10 @@ if TYPE_CHECKING:  # half a second to load, and only frames need it
 
 #: Columns that join rows with rows: a pseudonym keeps that.
 _IDS = frozenset({"userId", "registrationId"})
-#: Columns that are shown as they are. What is in neither is emptied: a new column names nobody by being forgotten.
+#: Columns of which it is told whether there is something: how many have a reference photo is counted.
+_PHOTOS = frozenset({"faceImageKey", "storedFaceKey", "referencePhotoKey"})
+_WITHHELD = "withheld"
+#: Columns that are shown as they are. What is in none is emptied: a new column names nobody by being forgotten.
 _COUNTED = frozenset(
     {
         *("eventId", "status", "becomes", "reasons", "decision", "source", "quality", "attempts"),
@@ -47,6 +50,8 @@ class Pseudonyms:
         for name, column in frame.items():
             if name in _IDS:
                 changed[str(name)] = self.of(column)
+            elif name in _PHOTOS:
+                changed[str(name)] = column.where(column.isna(), _WITHHELD)
             elif name not in _COUNTED:
                 nothing = "" if name in NEVER_ABSENT else None
                 changed[str(name)] = pd.Series(nothing, index=frame.index, dtype=column.dtype)

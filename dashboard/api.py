@@ -161,6 +161,7 @@ class Api:
             Route(f"{event_csv}/expiring.csv", of_event("expiring", exports.expiring)),
             Route(f"{event_csv}/what-if.csv", of_event("what-if", exports.what_if)),
             Route(f"{event_csv}/reference-problems.csv", of_event("reference-problems", exports.reference_problems)),
+            Route("/api/exports/audit.csv", exports.audit_trail(self._downloads)),
             Route("/api/health", alive),
             Route("/api/ready", self.ready),
             Route("/api/openapi.json", self.document),

@@ -8,13 +8,14 @@ import streamlit as st
 
 from dashboard import pages, services, signin
 
+person = services.principal()
 st.set_page_config(
     page_title="Facedesk",
-    page_icon=str(Path(__file__).with_name("icon.png")),
+    # It is served under /media, which is closed to strangers.
+    page_icon=str(Path(__file__).with_name("icon.png")) if person else None,
     layout="wide",
     initial_sidebar_state=230,
 )
-person = services.principal()
 page = st.navigation(pages.navigation(person))
 signin.sidebar(person)
 signin.banner()

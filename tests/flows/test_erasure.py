@@ -113,7 +113,7 @@ def test_a_service_that_goes_away_midway_is_waited_for(
         monkeypatch.undo()
         gate.open()
         assert len(services.erasures.unfinished()) == 1
-        housekeeping = Housekeeping(services.erasures, services.retention)
+        housekeeping = Housekeeping(lambda: services)
         give_up = time.monotonic() + 60
         while services.erasures.unfinished() and time.monotonic() < give_up:
             time.sleep(0.1)

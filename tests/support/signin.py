@@ -13,6 +13,7 @@ from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 from playwright.sync_api import Page, expect
 
 from core.access import Role
+from core.settings import Settings
 
 COOKIE = "_streamlit_user"
 COOKIE_SECRET = "the secret that signs cookies in these tests"
@@ -42,6 +43,12 @@ def settings(address: str, metadata_url: str = "http://localhost:9/none") -> dic
         "OIDC_REDIRECT_URI": f"{address}/oauth2callback",
         "COOKIE_SECRET": COOKIE_SECRET,
     }
+
+
+def as_fields(environment: Mapping[str, str]) -> dict[str, Any]:
+    """The same as fields of ``Settings``."""
+    read = Settings.model_validate(dict(environment))
+    return {name: getattr(read, name) for name in read.model_fields_set}
 
 
 @contextmanager
