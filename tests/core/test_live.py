@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from core import live
-from core.errors import Unavailable
+from core.errors import Conflict, Unavailable
 from core.frames import alive_in_order
 from core.live import FRESH, KEPT, REREAD, STALE, LiveRecords
 from core.ports import EventChanges
@@ -189,6 +189,19 @@ def test_a_decision_of_this_process_is_in_the_next_answer_without_a_read(
     store.asked()
     records.decide("user-1", "reg-1", a_review(Decision.APPROVED), seen.version)
     assert statuses(records) == ["success"]
+    assert store.asked() == []
+
+
+def test_who_was_second_to_decide_sees_the_first_ones_decision(
+    records: LiveRecords, elsewhere: SqliteRecords, store: Watched
+) -> None:
+    seen = attempt(records, status="pending")
+    assert statuses(records) == ["pending"]
+    elsewhere.decide("user-1", "reg-1", a_review(Decision.REJECTED, reviewer="Grace"), seen.version)
+    with pytest.raises(Conflict):
+        records.decide("user-1", "reg-1", a_review(Decision.APPROVED), seen.version)
+    store.asked()
+    assert statuses(records) == ["failed"]
     assert store.asked() == []
 
 
