@@ -73,7 +73,7 @@ PAGES: Mapping[str, Action] = {
 }
 
 _OF_USER = "/api/registrations/{userId}/face-validation"
-_EVENT_CSV = "/api/exports/events/{eventId}"
+_OF_EVENT = "/api/exports/events/{eventId}"
 #: An API route -> the actions that it takes, all of them. Nothing: it is open to everybody.
 ROUTES: Mapping[tuple[str, str], frozenset[Action]] = {
     ("POST", "/api/registrations/{registrationId}/validate-face-image"): frozenset({Action.VALIDATE}),
@@ -83,10 +83,12 @@ ROUTES: Mapping[tuple[str, str], frozenset[Action]] = {
     ("GET", f"{_OF_USER}/{{registrationId}}"): frozenset({Action.FIND_PEOPLE}),
     ("GET", "/api/registrations/event/{eventId}/face-validations"): frozenset({Action.LIST_PEOPLE}),
     ("GET", "/api/exports/users/{userId}/history.csv"): frozenset({Action.FIND_PEOPLE, Action.EXPORT}),
-    ("GET", f"{_EVENT_CSV}/records.csv"): frozenset({Action.SEE_EVENTS, Action.EXPORT}),
-    ("GET", f"{_EVENT_CSV}/never-tried.csv"): frozenset({Action.SEE_EVENTS, Action.EXPORT}),
-    ("GET", f"{_EVENT_CSV}/expiring.csv"): frozenset({Action.SEE_EVENTS, Action.EXPORT}),
-    ("GET", f"{_EVENT_CSV}/what-if.csv"): frozenset({Action.SEE_EVENTS, Action.EXPORT}),
+    ("GET", f"{_OF_EVENT}/records.csv"): frozenset({Action.SEE_EVENTS, Action.EXPORT}),
+    ("GET", f"{_OF_EVENT}/records.parquet"): frozenset({Action.SEE_EVENTS, Action.EXPORT}),
+    ("GET", f"{_OF_EVENT}/never-tried.csv"): frozenset({Action.SEE_EVENTS, Action.EXPORT}),
+    ("GET", f"{_OF_EVENT}/expiring.csv"): frozenset({Action.SEE_EVENTS, Action.EXPORT}),
+    ("GET", f"{_OF_EVENT}/what-if.csv"): frozenset({Action.SEE_EVENTS, Action.EXPORT}),
+    ("GET", f"{_OF_EVENT}/reference-problems.csv"): frozenset({Action.RUN_BATCH, Action.EXPORT}),
     ("GET", "/api/exports/audit.csv"): frozenset({Action.SEE_AUDIT}),
     ("GET", "/api/health"): frozenset(),
     ("GET", "/api/ready"): frozenset({Action.SEE_OPERATIONS}),
@@ -99,12 +101,14 @@ METHODS: Mapping[str, tuple[Action, ...]] = {
     "records.get": (Action.FIND_PEOPLE,),
     "records.history": (Action.FIND_PEOPLE,),
     "records.event_frame": (Action.SEE_EVENTS, Action.DECIDE),
+    "records.event_changes": _NOBODY,
     "records.event_batches": (Action.SEE_EVENTS,),
     "records.event_records": (Action.LIST_PEOPLE,),
     "records.event_notice": (Action.SEE_EVENTS, Action.DECIDE),
     "records.record_attempt": (Action.LOAD_DATA,),
     "records.decide": (Action.LOAD_DATA,),
     "records.ping": (Action.SEE_OPERATIONS,),
+    "records.forget": _NOBODY,
     "records.close": _NOBODY,
     "registrations.get": (Action.FIND_PEOPLE,),
     "registrations.of_user": (Action.FIND_PEOPLE,),
@@ -134,6 +138,13 @@ METHODS: Mapping[str, tuple[Action, ...]] = {
     "validation.decide": (Action.DECIDE,),
     "validation.photo": (Action.SEE_FACES,),
     "validation.close": _NOBODY,
+    "batches.count": (Action.RUN_BATCH,),
+    "batches.unfinished": (Action.RUN_BATCH,),
+    "batches.open": (Action.RUN_BATCH,),
+    "references.count": (Action.RUN_BATCH,),
+    "references.run": (Action.RUN_BATCH,),
+    "references.latest": (Action.RUN_BATCH,),
+    "references.forget": _NOBODY,
     "erasures.preview": (Action.ERASE,),
     "erasures.erase": (Action.ERASE,),
     "erasures.unfinished": (Action.ERASE,),

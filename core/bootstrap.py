@@ -10,9 +10,10 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
-from core import aws
+from core import aws, worklist
 from core.batch import Batches
 from core.clock import Clock, utc_now
 from core.erasure import Erasures
@@ -131,6 +132,8 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
     engine = observer.observed(adapters.engine, "engine")
     audit = observer.observed(adapters.audit, "audit")
     importer = adapters.importer and observer.observed(adapters.importer, "registrations")
+    # What else has something of a person; more is added below, by what needs the erasures itself.
+    elsewhere: list[Callable[[str], None]] = [records.forget, partial(worklist.forget, settings.data_dir)]
     erasures = Erasures(
         store=observer.observed(adapters.erasures, "records"),
         registrations=registrations,
@@ -139,6 +142,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
         audit=audit,
         hashed=id_hash(settings),
         clock=clock,
+        elsewhere=elsewhere,
     )
     retention = None
     if adapters.expiring and importer:
@@ -146,33 +150,25 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
         old_photos = observer.observed(adapters.expiring[1], "photos")
         retention = Retention(expiring, importer, old_photos, audit, clock, settings.record_ttl)
     sanitiser = PhotoSanitiser(max_bytes=settings.max_upload_bytes, workers=2)
-    validation = ValidationService(
+    validating = partial(
+        ValidationService,
         records=records,
         registrations=registrations,
         photos=photos,
-        engine=engine,
-        sanitiser=sanitiser,
         policy=settings.policy,
         clock=clock,
         record_ttl=settings.record_ttl,
-        engine_deadline=settings.engine_deadline_seconds,
         erasures=erasures,
     )
+    validation = validating(engine=engine, sanitiser=sanitiser, engine_deadline=settings.engine_deadline_seconds)
     batch_sanitiser = PhotoSanitiser(
         max_bytes=settings.max_upload_bytes, workers=min(os.cpu_count() or 1, MAX_BATCH_SANITISERS)
     )
     batch_engine = observer.observed(adapters.batch_engine, "batch")
-    batch_validation = ValidationService(
-        records=records,
-        registrations=registrations,
-        photos=photos,
+    batch_validation = validating(
         engine=batch_engine,
         sanitiser=batch_sanitiser,
-        policy=settings.policy,
-        clock=clock,
-        record_ttl=settings.record_ttl,
         engine_deadline=BATCH_DEADLINE,
-        erasures=erasures,
         engine_threads=2 * adapters.batch_workers,
         engine_must_answer=True,
     )
@@ -187,6 +183,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
     references = ReferenceAudit(
         registrations, batch_validation, batch_engine, settings.policy, workers=adapters.batch_workers
     )
+    elsewhere.append(references.forget)
     return Services(
         settings=settings,
         clock=clock,

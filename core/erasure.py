@@ -14,7 +14,7 @@ look, at the very moment of an erasure: a second erasure finds what it wrote, an
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -104,8 +104,12 @@ class Erasures:
         audit: AuditTrail,
         hashed: IdHash,
         clock: Clock,
+        elsewhere: Sequence[Callable[[str], object]] = (),
     ) -> None:
-        """Without ``importer`` the registrations are another service's: they and their photos stay."""
+        """Without ``importer`` the registrations are another service's: they and their photos stay.
+
+        Each of ``elsewhere`` takes away what else there is of a user; called again it does no harm.
+        """
         self._store = store
         self._registrations = registrations
         self._importer = importer
@@ -113,6 +117,7 @@ class Erasures:
         self._audit = audit
         self._hashed = hashed
         self._clock = clock
+        self._elsewhere = elsewhere
 
     def preview(self, user_id: str) -> Preview:
         """What there is now; changes nothing. Raises ``ServiceError``, and ``InvalidInput`` for a blank id."""
@@ -164,6 +169,8 @@ class Erasures:
         """Take away an attempt that an erasure overtook."""
         self._photos.erase_under(folder_of(registration_id))
         self._store.erase_records(user_id)
+        for forget in self._elsewhere:
+            forget(user_id)
         self._store.scrub()
 
     def close(self) -> None:
@@ -201,10 +208,11 @@ class Erasures:
         )
 
     def _copies(self, registered: Iterable[Registration]) -> set[str]:
-        """The reference photos that were copied here by an import."""
+        """The photos that were copied here by an import."""
         if self._importer is None:
             return set()
-        return {each.reference_photo_key for each in registered if each.reference_photo_key}
+        keys = (key for each in registered for key in (each.reference_photo_key, each.submitted_photo_key))
+        return {key for key in keys if key}
 
     def _shared(self, keys: set[str], user_id: str) -> set[str]:
         """Those of ``keys`` that another person's record or registration names."""
@@ -232,7 +240,7 @@ class Erasures:
         return entry
 
     def _steps(self, entry: Erasure) -> Iterator[Callable[[], object]]:
-        """Registrations last of all: they lead to the photos of whoever has no record."""
+        """Registrations last of the stores: they lead to the photos of whoever has no record."""
         for key in entry.photos:
             yield lambda key=key: self._photos.erase(key)  # type: ignore[misc]
         for folder in entry.folders:
@@ -241,6 +249,8 @@ class Erasures:
         if self._importer:
             importer = self._importer
             yield lambda: importer.erase(entry.user_id)
+        for forget in self._elsewhere:
+            yield lambda forget=forget: forget(entry.user_id)  # type: ignore[misc]
 
     def _tell(self, entry: Erasure | Receipt, outcome: str, at: datetime) -> None:
         """Into the audit trail; told again it stays one entry."""

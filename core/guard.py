@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: Parts of the services that hold nobody's data and do nothing to it.
-OPEN = frozenset({"settings", "clock", "sanitiser", "observer"})
+OPEN = frozenset({"settings", "clock", "sanitiser", "observer", "closing"})
 #: A method that is a deed -> the action that the audit trail names it by.
 _DEEDS: Mapping[str, Action] = {
     "validation.validate_upload": Action.VALIDATE,
     "validation.validate_stored": Action.VALIDATE,
     "validation.decide": Action.DECIDE,
+    "batches.open": Action.RUN_BATCH,
+    "references.run": Action.RUN_BATCH,
 }
 #: Deeds that are not done where the trail cannot tell of them.
 _TOLD_BEFORE = frozenset({Action.DECIDE, Action.EXPORT})
@@ -227,6 +229,8 @@ class _Acting:
         if isinstance(record, ValidationRecord):
             deed = _Deed(deed.action, record.user_id, record.registration_id, record.event)
             self._tell_after(deed, "ok", {"status": str(record.validation_status)})
+        else:
+            self._tell_after(deed, "ok", {})
         return result
 
     def _refuse(self, deed: _Deed, message: str) -> None:

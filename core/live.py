@@ -16,6 +16,7 @@ import pandas as pd
 from pandas import DataFrame
 
 from core.clock import Clock
+from core.errors import Conflict
 from core.frames import alive_in_order, frame_of, with_changes
 from core.ports import EventChanges, ValidationRecords
 from core.records import Outcome, Review, ValidationRecord
@@ -92,7 +93,13 @@ class LiveRecords:
         return self._written(self._store.record_attempt(outcome, ttl))
 
     def decide(self, user_id: str, registration_id: str, review: Review, seen_version: str) -> ValidationRecord:
-        return self._written(self._store.decide(user_id, registration_id, review, seen_version))
+        try:
+            return self._written(self._store.decide(user_id, registration_id, review, seen_version))
+        except Conflict:
+            # Somebody elsewhere was first: what is kept of the record is out of date.
+            if current := self._store.get(user_id, registration_id):
+                self._written(current)
+            raise
 
     def ping(self) -> None:
         self._store.ping()
@@ -122,7 +129,7 @@ class LiveRecords:
             event.note(_Note(self._clock(), record.user_id, record))
         return record
 
-    def _forget(self, user_id: str) -> None:
+    def forget(self, user_id: str) -> None:
         """Let the user's records be in no answer: they were erased just now."""
         note = _Note(self._clock(), user_id)
         with self._lock:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from core.hashing import IdHash
@@ -24,6 +26,10 @@ _COUNTED = frozenset(
 )
 
 
+#: Frames whose answers are kept.
+_KEPT = 4
+
+
 class Pseudonyms:
     """The same id has the same pseudonym (16 hexadecimal digits) in every frame of the installation.
 
@@ -32,6 +38,9 @@ class Pseudonyms:
 
     def __init__(self, hashed: IdHash) -> None:
         self._key = hashed("the key of pseudonyms")
+        #: A frame's identity -> the frame, which must live for its identity to hold, and what was made of it.
+        self._made: OrderedDict[int, tuple[pd.DataFrame, pd.DataFrame]] = OrderedDict()
+        self._lock = Lock()
 
     def of(self, ids: pd.Series[Any]) -> pd.Series[Any]:
         import numpy as np
@@ -41,7 +50,22 @@ class Pseudonyms:
         return pd.Series(np.char.mod("%016x", numbers), index=ids.index, dtype="str")
 
     def frame(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """``frame`` with its rows, columns and dtypes, and nobody's id, name, address or photo in it."""
+        """``frame`` with its rows, columns and dtypes, and nobody's id, name, address or photo in it.
+
+        A frame that was given before, unchanged, has the same answer: an event is many times looked at as it is.
+        """
+        with self._lock:
+            if id(frame) in self._made:
+                self._made.move_to_end(id(frame))
+                return self._made[id(frame)][1]
+        made = self._of_frame(frame)
+        with self._lock:
+            self._made[id(frame)] = frame, made
+            while len(self._made) > _KEPT:
+                self._made.popitem(last=False)
+        return made
+
+    def _of_frame(self, frame: pd.DataFrame) -> pd.DataFrame:
         import pandas as pd
 
         from core.frames import NEVER_ABSENT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.crew import PATIENCE_SECONDS, Crew, Progress
@@ -108,6 +108,13 @@ class ReferenceAudit:
     def latest(self, event_id: str) -> Audit | None:
         """The event's last audit of this process; None where there was none."""
         return self._latest.get(event_id)
+
+    def forget(self, user_id: str) -> None:
+        """Keep nothing of a person who is being erased."""
+        for event_id, audit in list(self._latest.items()):
+            left = tuple(problem for problem in audit.problems if problem.person.user_id != user_id)
+            if len(left) < len(audit.problems):
+                self._latest[event_id] = replace(audit, problems=left)
 
     def _judged(self, person: Person) -> ReferenceProblem | None:
         if person.key is None:

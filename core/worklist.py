@@ -21,6 +21,7 @@ from core.errors import Conflict, Unavailable
 if TYPE_CHECKING:
     from core.sqlite import Database
 
+_PREFIX = "batch-"
 #: Items that are read at once.
 _PAGE = 500
 _SCHEMA = """
@@ -186,8 +187,25 @@ def unfinished(folder: Path, event_id: str) -> tuple[Run, Mapping[Mark | None, i
         database.close()
 
 
+def forget(folder: Path, user_id: str) -> None:
+    """Take away what the lists in ``folder`` have of a person who is erased; raises ``ServiceError``.
+
+    A batch that runs has them in hand at the most, and finds their registration gone.
+    """
+    for path in folder.glob(f"{_PREFIX}*.sqlite3"):
+        database = _opened(path)
+        try:
+            with database.write() as connection:
+                connection.execute("DELETE FROM items WHERE user_id = ?", (user_id,))
+                changed = connection.changes()
+            if changed:
+                database.scrub()
+        finally:
+            database.close()
+
+
 def _name(event_id: str) -> str:
-    return f"batch-{sha256(event_id.encode(errors='surrogatepass')).hexdigest()[:16]}"
+    return f"{_PREFIX}{sha256(event_id.encode(errors='surrogatepass')).hexdigest()[:16]}"
 
 
 def _opened(path: Path) -> Database:

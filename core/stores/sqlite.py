@@ -29,7 +29,7 @@ from core.stores.listing import TO_THE_SECOND, newest
 
 SERVICE = "validation records"
 #: How many records a batch of ``event_batches`` is read from.
-BATCH_ROWS = 5_000
+BATCH_ROWS = 10_000
 #: How many rows before its mark ``event_changes`` reads once more: rows that are erased at the table's end give their
 #: numbers to new ones.
 OVERLAP_ROWS = 1_000

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from core import live
-from core.errors import Unavailable
+from core.errors import Conflict, Unavailable
 from core.frames import alive_in_order
 from core.live import FRESH, KEPT, REREAD, STALE, LiveRecords
 from core.ports import EventChanges
@@ -192,6 +192,19 @@ def test_a_decision_of_this_process_is_in_the_next_answer_without_a_read(
     assert store.asked() == []
 
 
+def test_who_was_second_to_decide_sees_the_first_ones_decision(
+    records: LiveRecords, elsewhere: SqliteRecords, store: Watched
+) -> None:
+    seen = attempt(records, status="pending")
+    assert statuses(records) == ["pending"]
+    elsewhere.decide("user-1", "reg-1", a_review(Decision.REJECTED, reviewer="Grace"), seen.version)
+    with pytest.raises(Conflict):
+        records.decide("user-1", "reg-1", a_review(Decision.APPROVED), seen.version)
+    store.asked()
+    assert statuses(records) == ["failed"]
+    assert store.asked() == []
+
+
 def test_an_expired_record_is_in_no_answer_though_nothing_is_read(
     records: LiveRecords, store: Watched, clock: FakeClock
 ) -> None:
@@ -329,7 +342,7 @@ def test_an_erased_persons_records_are_in_no_answer_even_if_a_read_still_has_the
     attempt(store, 2, user_id="user-2")
     ids(records)
     clock.advance(3 * SECOND)
-    records._forget("user-1")
+    records.forget("user-1")
     assert ids(records) == ["reg-2"]
     clock.advance(FRESH)  # the store has them still
     assert ids(records) == ["reg-2"]
@@ -339,7 +352,7 @@ def test_what_an_erased_person_does_later_is_in_the_answer(records: LiveRecords,
     attempt(records, 1)
     ids(records)
     clock.advance(3 * SECOND)
-    records._forget("user-1")
+    records.forget("user-1")
     attempt(records, 2, timestamp=clock())
     assert ids(records) == ["reg-2"]
 

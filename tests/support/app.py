@@ -53,7 +53,7 @@ def services(desk: Desk, sanitiser: object, tmp_path: Path) -> Services:
 def run_page(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunPage]:
     """Opens a page on ``services``; fails if the page raises."""
     dashboard_services.shared.clear()
-    for cached in (photos._data_uri, event._records, event._registrations, event._event_ids):
+    for cached in (photos._data_uri, event._registrations, event._event_ids):
         cached.clear()
     monkeypatch.setattr(dashboard_services, "build", lambda _settings: services)
     # AppTest has no connection, and gives a mock where a browser's address would be.
