@@ -19,6 +19,7 @@ test-faults: setup-dev
 bench: setup-dev
 	$(BIN)/python -m benchmarks.validate
 	$(BIN)/python -m benchmarks.api
+	$(BIN)/python -m benchmarks.batch
 
 lint: setup-dev
 	$(BIN)/ruff check .

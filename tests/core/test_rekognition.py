@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -264,3 +264,62 @@ def test_a_closed_port_shows_in_a_ping(server: RekognitionServer) -> None:
     server.stop()
     with pytest.raises(Unavailable):
         engine_with(EAGER).ping()
+
+
+# The quota
+
+
+class CountedPace:
+    """Who waited, who did not, and what it was told of refusals."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def wait(self) -> None:
+        self.said.append("wait")
+
+    def spend(self) -> None:
+        self.said.append("spend")
+
+    def slow_down(self) -> None:
+        self.said.append("slow")
+
+    def speed_up(self) -> None:
+        self.said.append("fast")
+
+
+@pytest.fixture
+def paced(stub: Stubber) -> Callable[..., tuple[RekognitionEngine, CountedPace, CountedPace]]:
+    def make(patient: bool) -> tuple[RekognitionEngine, CountedPace, CountedPace]:
+        detect, compare = CountedPace(), CountedPace()
+        quota = Quota(detect, compare)  # type: ignore[arg-type]
+        return RekognitionEngine(stub.client, EAGER, quota, patient=patient), detect, compare
+
+    return make
+
+
+@pytest.mark.parametrize(("patient", "turn"), [(True, "wait"), (False, "spend")])
+def test_every_try_counts_for_the_operations_own_quota(
+    stub: Stubber, paced: Callable[..., tuple[RekognitionEngine, CountedPace, CountedPace]], patient: bool, turn: str
+) -> None:
+    engine, detect, compare = paced(patient)
+    fail(stub, "detect_faces", "ThrottlingException")
+    fail(stub, "detect_faces", "InternalServerError", 500)
+    stub.add_response("detect_faces", {"FaceDetails": []}, DETECT)
+    engine.detect(PHOTO)
+    assert (detect.said, compare.said) == ([turn, "slow", turn, turn, "fast"], [])
+
+
+def test_a_batch_keeps_its_pace_while_people_are_answered_at_once(rekognition_server: RekognitionServer) -> None:
+    rekognition_server.engine = SameFace()
+    client = aws.client("rekognition", "eu-west-1")
+    quota = Quota.of(10)
+    people = RekognitionEngine(client, EAGER, quota)
+    batch = RekognitionEngine(client, EAGER, quota, patient=True)
+    with ThreadPoolExecutor(8) as threads:
+        waiting = [threads.submit(batch.detect, PHOTO) for _ in range(30)]
+        for _ in range(10):
+            people.detect(PHOTO)
+        left = sum(not each.done() for each in waiting)
+    # Ten people were served while the batch could have made few of its calls, and it made room for them.
+    assert left > 15
