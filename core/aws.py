@@ -64,6 +64,7 @@ _UNITS = {
     "Scan": "read_units",
     "PutItem": "write_units",
     "UpdateItem": "write_units",
+    "DeleteItem": "write_units",
 }
 
 

@@ -11,10 +11,23 @@ from typing import TYPE_CHECKING
 
 from core import aws
 from core.clock import Clock, utc_now
+from core.erasure import Erasures
 from core.errors import SettingsError
+from core.hashing import id_hash
 from core.operations import Journal, Observer
 from core.photos.sanitise import PhotoSanitiser
-from core.ports import AuditTrail, FaceEngine, Photos, RegistrationImport, Registrations, ValidationRecords
+from core.ports import (
+    AuditTrail,
+    ErasureStore,
+    ExpiringPhotos,
+    ExpiringRecords,
+    FaceEngine,
+    Photos,
+    RegistrationImport,
+    Registrations,
+    ValidationRecords,
+)
+from core.retention import Retention
 from core.retry import Retry
 from core.settings import Backend, Settings
 from core.usage import DATABASE, PHOTOS
@@ -40,8 +53,11 @@ class Services:
     audit: AuditTrail
     sanitiser: PhotoSanitiser
     validation: ValidationService
+    erasures: Erasures
     #: None where registrations are only read.
     importer: RegistrationImport | None
+    #: None where services clear away what has expired.
+    retention: Retention | None = None
     #: None where the backend has none.
     metrics: CloudWatchMetrics | None = None
     #: What this process did of late; empty where nobody observes it.
@@ -49,7 +65,7 @@ class Services:
     observer: Observer | None = None
 
     def close(self) -> None:
-        stores = (self.records, self.registrations, self.photos, self.engine, self.audit)
+        stores = (self.records, self.registrations, self.photos, self.engine, self.audit, self.erasures)
         for part in (self.validation, self.sanitiser, *stores):
             part.close()
         if self.metrics:
@@ -65,6 +81,9 @@ class _Adapters:
     photos: Photos
     engine: FaceEngine
     audit: AuditTrail
+    erasures: ErasureStore
+    #: What has expired in them; None where services clear it away.
+    expiring: tuple[ExpiringRecords, ExpiringPhotos] | None = None
     importer: RegistrationImport | None = None
     metrics: CloudWatchMetrics | None = None
 
@@ -84,6 +103,22 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
     registrations = observer.observed(adapters.registrations, "registrations")
     photos = observer.observed(adapters.photos, "photos")
     engine = observer.observed(adapters.engine, "engine")
+    audit = observer.observed(adapters.audit, "audit")
+    importer = adapters.importer and observer.observed(adapters.importer, "registrations")
+    erasures = Erasures(
+        store=observer.observed(adapters.erasures, "records"),
+        registrations=registrations,
+        importer=importer,
+        photos=photos,
+        audit=audit,
+        hashed=id_hash(settings),
+        clock=clock,
+    )
+    retention = None
+    if adapters.expiring and importer:
+        expiring = observer.observed(adapters.expiring[0], "records")
+        old_photos = observer.observed(adapters.expiring[1], "photos")
+        retention = Retention(expiring, importer, old_photos, audit, clock, settings.record_ttl)
     sanitiser = PhotoSanitiser(max_bytes=settings.max_upload_bytes, workers=2)
     validation = ValidationService(
         records=records,
@@ -95,6 +130,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
         clock=clock,
         record_ttl=settings.record_ttl,
         engine_deadline=settings.engine_deadline_seconds,
+        erasures=erasures,
     )
     return Services(
         settings=settings,
@@ -103,10 +139,12 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
         registrations=registrations,
         photos=photos,
         engine=engine,
-        audit=observer.observed(adapters.audit, "audit"),
+        audit=audit,
         sanitiser=sanitiser,
         validation=observer.observed(validation, "validation"),
-        importer=adapters.importer and observer.observed(adapters.importer, "registrations"),
+        erasures=observer.observed(erasures, "erasures"),
+        importer=importer,
+        retention=retention and observer.observed(retention, "retention"),
         metrics=adapters.metrics and observer.observed(adapters.metrics, "metrics"),
         journal=journal,
         observer=observer,
@@ -118,16 +156,21 @@ def _embedded(settings: Settings, clock: Clock) -> _Adapters:
     from core.photos.folder import FolderPhotos
     from core.registrations.sqlite import SqliteRegistrations
     from core.stores.audit_sqlite import SqliteAudit
+    from core.stores.erasures_sqlite import SqliteErasures
     from core.stores.sqlite import SqliteRecords
 
     database = settings.data_dir / DATABASE
     registrations = SqliteRegistrations(database)
+    erasures = SqliteErasures(database)
+    photos = FolderPhotos(settings.data_dir / PHOTOS, max_bytes=settings.max_upload_bytes)
     return _Adapters(
         records=SqliteRecords(database, clock),
         registrations=registrations,
-        photos=FolderPhotos(settings.data_dir / PHOTOS, max_bytes=settings.max_upload_bytes),
+        photos=photos,
         engine=LocalEngine(),
         audit=SqliteAudit(database),
+        erasures=erasures,
+        expiring=(erasures, photos),
         importer=registrations,
     )
 
@@ -139,6 +182,7 @@ def _aws(settings: Settings, clock: Clock) -> _Adapters:
     from core.registrations.mongodb import MongoRegistrations, connect
     from core.stores.audit_dynamodb import DynamoAudit
     from core.stores.dynamodb import DynamoRecords
+    from core.stores.erasures_dynamodb import DynamoErasures
 
     region, table, bucket = settings.aws_region, settings.dynamodb_table, settings.images_bucket
     uri, name = settings.mongodb_uri, settings.mongodb_database
@@ -156,5 +200,6 @@ def _aws(settings: Settings, clock: Clock) -> _Adapters:
         photos=S3Photos(aws.client("s3", region), bucket, store_retry, max_bytes=settings.max_upload_bytes),
         engine=RekognitionEngine(aws.client("rekognition", region, pool=ENGINE_THREADS), engine_retry),
         audit=DynamoAudit(aws.client("dynamodb", region), settings.audit_table, store_retry),
+        erasures=DynamoErasures(aws.client("dynamodb", region), table, store_retry),
         metrics=CloudWatchMetrics(aws.client("cloudwatch", region), table, store_retry),
     )

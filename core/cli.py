@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -183,6 +184,50 @@ def backfill_command(
         raise typer.Exit(1)
 
 
+@app.command()
+def erase(
+    user_id: Annotated[str, typer.Argument(help="The person's user id.", show_default=False)],
+    confirm: Annotated[
+        str | None, typer.Option(help="The user id once more; without it you are asked.", show_default=False)
+    ] = None,
+    receipt: Annotated[
+        Path | None, typer.Option(help="File to write the receipt to, as JSON.", show_default=False)
+    ] = None,
+) -> None:
+    """Erase a person: records, attempts, submitted photos and, where they are Facedesk's own, registrations.
+
+    Shows first what there is. One that was cut off goes on. The audit trail and the receipt hold a hash of the id.
+    """
+    from core.access import local
+
+    with _services() as services:
+        found = services.erasures.preview(user_id)
+        counts = found.counts
+        _say(
+            f"{counts.records:,} records with {counts.attempts:,} attempts, {counts.photos:,} photos, "
+            f"{counts.registrations:,} registrations; {counts.shared_photos:,} photos stay, as others have them too."
+        )
+        typed = typer.prompt("Type the user id to erase all of it") if confirm is None else confirm
+        done = services.erasures.erase(user_id, typed, local(f"command line: {getpass.getuser()}"))
+        text = done.model_dump_json(by_alias=True, exclude_none=True, indent=2)
+        if receipt:
+            _write(receipt, text)
+        _say(text)
+
+
+@app.command()
+def sweep() -> None:
+    """Go on with erasures that were cut off, and clear away what has expired. The server does both by itself."""
+    with _services() as services:
+        ended = services.erasures.resume()
+        _say(f"{len(ended):,} erasures ended.")
+        if services.retention is None:
+            _say("What expires is cleared away by DynamoDB's TTL and the bucket's lifecycle.")
+            return
+        swept = services.retention.sweep()
+        _say(f"{swept.records:,} expired records and {swept.photos:,} photos taken away.")
+
+
 def main() -> None:
     app(prog_name="python -m core")
 
@@ -247,6 +292,14 @@ def _read(file: Path) -> bytes:
             return table.read(MAX_TABLE_BYTES + 1)
     except OSError as error:
         raise InvalidInput(f"Cannot read {file}: {error.strerror}.") from error
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        # What was done is done: the receipt must not be lost with the file.
+        _err.print(f"Cannot write {file}: {error.strerror}.", markup=False, soft_wrap=True)
 
 
 def _source(photos: Path, max_bytes: int, stack: ExitStack) -> PhotoSource:

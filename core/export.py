@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from core.audit import AuditEntry
 from core.frames import NEVER_ABSENT, RECORD_DTYPES, REGISTRATION_DTYPES
 from core.records import ValidationRecord, isoformat
 
@@ -32,6 +33,20 @@ OUTCOME_COLUMNS = (
     "decision",
     "decidedAt",
     "reviewer",
+)
+
+#: One row for each entry of the audit trail.
+AUDIT_COLUMNS = (
+    "at",
+    "who",
+    "action",
+    "outcome",
+    "user",
+    "registration",
+    "eventId",
+    "ipAddress",
+    "details",
+    "entryId",
 )
 
 #: One row for each record: the columns of ``core.frames.record_frame``.
@@ -95,6 +110,21 @@ def outcomes_csv(records: Iterable[ValidationRecord]) -> Iterator[bytes]:
                     neutral(review.reviewer) if review else "",
                 )
             )
+
+
+def audit_csv(entries: Iterable[AuditEntry]) -> Iterator[bytes]:
+    """As ``outcomes_csv``, of the audit trail. The header comes with the first entry, or at the end where there is
+    none: a failure to read comes before the first byte.
+    """
+    header = BOM + _line(AUDIT_COLUMNS)
+    for entry in entries:
+        details = " ".join(f"{name}={value}" for name, value in sorted(entry.details.items()))
+        texts = (entry.user, entry.registration, entry.event_id, entry.ip_address, details, entry.entry_id)
+        told = (neutral(entry.who), entry.action, neutral(entry.outcome), *(neutral(text or "") for text in texts))
+        yield header + _line((isoformat(entry.at), *told))
+        header = b""
+    if header:
+        yield header
 
 
 def frame_csv(frame: pd.DataFrame, chunk_rows: int = 5000) -> Iterator[bytes]:

@@ -114,13 +114,27 @@ class _Acting:
 
         return call
 
-    def export(self, what: str, parts: Iterator[bytes], **whose: str) -> Generator[bytes]:
+    def reveal(self, user_id: str, registration_id: str | None = None, event_id: str | None = None) -> None:
+        """Tell the trail that a person's faces are about to be revealed where they were blurred.
+
+        Raises ``Forbidden``, and ``ServiceError`` where the trail cannot be written: then they stay blurred.
+        """
+        self._look(_Deed(Action.REVEAL, user_id, registration_id, event_id))
+
+    def look(self, user_id: str, registration_id: str, event_id: str | None) -> None:
+        """As ``reveal``, of the faces of the case that is being worked on."""
+        self._look(_Deed(Action.SEE_FACES, user_id, registration_id, event_id))
+
+    def export(
+        self, what: str, parts: Iterator[bytes], needed: Action = Action.EXPORT, **whose: str
+    ) -> Generator[bytes]:
         """``parts`` of a download, after the trail was told; ``whose``: ``user_id`` or ``event_id``.
 
-        Raises ``ServiceError`` before the first part where the trail cannot be written. How it ended is told too.
+        ``needed`` is what the principal must be allowed. Raises ``ServiceError`` before the first part where the
+        trail cannot be written. How it ended is told too.
         """
         deed = _Deed(Action.EXPORT, **whose)
-        self.require([Action.EXPORT], deed)
+        self.require([needed], deed)
         if deed.event_id is not None:
             self._check_event(deed.event_id, deed)
         details = {"what": what}
@@ -141,6 +155,16 @@ class _Acting:
         """An entry about the principal themself; the log says where the trail could not be written."""
         self._tell_after(_Deed(action), outcome, {"roles": " ".join(sorted(self.principal.roles))}, at, entry_id)
 
+    def _look(self, deed: _Deed) -> None:
+        self.require([deed.action], deed)
+        if deed.event_id is not None:
+            self._check_event(deed.event_id, deed)
+        try:
+            self._append(deed, "ok", {})
+        except ServiceError as error:
+            message = "The audit trail cannot be written right now, so no face is shown. Try again in a moment."
+            raise type(error)(error.service, error.code, message) from error
+
     def _asked(self, name: str, method: Callable[..., Any], given: Mapping[str, Any]) -> Any:
         if self.principal.events is None or name not in _WIDER:
             return method(**given)
@@ -149,8 +173,13 @@ class _Acting:
 
     def _check_events(self, name: str, given: Mapping[str, Any], deed: _Deed) -> None:
         """Raises where the call names something of an event that is not theirs."""
+        if given.get("by", self.principal) != self.principal:
+            self._refuse(deed, "Nobody acts in another's name.")
         if self.principal.events is None:
             return
+        if name.startswith("erasures."):
+            # A person may have records of every event.
+            self._refuse(deed, "Erasing a person takes a role in all events.")
         for argument, value in given.items():
             if argument == "event_id":
                 self._check_event(value, deed)

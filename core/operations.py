@@ -48,6 +48,8 @@ SERVICES: Mapping[str, str] = {
     "audit": "audit trail",
     "metrics": "metrics",
     "validation": "validation",
+    "erasures": "erasure",
+    "retention": "retention",
 }
 #: An argument that is an id -> the field of the line that has its hash. Arguments not named here are never looked at.
 _IDS: Mapping[str, str] = {"user_id": "user", "registration_id": "registration", "event_id": "event"}

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from hashlib import sha256
 from typing import Any
 
+from core import photo_keys
 from core.clock import Clock
+from core.erasure import Erasures
 from core.errors import (
     Conflict,
     InvalidInput,
@@ -45,7 +46,6 @@ REJECTION_REASONS = tuple(
 MAX_NOTE = 500
 #: Two engine calls for each of the most submissions that are served at once.
 ENGINE_THREADS = 64
-_KEYS = uuid.UUID("6f1c0a52-5a0e-4c3e-9d43-2f6f0c1e8b7d")
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,12 @@ class ValidationService:
         clock: Clock,
         record_ttl: timedelta,
         engine_deadline: float,
+        erasures: Erasures | None = None,
     ) -> None:
-        """``engine_deadline`` in seconds: when it has passed the attempt is recorded as waiting for the engine."""
+        """``engine_deadline`` in seconds: when it has passed the attempt is recorded as waiting for the engine.
+
+        Without ``erasures`` nobody is ever erased.
+        """
         self._records = records
         self._registrations = registrations
         self._photos = photos
@@ -94,6 +98,7 @@ class ValidationService:
         self._clock = clock
         self._record_ttl = record_ttl
         self._engine_deadline = engine_deadline
+        self._erasures = erasures
         self._threads = ThreadPoolExecutor(ENGINE_THREADS, thread_name_prefix="face-engine")
 
     def validate_upload(
@@ -111,13 +116,13 @@ class ValidationService:
         ``PhotoRefused`` (nothing is stored then) and ``ServiceError`` of a store; but without ``must_store`` a
         verdict that the record store did not take is returned as not stored.
         """
-        registration = self._registration(registration_id)
-        if known := self._known(registration, attempt_id, must_store):
-            return known
-        photo = self._sanitiser.clean(upload)
-        key = _photo_key(registration_id, attempt_id, photo.jpeg)
-        self._photos.put(key, photo.jpeg)
-        return self._validate(registration, photo, key, attempt_id, submitter, must_store)
+        with self._unless_erased(registration_id, must_store) as registration:
+            if known := self._known(registration, attempt_id, must_store):
+                return known
+            photo = self._sanitiser.clean(upload)
+            key = photo_keys.key_of(registration_id, attempt_id, photo.jpeg)
+            self._photos.put(key, photo.jpeg)
+            return self._validate(registration, photo, key, attempt_id, submitter, must_store)
 
     def validate_stored(
         self,
@@ -132,11 +137,11 @@ class ValidationService:
 
         Raises ``PhotoNotFound`` where there is none under ``key``.
         """
-        registration = self._registration(registration_id)
-        if known := self._known(registration, attempt_id, must_store):
-            return known
-        photo = self.photo(key)
-        return self._validate(registration, photo, key, attempt_id, submitter, must_store)
+        with self._unless_erased(registration_id, must_store) as registration:
+            if known := self._known(registration, attempt_id, must_store):
+                return known
+            photo = self.photo(key)
+            return self._validate(registration, photo, key, attempt_id, submitter, must_store)
 
     def decide(
         self, seen: ValidationRecord, decision: Decision, reviewer: str, reason: str | None = None, note: str = ""
@@ -173,6 +178,25 @@ class ValidationService:
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @contextmanager
+    def _unless_erased(self, registration_id: str, must_store: bool) -> Iterator[Registration]:
+        """The registration, to record an attempt of. Where an erasure of the person overtakes that, nothing is kept.
+
+        Raises ``RegistrationNotFound`` then, as before where there is none.
+        """
+        began = self._clock()
+        registration = self._registration(registration_id)
+        yield registration
+        if self._erasures is None:
+            return
+        try:
+            if self._erasures.overtook(registration.user_id, began):
+                self._erasures.take_back(registration.user_id, registration_id)
+                raise RegistrationNotFound("This person has been erased: nothing was kept.")
+        except ServiceError:
+            if must_store:
+                raise
 
     def _registration(self, registration_id: str) -> Registration:
         registration = self._registrations.get(registration_id)
@@ -255,9 +279,3 @@ class ValidationService:
         except (PhotoNotFound, PhotoRefused):
             return None, True
         return self._engine.compare(photo.jpeg, reference.jpeg), False
-
-
-def _photo_key(registration_id: str, attempt_id: str, jpeg: bytes) -> str:
-    """The same for a retried upload, different for any other; nothing of it was typed by anybody."""
-    name = "\0".join((registration_id, attempt_id, sha256(jpeg).hexdigest()))
-    return f"face-images/{uuid.uuid5(_KEYS, name)}.jpg"

@@ -160,6 +160,7 @@ class Api:
             Route(f"{event_csv}/never-tried.csv", of_event("never-tried", exports.never_tried)),
             Route(f"{event_csv}/expiring.csv", of_event("expiring", exports.expiring)),
             Route(f"{event_csv}/what-if.csv", of_event("what-if", exports.what_if)),
+            Route("/api/exports/audit.csv", exports.audit_trail(self._downloads)),
             Route("/api/health", alive),
             Route("/api/ready", self.ready),
             Route("/api/openapi.json", self.document),

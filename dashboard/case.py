@@ -36,8 +36,11 @@ def show_notice() -> None:
         st.toast(text, icon=":material/check:")
 
 
-def verdict(record: ValidationRecord, policy: Policy) -> None:
-    """Status, both faces, similarity against the threshold, the figures, and what to tell the person."""
+def verdict(record: ValidationRecord, policy: Policy, *, faces: bool) -> None:
+    """Status, both faces, similarity against the threshold, the figures, and what to tell the person.
+
+    Without ``faces`` they are blurred.
+    """
     look = ui.STATUS[record.validation_status]
     with st.container(border=True):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
@@ -49,21 +52,22 @@ def verdict(record: ValidationRecord, policy: Policy) -> None:
                 color="gray",
                 help="The verdict is kept: it can be found again by this page's link.",
             )
-        _faces(record, policy)
+        _faces(record, policy, faces)
         _figures(record)
         _advice(record)
         _review(record)
 
 
-def _faces(record: ValidationRecord, policy: Policy) -> None:
+def _faces(record: ValidationRecord, policy: Policy, shown: bool) -> None:
     colours = palette()
     with st.container(horizontal=True):
         reference, submitted, gauge = st.container(), st.container(), st.container()
     with reference:
-        photos.show(record.stored_face_key, "Reference photo", record.stored_face_box, colours.accent)
+        box = record.stored_face_box
+        photos.show(record.stored_face_key, "Reference photo", box, colours.accent, blurred=not shown)
     with submitted:
         colour = colours.of(record.validation_status)
-        photos.show(record.face_image_key, "Submitted photo", record.face_box, colour)
+        photos.show(record.face_image_key, "Submitted photo", record.face_box, colour, blurred=not shown)
     with gauge:
         if record.similarity is None:
             st.markdown("**Similarity**")

@@ -60,6 +60,12 @@ def forget(event_id: str | None) -> None:
         _records.clear()
 
 
+def forget_all() -> None:
+    """Read every event anew next time: somebody has gone from them."""
+    _records.clear()
+    _registrations.clear()
+
+
 def notice() -> None:
     """Say what makes event reads slow or late, and what to do about it, if anything does."""
     # The store's own sentence: it holds nothing that anybody typed, so its command may be set as code.

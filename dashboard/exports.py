@@ -7,7 +7,8 @@ import logging
 import re
 import zlib
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import pandas as pd
@@ -17,9 +18,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from core import statistics
+from core.access import Action
+from core.audit import AuditFilter, Result
 from core.bootstrap import Services
 from core.errors import InvalidInput
-from core.export import RECORD_EXPORT, frames_csv, outcomes_csv, registrations_csv
+from core.export import RECORD_EXPORT, audit_csv, frames_csv, outcomes_csv, registrations_csv
 from core.records import KEY_ATTRIBUTES, Quality, Status
 from dashboard.doors import principal_of
 from dashboard.parameters import EVENT_ID, USER_ID, one
@@ -34,6 +37,11 @@ Parts = Generator[bytes]
 EventCsv = Callable[[Services, str, QueryParams], Iterator[bytes]]
 #: Little less is gained by more, at twice the time and beyond.
 _COMPRESSION = 5
+#: Lines that are handed on at once.
+_LINES = 500
+#: The span of an audit trail where none is asked for, and the longest.
+AUDIT_SPAN = timedelta(days=30)
+MAX_AUDIT_SPAN = timedelta(days=366)
 
 
 def user_history(downloads: Downloads) -> Endpoint:
@@ -62,6 +70,26 @@ def of_event(downloads: Downloads, name: str, read: EventCsv) -> Endpoint:
             yield from services.acting.export(name, lines, event_id=event_id)
 
         return await _csv(request, downloads, name, parts())
+
+    return endpoint
+
+
+def audit_trail(downloads: Downloads) -> Endpoint:
+    """The audit trail's entries that match the filters, newest first (columns: ``core.export.AUDIT_COLUMNS``)."""
+
+    async def endpoint(request: Request) -> Response:
+        query = request.query_params
+
+        def parts() -> Parts:
+            services = services_of(principal_of(request))
+            until = _moment(query, "until") or services.clock()
+            since = _moment(query, "since") or until - AUDIT_SPAN
+            if until - since > MAX_AUDIT_SPAN:
+                raise InvalidInput(f"The span from since to until can be {MAX_AUDIT_SPAN.days} days at most.")
+            lines = audit_csv(_audit_filter(query).of(services.audit.entries(since, until)))
+            yield from services.acting.export("audit", _joined(lines), Action.SEE_AUDIT)
+
+        return await _csv(request, downloads, "audit", parts())
 
     return endpoint
 
@@ -109,6 +137,21 @@ def _matching(services: Services, event_id: str, query: QueryParams) -> Iterable
         "until": _moment(query, "until"),
     }
     return (statistics.filtered(batch, **filters) for batch in services.records.event_batches(event_id))
+
+
+def _audit_filter(query: QueryParams) -> AuditFilter:
+    return AuditFilter(
+        actions=frozenset(_choices(query, "action", [str(action) for action in Action])),
+        who=one(query, "who"),
+        person=one(query, "person"),
+        result=next(iter(_choices(query, "result", [str(result) for result in Result])), None),
+    )
+
+
+def _joined(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """Some hundred lines a part."""
+    while batch := b"".join(islice(lines, _LINES)):
+        yield batch
 
 
 def _threshold(query: QueryParams) -> float:

@@ -12,7 +12,8 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import models_json_schema
 
 from core import reasons
-from core.access import ALLOWED, ROUTES, Role
+from core.access import ALLOWED, ROUTES, Action, Role
+from core.audit import Result
 from core.records import ComparisonResult, Percent, Quality, Status, Timestamp, ValidationRecord
 from core.statistics import NOT_MEASURED, UserStatistics
 from core.validation import Validation
@@ -252,6 +253,17 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("get", "/api/exports/events/{eventId}/what-if.csv"): Operation(
         "An event's records whose status another threshold would change, as CSV",
         parameters=(_THRESHOLD, *_FILTERS),
+    ),
+    ("get", "/api/exports/audit.csv"): Operation(
+        "The audit trail, newest first, as CSV; of at most 366 days, of 30 where since is absent",
+        parameters=(
+            _several("action", [action.value for action in Action], "Entries of this action"),
+            _query("who", {"type": "string"}, "Entries of whoever the trail names so"),
+            _query("person", {"type": "string"}, "Entries about the person or registration with this hash"),
+            _query("result", {"type": "string", "enum": [each.value for each in Result]}, "Entries that ended so"),
+            _query("since", {"type": "string", "format": "date-time"}, "Entries of this moment or later"),
+            _query("until", {"type": "string", "format": "date-time"}, "Entries of before this moment"),
+        ),
     ),
     ("get", "/api/health"): Operation("Whether the process answers", errors=(), data=Alive, message=False),
     ("get", "/api/ready"): Operation(

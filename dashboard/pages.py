@@ -21,6 +21,8 @@ EVENT_OVERVIEW = _FOLDER / "event_overview.py"
 STATISTICS = _FOLDER / "statistics.py"
 OPERATIONS = _FOLDER / "operations.py"
 START = _FOLDER / "start.py"
+AUDIT = _FOLDER / "audit.py"
+ERASURE = _FOLDER / "erasure.py"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,10 @@ _SECTIONS = {
         _Entry(STATISTICS, "Statistics", ":material/bar_chart:"),
     ),
     "Operations": (_Entry(OPERATIONS, "Operations", ":material/monitoring:"),),
+    "Privacy": (
+        _Entry(AUDIT, "Audit trail", ":material/policy:"),
+        _Entry(ERASURE, "Erase a person", ":material/person_remove:"),
+    ),
     "Set-up": (_Entry(START, "Load data", ":material/upload_file:"),),
 }
 

@@ -14,6 +14,7 @@ from core.access import Principal, local
 from core.bootstrap import build
 from core.errors import Forbidden, SettingsError
 from core.guard import Guard, GuardedServices
+from core.housekeeping import Housekeeping
 from core.sessions import Session, Sessions
 from core.settings import Settings, check_exposure, load_settings
 from dashboard.server import running_server
@@ -81,5 +82,7 @@ def require_settings() -> Settings:
 
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:
+    keeping = Housekeeping(lambda: shared().guard.services)
     yield
+    keeping.close()
     shared.clear()  # closes them, if there ever were any

@@ -15,6 +15,13 @@ data "aws_iam_policy_document" "dashboard" {
     resources = [aws_dynamodb_table.records.arn]
   }
 
+  # A person who is erased: their records go, and the journal of it is kept meanwhile.
+  statement {
+    sid       = "EraseRecords"
+    actions   = ["dynamodb:DeleteItem", "dynamodb:PutItem"]
+    resources = [aws_dynamodb_table.records.arn]
+  }
+
   statement {
     sid       = "RecordsOfAnEvent"
     actions   = ["dynamodb:Query"]
@@ -45,6 +52,19 @@ data "aws_iam_policy_document" "dashboard" {
   statement {
     sid       = "KeepSubmittedPhotos"
     actions   = ["s3:PutObject"]
+    resources = ["${aws_s3_bucket.photos.arn}/face-images/*"]
+  }
+
+  # Of a person who is erased, every version; never a reference photo.
+  statement {
+    sid       = "FindVersionsToErase"
+    actions   = ["s3:ListBucketVersions"]
+    resources = [aws_s3_bucket.photos.arn]
+  }
+
+  statement {
+    sid       = "EraseSubmittedPhotos"
+    actions   = ["s3:DeleteObjectVersion"]
     resources = ["${aws_s3_bucket.photos.arn}/face-images/*"]
   }
 

@@ -48,6 +48,10 @@ def pick(matches: list[Registration]) -> Registration | None:
     return None
 
 
+def look(registration: Registration) -> bool:
+    return photos.look(registration.user_id, registration.registration_id, registration.event_id)
+
+
 def registration_card(registration: Registration, attempts: int) -> None:
     with st.container(border=True):
         st.markdown(f"**{ui.plain(registration.name or registration.user_id)}**")
@@ -55,7 +59,7 @@ def registration_card(registration: Registration, attempts: int) -> None:
         st.text(" · ".join((registration.event_id, registration.registration_id, earlier)))
         if registration.email:
             st.text(registration.email)
-        photos.show(registration.reference_photo_key, "Reference photo", width=150)
+        photos.show(registration.reference_photo_key, "Reference photo", width=150, blurred=not look(registration))
 
 
 def photo_input(registration_id: str) -> tuple[str, bytes | str] | None:
@@ -161,7 +165,7 @@ def main() -> None:
             nothing_chosen()
         elif record:
             policy = services.settings.policy
-            case.verdict(record, policy)
+            case.verdict(record, policy, faces=look(registration))
             case.actions(record, link_to_user=True)
             case.attempts(record, policy)
             case.details(record)

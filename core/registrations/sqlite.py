@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pandas as pd
 
 from core.frames import REGISTRATION_DTYPES, registration_frame
@@ -27,6 +28,10 @@ CREATE TABLE IF NOT EXISTS registrations (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS registrations_by_user ON registrations (user_id, registration_id);
 CREATE INDEX IF NOT EXISTS registrations_by_event ON registrations (event_id, registration_id);
+"""
+_NAMED = """
+SELECT DISTINCT reference_photo_key FROM registrations
+WHERE reference_photo_key IN (SELECT value FROM json_each(:keys)) AND (:user IS NULL OR user_id <> :user)
 """
 _COLUMNS = "registration_id, user_id, event_id, name, email, reference_photo_key"
 
@@ -81,6 +86,16 @@ class SqliteRegistrations:
         with self._database.write() as connection:
             connection.executemany("INSERT OR REPLACE INTO registrations VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         return len(rows)
+
+    def named_elsewhere(self, keys: Collection[str], user_id: str | None) -> set[str]:
+        with self._database.read() as connection:
+            rows = connection.execute(_NAMED, {"keys": orjson.dumps(list(keys)).decode(), "user": user_id}).fetchall()
+        return {str(key) for (key,) in rows}
+
+    def erase(self, user_id: str) -> int:
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM registrations WHERE user_id = ?", (user_id,))
+            return connection.changes()
 
     def ping(self) -> None:
         self._database.check()

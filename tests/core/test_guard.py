@@ -17,6 +17,7 @@ from core.access import ALLOWED, METHODS, Action, Principal, Role, local
 from core.audit import AuditEntry
 from core.bootstrap import Services
 from core.cloudwatch import CloudWatchMetrics
+from core.erasure import Erasures
 from core.errors import Forbidden, RegistrationNotFound, Unavailable
 from core.frames import record_frame, registration_frame
 from core.guard import BEGUN, OPEN, Guard, GuardedServices
@@ -24,6 +25,7 @@ from core.hashing import IdHash
 from core.operations import Journal
 from core.pseudonyms import Pseudonyms
 from core.records import Decision, Outcome, Registration, Source, Status
+from core.retention import Retention
 from core.validation import Submitter, ValidationService
 from tests.support.desk import REGISTERED, Desk
 from tests.support.portraits import as_jpeg, astronaut
@@ -37,6 +39,8 @@ PARTS: dict[str, type] = {
     "engine": ports.FaceEngine,
     "audit": ports.AuditTrail,
     "validation": ValidationService,
+    "erasures": Erasures,
+    "retention": Retention,
     "metrics": CloudWatchMetrics,
     "journal": Journal,
 }

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from core.access import local
 from core.bootstrap import Services
 from core.cli import app
 from core.clock import utc_now
@@ -77,6 +78,13 @@ def use_audit(services: Services) -> None:
     services.audit.ping()
 
 
+def use_erasures(services: Services) -> None:
+    services.records.record_attempt(an_outcome(timestamp=utc_now()), timedelta(days=30))
+    services.photos.put("face-images/attempt-1.jpg", PHOTO)
+    services.erasures.erase("user-1", "user-1", local("an admin"))
+    services.erasures.resume()
+
+
 def use_metrics(services: Services) -> None:
     assert services.metrics is not None
     services.metrics.read(utc_now() - timedelta(hours=3), utc_now())
@@ -88,6 +96,7 @@ def test_the_dashboard_may_do_what_it_does_and_nothing_else(aws_calls: set[Call]
     use_photos(services)
     use_engine(services)
     use_audit(services)
+    use_erasures(services)
     use_metrics(services)
     assert differences(aws_calls, granted("dashboard"), complete=True) == []
 

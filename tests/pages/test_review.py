@@ -110,7 +110,7 @@ def test_a_case_can_be_run_again(run_page: RunPage, waiting: Desk) -> None:
 
 def test_records_out_of_reach_are_a_banner(run_page: RunPage, waiting: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting.records, "event_frame", down("validation records"))
-    event.records.clear()
+    event._records.clear()
     assert "out of reach" in run_page("review").error[0].value
 
 

@@ -42,6 +42,7 @@ def services(desk: Desk, sanitiser: object, tmp_path: Path) -> Services:
         audit=desk.audit,
         sanitiser=sanitiser,  # type: ignore[arg-type]
         validation=desk.validation,
+        erasures=desk.erasures,
         importer=desk.registrations,
     )
 

@@ -10,16 +10,20 @@ from pathlib import Path
 import pytest
 
 from core.clock import utc_now
+from core.erasure import Erasures
+from core.hashing import IdHash
 from core.photos.folder import FolderPhotos
 from core.photos.sanitise import PhotoSanitiser
 from core.policy import Policy
 from core.records import Registration
 from core.registrations.sqlite import SqliteRegistrations
 from core.stores.audit_sqlite import SqliteAudit
+from core.stores.erasures_sqlite import SqliteErasures
 from core.stores.sqlite import SqliteRecords
 from core.validation import ValidationService
 from tests.support.engine import ChosenEngine
 
+HASHED = IdHash(b"a key of these tests")
 REFERENCE_KEY = "reference-faces/one.jpg"
 REGISTERED = Registration(
     registration_id="reg-1",
@@ -40,6 +44,7 @@ class Desk:
     engine: ChosenEngine
     audit: SqliteAudit
     validation: ValidationService
+    erasures: Erasures
 
     @property
     def stored_files(self) -> set[Path]:
@@ -63,6 +68,15 @@ def desk(tmp_path: Path, sanitiser: PhotoSanitiser, astronaut_jpeg: bytes) -> It
         [REGISTERED, REGISTERED.model_copy(update={"registration_id": "reg-2", "reference_photo_key": None})]
     )
     engine, audit = ChosenEngine(), SqliteAudit(database)
+    erasures = Erasures(
+        SqliteErasures(database),
+        registrations,
+        registrations,
+        photos,
+        audit,
+        IdHash(b"a key of these tests"),
+        utc_now,
+    )
     validation = ValidationService(
         records=records,
         registrations=registrations,
@@ -73,9 +87,11 @@ def desk(tmp_path: Path, sanitiser: PhotoSanitiser, astronaut_jpeg: bytes) -> It
         clock=utc_now,
         record_ttl=timedelta(days=30),
         engine_deadline=1.0,
+        erasures=erasures,
     )
-    yield Desk(records, registrations, photos, tmp_path / "photos", engine, audit, validation)
+    yield Desk(records, registrations, photos, tmp_path / "photos", engine, audit, validation, erasures)
     validation.close()
     records.close()
     registrations.close()
     audit.close()
+    erasures.close()

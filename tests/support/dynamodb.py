@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -75,11 +76,17 @@ def client_of(url: str, **config: Any) -> Any:
 @pytest.fixture(scope="session")
 def dynamodb_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where a real DynamoDB server listens on the loopback."""
+    with running_server(tmp_path_factory.mktemp("dynamodb")) as url:
+        yield url
+
+
+@contextmanager
+def running_server(folder: Path) -> Iterator[str]:
+    """The address of a real DynamoDB server that keeps its tables in the SQLite file ``tables.db`` of ``folder``."""
     binary = _binary()
     if binary is None:
         missing = "no DynamoDB server: `npm install @dynoxide/linux-x64`, or name the binary in DYNOXIDE"
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
-    folder = tmp_path_factory.mktemp("dynamodb")
     port = _free_port()
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
