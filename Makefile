@@ -24,7 +24,7 @@ bench: setup-dev
 audit:
 	$(PYTHON) -m venv .audit
 	.audit/bin/python -m pip install --quiet pip-audit==2.10.1
-	.audit/bin/pip-audit --no-deps --disable-pip -r constraints.txt
+	.audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt
 
 lint: setup-dev
 	$(BIN)/ruff check .
