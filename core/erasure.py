@@ -14,7 +14,7 @@ look, at the very moment of an erasure: a second erasure finds what it wrote, an
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -104,8 +104,13 @@ class Erasures:
         audit: AuditTrail,
         hashed: IdHash,
         clock: Clock,
+        keepers: Sequence[Callable[[str], object]] = (),
     ) -> None:
-        """Without ``importer`` the registrations are another service's: they and their photos stay."""
+        """Without ``importer`` the registrations are another service's: they and their photos stay.
+
+        Each of ``keepers`` is told the user id of whoever goes, when the records have gone: what it keeps of them, in
+        memory or in files, goes as well. It may be told again.
+        """
         self._store = store
         self._registrations = registrations
         self._importer = importer
@@ -113,6 +118,7 @@ class Erasures:
         self._audit = audit
         self._hashed = hashed
         self._clock = clock
+        self._keepers = keepers
 
     def preview(self, user_id: str) -> Preview:
         """What there is now; changes nothing. Raises ``ServiceError``, and ``InvalidInput`` for a blank id."""
@@ -164,6 +170,8 @@ class Erasures:
         """Take away an attempt that an erasure overtook."""
         self._photos.erase_under(folder_of(registration_id))
         self._store.erase_records(user_id)
+        for forget in self._keepers:
+            forget(user_id)
         self._store.scrub()
 
     def close(self) -> None:
@@ -238,6 +246,8 @@ class Erasures:
         for folder in entry.folders:
             yield lambda folder=folder: self._photos.erase_under(folder, entry.kept)  # type: ignore[misc]
         yield lambda: self._store.erase_records(entry.user_id)
+        for forget in self._keepers:
+            yield lambda forget=forget: forget(entry.user_id)  # type: ignore[misc]
         if self._importer:
             importer = self._importer
             yield lambda: importer.erase(entry.user_id)

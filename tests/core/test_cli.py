@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -42,7 +43,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     for name in AWS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("FACEDESK_DATA_DIR", str(tmp_path / "data"))
-    return lambda *arguments, **environment: CliRunner(env=environment).invoke(app, [str(each) for each in arguments])
+
+    def run(*arguments: object, typed: str | None = None, **environment: str) -> Result:
+        return CliRunner(env=environment).invoke(app, [str(each) for each in arguments], input=typed)
+
+    return run
 
 
 def registrations(tmp_path: Path) -> SqliteRegistrations:
@@ -51,7 +56,7 @@ def registrations(tmp_path: Path) -> SqliteRegistrations:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], *([name, "--help"] for name in ("sample", "import-registrations", "provision", "backfill-index"))],
+    [["--help"], *([name, "--help"] for name in ("sample", "import-registrations", "provision", "backfill-index", "erase", "sweep"))],
 )
 def test_help_is_everywhere(run: Run, arguments: list[str]) -> None:
     result = run(*arguments)
@@ -234,3 +239,39 @@ def test_without_a_terminal_backfill_tells_how_far_it_is_by_lines(
 ) -> None:
     monkeypatch.setattr(cli, "LINE_SECONDS", 0)
     assert maintain("backfill-index").stderr.splitlines()[-1] == "Records: 1 of about 1"
+
+
+# Erasing
+
+
+@pytest.fixture
+def loaded(run: Run) -> Run:
+    assert run("sample", "--registrations", "5").exit_code == 0
+    return run
+
+
+def test_erase_shows_what_there_is_and_gives_a_receipt(loaded: Run, tmp_path: Path) -> None:
+    receipt = tmp_path / "receipt.json"
+    result = loaded("erase", "sample-user-0001", "--confirm", "sample-user-0001", "--receipt", str(receipt))
+    assert (result.exit_code, "1 registrations" in result.stdout) == (0, True)
+    assert json.loads(receipt.read_text())["counts"]["registrations"] == 1
+    assert "sample-user-0001" not in receipt.read_text()
+
+
+def test_erase_asks_for_the_id_once_more(loaded: Run) -> None:
+    result = loaded("erase", "sample-user-0001", typed="sample-user-0001\n")
+    assert (result.exit_code, "Type the user id" in result.stdout) == (0, True)
+
+
+def test_erase_with_another_id_typed_does_nothing(loaded: Run) -> None:
+    refused = loaded("erase", "sample-user-0001", "--confirm", "sample-user-0002")
+    assert (refused.exit_code, "nothing was erased" in refused.stderr) == (1, True)
+    assert "1 registrations" in loaded("erase", "sample-user-0001", "--confirm", "sample-user-0001").stdout
+
+
+def test_sweep_says_what_it_took_away(loaded: Run) -> None:
+    result = loaded("sweep")
+    assert (result.exit_code, result.stdout.splitlines()) == (
+        0,
+        ["0 erasures ended.", "0 expired records and 0 photos taken away."],
+    )
