@@ -56,7 +56,13 @@ def registrations(tmp_path: Path) -> SqliteRegistrations:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], *([name, "--help"] for name in ("sample", "import-registrations", "provision", "backfill-index", "erase", "sweep"))],
+    [
+        ["--help"],
+        *(
+            [name, "--help"]
+            for name in ("sample", "import-registrations", "provision", "backfill-index", "erase", "sweep")
+        ),
+    ],
 )
 def test_help_is_everywhere(run: Run, arguments: list[str]) -> None:
     result = run(*arguments)
