@@ -133,7 +133,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
     audit = observer.observed(adapters.audit, "audit")
     importer = adapters.importer and observer.observed(adapters.importer, "registrations")
     # What else has something of a person; more is added below, by what needs the erasures itself.
-    elsewhere: list[Callable[[str], None]] = [records.forget, partial(worklist.forget, settings.data_dir)]
+    keepers: list[Callable[[str], None]] = [records.forget, partial(worklist.forget, settings.data_dir)]
     erasures = Erasures(
         store=observer.observed(adapters.erasures, "records"),
         registrations=registrations,
@@ -142,7 +142,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
         audit=audit,
         hashed=id_hash(settings),
         clock=clock,
-        elsewhere=elsewhere,
+        keepers=keepers,
     )
     retention = None
     if adapters.expiring and importer:
@@ -183,7 +183,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
     references = ReferenceAudit(
         registrations, batch_validation, batch_engine, settings.policy, workers=adapters.batch_workers
     )
-    elsewhere.append(references.forget)
+    keepers.append(references.forget)
     return Services(
         settings=settings,
         clock=clock,

@@ -104,11 +104,12 @@ class Erasures:
         audit: AuditTrail,
         hashed: IdHash,
         clock: Clock,
-        elsewhere: Sequence[Callable[[str], object]] = (),
+        keepers: Sequence[Callable[[str], object]] = (),
     ) -> None:
         """Without ``importer`` the registrations are another service's: they and their photos stay.
 
-        Each of ``elsewhere`` takes away what else there is of a user; called again it does no harm.
+        Each of ``keepers`` is told the user id of whoever goes, when the stores have nothing more of them: what it keeps of them, in
+        memory or in files, goes as well. It may be told again.
         """
         self._store = store
         self._registrations = registrations
@@ -117,7 +118,7 @@ class Erasures:
         self._audit = audit
         self._hashed = hashed
         self._clock = clock
-        self._elsewhere = elsewhere
+        self._keepers = keepers
 
     def preview(self, user_id: str) -> Preview:
         """What there is now; changes nothing. Raises ``ServiceError``, and ``InvalidInput`` for a blank id."""
@@ -169,7 +170,7 @@ class Erasures:
         """Take away an attempt that an erasure overtook."""
         self._photos.erase_under(folder_of(registration_id))
         self._store.erase_records(user_id)
-        for forget in self._elsewhere:
+        for forget in self._keepers:
             forget(user_id)
         self._store.scrub()
 
@@ -249,7 +250,7 @@ class Erasures:
         if self._importer:
             importer = self._importer
             yield lambda: importer.erase(entry.user_id)
-        for forget in self._elsewhere:
+        for forget in self._keepers:
             yield lambda forget=forget: forget(entry.user_id)  # type: ignore[misc]
 
     def _tell(self, entry: Erasure | Receipt, outcome: str, at: datetime) -> None:

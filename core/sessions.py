@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from core.access import Principal
+from core.access import Principal, Role
 from core.clock import Clock
 from core.settings import Settings
 
@@ -102,6 +102,7 @@ class Sessions:
         known_as = email if isinstance(email, str) and claims.get("email_verified") is True else subject
         name = next((value for value in (claims.get("name"), email) if isinstance(value, str) and value), known_as)
         told = _texts(_claim(claims, settings.oidc_roles_claim))
+        meant = settings.oidc_roles or {str(role): role for role in Role}
         events = None
         if settings.oidc_events_claim is not None:
             listed = _texts(_claim(claims, settings.oidc_events_claim))
@@ -109,7 +110,7 @@ class Sessions:
         return Principal(
             id=known_as,
             name=name,
-            roles=frozenset(settings.oidc_roles[each] for each in told if each in settings.oidc_roles),
+            roles=frozenset(meant[each] for each in told if each in meant),
             events=events,
             ip_address=ip_address,
         )

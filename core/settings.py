@@ -84,7 +84,7 @@ class Settings(BaseSettings):
         "e.g. `realm_access.roles`",
     )
     oidc_roles: Json[dict[str, Role]] = Field(
-        default_factory=lambda: {str(role): role for role in Role},
+        default_factory=dict,
         validate_default=False,
         validation_alias="OIDC_ROLES",
         description='JSON: what that claim says -> role, e.g. `{"Events/Helpdesk": "support"}`; without it the '

@@ -70,6 +70,8 @@ def sidebar(person: Principal | None) -> None:
             st.caption(", ".join(sorted(person.roles)) or "no role")
             if st.button("Sign out", icon=":material/logout:", width="stretch"):
                 st.logout()
+                # Whatever ran on would run as nobody; and a rerun would lose the way out, which is under way.
+                st.stop()
 
 
 def banner() -> None:

@@ -30,8 +30,12 @@ _HASH = re.compile("[0-9a-f]{16}")
 services = get_services()
 
 
+def word(action: str) -> str:
+    return action.replace("-", " ").capitalize()
+
+
 def first_page() -> None:
-    st.query_params.pop("page", None)
+    st.query_params.pop("number", None)
 
 
 def by_person() -> None:
@@ -70,6 +74,7 @@ def filters() -> AuditFilter:
     actions = what.multiselect(
         "What",
         [action.value for action in Action],
+        format_func=word,
         key="action",
         bind="query-params",
         placeholder="Everything",
@@ -120,12 +125,12 @@ def csv_address(wanted: AuditFilter, since: datetime, until: datetime) -> str:
 
 
 def page_number() -> int:
-    given = st.query_params.get("page", "1")
+    given = st.query_params.get("number", "1")
     return max(1, int(given)) if given.isdecimal() and len(given) < 6 else 1
 
 
 def turn_to(page: int) -> None:
-    st.query_params["page"] = str(page)
+    st.query_params["number"] = str(page)
 
 
 def table(entries: list[AuditEntry]) -> None:
@@ -135,7 +140,7 @@ def table(entries: list[AuditEntry]) -> None:
             {
                 "When": pd.Timestamp(entry.at).tz_convert(zone),
                 "Who": entry.who,
-                "What": entry.action,
+                "What": word(entry.action),
                 "Outcome": RESULT_WORDS[result_of(entry)],
                 "User": entry.user,
                 "Registration": entry.registration,

@@ -147,3 +147,4 @@ def main() -> None:
 
 
 main()
+ui.focus_on_arrival("User id")

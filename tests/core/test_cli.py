@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -44,7 +45,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     for name in AWS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("FACEDESK_DATA_DIR", str(tmp_path / "data"))
-    return lambda *arguments, **environment: CliRunner(env=environment).invoke(app, [str(each) for each in arguments])
+
+    def run(*arguments: object, typed: str | None = None, **environment: str) -> Result:
+        return CliRunner(env=environment).invoke(app, [str(each) for each in arguments], input=typed)
+
+    return run
 
 
 def registrations(tmp_path: Path) -> SqliteRegistrations:
@@ -64,6 +69,9 @@ def registrations(tmp_path: Path) -> SqliteRegistrations:
                 "audit-references",
                 "provision",
                 "backfill-index",
+                "erase",
+                "sweep",
+                "token",
             )
         ),
     ],
@@ -342,3 +350,39 @@ def test_audit_references_gives_the_csv_on_stdout(run: Run, event: Path) -> None
         0,
     )
     assert result.stderr == "4 people looked at, 2 to ask for another photo.\n"
+
+
+# Erasing
+
+
+@pytest.fixture
+def loaded(run: Run) -> Run:
+    assert run("sample", "--registrations", "5").exit_code == 0
+    return run
+
+
+def test_erase_shows_what_there_is_and_gives_a_receipt(loaded: Run, tmp_path: Path) -> None:
+    receipt = tmp_path / "receipt.json"
+    result = loaded("erase", "sample-user-0001", "--confirm", "sample-user-0001", "--receipt", str(receipt))
+    assert (result.exit_code, "1 registrations" in result.stdout) == (0, True)
+    assert json.loads(receipt.read_text())["counts"]["registrations"] == 1
+    assert "sample-user-0001" not in receipt.read_text()
+
+
+def test_erase_asks_for_the_id_once_more(loaded: Run) -> None:
+    result = loaded("erase", "sample-user-0001", typed="sample-user-0001\n")
+    assert (result.exit_code, "Type the user id" in result.stdout) == (0, True)
+
+
+def test_erase_with_another_id_typed_does_nothing(loaded: Run) -> None:
+    refused = loaded("erase", "sample-user-0001", "--confirm", "sample-user-0002")
+    assert (refused.exit_code, "nothing was erased" in refused.stderr) == (1, True)
+    assert "1 registrations" in loaded("erase", "sample-user-0001", "--confirm", "sample-user-0001").stdout
+
+
+def test_sweep_says_what_it_took_away(loaded: Run) -> None:
+    result = loaded("sweep")
+    assert (result.exit_code, result.stdout.splitlines()) == (
+        0,
+        ["0 erasures ended.", "0 expired records and 0 photos taken away."],
+    )

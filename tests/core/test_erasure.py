@@ -262,3 +262,11 @@ def test_who_registers_again_after_an_erasure_can_submit(desk: Desk, hopper_jpeg
     desk.registrations.import_many([REGISTERED.model_copy(update={"reference_photo_key": None})])
     validated(desk, hopper_jpeg)
     assert len(desk.records.history("user-1")) == 1
+
+
+def test_whoever_keeps_something_of_the_person_is_told_once_the_records_have_gone(desk: Desk) -> None:
+    desk.records.record_attempt(an_outcome(timestamp=utc_now()), timedelta(days=1))
+    told_when: list[tuple[str, int]] = []
+    desk.erasures._keepers = [lambda user_id: told_when.append((user_id, len(desk.records.history(user_id))))]
+    erase(desk)
+    assert told_when == [("user-1", 0)]
