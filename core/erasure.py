@@ -108,8 +108,8 @@ class Erasures:
     ) -> None:
         """Without ``importer`` the registrations are another service's: they and their photos stay.
 
-        Each of ``keepers`` is told the user id of whoever goes, when the stores have nothing more of them: what it keeps of them, in
-        memory or in files, goes as well. It may be told again.
+        Each of ``keepers`` is told the user id of whoever goes, when the stores have nothing more of them: what it
+        keeps of them, in memory or in files, goes as well. It may be told again.
         """
         self._store = store
         self._registrations = registrations

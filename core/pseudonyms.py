@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from threading import Lock
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from core.hashing import IdHash
@@ -25,9 +24,21 @@ _COUNTED = frozenset(
     }
 )
 
+#: Few: each holds an event's frame of some time, and the one that was made of it.
+_KEPT_FRAMES = 4
 
-#: Frames whose answers are kept.
-_KEPT = 4
+
+class _Same:
+    """A frame that equals itself alone."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.frame = frame
+
+    def __hash__(self) -> int:
+        return id(self.frame)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.frame is self.frame
 
 
 class Pseudonyms:
@@ -38,34 +49,23 @@ class Pseudonyms:
 
     def __init__(self, hashed: IdHash) -> None:
         self._key = hashed("the key of pseudonyms")
-        #: A frame's identity -> the frame, which must live for its identity to hold, and what was made of it.
-        self._made: OrderedDict[int, tuple[pd.DataFrame, pd.DataFrame]] = OrderedDict()
-        self._lock = Lock()
+        self._kept = lru_cache(_KEPT_FRAMES)(lambda same: self.frame(same.frame))
 
     def of(self, ids: pd.Series[Any]) -> pd.Series[Any]:
         import numpy as np
         import pandas as pd
 
-        numbers = pd.util.hash_array(ids.to_numpy(dtype=object), hash_key=self._key)
-        return pd.Series(np.char.mod("%016x", numbers), index=ids.index, dtype="str")
+        plain = ids.to_numpy(dtype=object)
+        numbers = pd.util.hash_array(plain, hash_key=self._key, categorize=False)
+        digits = np.frombuffer(numbers.astype(">u8").tobytes().hex().encode(), dtype="S16")
+        return pd.Series(digits.astype("U16").astype(object), index=ids.index, dtype=ids.dtype)
+
+    def kept(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """As ``frame``, and the very same one for the very same frame: nobody writes into either."""
+        return self._kept(_Same(frame))
 
     def frame(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """``frame`` with its rows, columns and dtypes, and nobody's id, name, address or photo in it.
-
-        A frame that was given before, unchanged, has the same answer: an event is many times looked at as it is.
-        """
-        with self._lock:
-            if id(frame) in self._made:
-                self._made.move_to_end(id(frame))
-                return self._made[id(frame)][1]
-        made = self._of_frame(frame)
-        with self._lock:
-            self._made[id(frame)] = frame, made
-            while len(self._made) > _KEPT:
-                self._made.popitem(last=False)
-        return made
-
-    def _of_frame(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """``frame`` with its rows, columns and dtypes, and nobody's id, name, address or photo in it."""
         import pandas as pd
 
         from core.frames import NEVER_ABSENT
