@@ -175,7 +175,8 @@ def registrations_csv(frame: pd.DataFrame) -> Iterator[bytes]:
 
 
 def records_parquet(frames: Iterable[pd.DataFrame]) -> Iterator[bytes]:
-    """Frames of records as one Parquet file: columns and dtypes are those of ``RECORD_DTYPES``, by pandas too.
+    """Frames of records as one Parquet file: values, columns and dtypes are theirs when pandas reads it, but that
+    categories are those which occur.
 
     A part for each frame, often an empty one: they are written ``GROUP_ROWS`` at a time, and no more than these are
     in memory. Text is as it is: whatever reads Parquet takes no text for a formula.

@@ -155,7 +155,7 @@ class LiveRecords:
             with event.reading(event.wait_to_read()):
                 changes = self._store.event_changes(event_id, whole.mark)
                 records = with_changes(whole.records, changes.records)
-                event.take(EventChanges(records, changes.mark, complete=True), began, self._clock())
+                event.take(EventChanges(records, changes.mark, complete=True), began, self._clock(), whole=True)
         except Exception as error:  # noqa: BLE001 - nobody waits for it: what is there stays, and it is tried again
             logger.warning("an event could not be read anew: %s", type(error).__name__)
         finally:
@@ -234,14 +234,17 @@ class _Event:
             self._rereading_since = None
             self._whole_due = max(self._whole_due, now + STALE)
 
-    def take(self, changes: EventChanges, began: datetime, now: datetime) -> None:
-        """Have what a reading found that ``began`` then and ended ``now``. For whoever reads alone."""
+    def take(self, changes: EventChanges, began: datetime, now: datetime, *, whole: bool = False) -> None:
+        """Have what a reading found that ``began`` then and ended ``now``; ``whole``: all was asked for though a
+        refresh would have done. For whoever reads alone."""
         known = self._frame
         frame = changes.records if changes.complete or known is None else with_changes(known, changes.records)
         took = now - began
         with self._lock:
+            # A first reading tells nothing of what a refresh will take.
+            pause = FRESH if self.mark is None or whole else max(FRESH, SHARE * took)
             self.mark = changes.mark
-            self._read_at, self._due = began, now + max(FRESH, SHARE * took)
+            self._read_at, self._due = began, now + pause
             if changes.complete:
                 self._whole_due = now + max(REREAD, SHARE * took)
             # What is read may be older than what was written here: notes are made again in it.

@@ -217,14 +217,16 @@ def what_if(chosen: list[str], records: pd.DataFrame, query: dict[str, object]) 
         return
     columns = ("registrationId", "userId", "similarity", "status", "becomes", "timestamp")
     event.table(flipped, columns, "Whose verdict would change")
-    exports(chosen, "what-if.csv", {**query, "threshold": threshold}, "Who would change, as CSV")
+    exports(chosen, {"what-if.csv": "Who would change, as CSV"}, {**query, "threshold": threshold})
 
 
-def exports(chosen: list[str], name: str, query: dict[str, object], label: str) -> None:
+def exports(chosen: list[str], files: dict[str, str], query: dict[str, object]) -> None:
+    """Links to ``files`` (name -> label) of each event."""
     with st.container(horizontal=True):
         for event_id in chosen:
-            text = label if len(chosen) == 1 else f"{label}: {ui.plain(event_id)}"
-            event.file_link(text, event.file_address(event_id, name, query), f"{name}-{event_id}")
+            for name, label in files.items():
+                text = label if len(chosen) == 1 else f"{label}: {ui.plain(event_id)}"
+                event.file_link(text, event.file_address(event_id, name, query), f"{name}-{event_id}")
 
 
 def as_query(given: dict[str, object]) -> dict[str, object]:
@@ -257,8 +259,8 @@ def main() -> None:
         return
     event.notice()
     records = pd.concat(by_event.values(), ignore_index=True)
-    exports(chosen, "records.csv", as_query(given), "These records as CSV")
-    exports(chosen, "records.parquet", as_query(given), "These records as Parquet")
+    files = {"records.csv": "These records as CSV", "records.parquet": "These records as Parquet"}
+    exports(chosen, files, as_query(given))
     if records.empty:
         st.info("No validation matches these filters.", icon=":material/filter_alt_off:")
         return

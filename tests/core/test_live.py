@@ -136,12 +136,25 @@ def test_an_event_that_did_not_change_is_the_same_object(
 def test_where_reading_is_slow_it_is_done_less_often(records: LiveRecords, store: Watched, clock: FakeClock) -> None:
     store.before = lambda since: clock.advance(10 * SECOND)
     ids(records)
+    clock.advance(FRESH)
+    ids(records)
+    assert len(store.asked()) == 2
     clock.advance(99 * SECOND)
     ids(records)
-    assert store.asked() == [None]
+    assert store.asked() == []
     clock.advance(SECOND)
     ids(records)
     assert len(store.asked()) == 1
+
+
+def test_a_first_reading_that_is_slow_makes_the_refreshes_no_rarer(
+    records: LiveRecords, store: Watched, clock: FakeClock
+) -> None:
+    store.before = lambda since: clock.advance(10 * SECOND) if since is None else None
+    ids(records)
+    attempt(store, 1)
+    clock.advance(FRESH)
+    assert ids(records) == ["reg-1"]
 
 
 def test_a_clock_that_is_set_back_does_not_stop_the_refreshing(

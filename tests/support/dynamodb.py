@@ -73,31 +73,41 @@ def client_of(url: str, **config: Any) -> Any:
         return aws.client("dynamodb", REGION, **config)
 
 
+@contextmanager
+def serving(binary: str, database: Path) -> Iterator[tuple[str, int]]:
+    """The address and the process of a real DynamoDB server on the loopback, with its tables in ``database``."""
+    port, log_file = _free_port(), database.with_suffix(".log")
+    with log_file.open("wb") as log:
+        server = subprocess.Popen(
+            [binary, "serve", "--port", str(port), "--db-path", str(database)], stdout=log, stderr=log
+        )
+    try:
+        _wait_until_it_answers(server, port, log_file)
+        yield f"http://127.0.0.1:{port}", server.pid
+    finally:
+        server.terminate()
+        server.wait(timeout=10)
+
+
+@contextmanager
+def running_server(folder: Path) -> Iterator[str]:
+    """The address of a real DynamoDB server that keeps its tables in the SQLite file ``tables.db`` of ``folder``.
+
+    Without such a server on this machine the test is skipped, and in CI fails.
+    """
+    binary = server_binary()
+    if binary is None:
+        missing = "no DynamoDB server: `npm install @dynoxide/linux-x64`, or name the binary in DYNOXIDE"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
+    with serving(binary, folder / "tables.db") as (url, _):
+        yield url
+
+
 @pytest.fixture(scope="session")
 def dynamodb_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where a real DynamoDB server listens on the loopback."""
     with running_server(tmp_path_factory.mktemp("dynamodb")) as url:
         yield url
-
-
-@contextmanager
-def running_server(folder: Path) -> Iterator[str]:
-    """The address of a real DynamoDB server that keeps its tables in the SQLite file ``tables.db`` of ``folder``."""
-    binary = _binary()
-    if binary is None:
-        missing = "no DynamoDB server: `npm install @dynoxide/linux-x64`, or name the binary in DYNOXIDE"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
-    port = _free_port()
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [binary, "serve", "--port", str(port), "--db-path", str(folder / "tables.db")], stdout=log, stderr=log
-        )
-    try:
-        _wait_until_it_answers(server, port, folder / "log")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(timeout=10)
 
 
 @pytest.fixture(scope="session")
@@ -191,7 +201,7 @@ def dynamodb_proxy(dynamodb_url: str) -> Iterator[Proxy]:
     proxy.close()
 
 
-def _binary() -> str | None:
+def server_binary() -> str | None:
     carried = str(_ROOT / "node_modules" / "@dynoxide" / "linux-x64" / "dynoxide")
     return shutil.which(os.environ.get("DYNOXIDE") or carried) or shutil.which("dynoxide")
 
