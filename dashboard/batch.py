@@ -162,11 +162,13 @@ def _price(services: Services, photos: int, images: int = IMAGES_A_VALIDATION) -
     return f" Rekognition charges at most {photos * images * settings.price_rekognition / 1000:,.2f} USD for them."
 
 
-def _start(services: Services, event_id: str, choice: Choice) -> None:
+def _start(services: Services, event_id: str, choice: Choice | None) -> None:
+    """A new batch; without ``choice`` the one that is not done goes on."""
     submitter = Submitter(Source.BATCH, ui.operator(), st.context.ip_address)
+    batches = services.batches
 
     def work(stop: threading.Event, report: Callable[[Progress], None]) -> Progress:
-        with closing(services.batches.open(event_id, choice)) as opened:
+        with closing(batches.open(event_id, choice) if choice else batches.resume(event_id)) as opened:
             report(opened.progress())
             return opened.run(submitter, stop, report)
 
@@ -184,7 +186,7 @@ def _interrupted(services: Services, event_id: str, choice: Choice, before: Batc
         st.write(f"{CHOICE_WORDS[choice]}: {before.done:,} of {before.total:,} photos done, {before.left:,} left.")
         with st.container(horizontal=True):
             if st.button("Go on", type="primary", icon=":material/play_arrow:", key="batch-resume"):
-                _start(services, event_id, choice)
+                _start(services, event_id, None)
                 st.rerun()
             if st.button("Drop the rest", icon=":material/delete:", key="batch-drop"):
                 with ui.banner_on_failure("drop it"):
