@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
@@ -104,10 +105,9 @@ class Batches:
         done. Raises ``Conflict`` where a batch of the event runs, or one with another choice or folder is not done;
         ``InvalidInput`` where there is no such folder; ``ServiceError`` where the event cannot be read.
         """
-        files = FolderSource(folder, self._max_file_bytes) if folder else None
+        files = self._files(folder)
         place = str(folder.resolve()) if folder else None
-        worklist = Worklist(self._state, event_id)
-        try:
+        with self._held(event_id) as worklist:
             run = None if anew else worklist.run()
             resumed = run is not None
             if run is None:
@@ -120,9 +120,30 @@ class Batches:
                     f"A batch of this event ({run.chosen}{of}) is not done: {left:,} left. "
                     "Go on with that one, or drop it and begin anew."
                 )
+            return self._batch(files, worklist, run, resumed=resumed)
+
+    def resume(self, event_id: str) -> Batch:
+        """The event's batch that is not done yet, whatever its choice and folder. Raises as ``open``."""
+        with self._held(event_id) as worklist:
+            run = worklist.run()
+            if run is None:
+                raise Conflict("This event has no batch to go on with: it is done, or was dropped.")
+            return self._batch(self._files(Path(run.folder) if run.folder else None), worklist, run, resumed=True)
+
+    @contextmanager
+    def _held(self, event_id: str) -> Iterator[Worklist]:
+        """The event's list; let go of where what is inside fails."""
+        worklist = Worklist(self._state, event_id)
+        try:
+            yield worklist
         except BaseException:
             worklist.close()
             raise
+
+    def _files(self, folder: Path | None) -> FolderSource | None:
+        return FolderSource(folder, self._max_file_bytes) if folder else None
+
+    def _batch(self, files: FolderSource | None, worklist: Worklist, run: Run, *, resumed: bool) -> Batch:
         crew = self._workers, self._patience
         return Batch(self._records, self._validation, files, worklist, run, crew, resumed=resumed)
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 #: Refusals within this many seconds are taken for one: those of calls that were under way when the pace fell.
 CALM_SECONDS = 1.0
-#: What a refusal leaves of the pace. A single one costs a fraction of a second; where others use four fifths of the
-#: quota, the pace is down to the last one in a quarter of a minute.
-SLOWER = 0.9
+#: What a refusal leaves of the pace. A stray one costs a twentieth of a second; where others use half of the quota,
+#: the pace is down to the other half in a quarter of a minute.
+SLOWER = 0.95
 MIN_SHARE = 1 / 16
 STEP = 1 / 1000
 

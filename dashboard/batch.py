@@ -66,9 +66,8 @@ def _running(kind: str, event_id: str, job: Job) -> None:
             st.markdown(f"**{title}**{by}")
             if job.stop.is_set():
                 st.caption("Stopping: what is in hand is finished.")
-            elif st.button("Stop", icon=":material/stop_circle:", key=f"stop-{kind}"):
-                job.stop.set()
-                st.rerun(scope="fragment")
+            else:
+                st.button("Stop", icon=":material/stop_circle:", key=f"stop-{kind}", on_click=job.stop.set)
         progress = job.progress
         if progress is None:
             st.progress(0.0, "Reading the event…")
@@ -149,8 +148,8 @@ def _confirm(services: Services, event_id: str, choice: Choice) -> None:
         f"**{photos:,} photos** of {ui.plain(event_id)}: {CHOICE_WORDS[choice].lower()}.{_price(services, photos)}"
     )
     st.caption("It goes on when you close this page, and can be stopped.")
-    if st.button(f"Validate {photos:,} photos", type="primary", key="batch-start"):
-        _start(services, event_id, choice)
+    begin = {"on_click": _start, "args": (services, event_id, choice)}
+    if st.button(f"Validate {photos:,} photos", type="primary", key="batch-start", **begin):
         st.rerun()
 
 
@@ -162,11 +161,13 @@ def _price(services: Services, photos: int, images: int = IMAGES_A_VALIDATION) -
     return f" Rekognition charges at most {photos * images * settings.price_rekognition / 1000:,.2f} USD for them."
 
 
-def _start(services: Services, event_id: str, choice: Choice) -> None:
+def _start(services: Services, event_id: str, choice: Choice | None) -> None:
+    """A new batch; without ``choice`` the one that is not done goes on."""
     submitter = Submitter(Source.BATCH, ui.operator(), st.context.ip_address)
+    batches = services.batches
 
     def work(stop: threading.Event, report: Callable[[Progress], None]) -> Progress:
-        with closing(services.batches.open(event_id, choice)) as opened:
+        with closing(batches.open(event_id, choice) if choice else batches.resume(event_id)) as opened:
             report(opened.progress())
             return opened.run(submitter, stop, report)
 
@@ -184,7 +185,7 @@ def _interrupted(services: Services, event_id: str, choice: Choice, before: Batc
         st.write(f"{CHOICE_WORDS[choice]}: {before.done:,} of {before.total:,} photos done, {before.left:,} left.")
         with st.container(horizontal=True):
             if st.button("Go on", type="primary", icon=":material/play_arrow:", key="batch-resume"):
-                _start(services, event_id, choice)
+                _start(services, event_id, None)
                 st.rerun()
             if st.button("Drop the rest", icon=":material/delete:", key="batch-drop"):
                 with ui.banner_on_failure("drop it"):
@@ -272,10 +273,13 @@ def _confirm_audit(services: Services, event_id: str) -> None:
     if photos is None:
         return
     st.write(f"**{photos:,} reference photos** of {ui.plain(event_id)}.{_price(services, photos, images=1)}")
-    if st.button("Check them", type="primary", key="audit-start"):
-        references = services.references
-        _begin(AUDIT, event_id, lambda stop, report: references.run(event_id, stop, report).progress)
+    begin = {"on_click": _start_audit, "args": (services, event_id)}
+    if st.button("Check them", type="primary", key="audit-start", **begin):
         st.rerun()
+
+
+def _start_audit(services: Services, event_id: str) -> None:
+    _begin(AUDIT, event_id, lambda stop, report: services.references.run(event_id, stop, report).progress)
 
 
 def _audit_summary(services: Services, event_id: str, summary: Progress) -> None:

@@ -350,6 +350,20 @@ def test_an_unfinished_batch_is_told_with_how_far_it_is(
     assert (choice, progress.total, progress.done) == (Choice.ALL, 40, done)
 
 
+def test_it_goes_on_with_its_own_choice_and_folder(
+    desk: Desk, register: Callable[..., list[Registration]], folder: Path, astronaut_jpeg: bytes
+) -> None:
+    register(10, submitted_photo_key=None)
+    for number in range(10):
+        (folder / f"r{number}.jpg").write_bytes(astronaut_jpeg)
+    with closing(desk.batches.open(EVENT, Choice.NEVER_TRIED, folder)):
+        pass
+    with closing(desk.batches.resume(EVENT)) as batch:
+        assert batch.run(ANYBODY, threading.Event()).marks == {Mark.PASSED: 10}
+    with pytest.raises(Conflict, match="no batch to go on with"):
+        desk.batches.resume(EVENT)
+
+
 def test_another_choice_is_refused_while_one_is_not_done(
     desk: Desk, register: Callable[..., list[Registration]]
 ) -> None:

@@ -68,14 +68,14 @@ def test_many_threads_have_a_place_each(pace: Callable[..., Pace], time: FakeTim
 def test_a_refusal_slows_the_pace(pace: Callable[..., Pace], time: FakeTime) -> None:
     paced = pace()
     paced.slow_down()
-    assert moments(paced, time, 3) == [0, 0.111111, 0.222222]
+    assert moments(paced, time, 3) == [0, 0.105263, 0.210526]
 
 
 def test_refusals_that_come_together_count_as_one(pace: Callable[..., Pace], time: FakeTime) -> None:
     paced = pace()
     for _ in range(32):
         paced.slow_down()
-    assert moments(paced, time, 2) == [0, 0.111111]
+    assert moments(paced, time, 2) == [0, 0.105263]
 
 
 def test_however_often_it_is_refused_calls_go_on(pace: Callable[..., Pace], time: FakeTime) -> None:
