@@ -221,7 +221,8 @@ def _unlink(path: Path) -> None:
         if error.errno in _ABSENT:
             return
         raise
-    _sync(path.parent)
+    with suppress(FileNotFoundError):  # another who erases has taken away the emptied folder
+        _sync(path.parent)
 
 
 def _is_plain(name: str) -> bool:
