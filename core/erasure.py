@@ -14,9 +14,10 @@ look, at the very moment of an erasure: a second erasure finds what it wrote, an
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from core.access import Action, Principal
 from core.audit import AuditEntry
@@ -24,7 +25,7 @@ from core.clock import Clock
 from core.errors import InvalidInput, ServiceError
 from core.hashing import IdHash
 from core.photo_keys import SUBMITTED, folder_of
-from core.ports import AuditTrail, ErasureStore, Photos, RegistrationImport, Registrations
+from core.ports import AuditTrail, ErasureStore, Photos, RegistrationImport, Registrations, StoredRecord
 from core.records import Model, Registration, Timestamp, isoformat
 
 #: How long the journal remembers a hash: longer than any attempt takes.
@@ -182,11 +183,8 @@ class Erasures:
             raise InvalidInput("Name the person by their user id.")
         stored = self._store.records_of(user_id)
         registered = self._registrations.of_user(user_id)
-        ids = {record.registration_id for record in stored} | {each.registration_id for each in registered}
-        folders = tuple(sorted(map(folder_of, ids)))
+        named, folders = self._places(stored, registered)
         uploaded = {key for folder in folders for key in self._photos.under(folder)}
-        named = {key for record in stored for key in record.photo_keys if key.startswith(SUBMITTED)}
-        named |= self._copies(registered)
         shared = self._shared(named | uploaded, user_id)
         photos = (uploaded - shared) | {key for key in named - shared if self._photos.exists(key)}
         return Erasure(
@@ -204,16 +202,22 @@ class Erasures:
                 shared_photos=len(shared),
             ),
             photos=tuple(sorted(named - shared)),
-            folders=folders,
+            folders=tuple(sorted(folders)),
             kept=tuple(sorted(shared)),
         )
 
-    def _copies(self, registered: Iterable[Registration]) -> set[str]:
-        """The photos that were copied here by an import."""
-        if self._importer is None:
-            return set()
-        keys = (key for each in registered for key in (each.reference_photo_key, each.submitted_photo_key))
-        return {key for key in keys if key}
+    def _places(
+        self, stored: Sequence[StoredRecord], registered: Sequence[Registration]
+    ) -> tuple[set[str], set[str]]:
+        """The keys of the photos that these name and that are ours to erase, and the folders of their uploads."""
+        ids = {record.registration_id for record in stored} | {each.registration_id for each in registered}
+        named = {key for record in stored for key in record.photo_keys}
+        named |= {each.submitted_photo_key for each in registered if each.submitted_photo_key}
+        ours = {key for key in named if key.startswith(SUBMITTED)}
+        if self._importer:  # both photos were copied here by an import
+            both = ((each.reference_photo_key, each.submitted_photo_key) for each in registered)
+            ours |= {key for keys in both for key in keys if key}
+        return ours, set(map(folder_of, ids))
 
     def _shared(self, keys: set[str], user_id: str) -> set[str]:
         """Those of ``keys`` that another person's record or registration names."""
@@ -242,16 +246,20 @@ class Erasures:
 
     def _steps(self, entry: Erasure) -> Iterator[Callable[[], object]]:
         """Registrations last of the stores: they lead to the photos of whoever has no record."""
-        for key in entry.photos:
-            yield lambda key=key: self._photos.erase(key)  # type: ignore[misc]
-        for folder in entry.folders:
-            yield lambda folder=folder: self._photos.erase_under(folder, entry.kept)  # type: ignore[misc]
-        yield lambda: self._store.erase_records(entry.user_id)
+        # What came between the look and the journal's entry; whatever came later is taken back by whoever wrote it.
+        named, folders = self._places(
+            self._store.records_of(entry.user_id), self._registrations.of_user(entry.user_id)
+        )
+        late = named.difference(entry.photos, entry.kept)
+        for key in sorted({*entry.photos, *(late - self._shared(late, entry.user_id))}):
+            yield partial(self._photos.erase, key)
+        for folder in sorted({*entry.folders, *folders}):
+            yield partial(self._photos.erase_under, folder, entry.kept)
+        yield partial(self._store.erase_records, entry.user_id)
         if self._importer:
-            importer = self._importer
-            yield lambda: importer.erase(entry.user_id)
+            yield partial(self._importer.erase, entry.user_id)
         for forget in self._keepers:
-            yield lambda forget=forget: forget(entry.user_id)  # type: ignore[misc]
+            yield partial(forget, entry.user_id)
 
     def _tell(self, entry: Erasure | Receipt, outcome: str, at: datetime) -> None:
         """Into the audit trail; told again it stays one entry."""

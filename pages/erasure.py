@@ -9,7 +9,7 @@ from core.errors import ServiceError
 from dashboard import event, photos, ui
 from dashboard.services import get_services
 
-_RECEIPT = "erasure-receipt"
+_RECEIPT, _PREVIEW = "erasure-receipt", "erasure-preview"
 
 services = get_services()
 
@@ -23,9 +23,23 @@ def who() -> str | None:
         placeholder="The whole id, exactly",
         help="User lookup finds it by name or e-mail.",
         width=480,
-        on_change=lambda: st.session_state.pop(_RECEIPT, None),
+        on_change=forget_last,
     )
     return (text or "").strip() or None
+
+
+def forget_last() -> None:
+    for key in (_RECEIPT, _PREVIEW):
+        st.session_state.pop(key, None)
+
+
+def preview_of(user_id: str) -> Preview:
+    """Looked up once, not for each key that is typed below: it may take reading all records."""
+    found: Preview | None = st.session_state.get(_PREVIEW)
+    if found is None or found.user_id != user_id:
+        with st.spinner("Looking for all there is…"):
+            found = st.session_state[_PREVIEW] = services.erasures.preview(user_id)
+    return found
 
 
 def figures(counts: Counts) -> None:
@@ -73,6 +87,7 @@ def erase(user_id: str, typed: str) -> None:
         event.forget_all()
         # The id stays in no field and in no link.
         st.session_state.pop(f"confirm-{user_id}", None)
+        st.session_state.pop(_PREVIEW, None)
     st.session_state[_RECEIPT] = receipt
     st.session_state["user_id"] = ""
 
@@ -137,7 +152,7 @@ def main() -> None:
             nothing_chosen()
         return
     with ui.banner_on_failure("see what there is of this person"):
-        preview = services.erasures.preview(user_id)
+        preview = preview_of(user_id)
         if preview.counts.nothing:
             st.info("There is nothing of a person with this id.", icon=":material/person_off:")
             return

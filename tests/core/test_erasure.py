@@ -270,3 +270,21 @@ def test_whoever_keeps_something_of_the_person_is_told_once_the_records_have_gon
     desk.erasures._keepers = [lambda user_id: told_when.append((user_id, len(desk.records.history(user_id))))]
     erase(desk)
     assert told_when == [("user-1", 0)]
+
+
+def test_what_comes_between_the_look_and_the_journal_goes_too(
+    desk: Desk, hopper_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = desk.erasures._store.begin
+
+    def late(*given: Any) -> None:
+        desk.photos.put("face-images/theirs.jpg", hopper_jpeg)
+        desk.photos.put("reference-faces/new.jpg", hopper_jpeg)
+        changes = {"registration_id": "reg-3", "reference_photo_key": "reference-faces/new.jpg"}
+        desk.registrations.import_many([REGISTERED.model_copy(update=changes)])
+        desk.validation.validate_stored("reg-3", "face-images/theirs.jpg", "a1", AT_THE_DESK)
+        begin(*given)
+
+    monkeypatch.setattr(desk.erasures._store, "begin", late)
+    erase(desk)
+    assert (desk.registrations.of_user("user-1"), desk.records.history("user-1"), files(desk)) == ([], [], set())

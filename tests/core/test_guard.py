@@ -331,3 +331,15 @@ class TestTrail:
 class _Broken:
     def append(self, _entry: AuditEntry) -> None:
         raise Unavailable("audit trail", "Broken")
+
+
+def test_whoever_is_limited_to_events_erases_nobody(guard: Guard) -> None:
+    admin = a(Role.ADMIN, {"event-1"})
+    with pytest.raises(Forbidden):
+        guard.acting_as(admin).erasures.erase("user-1", "user-1", admin)
+
+
+def test_nobody_erases_in_anothers_name(guard: Guard, desk: Desk) -> None:
+    with pytest.raises(Forbidden):
+        guard.acting_as(a(Role.ADMIN)).erasures.erase("user-1", "user-1", local("eve"))
+    assert desk.registrations.of_user("user-1")
