@@ -16,7 +16,11 @@ test: setup-dev lint
 test-faults: setup-dev
 	$(BIN)/python -m pytest -m faults
 
-bench: setup-dev
+bench: setup-dev .venv-bench/.ready
+	$(BIN)/python -m benchmarks.events
+	$(BIN)/python -m benchmarks.pages
+	$(BIN)/python -m benchmarks.exports
+	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.validate
 	$(BIN)/python -m benchmarks.api
 	$(BIN)/python -m benchmarks.batch
@@ -37,6 +41,12 @@ setup-dev: .venv/.dev
 .venv/.dev: .venv/.runtime requirements-dev.txt
 	# The carriers of models lack their dependencies on purpose: no word about that.
 	$(BIN)/python -m pip install --quiet --no-warn-conflicts -r requirements-dev.txt -c constraints.txt
+	touch $@
+
+# awswrangler wants an older pyarrow than ours: an environment of its own.
+.venv-bench/.ready: requirements-bench.txt | $(BIN)/python
+	$(BIN)/python -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet -r requirements-bench.txt
 	touch $@
 
 $(BIN)/python:

@@ -91,6 +91,8 @@ class _Adapters:
 
 def build(settings: Settings, clock: Clock = utc_now) -> Services:
     """Wire the backend that ``settings`` name. Reaches no service yet; each is reached when first used."""
+    from core.live import LiveRecords  # loads pandas, as the adapters do
+
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.INFO)
     match settings.backend:
@@ -100,7 +102,8 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
             adapters = _aws(settings, clock)
     journal = Journal()
     observer = Observer(settings, clock, journal)
-    records = observer.observed(adapters.records, "records")
+    # Above the observer: an answer from memory is no operation of the store.
+    records = LiveRecords(observer.observed(adapters.records, "records"), clock)
     registrations = observer.observed(adapters.registrations, "registrations")
     photos = observer.observed(adapters.photos, "photos")
     engine = observer.observed(adapters.engine, "engine")

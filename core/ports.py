@@ -8,6 +8,7 @@ characters they have.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +20,18 @@ if TYPE_CHECKING:  # half a second to load, and only frames need it
 
 #: An answer in the shape of Rekognition's DetectFaces or CompareFaces.
 Answer = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class EventChanges:
+    """What ``ValidationRecords.event_changes`` found: ``complete`` where ``records`` are all that the event has.
+
+    ``mark`` is the store's own: where the next call goes on from.
+    """
+
+    records: DataFrame
+    mark: Any
+    complete: bool
 
 
 class ValidationRecords(Protocol):
@@ -41,6 +54,17 @@ class ValidationRecords(Protocol):
 
         Never silently shorter: records of other services, with ``metadata.eventId`` alone, are among them, and one
         that cannot be read raises ``Refused`` naming its registration. May trail the last writes by a moment.
+        """
+        ...
+
+    def event_changes(self, event_id: str, since: Any = None) -> EventChanges:
+        """What is new of the event since the call that answered with the mark ``since``; without it, all there is.
+
+        At a cost that follows what is new: each record that was added or had another attempt since then is among
+        ``records`` as it is now, and some may be that did not change; rows are as those of ``event_frame``. Not
+        always among them: decisions, records that another service wrote with a time some minutes past, and whatever
+        was erased. So whoever keeps an event's records reads all of them now and then. A store that cannot tell what
+        is new answers ``complete``.
         """
         ...
 

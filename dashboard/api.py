@@ -133,7 +133,7 @@ class Api:
     def routes(self) -> list[BaseRoute]:
         """In the order in which they win; the names in braces are those of ``dashboard.parameters``."""
         of_user = "/api/registrations/{userId}/face-validation"
-        event_csv = "/api/exports/events/{eventId}"
+        of_event_path = "/api/exports/events/{eventId}"
         of_event = partial(exports.of_event, self._downloads)
         return [
             Route("/api/registrations/{registrationId}/validate-face-image", self.validate, methods=["POST"]),
@@ -143,11 +143,18 @@ class Api:
             Route(f"{of_user}/check-recent", self.working(check_recent)),
             Route(f"{of_user}/{{registrationId}}", self.working(record)),
             Route("/api/exports/users/{userId}/history.csv", exports.user_history(self._downloads)),
-            Route(f"{event_csv}/records.csv", of_event("records", exports.records)),
-            Route(f"{event_csv}/never-tried.csv", of_event("never-tried", exports.never_tried)),
-            Route(f"{event_csv}/expiring.csv", of_event("expiring", exports.expiring)),
-            Route(f"{event_csv}/what-if.csv", of_event("what-if", exports.what_if)),
-            Route(f"{event_csv}/reference-problems.csv", of_event("reference-problems", exports.reference_problems)),
+            Route(f"{of_event_path}/records.csv", of_event("records.csv", exports.records)),
+            Route(
+                f"{of_event_path}/records.parquet",
+                of_event("records.parquet", exports.records_as_parquet, exports.PARQUET),
+            ),
+            Route(f"{of_event_path}/never-tried.csv", of_event("never-tried.csv", exports.never_tried)),
+            Route(f"{of_event_path}/expiring.csv", of_event("expiring.csv", exports.expiring)),
+            Route(f"{of_event_path}/what-if.csv", of_event("what-if.csv", exports.what_if)),
+            Route(
+                f"{of_event_path}/reference-problems.csv",
+                of_event("reference-problems.csv", exports.reference_problems),
+            ),
             Route("/api/health", alive),
             Route("/api/ready", self.ready),
             Route("/api/openapi.json", document),

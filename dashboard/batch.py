@@ -58,7 +58,6 @@ def offers(services: Services, event_id: str, kinds: frozenset[str]) -> None:
 
 def _running(kind: str, event_id: str, job: Job) -> None:
     if not job.running:
-        event.forget(event_id)
         st.rerun()
     title = "Validating photos" if kind == BATCH else "Checking reference photos"
     with st.container(border=True):
@@ -292,5 +291,5 @@ def _audit_summary(services: Services, event_id: str, summary: Progress) -> None
         said = f"{summary.done:,} people looked at, {problems:,} to ask for another photo."
         _ended(AUDIT, event_id, "Reference photos", said, summary)
         if problems:
-            address = event.csv_address(event_id, "reference-problems")
-            event.csv_link("Whom to ask, as CSV", address, "reference-problems-csv")
+            address = event.file_address(event_id, "reference-problems.csv")
+            event.file_link("Whom to ask, as CSV", address, "reference-problems-csv")

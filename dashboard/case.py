@@ -12,7 +12,7 @@ from core.errors import Conflict, FacedeskError
 from core.policy import Policy
 from core.records import Decision, Status, ValidationRecord
 from core.validation import MAX_NOTE, REJECTION_REASONS
-from dashboard import charts, event, pages, photos, ui
+from dashboard import charts, pages, photos, ui
 from dashboard.services import get_services
 
 #: Pixels of a case at the most: both faces and the score then fit on a laptop's screen.
@@ -233,7 +233,6 @@ def decide(seen: ValidationRecord, decision: Decision, key: str) -> None:
         st.session_state[_NOTICE] = ("error", f"The decision was not stored. {ui.plain(str(error))}")
     else:
         st.session_state[_NOTICE] = ("done", "Decision stored.")
-    event.forget(seen.event)
 
 
 def _run_again(record: ValidationRecord, key: str, attempt_id: str) -> None:
@@ -243,4 +242,3 @@ def _run_again(record: ValidationRecord, key: str, attempt_id: str) -> None:
         st.session_state[_NOTICE] = ("error", f"The photo was not checked. {ui.plain(str(error))}")
     else:
         st.session_state[_NOTICE] = ("done", "Checked again.")
-    event.forget(record.event)

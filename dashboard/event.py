@@ -1,30 +1,34 @@
-"""What the event pages share: the event that the link names, its frames, the filters, links to its CSVs."""
+"""What the event pages share: the event that the link names, its frames, the filters, links to its files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import FunctionType
 from urllib.parse import quote, urlencode
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from core import statistics
+from core.statistics import Readiness
 from dashboard import ui
 from dashboard.services import get_services
 
-#: Seconds for which an event is shown as it was read.
-FRESH_SECONDS = 15
+#: Seconds after which what is shown live is looked at anew.
+LIVE_SECONDS = 15
 #: Rows of a list on a page; its CSV has all.
 MAX_ROWS = 500
 
 
-# Resources, not data: a cached frame is handed out as it is, without a copy for each rerun. Nobody writes into it.
-@st.cache_resource(ttl=FRESH_SECONDS, max_entries=8, show_spinner="Reading the event…")
 def records(event_id: str) -> pd.DataFrame:
-    """The event's records (``core.frames.RECORD_DTYPES``)."""
-    return get_services().records.event_frame(event_id)
+    """The event's records (``core.frames.RECORD_DTYPES``), from memory where it was read before."""
+    with st.spinner("Reading the event…"):
+        return get_services().records.event_frame(event_id)
 
 
+# Resources, not data: a cached frame is handed out as it is, without a copy for each rerun. Nobody writes into it.
 @st.cache_resource(ttl=60, max_entries=8, show_spinner=False)
 def registrations(event_id: str) -> pd.DataFrame:
     """The event's registrations (``core.frames.REGISTRATION_DTYPES``)."""
@@ -36,10 +40,22 @@ def event_ids() -> list[str]:
     return get_services().registrations.events()
 
 
-def forget(event_id: str | None) -> None:
-    """Read the event anew next time: somebody here has just changed it."""
-    if event_id is not None:
-        records.clear(event_id)
+@dataclass(frozen=True)
+class Standing:
+    """How far an event has come, and the frames that say so."""
+
+    registrations: pd.DataFrame
+    records: pd.DataFrame
+    readiness: Readiness
+    never_tried: pd.DataFrame
+
+
+# By identity: an event that did not change is the same frame, and while a result holds its frames no other has their
+# ids. Few, as each holds an event's frame of some time.
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={pd.DataFrame: id})
+def standing(registrations: pd.DataFrame, records: pd.DataFrame) -> Standing:
+    readiness = statistics.readiness(registrations, records)
+    return Standing(registrations, records, readiness, statistics.never_tried(registrations, records))
 
 
 def notice() -> None:
@@ -57,15 +73,21 @@ def picker(container: st.delta_generator.DeltaGenerator, events: list[str]) -> s
     return chosen
 
 
-def csv_address(event_id: str, name: str, query: Mapping[str, object] | None = None) -> str:
-    """The address of one of the event's CSVs; lists in ``query`` repeat their name, empty values are left out."""
+def file_address(event_id: str, name: str, query: Mapping[str, object] | None = None) -> str:
+    """The address of one of the event's files; lists in ``query`` repeat their name, empty values are left out."""
     given = {key: value for key, value in (query or {}).items() if value not in (None, "", [], ())}
     text = f"?{urlencode(given, doseq=True)}" if given else ""
-    return f"/api/exports/events/{quote(event_id, safe='')}/{name}.csv{text}"
+    return f"/api/exports/events/{quote(event_id, safe='')}/{name}{text}"
 
 
-def csv_link(label: str, address: str, key: str) -> None:
+def file_link(label: str, address: str, key: str) -> None:
     st.link_button(label, address, icon=":material/download:", key=key)
+
+
+@st.cache_resource(max_entries=512, show_spinner=False, hash_funcs={FunctionType: lambda draw: draw.__qualname__})
+def drawn(draw: Callable[..., go.Figure], *given: object, **options: object) -> go.Figure:
+    """``draw`` of ``dashboard.charts`` with what is given, drawn once for all who see the same figures."""
+    return draw(*given, **options)
 
 
 def chart_card(title: str, figure: go.Figure | None, alt: str, *, empty: str, key: str, note: str = "") -> None:

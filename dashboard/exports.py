@@ -1,4 +1,4 @@
-"""The CSVs under /api/exports/: read, filtered and written batch by batch, only as fast as they are taken."""
+"""The files under /api/exports/: read, filtered and written batch by batch, only as fast as they are taken."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from core import statistics
 from core.bootstrap import Services
 from core.errors import InvalidInput, NotFound
-from core.export import RECORD_EXPORT, frames_csv, outcomes_csv, references_csv, registrations_csv
+from core.export import RECORD_EXPORT, frames_csv, outcomes_csv, records_parquet, references_csv, registrations_csv
 from core.records import KEY_ATTRIBUTES, Quality, Status
 from dashboard.parameters import EVENT_ID, USER_ID, one
 from dashboard.services import get_services
@@ -29,8 +29,10 @@ logger = logging.getLogger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Parts = Generator[bytes]
-#: Services, event id, query -> encoded lines.
-EventCsv = Callable[[Services, str, QueryParams], Iterator[bytes]]
+#: Services, event id, query -> a file's parts.
+EventFile = Callable[[Services, str, QueryParams], Iterator[bytes]]
+CSV = "text/csv; charset=utf-8"
+PARQUET = "application/vnd.apache.parquet"
 #: Little less is gained by more, at twice the time and beyond.
 _COMPRESSION = 5
 
@@ -44,19 +46,21 @@ def user_history(downloads: Downloads) -> Endpoint:
         def parts() -> Parts:
             yield from outcomes_csv(get_services().records.history(user_id))
 
-        return await _csv(request, downloads, "face-validation-history", parts())
+        return await _file(request, downloads, "face-validation-history.csv", CSV, parts())
 
     return endpoint
 
 
-def of_event(downloads: Downloads, name: str, read: EventCsv) -> Endpoint:
+def of_event(downloads: Downloads, name: str, read: EventFile, media_type: str = CSV) -> Endpoint:
+    """A file about an event, by the name that it is saved under."""
+
     async def endpoint(request: Request) -> Response:
         event_id = EVENT_ID.of(request)
 
         def parts() -> Parts:
             yield from read(get_services(), event_id, request.query_params)
 
-        return await _csv(request, downloads, name, parts())
+        return await _file(request, downloads, name, media_type, parts())
 
     return endpoint
 
@@ -64,6 +68,11 @@ def of_event(downloads: Downloads, name: str, read: EventCsv) -> Endpoint:
 def records(services: Services, event_id: str, query: QueryParams) -> Iterator[bytes]:
     """The event's records that match the filters (columns: ``core.frames.RECORD_DTYPES``)."""
     return frames_csv(RECORD_EXPORT, _matching(services, event_id, query))
+
+
+def records_as_parquet(services: Services, event_id: str, query: QueryParams) -> Iterator[bytes]:
+    """The same as Parquet."""
+    return records_parquet(_matching(services, event_id, query))
 
 
 def never_tried(services: Services, event_id: str, _query: QueryParams) -> Iterator[bytes]:
@@ -142,10 +151,15 @@ def _moment(query: QueryParams, name: str) -> datetime | None:
         raise InvalidInput(f"The parameter {name} must be a time in ISO-8601.") from None
 
 
-async def _csv(request: Request, downloads: Downloads, name: str, parts: Parts) -> Response:
-    """``parts`` as a download. The first is made before the answer begins: what fails till then is told as JSON."""
-    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"', "Vary": "Accept-Encoding"}
-    if takes_gzip(request.headers.get("accept-encoding", "")):
+async def _file(request: Request, downloads: Downloads, name: str, media_type: str, parts: Parts) -> Response:
+    """``parts`` as a download. The first is made before the answer begins: what fails till then is told as JSON.
+
+    Text is packed for whom takes it; Parquet is by itself.
+    """
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Type": media_type}
+    if media_type is CSV:
+        headers["Vary"] = "Accept-Encoding"
+    if media_type is CSV and takes_gzip(request.headers.get("accept-encoding", "")):
         parts, headers["Content-Encoding"] = _compressed(parts), "gzip"
     download = downloads.open(parts)
     try:
@@ -153,12 +167,10 @@ async def _csv(request: Request, downloads: Downloads, name: str, parts: Parts) 
     except BaseException:
         download.close()
         raise
-    return _CsvResponse(download, first, headers)
+    return _FileResponse(download, first, headers)
 
 
-class _CsvResponse(Response):
-    media_type = "text/csv; charset=utf-8"
-
+class _FileResponse(Response):
     def __init__(self, download: Download, first: bytes | None, headers: dict[str, str]) -> None:
         super().__init__(headers=headers)
         del self.headers["Content-Length"]

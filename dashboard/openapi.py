@@ -20,6 +20,7 @@ from dashboard.parameters import Count, Id
 
 JSON = "application/json"
 CSV = "text/csv"
+PARQUET = "application/vnd.apache.parquet"
 Schema = Mapping[str, Any]
 
 
@@ -114,7 +115,10 @@ class Error(_Shape):
 
 @dataclass(frozen=True)
 class Operation:
-    """``data`` is the model of a success's ``data``; without it the answer is a CSV. ``errors``: beyond 500."""
+    """``data`` is the model of a success's ``data``; without it the answer is a ``file`` of this type.
+
+    ``errors``: beyond 500.
+    """
 
     summary: str
     errors: tuple[int, ...] = (400, 503)
@@ -123,6 +127,7 @@ class Operation:
     parameters: tuple[Schema, ...] = ()
     more: Mapping[str, Schema] | None = None
     body: Schema | None = None
+    file: str = CSV
 
 
 _ERRORS = {
@@ -230,6 +235,9 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ),
     ("get", "/api/exports/users/{userId}/history.csv"): Operation("A user's outcomes, newest first, as CSV"),
     ("get", "/api/exports/events/{eventId}/records.csv"): Operation("An event's records as CSV", parameters=_FILTERS),
+    ("get", "/api/exports/events/{eventId}/records.parquet"): Operation(
+        "The same records as Parquet, with the types of their columns", parameters=_FILTERS, file=PARQUET
+    ),
     ("get", "/api/exports/events/{eventId}/never-tried.csv"): Operation(
         "An event's registrations without a record, as CSV"
     ),
@@ -276,7 +284,7 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Facedesk",
             "version": "1",
-            "description": "Every answer but a CSV is JSON; an attribute that has no value is absent.",
+            "description": "Every answer but a file is JSON; an attribute that has no value is absent.",
         },
         "paths": paths,
         "components": {"schemas": schemas["$defs"]},
@@ -299,7 +307,7 @@ def _operation(path: str, operation: Operation) -> dict[str, Any]:
 
 def _content(operation: Operation) -> Schema:
     if operation.data is None:
-        return {CSV: {"schema": {"type": "string"}}}
+        return {operation.file: {"schema": {"type": "string"} if operation.file is CSV else {}}}
     properties: dict[str, Schema] = {
         "status": {"const": "success"},
         **({"message": {"type": "string"}} if operation.message else {}),

@@ -33,7 +33,8 @@ def heading(events: list[str]) -> tuple[str, str]:
             bind="query-params",
             label_visibility="collapsed",
         )
-        event.csv_link("Export CSV", event.csv_address(event_id, "records"), "export")
+        event.file_link("Export CSV", event.file_address(event_id, "records.csv"), "export")
+        event.file_link("Parquet", event.file_address(event_id, "records.parquet"), "export-parquet")
     return event_id, span or "7 days"
 
 
@@ -69,7 +70,7 @@ def readiness_and_pace(readiness: Readiness, recent: pd.DataFrame) -> None:
     with funnel:
         event.chart_card(
             "Readiness",
-            charts.funnel(readiness, palette) if readiness.registered else None,
+            event.drawn(charts.funnel, readiness, palette) if readiness.registered else None,
             charts.describe_funnel(readiness),
             empty="Nobody is registered for this event.",
             key="funnel",
@@ -77,7 +78,7 @@ def readiness_and_pace(readiness: Readiness, recent: pd.DataFrame) -> None:
     with over_time:
         event.chart_card(
             f"Validations per {unit}",
-            charts.outcomes_over_time(unit, pace, palette) if len(recent) else None,
+            event.drawn(charts.outcomes_over_time, unit, pace, palette) if len(recent) else None,
             charts.describe_over_time(unit, pace),
             empty="No photo was validated in this span of time.",
             key="pace",
@@ -96,7 +97,7 @@ def reasons_similarity_quality(recent: pd.DataFrame) -> None:
     with why:
         event.chart_card(
             "Why people fail",
-            charts.reasons_bar(ranked, palette) if len(ranked) else None,
+            event.drawn(charts.reasons_bar, ranked, palette) if len(ranked) else None,
             charts.describe_reasons(ranked),
             empty="Nobody failed in this span of time.",
             key="reasons",
@@ -104,7 +105,9 @@ def reasons_similarity_quality(recent: pd.DataFrame) -> None:
     with similarity:
         event.chart_card(
             f"Similarity · threshold {threshold:g}",
-            charts.histogram(bins, "similarity, 0–100", palette, threshold=threshold) if len(compared) else None,
+            event.drawn(charts.histogram, bins, "similarity, 0–100", palette, threshold=threshold)
+            if len(compared)
+            else None,
             charts.describe_histogram(bins, "similarity"),
             empty="No photo was compared in this span of time.",
             key="similarity",
@@ -112,7 +115,7 @@ def reasons_similarity_quality(recent: pd.DataFrame) -> None:
     with by_quality:
         event.chart_card(
             "Quality by outcome",
-            charts.quality_bars(quality, palette) if len(recent) else None,
+            event.drawn(charts.quality_bars, quality, palette) if len(recent) else None,
             charts.describe_quality(quality),
             empty="No photo was validated in this span of time.",
             key="quality",
@@ -126,7 +129,7 @@ def attempts_and_latest(event_id: str, records: pd.DataFrame) -> None:
         passed = int(tries["count"].sum())
         event.chart_card(
             "Attempts until passed",
-            charts.attempts_bars(tries, case.palette()) if passed else None,
+            event.drawn(charts.attempts_bars, tries, case.palette()) if passed else None,
             charts.describe_attempts(tries),
             empty="Nobody has passed yet.",
             key="tries",
@@ -136,7 +139,7 @@ def attempts_and_latest(event_id: str, records: pd.DataFrame) -> None:
             st.markdown("**Latest**")
             live = st.toggle("Live", value=True, key="live", bind="query-params", help="Reads anew by itself.")
         # A fragment runs by itself: the rest of the page stands still.
-        st.fragment(latest, run_every=event.FRESH_SECONDS if live else None)(event_id)
+        st.fragment(latest, run_every=event.LIVE_SECONDS if live else None)(event_id)
 
 
 def latest(event_id: str) -> None:
@@ -149,13 +152,12 @@ def latest(event_id: str) -> None:
             event.table(newest, columns, "The latest validations, newest first")
 
 
-def lists(event_id: str, registered: pd.DataFrame, records: pd.DataFrame, now: datetime) -> None:
-    untried = statistics.never_tried(registered, records)
+def lists(event_id: str, untried: pd.DataFrame, records: pd.DataFrame, now: datetime) -> None:
     with st.expander(f"Registered, never tried ({len(untried):,})", icon=":material/person_alert:"):
         if untried.empty:
             st.caption("Everybody who is registered has sent a photo.")
         else:
-            event.csv_link("All as CSV", event.csv_address(event_id, "never-tried"), "untried-csv")
+            event.file_link("All as CSV", event.file_address(event_id, "never-tried.csv"), "untried-csv")
             columns = ("registrationId", "userId", "name", "email")
             event.table(untried, columns, "People who are registered and never tried")
     ending = statistics.expiring(records, now)
@@ -164,7 +166,7 @@ def lists(event_id: str, registered: pd.DataFrame, records: pd.DataFrame, now: d
             st.caption("None.")
         else:
             st.caption("Expired records are no longer shown, counted or exported. Export them while they are here.")
-            event.csv_link("All as CSV", event.csv_address(event_id, "expiring"), "expiring-csv")
+            event.file_link("All as CSV", event.file_address(event_id, "expiring.csv"), "expiring-csv")
             columns = ("registrationId", "userId", "status", "timestamp", "expiresAt")
             event.table(ending, columns, "Records that expire within a week")
 
@@ -195,7 +197,8 @@ def main() -> None:
         return
     event.notice()
     now = services.clock()
-    readiness = statistics.readiness(registered, records)
+    standing = event.standing(registered, records)
+    readiness = standing.readiness
     st.caption(f"{readiness.registered:,} registered · {readiness.attempted:,} tried · read anew every few seconds")
     headline(readiness, records, now)
     startable = batch.under_way(services, event_id)
@@ -203,10 +206,10 @@ def main() -> None:
     recent = statistics.filtered(records, since=since)
     readiness_and_pace(readiness, recent)
     reasons_similarity_quality(recent)
-    of_span = event.csv_address(event_id, "records", {"since": since.isoformat()})
-    event.csv_link(f"The last {span} as CSV", of_span, "span-csv")
+    of_span = event.file_address(event_id, "records.csv", {"since": since.isoformat()})
+    event.file_link(f"The last {span} as CSV", of_span, "span-csv")
     attempts_and_latest(event_id, records)
-    lists(event_id, registered, records, now)
+    lists(event_id, standing.never_tried, records, now)
     batch.offers(services, event_id, startable)
 
 

@@ -128,7 +128,7 @@ def distributions(records: pd.DataFrame) -> None:
             by_quality = statistics.quality_by_status(rows)
             event.chart_card(
                 f"Quality{title}",
-                charts.quality_bars(by_quality, palette),
+                event.drawn(charts.quality_bars, by_quality, palette),
                 charts.describe_quality(by_quality),
                 empty="",
                 key=f"quality-chart-{name}",
@@ -150,7 +150,9 @@ def distribution(
     bins = statistics.histogram(measured[column], measured["status"], low, 100, (100 - low) / 25)
     event.chart_card(
         title,
-        charts.histogram(bins, f"{column}, {low:g}–100", palette, threshold=threshold) if len(measured) else None,
+        event.drawn(charts.histogram, bins, f"{column}, {low:g}–100", palette, threshold=threshold)
+        if len(measured)
+        else None,
         charts.describe_histogram(bins, column),
         empty="Nothing was measured here.",
         key=key,
@@ -161,7 +163,7 @@ def rates(records: pd.DataFrame) -> None:
     unit, frame = statistics.over_time(records, str(ui.viewer_zone()))
     event.chart_card(
         f"Success rate and mean attempts per {unit}",
-        charts.rate_over_time(unit, frame, case.palette()),
+        event.drawn(charts.rate_over_time, unit, frame, case.palette()),
         charts.describe_rate(unit, frame),
         empty="",
         key="rates",
@@ -172,7 +174,7 @@ def comparison(by_event: dict[str, pd.DataFrame]) -> None:
     table = statistics.compare(by_event)
     event.chart_card(
         "Events side by side",
-        charts.compare_bars(table, case.palette()),
+        event.drawn(charts.compare_bars, table, case.palette()),
         charts.describe_compare(table),
         empty="",
         key="compare",
@@ -187,7 +189,7 @@ def attribute_groups(records: pd.DataFrame) -> None:
         with column:
             event.chart_card(
                 label,
-                charts.group_bars(rates_of, case.palette()),
+                event.drawn(charts.group_bars, rates_of, case.palette()),
                 charts.describe_groups(rates_of, label),
                 empty="",
                 key=f"group-{name}",
@@ -215,14 +217,14 @@ def what_if(chosen: list[str], records: pd.DataFrame, query: dict[str, object]) 
         return
     columns = ("registrationId", "userId", "similarity", "status", "becomes", "timestamp")
     event.table(flipped, columns, "Whose verdict would change")
-    exports(chosen, "what-if", {**query, "threshold": threshold}, "Who would change, as CSV")
+    exports(chosen, "what-if.csv", {**query, "threshold": threshold}, "Who would change, as CSV")
 
 
 def exports(chosen: list[str], name: str, query: dict[str, object], label: str) -> None:
     with st.container(horizontal=True):
         for event_id in chosen:
             text = label if len(chosen) == 1 else f"{label}: {ui.plain(event_id)}"
-            event.csv_link(text, event.csv_address(event_id, name, query), f"{name}-csv-{event_id}")
+            event.file_link(text, event.file_address(event_id, name, query), f"{name}-{event_id}")
 
 
 def as_query(given: dict[str, object]) -> dict[str, object]:
@@ -255,7 +257,8 @@ def main() -> None:
         return
     event.notice()
     records = pd.concat(by_event.values(), ignore_index=True)
-    exports(chosen, "records", as_query(given), "These records as CSV")
+    exports(chosen, "records.csv", as_query(given), "These records as CSV")
+    exports(chosen, "records.parquet", as_query(given), "These records as Parquet")
     if records.empty:
         st.info("No validation matches these filters.", icon=":material/filter_alt_off:")
         return

@@ -11,18 +11,21 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import chain, islice
-from typing import Any, TypeVar
+from functools import partial
+from itertools import chain, islice, pairwise, takewhile
+from typing import Any, TypeAlias, TypeVar
 
 import pandas as pd
-from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
+import pyarrow as pa
+from boto3.dynamodb.types import TypeSerializer
 
 from core.aws import translated
 from core.clock import Clock
 from core.errors import NotConfigured, Refused, Unavailable
-from core.frames import RECORD_DTYPES, alive_in_order, record_frame
+from core.frames import alive_in_order, as_they_became, record_frame
+from core.ports import EventChanges
 from core.records import (
     EVENT_ATTRIBUTES,
     Metadata,
@@ -30,10 +33,12 @@ from core.records import (
     Review,
     ValidationRecord,
     decided,
+    isoformat,
     newest_first,
     with_attempt,
 )
 from core.retry import Retry
+from core.stores.answers import PATHS, Item, Page, columns_of, decode, in_columns, of_event, page_of, value_at
 from core.stores.event_index import EventIndex
 from core.stores.listing import TO_THE_SECOND, newest
 from core.stores.table import EVENT_INDEX
@@ -42,29 +47,22 @@ T = TypeVar("T")
 
 SERVICE = "validation records"
 
-#: An item as the API has it: name -> ``{"S": "..."}``, ``{"N": "..."}``, ...
-Item = Mapping[str, Mapping[str, Any]]
-
 #: What any writer changes when it changes an item: a write is conditioned on these being as they were read.
 _VERSION = ("updatedAt", "timestamp", "verificationAttempt", "validationStatus")
-#: How many records a batch of ``event_batches`` is made of: an item of the API takes some 10 KB of memory.
-BATCH_ROWS = 2_000
-#: How many parts of the table a scan reads at once.
+#: How many records a batch of ``event_batches`` is made of.
+BATCH_ROWS = 5_000
+#: How many parts of the table a scan reads at once, and how many calls read a large event from the index.
 SCAN_SEGMENTS = 4
-#: A frame's column -> the attribute that it is read from.
-_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    **{column: (column,) for column in RECORD_DTYPES},
-    "status": ("validationStatus",),
-    "similarity": ("comparisonResult", "similarity"),
-    "threshold": ("comparisonResult", "threshold"),
-    "attempts": ("verificationAttempt",),
-    "source": ("metadata", "source"),
-    "reasons": ("failureReasons",),
-    **{column: ("review", column) for column in ("decision", "reviewer", "decidedAt")},
-    **{column: ("attributes", column) for column in ("age", "gender", "smile")},
-}
-#: What another writer may have of any kind: anything but this is as good as absent.
-_KINDS: Mapping[str, type] = {"age": str, "gender": str, "smile": bool}
+#: How many parts, equally long in time, a large event is read in: more than are read at once, as some are busier.
+SLICES = 16
+#: How long after its ``timestamp`` a record may come to the index: the engine's and the store's deadlines, the
+#: index's own delay, and clocks that differ.
+LAG = timedelta(minutes=2)
+#: An attribute, or one inside of maps.
+Path: TypeAlias = tuple[str, ...]
+#: What charts show, and what lists do.
+_CHARTED: Sequence[Path] = [path for column, path in PATHS.items() if column != "eventId"]
+_LISTED: Sequence[Path] = [(attribute,) for attribute in EVENT_ATTRIBUTES]
 _METADATA = frozenset(field.alias for field in Metadata.model_fields.values())
 
 
@@ -86,6 +84,7 @@ class DynamoRecords:
         *,
         index_check: timedelta | None = timedelta(minutes=30),
     ) -> None:
+        decode(client)
         self._client = client
         self._table = table
         self._retry = retry
@@ -104,22 +103,35 @@ class DynamoRecords:
 
     def event_frame(self, event_id: str) -> pd.DataFrame:
         """As the port says, eventually consistent."""
-        found = self._by_index_or_scan(
-            lambda: _as_they_became(self._in_index(event_id)), lambda: list(self._scanned(event_id))
+        return self.event_changes(event_id).records
+
+    def event_changes(self, event_id: str, since: str | None = None) -> EventChanges:
+        """As the port says. By scans all is read each time; by the index what is not older than the newest record
+        known, or than now, minus ``LAG``."""
+        began = self._clock()
+        complete, pages = self._by_index_or_scan(
+            lambda: (
+                (True, self._all_in_index(event_id, began))
+                if since is None
+                else (False, list(self._in_index(event_id, since)))
+            ),
+            lambda: (True, self._all_scanned(event_id)),
         )
-        return self._alive_frame(found, event_id)
+        records = as_they_became(self._alive_frame(pages, event_id))
+        newest = min(began, records["timestamp"].max()) if len(records) else datetime.min.replace(tzinfo=UTC) + LAG
+        return EventChanges(records, mark=max(_to_the_second(newest - LAG), since or ""), complete=complete)
 
     def event_batches(self, event_id: str) -> Iterator[pd.DataFrame]:
         """As the port says. An index that goes away after the first batch is an error: a scan would begin anew."""
-        found = self._by_index_or_scan(lambda: _begun(self._in_index(event_id)), lambda: self._scanned(event_id))
-        while batch := list(islice(found, BATCH_ROWS)):
+        pages = self._by_index_or_scan(lambda: _begun(self._in_index(event_id)), lambda: self._scanned(event_id))
+        for batch in _batches(pages):
             alive = self._alive_frame(batch, event_id)
             if len(alive):
                 yield alive
 
     def event_records(self, event_id: str, limit: int) -> list[ValidationRecord]:
         found = self._by_index_or_scan(
-            lambda: iter(_as_they_became(self._latest_in_index(event_id, limit))), lambda: self._scanned(event_id)
+            lambda: iter(self._latest_in_index(event_id, limit)), lambda: self._items_scanned(event_id)
         )
         return newest(map(_record, found), self._clock(), limit)
 
@@ -220,51 +232,92 @@ class DynamoRecords:
                     raise
         return by_scan()
 
-    def _in_index(
-        self, event_id: str, attributes: Sequence[str] = EVENT_ATTRIBUTES, since: str = "", **options: Any
-    ) -> Iterator[Item]:
-        """The event's items in the index from the timestamp ``since`` on.
+    def _in_index(self, event_id: str, since: str = "", until: str = "") -> Iterator[Page]:
+        """The event's records in the index from the timestamp ``since`` on, up to and with ``until`` if there is one.
 
-        Oldest first, unless ``options`` say otherwise: a record can only move on, from what is read to what is still
-        to come, so none is missed.
+        Oldest first: a record can only move on, from what is read to what is still to come, so none is missed.
         """
-        expression = _Expression()
-        condition = f"{expression.name('eventId')} = {expression.value({'S': event_id})}"
-        if since:
-            condition += f" AND {expression.name('timestamp')} >= {expression.value({'S': since})}"
-        request = {
-            "TableName": self._table,
-            "IndexName": EVENT_INDEX,
-            "KeyConditionExpression": condition,
-            "ProjectionExpression": _projection(expression, attributes),
-            "ExpressionAttributeNames": expression.names,
-            "ExpressionAttributeValues": expression.values,
-            **options,
-        }
-        return _items(self._pages(self._client.query, request))
+        return map(
+            page_of, self._pages(in_columns(self._client.query), self._by_event(event_id, _CHARTED, since, until))
+        )
 
-    def _latest_in_index(self, event_id: str, limit: int) -> Iterator[Item]:
+    def _all_in_index(self, event_id: str, began: datetime) -> list[Page]:
+        """All of the event's records in the index; where they are many, several parts of its time at once.
+
+        Parts that are read at once are not in the order that keeps a record from being missed when it moves on. But
+        one that moves while they are read comes to what is no older than the newest record, or than now, minus
+        ``LAG``: that is the last part, read when the others are.
+        """
+        answers = self._pages(in_columns(self._client.query), self._by_event(event_id, _CHARTED))
+        first = next(answers)
+        if "LastEvaluatedKey" not in first:
+            return [page_of(first)]
+        reached = first["LastEvaluatedKey"]["timestamp"]["S"]
+        *bounds, last = _bounds(reached, self._newest_in_index(event_id), began)
+        parts = [partial(self._in_index, event_id, *part) for part in pairwise([*bounds, last])]
+        return [page_of(first), *_at_once(parts), *self._in_index(event_id, since=last)]
+
+    def _newest_in_index(self, event_id: str) -> str:
+        """The newest record's timestamp; an empty text where there is none."""
+        request = self._by_event(event_id, [("timestamp",)])
+        answers = self._pages(self._client.query, {**request, "ScanIndexForward": False, "Limit": 1})
+        return next((item["timestamp"]["S"] for item in _items(answers)), "")
+
+    def _latest_in_index(self, event_id: str, limit: int) -> list[Item]:
         """All items from the second of the ``limit``-th newest on, found from the end and then read oldest first."""
-        backwards = self._in_index(event_id, ("timestamp", "expiresAt"), ScanIndexForward=False, Limit=limit)
+        request = self._by_event(event_id, [("timestamp",), ("expiresAt",)])
+        backwards = _items(self._pages(self._client.query, {**request, "ScanIndexForward": False, "Limit": limit}))
         now = self._clock().timestamp()
         alive = (item["timestamp"]["S"] for item in backwards if not _is_past(item, now))
         last = next(islice(alive, limit - 1, None), "")
-        return self._in_index(event_id, since=last[:TO_THE_SECOND])
+        listed = self._by_event(event_id, _LISTED, since=last[:TO_THE_SECOND])
+        return _each_once(_items(self._pages(self._client.query, listed)))
 
-    def _scanned(self, event_id: str) -> Iterator[Item]:
+    def _scanned(self, event_id: str) -> Iterator[Page]:
+        request = self._of_event(event_id, PATHS.values())
+        return (of_event(page_of(answer), event_id) for answer in self._scan(in_columns(self._client.scan), request))
+
+    def _all_scanned(self, event_id: str) -> list[Page]:
+        request = self._of_event(event_id, PATHS.values())
+        segments = [partial(self._pages, in_columns(self._client.scan), part) for part in _segments(request)]
+        return [of_event(page_of(answer), event_id) for answer in _at_once(segments)]
+
+    def _items_scanned(self, event_id: str) -> Iterator[Item]:
+        # Where both name an event, the top level does.
+        found = _items(self._scan(self._client.scan, self._of_event(event_id, _LISTED)))
+        return (item for item in found if value_at(item, ("eventId",)) in (None, "", event_id))
+
+    def _by_event(self, event_id: str, paths: Iterable[Path], since: str = "", until: str = "") -> dict[str, Any]:
+        """A query of the index for ``paths``, from the timestamp ``since`` on, up to and with ``until``."""
         expression = _Expression()
-        event, metadata = expression.name("eventId"), expression.name("metadata")
-        wanted = expression.value({"S": event_id})
-        request = {
+        condition = f"{expression.name('eventId')} = {expression.value({'S': event_id})}"
+        if since:
+            timestamp, begin = expression.name("timestamp"), expression.value({"S": since})
+            to_the_end = f"{timestamp} >= {begin}"
+            condition += " AND " + (
+                f"{timestamp} BETWEEN {begin} AND {expression.value({'S': until})}" if until else to_the_end
+            )
+        return {
             "TableName": self._table,
-            "FilterExpression": f"{event} = {wanted} OR {metadata}.{event} = {wanted}",
-            "ProjectionExpression": _projection(expression, EVENT_ATTRIBUTES),
+            "IndexName": EVENT_INDEX,
+            "KeyConditionExpression": condition,
+            "ProjectionExpression": _projection(expression, paths),
             "ExpressionAttributeNames": expression.names,
             "ExpressionAttributeValues": expression.values,
         }
-        # Where both name an event, the top level does.
-        found = _items(self._scan(request))
-        return (item for item in found if _at(item, ("eventId",)) in (None, "", event_id))
+
+    def _of_event(self, event_id: str, paths: Iterable[Path]) -> dict[str, Any]:
+        """A scan of the table for ``paths`` of the records that name the event at either place."""
+        expression = _Expression()
+        event, metadata = expression.name("eventId"), expression.name("metadata")
+        wanted = expression.value({"S": event_id})
+        return {
+            "TableName": self._table,
+            "FilterExpression": f"{event} = {wanted} OR {metadata}.{event} = {wanted}",
+            "ProjectionExpression": _projection(expression, paths),
+            "ExpressionAttributeNames": expression.names,
+            "ExpressionAttributeValues": expression.values,
+        }
 
     def _strays(self, hurry: bool) -> int:
         """How many records one page shows that have an event but, for lack of ``eventId``, no place in the index.
@@ -280,7 +333,7 @@ class DynamoRecords:
             "ExpressionAttributeNames": {"#event": "eventId", "#metadata": "metadata"},
             "ExpressionAttributeValues": {":null": {"S": "NULL"}, ":text": {"S": "S"}, ":empty": {"S": ""}},
         }
-        pages = self._scan(request) if hurry else self._pages(self._client.scan, request)
+        pages = self._scan(self._client.scan, request) if hurry else self._pages(self._client.scan, request)
         return next((page["Count"] for page in pages if page["Count"]), 0)
 
     def _index_description(self) -> Mapping[str, Any] | None:
@@ -291,12 +344,9 @@ class DynamoRecords:
         indexes = self._retry(describe)["Table"].get("GlobalSecondaryIndexes", ())
         return next((index for index in indexes if index["IndexName"] == EVENT_INDEX), None)
 
-    def _scan(self, request: dict[str, Any]) -> Iterator[Any]:
+    def _scan(self, call: Callable[..., Any], request: dict[str, Any]) -> Iterator[Any]:
         """The answers of a scan, of all segments at once; but no page is read before those before it are used."""
-        segments = [
-            self._pages(self._client.scan, {**request, "TotalSegments": SCAN_SEGMENTS, "Segment": number})
-            for number in range(SCAN_SEGMENTS)
-        ]
+        segments = [self._pages(call, part) for part in _segments(request)]
         while segments:
             with ThreadPoolExecutor(len(segments)) as threads:
                 asked = [threads.submit(copy_context().run, _next_page, segment) for segment in segments]
@@ -316,11 +366,12 @@ class DynamoRecords:
             yield answer
             if "LastEvaluatedKey" not in answer:
                 return
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+            request = {**request, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
-    def _alive_frame(self, items: Sequence[Item], event_id: str) -> pd.DataFrame:
+    def _alive_frame(self, pages: Sequence[Page], event_id: str) -> pd.DataFrame:
+        event = pa.repeat(pa.scalar(event_id, pa.string()), sum(map(len, pages)))
         try:
-            records = record_frame(_columns(items, event_id))
+            records = record_frame({**columns_of(pages), "eventId": event})
         except ValueError as error:
             raise Refused(SERVICE, "UnreadableRecord", str(error)) from None
         return alive_in_order(records, self._clock())
@@ -372,8 +423,8 @@ def _key(user_id: str, registration_id: str) -> Item:
     return {"userId": {"S": user_id}, "registrationId": {"S": registration_id}}
 
 
-def _projection(expression: _Expression, attributes: Iterable[str]) -> str:
-    return ", ".join(map(expression.name, attributes))
+def _projection(expression: _Expression, paths: Iterable[Path]) -> str:
+    return ", ".join(".".join(map(expression.name, path)) for path in paths)
 
 
 def _next_page(pages: Iterator[Any]) -> Any:
@@ -385,67 +436,85 @@ def _items(pages: Iterator[Any]) -> Iterator[Item]:
     return chain.from_iterable(page["Items"] for page in pages)
 
 
-def _begun(items: Iterator[Item]) -> Iterator[Item]:
+def _begun(items: Iterator[T]) -> Iterator[T]:
     """``items``, of which the first has been read already."""
     return chain(list(islice(items, 1)), items)
 
 
-def _as_they_became(items: Iterator[Item]) -> list[Item]:
+def _each_once(items: Iterator[Item]) -> list[Item]:
     """Each record once: one that changes while the index is read moves on in it and is met again, as it became."""
     return list({(item["userId"]["S"], item["registrationId"]["S"]): item for item in items}.values())
 
 
+def _segments(request: dict[str, Any]) -> list[dict[str, Any]]:
+    """The scan ``request`` in parts that can be read at once."""
+    return [{**request, "TotalSegments": SCAN_SEGMENTS, "Segment": number} for number in range(SCAN_SEGMENTS)]
+
+
+def _at_once(parts: Sequence[Callable[[], Iterator[T]]]) -> list[T]:
+    """What all parts give, part by part, read by several threads; where one fails the others stop."""
+    failed = threading.Event()
+
+    def read(part: Callable[[], Iterator[T]]) -> list[T]:
+        try:
+            return list(takewhile(lambda _: not failed.is_set(), part()))
+        except BaseException:
+            failed.set()
+            raise
+
+    with ThreadPoolExecutor(SCAN_SEGMENTS) as threads:
+        asked = [threads.submit(copy_context().run, read, part) for part in parts]
+    return [each for part in asked for each in part.result()]
+
+
+def _bounds(reached: str, newest: str, began: datetime) -> list[str]:
+    """Timestamps, in the order of their text, between which a large event is read in parts: the first part from
+    ``reached`` on, the last one open."""
+    first = reached[:TO_THE_SECOND]
+    try:
+        begin = _moment(reached)
+        end = min(_moment(newest), began) - LAG
+    except ValueError:  # another service's, or nothing is there any more
+        return [first]
+    times = [begin + (end - begin) * number / SLICES for number in range(1, SLICES + 1)]
+    texts = [first, *map(_to_the_second, times)]
+    return texts if texts == sorted(set(texts)) else [first]
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _to_the_second(moment: datetime) -> str:
+    """Before the text of any timestamp of that second, whatever its fraction and its end."""
+    return isoformat(moment)[:TO_THE_SECOND]
+
+
+def _batches(pages: Iterable[Page]) -> Iterator[list[Page]]:
+    """The pages in parts of ``BATCH_ROWS`` records; each as soon as it is whole."""
+    held: list[Page] = []
+    for page in pages:
+        offset = 0
+        while offset < len(page):
+            part = page[offset : offset + BATCH_ROWS - sum(map(len, held))]
+            held.append(part)
+            offset += len(part)
+            if sum(map(len, held)) == BATCH_ROWS:
+                yield held
+                held = []
+    if held:
+        yield held
+
+
 def _is_past(item: Item, now: float) -> bool:
-    expires = _at(item, ("expiresAt",))
+    expires = value_at(item, ("expiresAt",))
     return isinstance(expires, float) and expires <= now
-
-
-def _columns(items: Sequence[Item], event_id: str) -> dict[str, list[Any]]:
-    """The items by column, as ``record_frame`` takes them."""
-    columns = {column: [_at(item, path) for item in items] for column, path in _COLUMNS.items()}
-    for column, kind in _KINDS.items():
-        columns[column] = [value if isinstance(value, kind) else None for value in columns[column]]
-    return columns | {
-        "eventId": [event_id] * len(items),
-        "reasons": [_codes(item.get("failureReasons", {"L": []})) for item in items],
-    }
-
-
-def _at(item: Item, path: tuple[str, ...]) -> Any:
-    """The text, number or truth value at ``path``, None where there is nothing.
-
-    Anything else stays in the API's form, which no column takes.
-    """
-    value: Mapping[str, Any] = {"M": item}
-    for name in path:
-        value = value.get("M", {}).get(name, {"NULL": True})
-    match value:
-        case {"NULL": _}:
-            return None
-        case {"S": inner} | {"BOOL": inner}:
-            return inner
-        case {"N": number}:
-            return float(number)
-        case _:
-            return value
-
-
-def _codes(value: Mapping[str, Any]) -> Any:
-    """A list of texts as one; anything else stays in the API's form, which no column takes."""
-    match value:
-        case {"NULL": _}:
-            return None
-        case {"L": listed} if all("S" in code for code in listed):
-            return " ".join(code["S"] for code in listed)
-        case {"SS": codes}:
-            return " ".join(sorted(codes))
-        case _:
-            return value
 
 
 def _record(item: Item) -> ValidationRecord:
     try:
-        return ValidationRecord.from_item(_plain(TypeDeserializer().deserialize({"M": item})))
+        return ValidationRecord.from_item(_plain({"M": item}))
     except ValueError as error:
         raise Refused(SERVICE, "UnreadableRecord", str(error)) from None
 
@@ -457,18 +526,35 @@ def _serialised(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: serialise(value) for name, value in exact.items()}
 
 
-def _plain(value: Any) -> Any:
-    """``value`` in JSON's types; a set becomes a sorted list and bytes base64 text."""
-    match value:
-        case Decimal():
-            return int(value) if value == value.to_integral_value() else float(value)
-        case dict():
+def _plain(typed: Mapping[str, Any]) -> Any:
+    """A value of the API in JSON's types; a set becomes a sorted list and bytes base64 text."""
+    ((kind, value),) = typed.items()
+    match kind:
+        case "M":
             return {name: _plain(inner) for name, inner in value.items()}
-        case list():
+        case "L":
             return [_plain(inner) for inner in value]
-        case set():
-            return sorted(map(_plain, value))
-        case Binary():
-            return b64encode(value.value).decode()  # type: ignore[attr-defined]
+        case "NULL":
+            return None
+        case "N":
+            return _number(value)
+        case "NS":
+            return sorted(map(_number, value))
+        case "B":
+            return _base64(value)
+        case "BS":
+            return sorted(map(_base64, value))
+        case "SS":
+            return sorted(value)
         case _:
             return value
+
+
+def _number(text: str) -> int | float:
+    number = Decimal(text)
+    return int(number) if number == number.to_integral_value() else float(number)
+
+
+def _base64(value: str | bytes) -> str:
+    """As an answer has it that was decoded past botocore, which gives bytes."""
+    return value if isinstance(value, str) else b64encode(value).decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +22,7 @@ from core.export import BOM, RECORD_EXPORT
 from core.frames import REGISTRATION_DTYPES, record_frame
 from dashboard.exports import takes_gzip
 from tests.api.conftest import Client, MakeApi, is_error, rows, serving
+from tests.core.test_export import as_text
 from tests.pages.test_validate import down
 from tests.support.desk import REGISTERED, Desk
 from tests.support.records import an_outcome
@@ -117,6 +119,32 @@ def test_the_reference_problems_are_those_of_the_last_check(client: Client, serv
     assert [(row["registrationId"], row["problems"]) for row in rows(client.get(address))] == [
         ("reg-2", "NO_REFERENCE")
     ]
+
+
+@pytest.mark.usefixtures("recorded")
+def test_parquet_has_the_records_of_the_frame_with_their_types(client: Client, desk: Desk) -> None:
+    answer = client.get(f"{EVENT}/records.parquet")
+    assert answer.headers["content-type"] == "application/vnd.apache.parquet"
+    assert answer.headers["content-disposition"] == 'attachment; filename="records.parquet"'
+    assert "content-encoding" not in answer.headers
+    found = pd.read_parquet(io.BytesIO(answer.content))
+    pd.testing.assert_frame_equal(as_text(found), as_text(desk.records.event_frame("event-1")))
+
+
+@pytest.mark.usefixtures("recorded")
+@pytest.mark.parametrize(
+    ("query", "found"), [("status=success", ["reg-1"]), ("source=batch", ["reg-3"]), ("until=2020-01-01", [])]
+)
+def test_parquet_has_the_same_filters(client: Client, query: str, found: list[str]) -> None:
+    content = client.get(f"{EVENT}/records.parquet?{query}").content
+    assert list(pd.read_parquet(io.BytesIO(content))["registrationId"]) == found
+
+
+def test_a_store_that_is_down_is_an_error_not_a_parquet_file(
+    client: Client, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.records, "event_batches", down("validation records"))
+    assert is_error(client.get(f"{EVENT}/records.parquet"), 503)
 
 
 @pytest.mark.usefixtures("recorded")

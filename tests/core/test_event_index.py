@@ -22,7 +22,14 @@ from core.stores.event_index import LOOK_AGAIN, EventIndex
 from tests.support.clock import NOON, FakeClock
 from tests.support.dynamodb import Proxy, client_of, create_table, put_item
 from tests.support.records import a_foreign_item, an_outcome
-from tests.support.stores import PATIENT, add_index, drop_index, table_without_index, wait_for_checks
+from tests.support.stores import (
+    PATIENT,
+    UnheardClient,
+    add_index,
+    drop_index,
+    table_without_index,
+    wait_for_checks,
+)
 
 EVERY = timedelta(minutes=30)
 TTL = timedelta(days=30)
@@ -465,7 +472,7 @@ def test_an_index_being_built_is_not_read(dynamodb: Any, clock: FakeClock) -> No
     table = create_table(dynamodb)
     put_item(dynamodb, table, a_foreign_item())
 
-    class Building:
+    class Building(UnheardClient):
         """The server's client while it still fills the index."""
 
         scan = dynamodb.scan
@@ -525,7 +532,7 @@ _operation: ContextVar[str] = ContextVar("operation", default="none")
 def test_what_reads_a_segment_knows_whose_operation_it_is(clock: FakeClock) -> None:
     seen = []
 
-    class Client:
+    class Client(UnheardClient):
         def describe_table(self, **_: Any) -> dict[str, Any]:
             return {"Table": {}}
 
@@ -552,7 +559,7 @@ def test_no_page_is_scanned_before_those_ahead_of_it_are_used(
         "timestamp": {"S": "2026-03-01T10:00:00.000Z"},
     }
 
-    class Endless:
+    class Endless(UnheardClient):
         def describe_table(self, **_: Any) -> dict[str, Any]:
             return {"Table": {}}
 

@@ -13,7 +13,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow.parquet import ParquetFile
 
+from core import export
 from core.export import (
     BOM,
     OUTCOME_COLUMNS,
@@ -24,6 +26,7 @@ from core.export import (
     frames_csv,
     neutral,
     outcomes_csv,
+    records_parquet,
     registrations_csv,
 )
 from core.frames import REGISTRATION_DTYPES, record_frame, registration_frame
@@ -112,6 +115,15 @@ _ROWS = st.fixed_dictionaries(
     # Never all numbers: pandas would read those as such.
     | dict.fromkeys(["source", "age", "gender"], st.none() | _TEXT.map(lambda text: f"{text}_"))
 )
+
+
+_A_ROW = {
+    "userId": "u",
+    "registrationId": "r",
+    "eventId": "e",
+    "status": "success",
+    "timestamp": "2026-03-01T12:00:00.000Z",
+}
 
 
 def records_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -218,6 +230,57 @@ def test_a_large_frame_is_written_in_parts() -> None:
         }
     )
     assert [part.count(b"\r\n") for part in frame_csv(records, chunk_rows=3)] == [4, 3, 1]
+
+
+# Parquet
+
+
+def parquet_of(*frames: pd.DataFrame) -> pd.DataFrame:
+    return pd.read_parquet(io.BytesIO(b"".join(records_parquet(frames))))
+
+
+def as_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """A file has the categories that occur, in no promised order: they are compared as text."""
+    return frame.astype(dict.fromkeys(frame.select_dtypes("category"), "str"))
+
+
+@settings(deadline=None, max_examples=60)
+@given(rows=st.lists(_ROWS, max_size=5), more=st.lists(_ROWS, max_size=3), group_rows=st.integers(1, 4))
+def test_parquet_reads_back_as_it_was_values_and_dtypes(
+    rows: list[dict[str, Any]], more: list[dict[str, Any]], group_rows: int
+) -> None:
+    frames = records_of(rows), records_of(more)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(export, "GROUP_ROWS", group_rows)
+        found = parquet_of(*frames)
+    whole = records_of(rows + more)
+    assert found.dtypes.astype(str).to_dict() == whole.dtypes.astype(str).to_dict()
+    pd.testing.assert_frame_equal(as_text(found), as_text(whole), check_exact=True)
+
+
+def test_no_records_are_a_parquet_file_without_rows() -> None:
+    pd.testing.assert_frame_equal(as_text(parquet_of()), as_text(record_frame({})))
+
+
+def test_parquet_is_written_in_parts_and_each_frame_is_a_place_to_stop_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "GROUP_ROWS", 4)
+    frames = [records_of([{**_A_ROW, "registrationId": str(n)}]) for n in range(9)]
+    parts = list(records_parquet(frames))
+    assert [bool(part) for part in parts] == [True, False, False, True, False, False, False, True, False, True]
+    assert ParquetFile(io.BytesIO(b"".join(parts))).num_row_groups == 3
+
+
+def test_many_categories_fit_in_a_file() -> None:
+    rows = [{**_A_ROW, "registrationId": str(n), "source": f"source-{n:03}"} for n in range(400)]
+    assert parquet_of(records_of(rows))["source"].nunique() == 400
+
+
+def test_a_formula_is_left_as_it_is_in_parquet() -> None:
+    (found,) = parquet_of(records_of([{**_A_ROW, "userId": "=1+1"}]))["userId"]
+    assert found == "=1+1"
+
+
+# Many frames
 
 
 def frames_of(*counts: int) -> list[pd.DataFrame]:

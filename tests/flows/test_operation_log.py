@@ -147,7 +147,7 @@ def test_each_step_leaves_one_line_by_its_name(day: Day) -> None:
         "records.record_attempt": 2,
         "records.decide": 2,
         "records.history": 1,
-        "records.event_frame": 1,
+        "records.event_changes": 1,
         "records.event_batches": 1,
         "records.event_records": 1,
         "engine.detect": 2,
@@ -205,7 +205,7 @@ def test_only_what_is_awss_has_calls_and_only_its_table_units(day: Day) -> None:
 
 @pytest.mark.parametrize("day", [Backend.AWS], indirect=True)
 def test_every_read_and_write_of_the_table_tells_its_units(day: Day) -> None:
-    names = ("get", "history", "event_frame", "event_batches", "event_records", "record_attempt", "decide")
+    names = ("get", "history", "event_changes", "event_batches", "event_records", "record_attempt", "decide")
     lines = [line for name in names for line in day.of(f"records.{name}") if line["outcome"] == "ok"]
     assert [line for line in lines if not line["readUnits"]] == []
     written = [line for line in lines if line["operation"] in ("records.record_attempt", "records.decide")]

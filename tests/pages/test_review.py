@@ -7,7 +7,6 @@ from streamlit.testing.v1 import AppTest
 
 from core.records import Decision, Source, Status
 from core.validation import Submitter
-from dashboard import event
 from tests.pages.test_validate import down, press, text_of
 from tests.support.app import RunPage
 from tests.support.desk import REGISTERED, Desk
@@ -110,7 +109,6 @@ def test_a_case_can_be_run_again(run_page: RunPage, waiting: Desk) -> None:
 
 def test_records_out_of_reach_are_a_banner(run_page: RunPage, waiting: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting.records, "event_frame", down("validation records"))
-    event.records.clear()
     assert "out of reach" in run_page("review").error[0].value
 
 

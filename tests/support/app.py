@@ -51,7 +51,7 @@ def services(desk: Desk, sanitiser: object, tmp_path: Path) -> Services:
 def run_page(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunPage]:
     """Opens a page on ``services``; fails if the page raises."""
     dashboard_services.get_services.clear()
-    for cached in (photos.data_uri, event.records, event.registrations, event.event_ids):
+    for cached in (photos.data_uri, event.registrations, event.event_ids):
         cached.clear()
     monkeypatch.setattr(dashboard_services, "build", lambda _settings: services)
     # AppTest has no connection, and gives a mock where a browser's address would be.

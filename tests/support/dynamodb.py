@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -65,25 +66,31 @@ def client_of(url: str, **config: Any) -> Any:
         return aws.client("dynamodb", REGION, **config)
 
 
-@pytest.fixture(scope="session")
-def dynamodb_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where a real DynamoDB server listens on the loopback."""
-    binary = _binary()
-    if binary is None:
-        missing = "no DynamoDB server: `npm install @dynoxide/linux-x64`, or name the binary in DYNOXIDE"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
-    folder = tmp_path_factory.mktemp("dynamodb")
-    port = _free_port()
-    with (folder / "log").open("wb") as log:
+@contextmanager
+def serving(binary: str, database: Path) -> Iterator[tuple[str, int]]:
+    """The address and the process of a real DynamoDB server on the loopback, with its tables in ``database``."""
+    port, log_file = _free_port(), database.with_suffix(".log")
+    with log_file.open("wb") as log:
         server = subprocess.Popen(
-            [binary, "serve", "--port", str(port), "--db-path", str(folder / "tables.db")], stdout=log, stderr=log
+            [binary, "serve", "--port", str(port), "--db-path", str(database)], stdout=log, stderr=log
         )
     try:
-        _wait_until_it_answers(server, port, folder / "log")
-        yield f"http://127.0.0.1:{port}"
+        _wait_until_it_answers(server, port, log_file)
+        yield f"http://127.0.0.1:{port}", server.pid
     finally:
         server.terminate()
         server.wait(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def dynamodb_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where a real DynamoDB server listens on the loopback."""
+    binary = server_binary()
+    if binary is None:
+        missing = "no DynamoDB server: `npm install @dynoxide/linux-x64`, or name the binary in DYNOXIDE"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
+    with serving(binary, tmp_path_factory.mktemp("dynamodb") / "tables.db") as (url, _):
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -177,7 +184,7 @@ def dynamodb_proxy(dynamodb_url: str) -> Iterator[Proxy]:
     proxy.close()
 
 
-def _binary() -> str | None:
+def server_binary() -> str | None:
     carried = str(_ROOT / "node_modules" / "@dynoxide" / "linux-x64" / "dynoxide")
     return shutil.which(os.environ.get("DYNOXIDE") or carried) or shutil.which("dynoxide")
 

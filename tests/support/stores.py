@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -40,6 +41,12 @@ class Bench:
     def foreign(self, **changes: Any) -> None:
         """Another service's record, in the index where the store has one."""
         self.put(a_foreign_item(**self.indexed, **changes))
+
+
+class UnheardClient:
+    """A part of a client that a test plays: it tells nobody of its events."""
+
+    meta = SimpleNamespace(events=SimpleNamespace(register=lambda *_args, **_more: None))
 
 
 def sqlite_bench(folder: Path) -> Bench:

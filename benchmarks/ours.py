@@ -1,0 +1,161 @@
+"""The same work by Facedesk's own code, as the pages and the API do it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from benchmarks import data
+from benchmarks.alternatives import REGION
+from core import aws, live
+from core.clock import Clock, utc_now
+from core.export import RECORD_EXPORT, frames_csv, records_parquet
+from core.live import LiveRecords
+from core.records import isoformat
+from core.retry import Retry
+from core.stores.sqlite import SqliteRecords
+
+ROOT = Path(__file__).parents[1]
+Work = Callable[[], int]
+
+
+def store(url: str, table: str, clock: Clock = utc_now) -> Any:
+    from core.stores.dynamodb import DynamoRecords
+
+    os.environ |= {"AWS_ENDPOINT_URL_DYNAMODB": url, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+    client = aws.client("dynamodb", REGION)
+    records = DynamoRecords(client, table, Retry(60, aws.CALL_TIMEOUT_SECONDS), clock, index_check=None)
+    records.event_frame("no event")  # whether there is an index is asked once a process
+    return records
+
+
+def event_frame(url: str, table: str, event_id: str) -> Work:
+    records = store(url, table)
+    return lambda: len(records.event_frame(event_id))
+
+
+def history(url: str, table: str, user_id: str, calls: int) -> Work:
+    records = store(url, table)
+    records.history(user_id)
+    return lambda: sum(len(records.history(user_id)) for _ in range(calls))
+
+
+def refresh(url: str, table: str, event_id: str, new: int) -> Work:
+    """Of an event in memory, after ``new`` records came from elsewhere."""
+    moved = _MovedClock()
+    kept = LiveRecords(store(url, table, moved), moved)
+    known = len(kept.event_frame(event_id))
+    client = aws.client("dynamodb", REGION)
+    for item in _new_items(new):
+        client.put_item(TableName=table, Item=data.in_the_apis_form(item))
+    return _counting_new(kept, event_id, known, moved)
+
+
+def read_embedded(database: str, event_id: str) -> Work:
+    records = SqliteRecords(Path(database), utc_now)
+    records.event_frame("no event")
+    return lambda: len(records.event_frame(event_id))
+
+
+def refresh_embedded(database: str, event_id: str, new: int) -> Work:
+    moved = _MovedClock()
+    kept = LiveRecords(SqliteRecords(Path(database), moved), moved)
+    known = len(kept.event_frame(event_id))
+    data.add(Path(database), _new_items(new))
+    return _counting_new(kept, event_id, known, moved)
+
+
+def csv(database: str, event_id: str, target: str) -> Work:
+    records = SqliteRecords(Path(database), utc_now)
+
+    def work() -> int:
+        lines = 0
+        with Path(target).open("wb") as out:
+            for part in frames_csv(RECORD_EXPORT, records.event_batches(event_id)):
+                out.write(part)
+                lines += part.count(b"\n")
+        return lines - 1  # the first has the names
+
+    return work
+
+
+def parquet(database: str, event_id: str, target: str) -> Work:
+    from pyarrow.parquet import read_metadata
+
+    records = SqliteRecords(Path(database), utc_now)
+
+    def work() -> int:
+        with Path(target).open("wb") as out:
+            out.writelines(records_parquet(records.event_batches(event_id)))
+        return int(read_metadata(target).num_rows)
+
+    return work
+
+
+def page(folder: str, name: str, warm: bool) -> Work:
+    """A page's script; warm: run before, in the same session."""
+    app = _app(folder)
+    page_file = str(ROOT / "pages" / f"{name}.py")
+    if warm:
+        app.switch_page(page_file).run()
+        app.run()
+    else:
+        app.switch_page(page_file)
+
+    def work() -> int:
+        app.run()
+        assert not app.exception, app.exception
+        return max(len(chart.proto.spec) for chart in app.get("plotly_chart"))
+
+    return work
+
+
+def page_as_before(folder: str, name: str) -> Work:
+    """The same rerun with nothing kept: the page with a cold cache."""
+    work = page(folder, name, warm=True)
+
+    def cold() -> int:
+        import streamlit as st
+
+        from dashboard.services import get_services
+
+        st.cache_resource.clear()
+        get_services()
+        return work()
+
+    return cold
+
+
+def _app(folder: str) -> Any:
+    os.environ["FACEDESK_DATA_DIR"] = folder
+    from streamlit.testing.v1 import AppTest
+
+    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=300)
+    app.run()
+    return app
+
+
+class _MovedClock:
+    """The time, which a benchmark can move on instead of waiting."""
+
+    def __init__(self) -> None:
+        self.by = timedelta(0)
+
+    def __call__(self) -> datetime:
+        return utc_now() + self.by
+
+
+def _new_items(count: int) -> Iterator[dict[str, Any]]:
+    """Records that nobody has yet, from now."""
+    now = utc_now()
+    made = data.items(count, now, first=2 * 10**8 + int(now.timestamp()) % 10**6 * 1000)
+    return ({**item, "timestamp": isoformat(now), "updatedAt": isoformat(now)} for item in made)
+
+
+def _counting_new(kept: LiveRecords, event_id: str, known: int, moved: _MovedClock) -> Work:
+    # Reading it took a while: so long it counts as fresh.
+    moved.by = live.STALE - timedelta(seconds=1)
+    return lambda: len(kept.event_frame(event_id)) - known

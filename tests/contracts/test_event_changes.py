@@ -1,0 +1,149 @@
+"""``ValidationRecords.event_changes``, held by every adapter: a frame kept and refreshed is the frame read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from core.errors import Refused
+from core.frames import with_changes
+from core.ports import EventChanges
+from core.stores import sqlite
+from tests.support.clock import NOON
+from tests.support.records import a_review, an_outcome
+from tests.support.stores import Bench, dynamodb_bench, sqlite_bench, wait_for_checks
+
+TTL = timedelta(days=30)
+SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        "moto_dynamodb scan",
+        "moto_dynamodb index",
+        pytest.param("dynamodb scan", marks=pytest.mark.dynamodb_server),
+        pytest.param("dynamodb index", marks=pytest.mark.dynamodb_server),
+    ]
+)
+def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    name, _, way = request.param.partition(" ")
+    if name == "sqlite":
+        monkeypatch.setattr(sqlite, "OVERLAP_ROWS", 0)
+        bench = sqlite_bench(tmp_path)
+        yield bench
+        bench.records.close()
+    else:
+        bench = dynamodb_bench(request.getfixturevalue(name), event_index=way == "index")
+        yield bench
+        wait_for_checks()
+
+
+def record(bench: Bench, number: int, attempt: str = "first", **changes: Any) -> Any:
+    """An attempt of registration ``number``, now."""
+    given = {"registration_id": f"reg-{number}", "timestamp": bench.clock(), **changes}
+    return bench.records.record_attempt(an_outcome(f"{attempt}-{number}", **given), TTL)
+
+
+def changes(bench: Bench, since: Any = None) -> EventChanges:
+    return bench.records.event_changes("event-1", since)
+
+
+def ids(found: EventChanges) -> set[str]:
+    return set(found.records["registrationId"])
+
+
+def kept(known: EventChanges, found: EventChanges) -> EventChanges:
+    records = found.records if found.complete else with_changes(known.records, found.records)
+    return EventChanges(records, found.mark, complete=True)
+
+
+def test_without_a_mark_it_is_all_that_the_frame_has(bench: Bench) -> None:
+    for number in range(3):
+        record(bench, number)
+    found = changes(bench)
+    assert found.complete
+    pd.testing.assert_frame_equal(found.records, bench.records.event_frame("event-1"))
+
+
+def test_a_record_that_was_added_since_is_among_them(bench: Bench) -> None:
+    record(bench, 1)
+    mark = changes(bench).mark
+    bench.clock.advance(HOUR)
+    record(bench, 2)
+    assert "reg-2" in ids(changes(bench, mark))
+
+
+def test_of_an_event_that_was_empty_too(bench: Bench) -> None:
+    mark = changes(bench).mark
+    record(bench, 1)
+    assert ids(changes(bench, mark)) == {"reg-1"}
+
+
+def test_a_record_with_another_attempt_is_among_them_as_it_became(bench: Bench) -> None:
+    record(bench, 1)
+    mark = changes(bench).mark
+    bench.clock.advance(HOUR)
+    record(bench, 1, "second", status="failed")
+    (status,) = changes(bench, mark).records["status"]
+    assert status == "failed"
+
+
+def test_what_did_not_change_for_long_is_left_out_unless_it_is_all(bench: Bench) -> None:
+    record(bench, 1)
+    bench.clock.advance(HOUR)
+    record(bench, 2)
+    mark = changes(bench).mark
+    bench.clock.advance(HOUR)
+    record(bench, 3)
+    found = changes(bench, mark)
+    assert found.complete or "reg-1" not in ids(found)
+
+
+def test_what_came_a_minute_late_is_among_them(bench: Bench) -> None:
+    record(bench, 1)
+    mark = changes(bench).mark
+    record(bench, 2, timestamp=bench.clock() - timedelta(seconds=60))
+    assert "reg-2" in ids(changes(bench, mark))
+
+
+def test_another_event_is_not_among_them(bench: Bench) -> None:
+    mark = changes(bench).mark
+    record(bench, 1, event_id="event-2")
+    assert ids(changes(bench, mark)) == set()
+
+
+def test_a_change_that_cannot_be_read_is_named(bench: Bench) -> None:
+    mark = changes(bench).mark
+    bench.foreign(registrationId="reg-2", timestamp="2026-03-01T12:00:00Z", confidence=101)
+    with pytest.raises(Refused, match="registration 'reg-2' cannot be read: its confidence"):
+        changes(bench, mark)
+
+
+def test_a_frame_kept_and_refreshed_is_the_frame_read(bench: Bench) -> None:
+    known = changes(bench)
+    steps: list[Callable[[int], Any]] = [
+        lambda turn: record(bench, turn),
+        lambda turn: record(bench, turn // 2, f"again-{turn}", status="failed", reasons=("TOO_DARK",)),
+        lambda turn: record(bench, turn + 100, source=f"source-{turn}", attributes={"age": f"{turn}-{turn + 9}"}),
+        lambda turn: bench.foreign(registrationId=f"foreign-{turn}", timestamp=f"{bench.clock():%Y-%m-%dT%H:%M:%SZ}"),
+    ]
+    for turn in range(12):
+        steps[turn % len(steps)](turn)
+        if turn % 3 == 2:
+            known = kept(known, changes(bench, known.mark))
+            pd.testing.assert_frame_equal(known.records, bench.records.event_frame("event-1"))
+        bench.clock.advance(timedelta(minutes=turn))
+
+
+def test_a_decision_is_in_the_next_whole_reading(bench: Bench) -> None:
+    seen = record(bench, 1, status="pending")
+    bench.clock.advance(HOUR)
+    bench.records.decide("user-1", "reg-1", a_review(decided_at=NOON + HOUR), seen.version)
+    assert list(changes(bench).records["status"]) == ["success"]
