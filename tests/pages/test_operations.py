@@ -155,6 +155,7 @@ def production(
     settings = Settings(
         _env_file=None,
         backend="aws",
+        hash_key="a key of these tests",
         dynamodb_table=TABLE,
         aws_region=REGION,
         images_bucket="faces",
