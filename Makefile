@@ -5,7 +5,7 @@ PYTHON ?= python3
 PORT ?= 8501
 BIN := .venv/bin
 
-.PHONY: run test test-faults bench setup setup-dev lint
+.PHONY: run test test-faults bench audit setup setup-dev lint
 
 run: setup
 	$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
@@ -23,6 +23,13 @@ bench: setup-dev .venv-bench/.ready
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.validate
 	$(BIN)/python -m benchmarks.api
+	$(BIN)/python -m benchmarks.batch
+
+# Outside of .venv, which has nothing that is not needed. Asks advisory databases on the internet.
+audit:
+	$(PYTHON) -m venv .audit
+	.audit/bin/python -m pip install --quiet pip-audit==2.10.1
+	.audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt
 
 lint: setup-dev
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""The launcher: one ASGI app with the pages, and before them what is under /api.
+"""The launcher: one ASGI app with the pages, and before them what is under /api, and the gate before all.
 
 It stands at the root so that ``core``, ``dashboard`` and ``pages`` can be imported; the script itself lies in
 ``dashboard/``: a root script beside ``pages/`` would let Streamlit serve ``pages/x.py`` past the navigation.
@@ -13,12 +13,13 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from core.settings import load_settings
-from dashboard import services
+from dashboard import services, signin
 from dashboard.api import Api
+from dashboard.gate import Gate
 from dashboard.shutdown import end_in_time
 
-services.require_settings()
+settings = services.require_settings()
+signin.configure(settings)
 
 
 @asynccontextmanager
@@ -33,7 +34,8 @@ app = st.App(
     middleware=[
         # Streamlit itself checks the host of its websocket alone.
         Middleware(TrustedHostMiddleware, allowed_hosts=st.get_option("server.allowedHosts")),
-        Middleware(Api, settings=load_settings()),
+        Middleware(Gate, settings=settings),
+        Middleware(Api, settings=settings),
     ],
     lifespan=lifespan,
 )

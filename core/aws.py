@@ -29,7 +29,7 @@ READ_TIMEOUT_SECONDS = 3.0
 CALL_TIMEOUT_SECONDS = CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS
 
 #: Error codes that say "too much at once".
-_THROTTLED = frozenset(
+THROTTLED = frozenset(
     {
         "ProvisionedThroughputExceededException",
         "ThrottlingException",
@@ -40,7 +40,7 @@ _THROTTLED = frozenset(
     }
 )
 #: Error codes that say "later", of DynamoDB, S3 and Rekognition. Others are passing by their HTTP status (5xx).
-_PASSING = _THROTTLED | frozenset(
+_PASSING = THROTTLED | frozenset(
     {
         "LimitExceededException",
         "InternalServerError",
@@ -58,7 +58,14 @@ _PASSING = _THROTTLED | frozenset(
 _UNREADABLE = (ResponseParserError, ValueError, TypeError, AttributeError)
 _NOT_SET_UP = frozenset({"ResourceNotFoundException", "NoSuchBucket"})
 #: The DynamoDB operations that tell what they consumed, and which kind of units it is.
-_UNITS = {"GetItem": "read_units", "Query": "read_units", "Scan": "read_units", "UpdateItem": "write_units"}
+_UNITS = {
+    "GetItem": "read_units",
+    "Query": "read_units",
+    "Scan": "read_units",
+    "PutItem": "write_units",
+    "UpdateItem": "write_units",
+    "DeleteItem": "write_units",
+}
 
 
 @dataclass
@@ -124,7 +131,7 @@ def _count_call(**_: Any) -> None:
 
 def _count_answer(http_response: Any, parsed: dict[str, Any], model: Any, **_: Any) -> None:
     if tally := _tally.get():
-        if http_response.status_code == 429 or parsed.get("Error", {}).get("Code") in _THROTTLED:
+        if http_response.status_code == 429 or parsed.get("Error", {}).get("Code") in THROTTLED:
             tally.add("throttled")
         if model.name in _UNITS and (consumed := parsed.get("ConsumedCapacity")):
             tally.add(_UNITS[model.name], consumed["CapacityUnits"])

@@ -6,15 +6,34 @@ Each backend's adapters are imported where they are chosen: neither loads the ot
 from __future__ import annotations
 
 import logging
+import math
+import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
-from core import aws
+from core import aws, worklist
+from core.batch import Batches
 from core.clock import Clock, utc_now
+from core.erasure import Erasures
 from core.errors import SettingsError
+from core.hashing import id_hash
 from core.operations import Journal, Observer
 from core.photos.sanitise import PhotoSanitiser
-from core.ports import FaceEngine, Photos, RegistrationImport, Registrations, ValidationRecords
+from core.ports import (
+    AuditTrail,
+    ErasureStore,
+    ExpiringPhotos,
+    ExpiringRecords,
+    FaceEngine,
+    Photos,
+    RegistrationImport,
+    Registrations,
+    ValidationRecords,
+)
+from core.references import ReferenceAudit
+from core.retention import Retention
 from core.retry import Retry
 from core.settings import Backend, Settings
 from core.usage import DATABASE, PHOTOS
@@ -22,6 +41,15 @@ from core.validation import ENGINE_THREADS, ValidationService
 
 if TYPE_CHECKING:
     from core.cloudwatch import CloudWatchMetrics
+
+#: Photos of a batch that are in hand at once: enough to use the quota where one takes a second and a half with all
+#: its calls. With the engine here, one is with it and one on its way: people's photos wait behind them.
+BATCH_SECONDS, MAX_BATCH_WORKERS, EMBEDDED_BATCH_WORKERS = 1.5, 48, 2
+#: What a photo of a batch may take in the engine, its wait for a turn included, and a call of it with its retries,
+#: seconds. Nobody waits for the answer.
+BATCH_DEADLINE, BATCH_CALL_DEADLINE = 45.0, 30.0
+#: Processes that take a batch's photos apart, at the most; people's photos have others.
+MAX_BATCH_SANITISERS = 4
 
 #: Loggers that at DEBUG would write session tokens, signatures, photos and item values.
 _TALKATIVE = ("boto3", "botocore", "urllib3", "pymongo", "s3transfer")
@@ -37,18 +65,29 @@ class Services:
     registrations: Registrations
     photos: Photos
     engine: FaceEngine
+    audit: AuditTrail
     sanitiser: PhotoSanitiser
     validation: ValidationService
+    erasures: Erasures
+    batches: Batches
+    references: ReferenceAudit
     #: None where registrations are only read.
     importer: RegistrationImport | None
+    #: None where services clear away what has expired.
+    retention: Retention | None = None
     #: None where the backend has none.
     metrics: CloudWatchMetrics | None = None
     #: What this process did of late; empty where nobody observes it.
     journal: Journal = field(default_factory=Journal)
     observer: Observer | None = None
+    #: What else ends with them, and before them.
+    closing: tuple[Callable[[], None], ...] = ()
 
     def close(self) -> None:
-        for part in (self.validation, self.sanitiser, self.records, self.registrations, self.photos, self.engine):
+        for close in self.closing:
+            close()
+        stores = (self.records, self.registrations, self.photos, self.engine, self.audit, self.erasures)
+        for part in (self.validation, self.sanitiser, *stores):
             part.close()
         if self.metrics:
             self.metrics.close()
@@ -62,6 +101,13 @@ class _Adapters:
     registrations: Registrations
     photos: Photos
     engine: FaceEngine
+    #: The same engine for batches, which waits for its turns; closed with the other.
+    batch_engine: FaceEngine
+    batch_workers: int
+    audit: AuditTrail
+    erasures: ErasureStore
+    #: What has expired in them; None where services clear it away.
+    expiring: tuple[ExpiringRecords, ExpiringPhotos] | None = None
     importer: RegistrationImport | None = None
     metrics: CloudWatchMetrics | None = None
 
@@ -84,18 +130,60 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
     registrations = observer.observed(adapters.registrations, "registrations")
     photos = observer.observed(adapters.photos, "photos")
     engine = observer.observed(adapters.engine, "engine")
+    audit = observer.observed(adapters.audit, "audit")
+    importer = adapters.importer and observer.observed(adapters.importer, "registrations")
+    # What else has something of a person; more is added below, by what needs the erasures itself.
+    keepers: list[Callable[[str], None]] = [records.forget, partial(worklist.forget, settings.data_dir)]
+    erasures = Erasures(
+        store=observer.observed(adapters.erasures, "records"),
+        registrations=registrations,
+        importer=importer,
+        photos=photos,
+        audit=audit,
+        hashed=id_hash(settings),
+        clock=clock,
+        keepers=keepers,
+    )
+    retention = None
+    if adapters.expiring and importer:
+        expiring = observer.observed(adapters.expiring[0], "records")
+        old_photos = observer.observed(adapters.expiring[1], "photos")
+        retention = Retention(expiring, importer, old_photos, audit, clock, settings.record_ttl)
     sanitiser = PhotoSanitiser(max_bytes=settings.max_upload_bytes, workers=2)
-    validation = ValidationService(
+    validating = partial(
+        ValidationService,
         records=records,
         registrations=registrations,
         photos=photos,
-        engine=engine,
-        sanitiser=sanitiser,
         policy=settings.policy,
         clock=clock,
         record_ttl=settings.record_ttl,
-        engine_deadline=settings.engine_deadline_seconds,
+        erasures=erasures,
     )
+    validation = validating(engine=engine, sanitiser=sanitiser, engine_deadline=settings.engine_deadline_seconds)
+    batch_sanitiser = PhotoSanitiser(
+        max_bytes=settings.max_upload_bytes, workers=min(os.cpu_count() or 1, MAX_BATCH_SANITISERS)
+    )
+    batch_engine = observer.observed(adapters.batch_engine, "batch")
+    batch_validation = validating(
+        engine=batch_engine,
+        sanitiser=batch_sanitiser,
+        engine_deadline=BATCH_DEADLINE,
+        engine_threads=2 * adapters.batch_workers,
+        engine_must_answer=True,
+    )
+    batches = Batches(
+        records,
+        registrations,
+        observer.observed(batch_validation, "validation"),
+        settings.data_dir,
+        workers=adapters.batch_workers,
+        max_file_bytes=settings.max_upload_bytes,
+    )
+    references = ReferenceAudit(
+        registrations, batch_validation, batch_engine, settings.policy, workers=adapters.batch_workers
+    )
+    keepers.append(references.forget)
     return Services(
         settings=settings,
         clock=clock,
@@ -103,12 +191,18 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
         registrations=registrations,
         photos=photos,
         engine=engine,
+        audit=audit,
         sanitiser=sanitiser,
         validation=observer.observed(validation, "validation"),
-        importer=adapters.importer and observer.observed(adapters.importer, "registrations"),
+        erasures=observer.observed(erasures, "erasures"),
+        importer=importer,
+        retention=retention and observer.observed(retention, "retention"),
+        batches=batches,
+        references=references,
         metrics=adapters.metrics and observer.observed(adapters.metrics, "metrics"),
         journal=journal,
         observer=observer,
+        closing=(batch_validation.close, batch_sanitiser.close),
     )
 
 
@@ -116,25 +210,37 @@ def _embedded(settings: Settings, clock: Clock) -> _Adapters:
     from core.faces.local import LocalEngine
     from core.photos.folder import FolderPhotos
     from core.registrations.sqlite import SqliteRegistrations
+    from core.stores.audit_sqlite import SqliteAudit
+    from core.stores.erasures_sqlite import SqliteErasures
     from core.stores.sqlite import SqliteRecords
 
     database = settings.data_dir / DATABASE
     registrations = SqliteRegistrations(database)
+    erasures = SqliteErasures(database)
+    photos = FolderPhotos(settings.data_dir / PHOTOS, max_bytes=settings.max_upload_bytes)
+    engine = LocalEngine()
     return _Adapters(
         records=SqliteRecords(database, clock),
         registrations=registrations,
-        photos=FolderPhotos(settings.data_dir / PHOTOS, max_bytes=settings.max_upload_bytes),
-        engine=LocalEngine(),
+        photos=photos,
+        engine=engine,
+        batch_engine=engine,
+        batch_workers=EMBEDDED_BATCH_WORKERS,
+        audit=SqliteAudit(database),
+        erasures=erasures,
+        expiring=(erasures, photos),
         importer=registrations,
     )
 
 
 def _aws(settings: Settings, clock: Clock) -> _Adapters:
     from core.cloudwatch import CloudWatchMetrics
-    from core.faces.rekognition import RekognitionEngine
+    from core.faces.rekognition import Quota, RekognitionEngine
     from core.photos.s3 import S3Photos
     from core.registrations.mongodb import MongoRegistrations, connect
+    from core.stores.audit_dynamodb import DynamoAudit
     from core.stores.dynamodb import DynamoRecords
+    from core.stores.erasures_dynamodb import DynamoErasures
 
     region, table, bucket = settings.aws_region, settings.dynamodb_table, settings.images_bucket
     uri, name = settings.mongodb_uri, settings.mongodb_database
@@ -143,6 +249,10 @@ def _aws(settings: Settings, clock: Clock) -> _Adapters:
     store_retry = Retry(settings.store_deadline_seconds, aws.CALL_TIMEOUT_SECONDS)
     # ValidationService cuts off what is late by itself: a try may start while an ordinary call still fits.
     engine_retry = Retry(settings.engine_deadline_seconds, call_timeout=1.0)
+    workers = min(math.ceil(BATCH_SECONDS * settings.rekognition_calls_per_second), MAX_BATCH_WORKERS)
+    rekognition = aws.client("rekognition", region, pool=ENGINE_THREADS + 2 * workers)
+    quota = Quota.of(settings.rekognition_calls_per_second)
+    batch_retry = Retry(BATCH_CALL_DEADLINE, call_timeout=aws.CALL_TIMEOUT_SECONDS)
     collection = connect(uri, settings.store_deadline_seconds)[name][settings.mongodb_collection]
     return _Adapters(
         records=DynamoRecords(
@@ -150,6 +260,10 @@ def _aws(settings: Settings, clock: Clock) -> _Adapters:
         ),
         registrations=MongoRegistrations(collection, settings.mongodb_fields, settings.store_deadline_seconds),
         photos=S3Photos(aws.client("s3", region), bucket, store_retry, max_bytes=settings.max_upload_bytes),
-        engine=RekognitionEngine(aws.client("rekognition", region, pool=ENGINE_THREADS), engine_retry),
+        engine=RekognitionEngine(rekognition, engine_retry, quota),
+        batch_engine=RekognitionEngine(rekognition, batch_retry, quota, patient=True),
+        batch_workers=workers,
+        audit=DynamoAudit(aws.client("dynamodb", region), settings.audit_table, store_retry),
+        erasures=DynamoErasures(aws.client("dynamodb", region), table, store_retry),
         metrics=CloudWatchMetrics(aws.client("cloudwatch", region), table, store_retry),
     )

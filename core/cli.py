@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import getpass
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from core.access import Role
+from core.batch import BatchProgress, Choice
+from core.crew import End
+from core.crew import Progress as Work
 from core.errors import FacedeskError, InvalidInput, SettingsError, Unavailable
 from core.importing import MAX_TABLE_BYTES, FolderSource, PhotoSource, ZipSource, import_registrations
+from core.records import Source
 from core.settings import load_settings
+from core.validation import Submitter
+from core.worklist import MARK_WORDS
 
 if TYPE_CHECKING:
     from core.bootstrap import Services
@@ -70,11 +80,11 @@ def import_command(
         Path,
         typer.Argument(
             help="CSV (UTF-8) with the columns registrationId, userId, eventId, name, email, photo; "
-            "cells of the last three may be empty."
+            "cells of the last three may be empty. A column submittedPhoto may name photos to be validated."
         ),
     ],
     photos: Annotated[
-        Path | None, typer.Option(help="Folder or zip archive with the reference photos that the column photo names.")
+        Path | None, typer.Option(help="Folder or zip archive with the photos that the table names.")
     ] = None,
 ) -> None:
     """Import registrations. Bad lines are named and left out; the rest goes in.
@@ -101,6 +111,96 @@ def import_command(
         raise typer.Exit(1)
 
 
+@app.command("validate-event")
+def validate_command(
+    event: Annotated[str, typer.Argument(help="The event's id.")],
+    only: Annotated[
+        Choice, typer.Option(help="Whose photos: of those who have not passed, all or only these.")
+    ] = Choice.ALL,
+    photos: Annotated[
+        Path | None,
+        typer.Option(help="Folder of photos named by registration id, e.g. reg-1.jpg; they go before stored ones."),
+    ] = None,
+    anew: Annotated[bool, typer.Option("--anew", help="Drop a batch of this event that is not done.")] = False,
+    operator: Annotated[
+        str | None,
+        typer.Option(help="Who is named with each attempt; without it your user name.", show_default=False),
+    ] = None,
+) -> None:
+    """Validate the photos of an event that wait: of people who never tried, who failed, and who wait.
+
+    Stopped (Ctrl-C) or killed, it goes on where it was when it is run again; no photo is judged twice.
+
+    Nobody who has passed is validated again, and nobody whom a person decided on.
+
+    Ends with 0 if all were judged, 1 if photos are left or could not be used, 130 if it was stopped.
+    """
+    with _services() as services, _stopping() as stop:
+        submitter = Submitter(Source.BATCH, operator or getpass.getuser())
+        with closing(services.batches.open(event, only, photos, anew=anew)) as batch:
+            before = batch.progress()
+            if batch.resumed:
+                _say(f"Going on: {before.done:,} of {before.total:,} were done before.")
+            with _working("Photos", before) as report:
+                summary = batch.run(submitter, stop, report)
+    for registration_id, why in summary.problems:
+        _err.print(f"Registration {registration_id}: {why}", markup=False, soft_wrap=True)
+    _say(_marks_line(summary) if summary.total else "No photo of this event waits to be validated.")
+    _end(summary, "Run the same command to go on with them.")
+    if summary.problems:
+        raise typer.Exit(1)
+
+
+@app.command("audit-references")
+def audit_command(
+    event: Annotated[str, typer.Argument(help="The event's id.")],
+    out: Annotated[
+        Path | None, typer.Option(help="CSV file of whom to ask for another photo; without it stdout.")
+    ] = None,
+) -> None:
+    """Judge every reference photo of an event by the rules, before anybody is compared with it.
+
+    The CSV has a line for each one that is missing, unreadable or would fail, with the words to send. Nothing is
+    written to any record.
+
+    Ends with 0 if all were judged, whatever came of it, 1 if some could not be, 130 if it was stopped.
+    """
+    from core.export import references_csv
+
+    with _services() as services, _stopping() as stop, _working("Reference photos") as report:
+        audit = services.references.run(event, stop, report)
+    lines = b"".join(references_csv(audit.problems))
+    if out is None:
+        typer.echo(lines, nl=False)
+    else:
+        try:
+            out.write_bytes(lines)
+        except OSError as error:
+            _err.print(f"Cannot write {out}: {error.strerror}.", markup=False, soft_wrap=True)
+            raise typer.Exit(1) from None
+    _err.print(f"{audit.progress.done:,} people looked at, {len(audit.problems):,} to ask for another photo.")
+    _end(audit.progress, "Run it again to judge all.")
+
+
+@app.command()
+def token(
+    name: Annotated[str, typer.Argument(help="Whose token it is, as the audit trail will name them.")],
+    role: Annotated[list[Role], typer.Option(help="What it is good for; may be repeated.")],
+    event: Annotated[
+        list[str] | None, typer.Option(help="An event's id; without any the token is good for all. May be repeated.")
+    ] = None,
+) -> None:
+    """Make a token for the API: the token itself on the first line, what API_TOKENS lists of it on the second.
+
+    The token is shown this once and kept nowhere.
+    """
+    from core.tokens import new_token, setting
+
+    made, hashed = new_token()
+    _say(made)
+    _say(setting(name, hashed, role, event or ()))
+
+
 @app.command()
 def provision(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what differs, and change nothing.")] = False,
@@ -113,17 +213,18 @@ def provision(
         ),
     ] = False,
 ) -> None:
-    """Make the DynamoDB table, or verify it and put right what differs, without stopping anything.
+    """Make the DynamoDB tables, or verify them and put right what differs, without stopping anything.
 
-    Needs DYNAMODB_FACE_VALIDATION_TABLE, AWS_REGION and credentials.
+    Needs DYNAMODB_FACE_VALIDATION_TABLE, AWS_REGION and credentials; DYNAMODB_AUDIT_TABLE names the audit trail's.
 
-    Ends with 0 if the table is as it should be (but for what the server does not have), else with 1: a dry run, too.
+    Ends with 0 if the tables are as they should be (but for what the server does not have), else with 1:
+    a dry run, too.
     """
     from core.maintenance import provisioning
 
     with _one_line_errors(), _waiting() as report:
-        right = provisioning(report).run(_say, add_index=add_index, dry_run=dry_run)
-    if not right:
+        right = [each.run(_say, add_index=add_index, dry_run=dry_run) for each in provisioning(report)]
+    if not all(right):
         raise typer.Exit(1)
 
 
@@ -160,6 +261,50 @@ def backfill_command(
             raise typer.Exit(0 if watch else 130) from None
     if refused:
         raise typer.Exit(1)
+
+
+@app.command()
+def erase(
+    user_id: Annotated[str, typer.Argument(help="The person's user id.", show_default=False)],
+    confirm: Annotated[
+        str | None, typer.Option(help="The user id once more; without it you are asked.", show_default=False)
+    ] = None,
+    receipt: Annotated[
+        Path | None, typer.Option(help="File to write the receipt to, as JSON.", show_default=False)
+    ] = None,
+) -> None:
+    """Erase a person: records, attempts, submitted photos and, where they are Facedesk's own, registrations.
+
+    Shows first what there is. One that was cut off goes on. The audit trail and the receipt hold a hash of the id.
+    """
+    from core.access import local
+
+    with _services() as services:
+        found = services.erasures.preview(user_id)
+        counts = found.counts
+        _say(
+            f"{counts.records:,} records with {counts.attempts:,} attempts, {counts.photos:,} photos, "
+            f"{counts.registrations:,} registrations; {counts.shared_photos:,} photos stay, as others have them too."
+        )
+        typed = typer.prompt("Type the user id to erase all of it") if confirm is None else confirm
+        done = services.erasures.erase(user_id, typed, local(f"command line: {getpass.getuser()}"))
+        text = done.model_dump_json(by_alias=True, exclude_none=True, indent=2)
+        if receipt:
+            _write(receipt, text)
+        _say(text)
+
+
+@app.command()
+def sweep() -> None:
+    """Go on with erasures that were cut off, and clear away what has expired. The server does both by itself."""
+    with _services() as services:
+        ended = services.erasures.resume()
+        _say(f"{len(ended):,} erasures ended.")
+        if services.retention is None:
+            _say("What expires is cleared away by DynamoDB's TTL and the bucket's lifecycle.")
+            return
+        swept = services.retention.sweep()
+        _say(f"{swept.records:,} expired records and {swept.photos:,} photos taken away.")
 
 
 def main() -> None:
@@ -211,6 +356,46 @@ def _pass(backfill: Backfill, *, goes_on: bool) -> int:
     return counts.refused
 
 
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """Ctrl-C, or the end that a container is told of, sets the event; a second one ends the command at once."""
+    stop = threading.Event()
+
+    def on_signal(number: int, _frame: Any) -> None:
+        stop.set()
+        _err.print("Stopping: what is in hand is finished. Press Ctrl-C again to end at once.", soft_wrap=True)
+        signal.signal(number, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _marks_line(summary: BatchProgress) -> str:
+    counts = [f"{summary.marks.get(mark, 0):,} {words}" for mark, words in MARK_WORDS.items()]
+    return f"{summary.done:,} of {summary.total:,} photos: {', '.join(counts)}."
+
+
+def _end(work: Work, go_on: str) -> None:
+    """Say what is left and why, and exit with what says so."""
+    for kind, count in work.errors.items():
+        _err.print(f"{count:,} failed ({kind}).", markup=False, soft_wrap=True)
+    match work.end:
+        case End.DONE:
+            return
+        case End.STOPPED:
+            _err.print(f"Stopped: {work.left:,} left. {go_on}", markup=False, soft_wrap=True)
+            raise typer.Exit(130)
+        case End.GAVE_UP:
+            _err.print(f"Gave up: {work.paused} {work.left:,} left. {go_on}", markup=False, soft_wrap=True)
+        case _:
+            _err.print(f"{work.left:,} left. {go_on}", markup=False, soft_wrap=True)
+    raise typer.Exit(1)
+
+
 def _importer(services: Services) -> RegistrationImport:
     if services.importer is None:
         raise InvalidInput(
@@ -226,6 +411,14 @@ def _read(file: Path) -> bytes:
             return table.read(MAX_TABLE_BYTES + 1)
     except OSError as error:
         raise InvalidInput(f"Cannot read {file}: {error.strerror}.") from error
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        # What was done is done: the receipt must not be lost with the file.
+        _err.print(f"Cannot write {file}: {error.strerror}.", markup=False, soft_wrap=True)
 
 
 def _source(photos: Path, max_bytes: int, stack: ExitStack) -> PhotoSource:
@@ -244,6 +437,39 @@ def _bar(what: str) -> Iterator[Counting]:
     with Progress(*columns, console=_err, transient=True, disable=not _err.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def _working(what: str, before: Work | None = None) -> Iterator[Callable[[Work], None]]:
+    """A progress bar on stderr with rate and remaining time; where it is no terminal, a line from time to time.
+
+    ``before`` is where the work begins.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[pace]}"),
+        TimeRemainingColumn(),
+    )
+    next_line = time.monotonic() + LINE_SECONDS
+    with Progress(*columns, console=_err, transient=True, disable=not _err.is_terminal) as bar:
+        task = bar.add_task(
+            what, total=before.total if before else None, completed=before.done if before else 0, pace=""
+        )
+
+        def report(work: Work) -> None:
+            nonlocal next_line
+            pace = f"{work.rate:.1f} a second" if work.rate else ""
+            state = f"waiting: {work.paused}" if work.paused else pace
+            bar.update(task, completed=work.done, total=work.total, pace=state)
+            if not _err.is_terminal and time.monotonic() >= next_line:
+                next_line = time.monotonic() + LINE_SECONDS
+                about = f", about {work.remaining:,.0f} s left" if work.remaining and not work.paused else ""
+                line = f"{what}: {work.done:,} of {work.total:,}" + (f", {state}" if state else "") + about
+                _err.print(line, markup=False, soft_wrap=True)
+
+        yield report
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """What AWS charges for validations: pure arithmetic over DynamoDB's units, Rekognition's images and their prices.
 
-Free allowances, volume discounts, storage, backups, S3 and MongoDB are not in it.
+Free allowances, volume discounts, storage, backups, the audit trail, S3 and MongoDB are not in it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ READ_UNIT_BYTES = 4096
 DAYS_A_MONTH = 30
 #: Consistent reads that one validation makes: is the attempt known already, and what is the record to change.
 READS_A_VALIDATION = 2
+#: And one that finds nothing: is the person being erased.
+LOOKS_A_VALIDATION = 1
 #: DetectFaces and CompareFaces; of the two photos that CompareFaces takes, one is charged.
 IMAGES_A_VALIDATION = 2
 #: Sooner than this, a month's pace says nothing.
@@ -106,7 +108,8 @@ def month_of(load: Load) -> Usage:
             + again * index_write_units(load.entry_bytes, moves=True)
         ),
         read_units=(
-            first * READS_A_VALIDATION * read_units(0)
+            validations * LOOKS_A_VALIDATION * read_units(0)
+            + first * READS_A_VALIDATION * read_units(0)
             + again * READS_A_VALIDATION * read_units(load.record_bytes)
             + index_read_units(entries * load.entry_bytes)
         ),

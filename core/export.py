@@ -13,8 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
+from core.audit import AuditEntry
 from core.frames import NEVER_ABSENT, RECORD_DTYPES, REGISTRATION_DTYPES, record_frame
 from core.records import ValidationRecord, isoformat
+from core.references import ReferenceProblem
 
 #: One row for each outcome: an attempt, or the record itself where it lists none.
 OUTCOME_COLUMNS = (
@@ -34,6 +36,22 @@ OUTCOME_COLUMNS = (
     "decision",
     "decidedAt",
     "reviewer",
+)
+
+#: One row for each reference photo that will not do: whom to ask, and what for.
+REFERENCE_COLUMNS = ("registrationId", "userId", "name", "email", "problems", "message")
+#: One row for each entry of the audit trail.
+AUDIT_COLUMNS = (
+    "at",
+    "who",
+    "action",
+    "outcome",
+    "user",
+    "registration",
+    "eventId",
+    "ipAddress",
+    "details",
+    "entryId",
 )
 
 #: One row for each record: the columns of ``core.frames.record_frame``.
@@ -102,6 +120,30 @@ def outcomes_csv(records: Iterable[ValidationRecord]) -> Iterator[bytes]:
                     neutral(review.reviewer) if review else "",
                 )
             )
+
+
+def references_csv(problems: Iterable[ReferenceProblem]) -> Iterator[bytes]:
+    """A header line, then a line for each problem: ``REFERENCE_COLUMNS``."""
+    yield BOM + _line(REFERENCE_COLUMNS)
+    for problem in problems:
+        person = problem.person
+        texts = (person.registration_id, person.user_id, person.name, person.email)
+        yield _line((*map(neutral, texts), " ".join(problem.codes), neutral(problem.message)))
+
+
+def audit_csv(entries: Iterable[AuditEntry]) -> Iterator[bytes]:
+    """As ``outcomes_csv``, of the audit trail. The header comes with the first entry, or at the end where there is
+    none: a failure to read comes before the first byte.
+    """
+    header = BOM + _line(AUDIT_COLUMNS)
+    for entry in entries:
+        details = " ".join(f"{name}={value}" for name, value in sorted(entry.details.items()))
+        texts = (entry.user, entry.registration, entry.event_id, entry.ip_address, details, entry.entry_id)
+        told = (neutral(entry.who), entry.action, neutral(entry.outcome), *(neutral(text or "") for text in texts))
+        yield header + _line((isoformat(entry.at), *told))
+        header = b""
+    if header:
+        yield header
 
 
 def frame_csv(frame: pd.DataFrame, chunk_rows: int = 5000) -> Iterator[bytes]:

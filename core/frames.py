@@ -60,6 +60,7 @@ REGISTRATION_DTYPES: Mapping[str, Any] = {
     "name": "str",
     "email": "str",
     "referencePhotoKey": "str",
+    "submittedPhotoKey": "str",
 }
 
 #: Text columns in which nothing is the empty text.

@@ -1,4 +1,4 @@
-"""Whether the four services behind the ports can be reached, and how long each took to answer."""
+"""Whether the services behind the ports can be reached, and how long each took to answer."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def check(services: Services) -> list[Health]:
         "registrations": services.registrations.ping,
         "photos": services.photos.ping,
         "face engine": services.engine.ping,
+        "audit trail": services.audit.ping,
     }
     with ThreadPoolExecutor(len(pings), thread_name_prefix="health") as threads:
         return list(threads.map(_health, pings, pings.values()))

@@ -10,7 +10,7 @@ import threading
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -22,6 +22,8 @@ from core.records import Registration
 
 COLUMNS = ("registrationId", "userId", "eventId", "name", "email", "photo")
 REQUIRED = ("registrationId", "userId", "eventId")
+#: Names a photo that the person sent to be validated; it may be missing from a table.
+SUBMITTED = "submittedPhoto"
 MAX_TABLE_BYTES = 50 * 1024 * 1024
 #: Longest value: an e-mail address has at most 254 characters (RFC 5321), and ids are keys of at most 1,024 bytes.
 MAX_VALUE = 254
@@ -75,7 +77,9 @@ class ImportReport:
 class _Row:
     line: int
     registration: Registration
+    #: The files' names, empty where there is none: the reference photo, and the one to be validated.
     photo: str
+    submitted: str
 
 
 def import_registrations(
@@ -89,6 +93,8 @@ def import_registrations(
 ) -> ImportReport:
     """Import a CSV table (UTF-8; comma, semicolon or tab) with the columns ``COLUMNS``, whose photos ``source`` has.
 
+    It may have the column ``SUBMITTED`` as well.
+
     A registration that exists is replaced; of two lines with one id the first goes in. A line whose photo is missing
     or refused does not go in: a registration without its reference photo would be judged on the face alone. Photos
     are kept before the registrations that name them, in batches; a ``ServiceError`` ends the import with the
@@ -100,7 +106,7 @@ def import_registrations(
     with ThreadPoolExecutor(_PHOTO_THREADS) as threads:
         for start in range(0, len(entries), BATCH):
             batch = entries[start : start + BATCH]
-            kept = list(threads.map(lambda entry: _with_photo(entry, source, photos, sanitiser), batch))
+            kept = list(threads.map(lambda entry: _with_photos(entry, source, photos, sanitiser), batch))
             good = [each for each in kept if isinstance(each, Registration)]
             problems += [each for each in kept if isinstance(each, Problem)]
             imported += registrations.import_many(good) if good else 0
@@ -119,6 +125,14 @@ def keep_reference(data: bytes, photos: Photos, sanitiser: Sanitiser) -> str:
     return key
 
 
+def keep_submitted(registration_id: str, data: bytes, photos: Photos, sanitiser: Sanitiser) -> str:
+    """As ``keep_reference``, of a photo to be validated; no two registrations share a key, whatever they sent."""
+    jpeg = sanitiser.clean(data).jpeg
+    key = f"face-images/{hashlib.sha256(registration_id.encode() + bytes(1) + jpeg).hexdigest()}.jpg"
+    photos.put(key, jpeg)
+    return key
+
+
 class FolderSource:
     """The files of a folder, not of folders inside it, each of at most ``max_bytes``."""
 
@@ -129,6 +143,10 @@ class FolderSource:
         files = (path for path in folder.iterdir() if path.is_file() and path.resolve().parent == inside)
         self._files = {_normal(path.name): path for path in files}
         self._max_bytes = max_bytes
+
+    @property
+    def names(self) -> Iterable[str]:
+        return self._files.keys()
 
     def read(self, name: str) -> bytes:
         if (path := self._files.get(_normal(name))) is None:
@@ -186,20 +204,29 @@ def _normal(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _with_photo(
+def _with_photos(
     entry: _Row | Problem, source: PhotoSource | None, photos: Photos, sanitiser: Sanitiser
 ) -> Registration | Problem:
     if isinstance(entry, Problem):
         return entry
-    if not entry.photo:
-        return entry.registration
-    if source is None:
-        return Problem(entry.line, f"photo {entry.photo!r}: No photos were given with the table.")
+    registration = entry.registration
+    name = entry.photo
     try:
-        key = keep_reference(source.read(entry.photo), photos, sanitiser)
+        if name:
+            key = keep_reference(_named(name, source), photos, sanitiser)
+            registration = registration.model_copy(update={"reference_photo_key": key})
+        if name := entry.submitted:
+            key = keep_submitted(registration.registration_id, _named(name, source), photos, sanitiser)
+            registration = registration.model_copy(update={"submitted_photo_key": key})
     except (PhotoNotFound, PhotoRefused) as error:
-        return Problem(entry.line, f"photo {entry.photo!r}: {error}")
-    return entry.registration.model_copy(update={"reference_photo_key": key})
+        return Problem(entry.line, f"photo {name!r}: {error}")
+    return registration
+
+
+def _named(name: str, source: PhotoSource | None) -> bytes:
+    if source is None:
+        raise PhotoNotFound("No photos were given with the table.")
+    return source.read(name)
 
 
 def _read(table: bytes) -> Iterator[_Row | Problem]:
@@ -208,7 +235,8 @@ def _read(table: bytes) -> Iterator[_Row | Problem]:
     header_line = text.split("\n", 1)[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header_line.count), strict=True)
     header = _header(reader)
-    positions = {column: header.index(column.casefold()) for column in COLUMNS}
+    there = (*COLUMNS, SUBMITTED) if SUBMITTED.casefold() in header else COLUMNS
+    positions = {column: header.index(column.casefold()) for column in there}
     first_lines: dict[str, int] = {}
     while True:
         line = reader.line_num + 1
@@ -247,6 +275,8 @@ def _header(reader: Iterator[list[str]]) -> list[str]:
     except csv.Error as error:
         raise InvalidInput("The first line of the CSV file cannot be read.") from error
     wrong = [column for column in COLUMNS if names.count(column.casefold()) != 1]
+    if names.count(SUBMITTED.casefold()) > 1:
+        wrong.append(SUBMITTED)
     if wrong:
         raise InvalidInput(
             f"The CSV file must have each of the columns {', '.join(COLUMNS)} once in its first line; "
@@ -277,4 +307,4 @@ def _entry(
         name=values["name"] or None,
         email=values["email"] or None,
     )
-    return _Row(line, registration, values["photo"])
+    return _Row(line, registration, values["photo"], values.get(SUBMITTED, ""))

@@ -129,7 +129,7 @@ class LiveRecords:
             event.note(_Note(self._clock(), record.user_id, record))
         return record
 
-    def _forget(self, user_id: str) -> None:
+    def forget(self, user_id: str) -> None:
         """Let the user's records be in no answer: they were erased just now."""
         note = _Note(self._clock(), user_id)
         with self._lock:

@@ -15,7 +15,7 @@ from core.pace import Pace
 from core.retry import Retry
 from core.settings import Backend, Settings, load_settings
 from core.stores.backfill import Backfill
-from core.stores.provision import Provision
+from core.stores.provision import AUDIT, Provision
 
 __all__ = ["Backfill", "Provision", "backfilling", "provisioning"]
 
@@ -25,10 +25,15 @@ PATIENCE_SECONDS = 60.0
 BURST_SECONDS = 1.0
 
 
-def provisioning(report: Callable[[str], None]) -> Provision:
-    """``report`` is told what is being waited for."""
-    region, table = _where(load_settings(backend=Backend.EMBEDDED))
-    return Provision(aws.client("dynamodb", region), table, _retry(), report=report)
+def provisioning(report: Callable[[str], None]) -> list[Provision]:
+    """Of the records' table and of the audit trail's; ``report`` is told what is being waited for."""
+    settings = load_settings(backend=Backend.EMBEDDED)
+    region, table = _where(settings)
+    client = aws.client("dynamodb", region)
+    return [
+        Provision(client, table, _retry(), report=report),
+        Provision(client, settings.audit_table, _retry(), AUDIT, report=report),
+    ]
 
 
 def backfilling(*, write_units: float, read_units: float, segments: int, state: Path | None) -> Backfill:

@@ -45,8 +45,12 @@ SERVICES: Mapping[str, str] = {
     "registrations": "registrations",
     "photos": "photos",
     "engine": "face engine",
+    "audit": "audit trail",
+    "batch": "face engine",
     "metrics": "metrics",
     "validation": "validation",
+    "erasures": "erasure",
+    "retention": "retention",
 }
 #: An argument that is an id -> the field of the line that has its hash. Arguments not named here are never looked at.
 _IDS: Mapping[str, str] = {"user_id": "user", "registration_id": "registration", "event_id": "event"}

@@ -1,4 +1,4 @@
-"""The five ports. Each is a contract in prose; ``tests/contracts`` holds every adapter to it.
+"""The ports. Each is a contract in prose; ``tests/contracts`` holds every adapter to it.
 
 Common to all: methods may be called from many threads at once; a passing fault that outlasts the adapter's own
 retries raises ``Unavailable``, a final one ``Refused`` or ``NotConfigured``; ids are compared exactly, whatever
@@ -7,7 +7,7 @@ characters they have.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,6 +17,8 @@ from core.records import Outcome, Registration, Review, ValidationRecord
 
 if TYPE_CHECKING:  # half a second to load, and only frames need it
     from pandas import DataFrame
+
+    from core.erasure import Erasure, Receipt
 
 #: An answer in the shape of Rekognition's DetectFaces or CompareFaces.
 Answer = Mapping[str, Any]
@@ -155,6 +157,14 @@ class RegistrationImport(Protocol):
         """Add or replace by registration id, all or nothing; returns how many. Durable when it returns."""
         ...
 
+    def named_elsewhere(self, keys: Collection[str], user_id: str | None) -> set[str]:
+        """Those of the photo keys that a registration of somebody but the user names; None: of anybody."""
+        ...
+
+    def erase(self, user_id: str) -> int:
+        """Take away the user's registrations, all or nothing; returns how many. Durable when it returns."""
+        ...
+
 
 class Photos(Protocol):
     """Photos by key. A key is text such as ``face-images/0b9c.jpg``; no key reaches outside of the store."""
@@ -168,6 +178,20 @@ class Photos(Protocol):
         ...
 
     def exists(self, key: str) -> bool: ...
+
+    def under(self, folder: str) -> list[str]:
+        """The keys that begin with ``folder``, which ends with a slash, sorted; those of earlier versions too."""
+        ...
+
+    def erase(self, key: str) -> None:
+        """Take away the photo and every earlier version of it, if there is one. Durable when it returns."""
+        ...
+
+    def erase_under(self, folder: str, kept: Collection[str] = ()) -> None:
+        """``erase`` every key but the ``kept`` that begins with ``folder``, which ends with a slash; and what a
+        ``put`` of such a key left behind that was killed.
+        """
+        ...
 
     def ping(self) -> None: ...
 
@@ -202,16 +226,114 @@ class AuditTrail(Protocol):
     """Who did what (``core.audit``). Entries are added, never changed and never taken away."""
 
     def append(self, entry: AuditEntry) -> None:
-        """Keep the entry. Durable when it returns; the same ``entry_id`` again changes nothing."""
+        """Keep the entry. Durable when it returns; an entry of the same moment and ``entry_id`` again changes
+        nothing, so a retried write is one entry.
+        """
         ...
 
     def entries(self, since: datetime, until: datetime) -> Iterator[AuditEntry]:
-        """The entries from ``since`` on, and before ``until``, newest first, equal ones by ``entry_id``.
+        """The entries from ``since`` on, and before ``until``, newest first, those of one moment by ``entry_id``,
+        last first.
 
-        Read from the store only as they are taken; whoever has enough may stop.
+        Read from the store only as they are taken; whoever has enough may stop. One that cannot be read raises
+        ``Refused``.
         """
         ...
 
     def ping(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class StoredRecord:
+    """What an erasure has to know of a record: ``photo_keys`` are of the photos submitted in all its attempts."""
+
+    registration_id: str
+    attempts: int
+    photo_keys: frozenset[str]
+
+
+class ErasureStore(Protocol):
+    """The records as an erasure sees them, and its journal, which lies beside them.
+
+    Unlike ``ValidationRecords`` it sees every record that is stored: expired ones, and such as cannot be read.
+    """
+
+    def records_of(self, user_id: str) -> list[StoredRecord]: ...
+
+    def named_elsewhere(self, keys: Collection[str], user_id: str | None) -> set[str]:
+        """Those of the photo keys that a record of somebody but the user names, in whatever attempt; None: of
+        anybody. May read all records.
+        """
+        ...
+
+    def erase_records(self, user_id: str) -> int:
+        """Take away the user's records, those too that are written while it runs; returns how many. Durable when it
+        returns.
+        """
+        ...
+
+    def scrub(self) -> None:
+        """See that nothing of what was taken away is left in files that are ours, free pages and logs included."""
+        ...
+
+    def journal_entry(self, user: str) -> Erasure | Receipt | None:
+        """The entry of the person with this hash, as of the last acknowledged write."""
+        ...
+
+    def unfinished(self) -> list[Erasure | Receipt]:
+        """Every entry with something left to do."""
+        ...
+
+    def begin(self, erasure: Erasure, forgotten: datetime) -> None:
+        """Write the entry, in the place of the person's last one. Finished ones from before ``forgotten`` may go."""
+        ...
+
+    def forget(self, receipt: Receipt) -> Receipt:
+        """Put the receipt in its erasure's place, and return it; if there is one already, that one."""
+        ...
+
+    def finish(self, receipt: Receipt) -> None:
+        """Note that nothing is left to do. Again, nothing changes."""
+        ...
+
+    def ping(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class ExpiredRecord:
+    """A record whose ``expires_at`` has passed, and the keys of the photos submitted in all its attempts."""
+
+    user_id: str
+    registration_id: str
+    photo_keys: frozenset[str]
+
+
+class ExpiringRecords(Protocol):
+    """What a store does besides that no service clears of what has expired."""
+
+    def expired(self, now: datetime, limit: int) -> list[ExpiredRecord]:
+        """Some of the expired records, at most ``limit``; empty where there are none."""
+        ...
+
+    def drop_expired(self, records: Collection[ExpiredRecord], now: datetime) -> int:
+        """Take away those of the records that are still expired; returns how many."""
+        ...
+
+    def named_alive(self, keys: Collection[str], now: datetime) -> set[str]:
+        """Those of the photo keys that a record names that has not expired, in whatever attempt."""
+        ...
+
+
+class ExpiringPhotos(Photos, Protocol):
+    """The same of photos."""
+
+    def expire(self, folder: str, before: datetime, named: Callable[[set[str]], set[str]]) -> int:
+        """Erase the photos whose keys begin with ``folder`` and that were put before ``before``; returns how many.
+
+        Those stay of which ``named`` says so; it is asked about some hundred keys at a time.
+        """
+        ...

@@ -94,7 +94,11 @@ class Model(BaseModel):
 
 
 class Registration(Model):
-    """A person's registration for an event, as the registration store has it."""
+    """A person's registration for an event, as the registration store has it.
+
+    ``reference_photo_key`` is the photo that a face is compared with, ``submitted_photo_key`` one that the person
+    sent by another way and that waits to be validated.
+    """
 
     registration_id: str = Field(min_length=1)
     user_id: str = Field(min_length=1)
@@ -102,6 +106,7 @@ class Registration(Model):
     name: str | None = None
     email: str | None = None
     reference_photo_key: str | None = None
+    submitted_photo_key: str | None = None
 
 
 class Box(Model):

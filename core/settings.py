@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, Json, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from core.access import ApiToken, Role
 from core.errors import SettingsError
 from core.policy import Policy
+
+#: Names of this machine that no other can reach.
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Backend(StrEnum):
     EMBEDDED = "embedded"
     AWS = "aws"
+
+
+class Auth(StrEnum):
+    AUTO = "auto"
+    OFF = "off"
+    OIDC = "oidc"
 
 
 class OperationLog(StrEnum):
@@ -42,10 +54,85 @@ class Settings(BaseSettings):
         description="where the embedded backend keeps its database and photos",
     )
 
+    auth: Auth = Field(
+        Auth.AUTO,
+        validation_alias="FACEDESK_AUTH",
+        description="`oidc`: everybody signs in, by OpenID Connect; `off`: nobody does; `auto`: `oidc` where "
+        "`OIDC_METADATA_URL` is set, else `off` with `embedded`, and no start with `aws`",
+    )
+    oidc_metadata_url: str | None = Field(
+        None,
+        validation_alias="OIDC_METADATA_URL",
+        description="the provider's description of itself, its issuer's address with "
+        "`/.well-known/openid-configuration` behind it",
+    )
+    oidc_client_id: str | None = Field(
+        None, validation_alias="OIDC_CLIENT_ID", description="as what Facedesk is registered with the provider"
+    )
+    oidc_client_secret: SecretStr | None = Field(
+        None, validation_alias="OIDC_CLIENT_SECRET", description="the secret that goes with it"
+    )
+    oidc_redirect_uri: str | None = Field(
+        None,
+        validation_alias="OIDC_REDIRECT_URI",
+        description="Facedesk's own address with `/oauth2callback` behind it; https, but for this machine",
+    )
+    oidc_roles_claim: str = Field(
+        "roles",
+        validation_alias="OIDC_ROLES_CLAIM",
+        description="claim of the ID token that tells a person's roles, a text or a list; dots lead into objects, "
+        "e.g. `realm_access.roles`",
+    )
+    oidc_roles: Json[dict[str, Role]] = Field(
+        default_factory=dict,
+        validate_default=False,
+        validation_alias="OIDC_ROLES",
+        description='JSON: what that claim says -> role, e.g. `{"Events/Helpdesk": "support"}`; without it the '
+        "claim says the role's own name",
+    )
+    oidc_events_claim: str | None = Field(
+        None,
+        validation_alias="OIDC_EVENTS_CLAIM",
+        description="claim that lists the ids of a person's events, who then sees those alone (`*`: all; absent: "
+        "none); without this setting everybody sees all",
+    )
+    cookie_secret: SecretStr | None = Field(
+        None,
+        min_length=32,
+        validation_alias="COOKIE_SECRET",
+        description="secret that signs the cookies of those who are signed in, 32 characters or more",
+    )
+    session_hours: float = Field(
+        8,
+        gt=0,
+        le=24 * 30,
+        validation_alias="SESSION_HOURS",
+        description="hours after which one signs in anew; the ID token's own end comes first where it is earlier",
+    )
+    api_tokens: Json[tuple[ApiToken, ...]] = Field(
+        (),
+        validate_default=False,
+        repr=False,
+        validation_alias="API_TOKENS",
+        description="JSON: the API's tokens, a list of what `python -m core token` prints",
+    )
+    api_requests_per_minute: float = Field(
+        600,
+        gt=0,
+        validation_alias="API_REQUESTS_PER_MINUTE",
+        description="API requests a minute that a token is good for; a sixth of them may come at once",
+    )
+
     dynamodb_table: str | None = Field(
         None,
         validation_alias="DYNAMODB_FACE_VALIDATION_TABLE",
         description="DynamoDB table of the validation records",
+    )
+    audit_table: str = Field(
+        "facedesk-audit",
+        min_length=3,
+        validation_alias="DYNAMODB_AUDIT_TABLE",
+        description="DynamoDB table of the audit trail",
     )
     event_index_check_minutes: float = Field(
         30,
@@ -76,7 +163,8 @@ class Settings(BaseSettings):
         validate_default=False,
         validation_alias="MONGODB_FIELDS",
         description='JSON: where a registration document keeps what, e.g. `{"email": "contact.email"}`; '
-        "names: registrationId (`_id`), userId, eventId, name, email, referencePhotoKey (`storedFaceKey`)",
+        "names: registrationId (`_id`), userId, eventId, name, email, referencePhotoKey (`storedFaceKey`), "
+        "submittedPhotoKey (`faceImageKey`)",
     )
 
     record_ttl_days: int = Field(
@@ -209,6 +297,37 @@ class Settings(BaseSettings):
                     raise ValueError(f"{name} is missing; FACEDESK_BACKEND=aws needs it")
         return self
 
+    @model_validator(mode="after")
+    def _sign_in(self) -> Settings:
+        if not self.sign_in:
+            return self
+        for name, value in {
+            "OIDC_METADATA_URL": self.oidc_metadata_url,
+            "OIDC_CLIENT_ID": self.oidc_client_id,
+            "OIDC_CLIENT_SECRET": self.oidc_client_secret,
+            "OIDC_REDIRECT_URI": self.oidc_redirect_uri,
+            "COOKIE_SECRET": self.cookie_secret,
+        }.items():
+            if not value:
+                raise ValueError(f"{name} is missing; sign-in needs it")
+        address = urlsplit(self.oidc_redirect_uri or "")
+        if address.path != "/oauth2callback":
+            raise ValueError("OIDC_REDIRECT_URI must be Facedesk's address with /oauth2callback behind it")
+        if address.scheme != "https" and address.hostname not in LOOPBACK:
+            raise ValueError("OIDC_REDIRECT_URI must begin with https, but for this machine's own address")
+        return self
+
+    @property
+    def sign_in(self) -> bool:
+        """Whether everybody has to sign in."""
+        return self.auth is Auth.OIDC or (self.auth is Auth.AUTO and self.oidc_metadata_url is not None)
+
+    @property
+    def origin(self) -> str | None:
+        """Facedesk's own origin as browsers name it, where it is known: with sign-in."""
+        address = urlsplit(self.oidc_redirect_uri or "")
+        return f"{address.scheme}://{address.netloc}" if self.sign_in else None
+
     @property
     def record_ttl(self) -> timedelta:
         return timedelta(days=self.record_ttl_days)
@@ -225,6 +344,28 @@ class Settings(BaseSettings):
     @property
     def policy(self) -> Policy:
         return Policy(**{name: getattr(self, name) for name in Policy.model_fields})
+
+
+def check_exposure(settings: Settings, addresses: Iterable[str], hosts: Iterable[str]) -> None:
+    """Raises ``SettingsError`` where faces would be open to whoever reaches the server.
+
+    ``addresses`` are those that it listens at, ``hosts`` the names that it answers to; no address is every one.
+    """
+    if settings.sign_in:
+        return
+    if settings.backend is Backend.AWS:
+        if settings.auth is not Auth.OFF:
+            raise SettingsError(
+                "FACEDESK_AUTH: nobody would have to sign in. Set OIDC_METADATA_URL and what goes with it, "
+                "or FACEDESK_AUTH=off to mean it."
+            )
+        return
+    open_to = [name for name in (*addresses, *hosts) if name not in LOOPBACK]
+    if open_to:
+        raise SettingsError(
+            f"FACEDESK_AUTH: without sign-in the server may be reached from this machine only, not at {open_to[0]!r}."
+            " Set OIDC_METADATA_URL and what goes with it, or mend server.address and server.allowedHosts."
+        )
 
 
 def load_settings(**given: Any) -> Settings:

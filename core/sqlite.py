@@ -63,6 +63,18 @@ class Database:
                     connection.execute("ROLLBACK")
                 raise
 
+    def scrub(self) -> None:
+        """Leave nothing in the file, nor in its log, of what was deleted; raises ``Unavailable`` while others read.
+
+        Deleting overwrites (``secure_delete``), but pages that were moved about keep copies, which only a file that
+        is written anew does not have: needs as much free space as the file takes, and keeps writers out meanwhile.
+        """
+        with self._turn(), self.read() as connection:
+            connection.execute("VACUUM")
+            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0]
+        if busy:
+            raise Unavailable(self._service, "BusyError")
+
     def check(self) -> None:
         """Return if the file can be read; else raise."""
         with self.read() as connection:
@@ -92,6 +104,9 @@ class Database:
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         _into_wal_mode(connection)
         connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA secure_delete=ON")
+        # Sorting and VACUUM must not leave rows in files that are not ours to clean.
+        connection.execute("PRAGMA temp_store=MEMORY")
         modes = connection.pragma("journal_mode"), connection.pragma("synchronous")
         if modes != ("wal", 2):
             raise Refused(self._service, f"journal mode and synchronous are {modes}, not ('wal', 2)")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-import uuid
-from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Iterator, Mapping
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from hashlib import sha256
 from typing import Any
 
+from core import photo_keys
 from core.clock import Clock
+from core.erasure import Erasures
 from core.errors import (
     Conflict,
     InvalidInput,
@@ -19,6 +20,7 @@ from core.errors import (
     PhotoRefused,
     RegistrationNotFound,
     ServiceError,
+    Unavailable,
 )
 from core.photos.sanitise import CleanPhoto, PhotoSanitiser
 from core.policy import Policy, Verdict, judge
@@ -45,7 +47,6 @@ REJECTION_REASONS = tuple(
 MAX_NOTE = 500
 #: Two engine calls for each of the most submissions that are served at once.
 ENGINE_THREADS = 64
-_KEYS = uuid.UUID("6f1c0a52-5a0e-4c3e-9d43-2f6f0c1e8b7d")
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,16 @@ class ValidationService:
         clock: Clock,
         record_ttl: timedelta,
         engine_deadline: float,
+        erasures: Erasures | None = None,
+        *,
+        engine_threads: int = ENGINE_THREADS,
+        engine_must_answer: bool = False,
     ) -> None:
-        """``engine_deadline`` in seconds: when it has passed the attempt is recorded as waiting for the engine."""
+        """``engine_deadline`` in seconds: when it has passed the attempt is recorded as waiting for the engine.
+
+        But with ``engine_must_answer`` it is not recorded, and the error is raised: who submits can come again.
+        Without ``erasures`` nobody is ever erased.
+        """
         self._records = records
         self._registrations = registrations
         self._photos = photos
@@ -94,7 +103,9 @@ class ValidationService:
         self._clock = clock
         self._record_ttl = record_ttl
         self._engine_deadline = engine_deadline
-        self._threads = ThreadPoolExecutor(ENGINE_THREADS, thread_name_prefix="face-engine")
+        self._erasures = erasures
+        self._engine_must_answer = engine_must_answer
+        self._threads = ThreadPoolExecutor(engine_threads, thread_name_prefix="face-engine")
 
     def validate_upload(
         self,
@@ -111,13 +122,13 @@ class ValidationService:
         ``PhotoRefused`` (nothing is stored then) and ``ServiceError`` of a store; but without ``must_store`` a
         verdict that the record store did not take is returned as not stored.
         """
-        registration = self._registration(registration_id)
-        if known := self._known(registration, attempt_id, must_store):
-            return known
-        photo = self._sanitiser.clean(upload)
-        key = _photo_key(registration_id, attempt_id, photo.jpeg)
-        self._photos.put(key, photo.jpeg)
-        return self._validate(registration, photo, key, attempt_id, submitter, must_store)
+        with self._unless_erased(registration_id, must_store) as registration:
+            if known := self._known(registration, attempt_id, must_store):
+                return known
+            photo = self._sanitiser.clean(upload)
+            key = photo_keys.key_of(registration_id, attempt_id, photo.jpeg)
+            self._photos.put(key, photo.jpeg)
+            return self._validate(registration, photo, key, attempt_id, submitter, must_store)
 
     def validate_stored(
         self,
@@ -132,11 +143,11 @@ class ValidationService:
 
         Raises ``PhotoNotFound`` where there is none under ``key``.
         """
-        registration = self._registration(registration_id)
-        if known := self._known(registration, attempt_id, must_store):
-            return known
-        photo = self.photo(key)
-        return self._validate(registration, photo, key, attempt_id, submitter, must_store)
+        with self._unless_erased(registration_id, must_store) as registration:
+            if known := self._known(registration, attempt_id, must_store):
+                return known
+            photo = self.photo(key)
+            return self._validate(registration, photo, key, attempt_id, submitter, must_store)
 
     def decide(
         self, seen: ValidationRecord, decision: Decision, reviewer: str, reason: str | None = None, note: str = ""
@@ -173,6 +184,25 @@ class ValidationService:
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @contextmanager
+    def _unless_erased(self, registration_id: str, must_store: bool) -> Iterator[Registration]:
+        """The registration, to record an attempt of. Where an erasure of the person overtakes that, nothing is kept.
+
+        Raises ``RegistrationNotFound`` then, as before where there is none.
+        """
+        began = self._clock()
+        registration = self._registration(registration_id)
+        yield registration
+        if self._erasures is None:
+            return
+        try:
+            if self._erasures.overtook(registration.user_id, began):
+                self._erasures.take_back(registration.user_id, registration_id)
+                raise RegistrationNotFound("This person has been erased: nothing was kept.")
+        except ServiceError:
+            if must_store:
+                raise
 
     def _registration(self, registration_id: str) -> Registration:
         registration = self._registrations.get(registration_id)
@@ -226,7 +256,10 @@ class ValidationService:
         return Validation(record, record.attempt(attempt_id) or record.outcomes[-1], stored)
 
     def _examine(self, photo: CleanPhoto, reference_key: str | None) -> Verdict:
-        """The verdict; ``pending`` with ENGINE_UNAVAILABLE where the engine gave none within its deadline."""
+        """The verdict; ``pending`` with ENGINE_UNAVAILABLE where the engine gave none within its deadline.
+
+        Raises what kept it from giving one where the engine must answer.
+        """
         detecting: Future[Mapping[str, Any]] = self._threads.submit(self._engine.detect, photo.jpeg)
         comparing = self._threads.submit(self._compare, photo, reference_key)
         both: set[Future[Any]] = {detecting, comparing}
@@ -241,7 +274,12 @@ class ValidationService:
                 compared,
                 reference_unusable=reference_unusable,
             )
-        except Exception as error:  # noqa: BLE001 - whatever the engine does, the photo must not be lost
+        except Exception as error:
+            # Whatever the engine does, the photo must not be lost.
+            if self._engine_must_answer:
+                if isinstance(error, TimeoutError | CancelledError):
+                    raise Unavailable("face engine", type(error).__name__) from error
+                raise
             code = f" ({error.code})" if isinstance(error, ServiceError) else ""
             logger.warning("the face engine gave no verdict: %s%s", type(error).__name__, code)
             return Verdict(status=Status.PENDING, reasons=(Reason.ENGINE_UNAVAILABLE,))
@@ -255,9 +293,3 @@ class ValidationService:
         except (PhotoNotFound, PhotoRefused):
             return None, True
         return self._engine.compare(photo.jpeg, reference.jpeg), False
-
-
-def _photo_key(registration_id: str, attempt_id: str, jpeg: bytes) -> str:
-    """The same for a retried upload, different for any other; nothing of it was typed by anybody."""
-    name = "\0".join((registration_id, attempt_id, sha256(jpeg).hexdigest()))
-    return f"face-images/{uuid.uuid5(_KEYS, name)}.jpg"

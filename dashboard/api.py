@@ -21,14 +21,15 @@ from starlette.datastructures import MutableHeaders, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core import health, statistics
-from core.bootstrap import Services
+from core.access import ROUTES, Action, Principal
 from core.errors import (
     Conflict,
     FacedeskError,
+    Forbidden,
     InvalidInput,
     NotFound,
     PhotoRefused,
@@ -38,10 +39,13 @@ from core.errors import (
     ServiceError,
     SettingsError,
 )
+from core.guard import GuardedServices
+from core.pace import Pace
 from core.records import Source, ValidationRecord
 from core.settings import Settings
 from core.validation import Submitter, Validation
 from dashboard import exports, openapi
+from dashboard.doors import Doors, TooFast, Unauthorized, client_address, principal_of
 from dashboard.openapi import FaceImage, Verdict
 from dashboard.parameters import (
     DAYS_BACK,
@@ -53,12 +57,12 @@ from dashboard.parameters import (
     one,
 )
 from dashboard.server import send_at_once
-from dashboard.services import get_services
+from dashboard.services import services_of, shared
 from dashboard.workers import Busy, Downloads, Shared, Workers, unless_gone
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 #: A request's work, done where it may block.
-Work = Callable[[Services], Response]
+Work = Callable[[GuardedServices], Response]
 
 #: Bytes of a JSON body, and of what a form may have around its photo.
 MAX_JSON_BYTES = 64 * 1024
@@ -67,6 +71,7 @@ READY_SECONDS = 2
 _RETRY_AFTER_SECONDS = 5
 _STATUS_OF: Mapping[type[Exception], int] = {
     InvalidInput: 400,
+    Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
     PhotoTooLarge: 413,
@@ -77,6 +82,8 @@ _STATUS_OF: Mapping[type[Exception], int] = {
     FacedeskError: 500,
 }
 _ON_EVERY_ANSWER = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+#: Wrong tokens that the audit trail is told of: whoever tries many must not fill it.
+_WRONG_TOKENS_A_MINUTE, _WRONG_TOKENS_BURST = 6, 60.0
 
 
 class Api:
@@ -86,12 +93,17 @@ class Api:
         self._pages = pages
         self._workers = Workers(settings.api_threads, settings.api_queue)
         self._downloads = Downloads(settings.api_exports)
-        self._ready = Shared(lambda: health.check(get_services()), READY_SECONDS)
+        self._ready = Shared(lambda: health.check(shared().guard.services), READY_SECONDS)
+        self._doors = Doors(settings)
+        self._sign_in = settings.sign_in
+        self._wrong_tokens = Pace(_WRONG_TOKENS_A_MINUTE / 60, _WRONG_TOKENS_BURST)
         self._max_upload_bytes = settings.max_upload_bytes
         self._app = Starlette(
-            routes=self.routes(),
+            routes=[self._guarded(route) for route in self.routes()],
             exception_handlers={
                 FacedeskError: _failed,
+                Unauthorized: self._unauthorized,
+                TooFast: _too_fast,
                 Busy: _busy,
                 HTTPException: _refused,
                 ClientDisconnect: _nobody_there,
@@ -109,7 +121,6 @@ class Api:
             finally:
                 self.close()
             return
-        # Who may ask would be checked here: nothing under /api is answered elsewhere.
         if scope["type"] != "http" or not re.match("/api(/|$)", scope["path"]):
             await self._pages(scope, receive, send)
             return
@@ -124,13 +135,15 @@ class Api:
             await send(message)
 
         try:
-            await self._app({**scope, "path": _exact_path(scope)}, receive, with_headers)
+            # Nothing under /api is answered elsewhere: who asks is found out here, what they may do by the route.
+            asked = {**scope, "path": _exact_path(scope), "state": dict(scope.get("state", {}))}
+            await self._app(asked, receive, with_headers)
         except asyncio.CancelledError:  # the server ends, and has waited long enough
             if not started:
                 ending = error(503, "Facedesk is being stopped. Try again in a moment.", _RETRY_AFTER_SECONDS)
                 await ending(scope, receive, with_headers)
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[Route]:
         """In the order in which they win; the names in braces are those of ``dashboard.parameters``."""
         of_user = "/api/registrations/{userId}/face-validation"
         of_event_path = "/api/exports/events/{eventId}"
@@ -151,10 +164,29 @@ class Api:
             Route(f"{of_event_path}/never-tried.csv", of_event("never-tried.csv", exports.never_tried)),
             Route(f"{of_event_path}/expiring.csv", of_event("expiring.csv", exports.expiring)),
             Route(f"{of_event_path}/what-if.csv", of_event("what-if.csv", exports.what_if)),
+            Route(
+                f"{of_event_path}/reference-problems.csv",
+                of_event("reference-problems.csv", exports.reference_problems),
+            ),
+            Route("/api/exports/audit.csv", exports.audit_trail(self._downloads)),
             Route("/api/health", alive),
             Route("/api/ready", self.ready),
-            Route("/api/openapi.json", document),
+            Route("/api/openapi.json", self.document),
         ]
+
+    def _guarded(self, route: Route) -> Route:
+        """The route, for those who may do what it takes by ``core.access.ROUTES``, which has every route."""
+        methods = route.methods or set()
+        needed = {method: ROUTES["GET" if method == "HEAD" else method, route.path] for method in methods}
+
+        async def endpoint(request: Request) -> Response:
+            if actions := needed[request.method]:
+                principal = request.state.principal = self._doors.principal(request.scope)
+                if not all(map(principal.may, actions)):
+                    await self._workers.run(lambda: services_of(principal).acting.require(actions))
+            return await route.endpoint(request)
+
+        return Route(route.path, endpoint, methods=list(methods))
 
     def working(self, work_of: Callable[[Request], Work]) -> Endpoint:
         """An endpoint that checks the request with ``work_of``, and does the work in a thread."""
@@ -169,7 +201,7 @@ class Api:
         rest: dict[str, Any] = {
             "registration_id": REGISTRATION_ID.of(request),
             "attempt_id": _attempt_id(request),
-            "submitter": Submitter(Source.API, None, request.client.host if request.client else None),
+            "submitter": Submitter(Source.API, principal_of(request).name, client_address(request.scope)),
             "must_store": _must_store(request),
         }
         kind, _ = parse_options_header(request.headers.get("content-type"))
@@ -207,19 +239,32 @@ class Api:
             return error(503, message, _RETRY_AFTER_SECONDS, data={"dependencies": listed})
         return success({"dependencies": listed})
 
+    async def document(self, _request: Request) -> Response:
+        return JSONResponse(openapi.document(sign_in=self._sign_in))
+
     def close(self) -> None:
         """End the threads, without waiting for those that work."""
         self._workers.close()
         self._ready.close()
 
+    async def _unauthorized(self, request: Request, refusal: Exception) -> Response:
+        assert isinstance(refusal, Unauthorized)
+        if refusal.told and not self._wrong_tokens.delay():
+            self._wrong_tokens.spend()
+            stranger = Principal(id="unknown", name=None, roles=frozenset(), ip_address=client_address(request.scope))
+            await self._workers.run(lambda: services_of(stranger).acting.tell(Action.SIGN_IN, "Unauthorized"))
+        answer = error(401, str(refusal))
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="Facedesk"'
+        return answer
+
     async def _done(self, request: Request, work: Work) -> Response:
-        return await unless_gone(request.receive, self._workers.run(lambda: work(get_services())))
+        return await unless_gone(request.receive, self._workers.run(lambda: work(services_of(principal_of(request)))))
 
 
 def event_validations(request: Request) -> Work:
     event_id, limit = EVENT_ID.of(request), EVENT_LIMIT.of(request)
 
-    def work(services: Services) -> Response:
+    def work(services: GuardedServices) -> Response:
         return _listed("face validation{s} for event", services.records.event_records(event_id, limit))
 
     return work
@@ -228,7 +273,7 @@ def event_validations(request: Request) -> Work:
 def history(request: Request) -> Work:
     user_id, limit = USER_ID.of(request), HISTORY_LIMIT.of(request)
 
-    def work(services: Services) -> Response:
+    def work(services: GuardedServices) -> Response:
         return _listed("face validation record{s} for user", services.records.history(user_id, limit))
 
     return work
@@ -237,7 +282,7 @@ def history(request: Request) -> Work:
 def stats(request: Request) -> Work:
     user_id = USER_ID.of(request)
 
-    def work(services: Services) -> Response:
+    def work(services: GuardedServices) -> Response:
         found = statistics.user_statistics(user_id, services.records.history(user_id))
         return success(found.model_dump(mode="json", by_alias=True), "Face validation statistics retrieved")
 
@@ -247,7 +292,7 @@ def stats(request: Request) -> Work:
 def check_recent(request: Request) -> Work:
     user_id, days = USER_ID.of(request), DAYS_BACK.of(request)
 
-    def work(services: Services) -> Response:
+    def work(services: GuardedServices) -> Response:
         found = statistics.latest_valid(services.records.history(user_id), services.clock(), days)
         data = {"userId": user_id, "hasRecentValidation": found is not None, "daysChecked": days}
         return success(data, f"User has {'valid' if found else 'no valid'} recent face validation")
@@ -258,7 +303,7 @@ def check_recent(request: Request) -> Work:
 def record(request: Request) -> Work:
     user_id, registration_id = USER_ID.of(request), REGISTRATION_ID.of(request)
 
-    def work(services: Services) -> Response:
+    def work(services: GuardedServices) -> Response:
         found = services.records.get(user_id, registration_id)
         if found is None:
             raise RecordNotFound()
@@ -270,10 +315,6 @@ def record(request: Request) -> Work:
 async def alive(_request: Request) -> Response:
     """That the process answers; it asks no service."""
     return success({"alive": True})
-
-
-async def document(_request: Request) -> Response:
-    return JSONResponse(openapi.document())
 
 
 def success(data: Any, message: str | None = None, **more: Any) -> Response:
@@ -362,6 +403,11 @@ async def _failed(_request: Request, failure: Exception) -> Response:
 async def _busy(_request: Request, busy: Exception) -> Response:
     assert isinstance(busy, Busy)
     return error(503, str(busy), busy.retry_after)
+
+
+async def _too_fast(_request: Request, refusal: Exception) -> Response:
+    assert isinstance(refusal, TooFast)
+    return error(429, str(refusal), refusal.retry_after)
 
 
 async def _refused(request: Request, refusal: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""The script that every page runs through: page configuration and navigation."""
+"""The script that every page runs through: page configuration, the gate, and navigation."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import pages, ui
+from dashboard import pages, services, signin
 
+person = services.principal()
 st.set_page_config(
     page_title="Facedesk",
-    page_icon=str(Path(__file__).with_name("icon.png")),
+    # It is served under /media, which is closed to strangers.
+    page_icon=str(Path(__file__).with_name("icon.png")) if person else None,
     layout="wide",
     initial_sidebar_state=230,
 )
-page = st.navigation(pages.navigation())
-ui.operator_box()
+page = st.navigation(pages.navigation(person))
+signin.sidebar(person)
+signin.banner()
+if person and services.shared().settings.sign_in:
+    signin.note()
+    signin.watch()
 page.run()

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core import reasons
+from core.access import Action
 from core.errors import Conflict, FacedeskError
 from core.policy import Policy
 from core.records import Decision, Status, ValidationRecord
@@ -35,8 +36,11 @@ def show_notice() -> None:
         st.toast(text, icon=":material/check:")
 
 
-def verdict(record: ValidationRecord, policy: Policy) -> None:
-    """Status, both faces, similarity against the threshold, the figures, and what to tell the person."""
+def verdict(record: ValidationRecord, policy: Policy, *, faces: bool) -> None:
+    """Status, both faces, similarity against the threshold, the figures, and what to tell the person.
+
+    Without ``faces`` they are blurred.
+    """
     look = ui.STATUS[record.validation_status]
     with st.container(border=True):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
@@ -48,21 +52,22 @@ def verdict(record: ValidationRecord, policy: Policy) -> None:
                 color="gray",
                 help="The verdict is kept: it can be found again by this page's link.",
             )
-        _faces(record, policy)
+        _faces(record, policy, faces)
         _figures(record)
         _advice(record)
         _review(record)
 
 
-def _faces(record: ValidationRecord, policy: Policy) -> None:
+def _faces(record: ValidationRecord, policy: Policy, shown: bool) -> None:
     colours = palette()
     with st.container(horizontal=True):
         reference, submitted, gauge = st.container(), st.container(), st.container()
     with reference:
-        photos.show(record.stored_face_key, "Reference photo", record.stored_face_box, colours.accent)
+        box = record.stored_face_box
+        photos.show(record.stored_face_key, "Reference photo", box, colours.accent, blurred=not shown)
     with submitted:
         colour = colours.of(record.validation_status)
-        photos.show(record.face_image_key, "Submitted photo", record.face_box, colour)
+        photos.show(record.face_image_key, "Submitted photo", record.face_box, colour, blurred=not shown)
     with gauge:
         if record.similarity is None:
             st.markdown("**Similarity**")
@@ -159,12 +164,13 @@ def attempts(record: ValidationRecord, policy: Policy) -> None:
 
 
 def actions(record: ValidationRecord, *, link_to_user: bool = False) -> None:
-    """Decide, run again, and on to the person. The decision is on the record as it is shown here."""
+    """Decide, run again, and on to the person, as the role allows. The decision is on the record as it is shown."""
+    may_decide = get_services().principal.may(Action.DECIDE)
     with st.container(horizontal=True, vertical_alignment="center"):
-        if record.validation_status is Status.PENDING:
+        if may_decide and record.validation_status is Status.PENDING:
             _decision_popover(record, "Approve…", Decision.APPROVED, ":material/how_to_reg:")
             _decision_popover(record, "Reject…", Decision.REJECTED, ":material/person_off:")
-        elif record.validation_status is Status.FAILED:
+        elif may_decide and record.validation_status is Status.FAILED:
             _decision_popover(record, "Approve anyway…", Decision.APPROVED, ":material/how_to_reg:")
         run_again_button(record)
         if link_to_user:
@@ -172,7 +178,7 @@ def actions(record: ValidationRecord, *, link_to_user: bool = False) -> None:
 
 
 def run_again_button(record: ValidationRecord) -> None:
-    if record.face_image_key:
+    if record.face_image_key and get_services().principal.may(Action.VALIDATE):
         st.button(
             "Run again",
             icon=":material/refresh:",
@@ -184,8 +190,7 @@ def run_again_button(record: ValidationRecord) -> None:
 
 
 def user_link(record: ValidationRecord) -> None:
-    query = {"user_id": record.user_id}
-    st.page_link(pages.USER_LOOKUP, label="Open user", icon=":material/person:", query_params=query)
+    pages.link(pages.USER_LOOKUP, "Open user", ":material/person:", {"user_id": record.user_id})
 
 
 def _decision_popover(record: ValidationRecord, label: str, decision: Decision, icon: str) -> None:
@@ -220,10 +225,11 @@ def note(key: str) -> None:
 def decide(seen: ValidationRecord, decision: Decision, key: str) -> None:
     """Callback: store the decision on the record as it was shown, with the reason and note of the fields ``key``."""
     try:
-        get_services().validation.decide(
+        services = get_services()
+        services.validation.decide(
             seen,
             decision,
-            reviewer=ui.operator() or "someone at the desk",
+            reviewer=services.principal.name or "someone at the desk",
             reason=st.session_state.get(f"reason-{key}"),
             note=st.session_state.get(f"note-{key}") or "",
         )
@@ -237,7 +243,9 @@ def decide(seen: ValidationRecord, decision: Decision, key: str) -> None:
 
 def _run_again(record: ValidationRecord, key: str, attempt_id: str) -> None:
     try:
-        get_services().validation.validate_stored(record.registration_id, key, attempt_id, ui.submitter())
+        services = get_services()
+        submitter = ui.submitter(services.principal)
+        services.validation.validate_stored(record.registration_id, key, attempt_id, submitter)
     except FacedeskError as error:
         st.session_state[_NOTICE] = ("error", f"The photo was not checked. {ui.plain(str(error))}")
     else:

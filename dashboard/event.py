@@ -12,6 +12,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core import statistics
+from core.access import View
+from core.bootstrap import Services
 from core.statistics import Readiness
 from dashboard import ui
 from dashboard.services import get_services
@@ -23,21 +25,40 @@ MAX_ROWS = 500
 
 
 def records(event_id: str) -> pd.DataFrame:
-    """The event's records (``core.frames.RECORD_DTYPES``), from memory where it was read before."""
+    """The event's records (``core.frames.RECORD_DTYPES``), as the person at this page may see them; from memory where
+    it was read before.
+    """
     with st.spinner("Reading the event…"):
         return get_services().records.event_frame(event_id)
 
 
-# Resources, not data: a cached frame is handed out as it is, without a copy for each rerun. Nobody writes into it.
-@st.cache_resource(ttl=60, max_entries=8, show_spinner=False)
 def registrations(event_id: str) -> pd.DataFrame:
-    """The event's registrations (``core.frames.REGISTRATION_DTYPES``)."""
-    return get_services().registrations.event_frame(event_id)
+    """The event's registrations (``core.frames.REGISTRATION_DTYPES``), as the person at this page may see them."""
+    services = get_services()
+    return _registrations(services, services.principal.view, event_id)
 
 
-@st.cache_resource(ttl=60, show_spinner=False)
 def event_ids() -> list[str]:
-    return get_services().registrations.events()
+    services = get_services()
+    return _event_ids(services, services.principal.view)
+
+
+# Resources, not data: a cached frame is handed out as it is, without a copy for each rerun. Nobody writes into it.
+# Shared by those who see the same, and by nobody else: what is cached has passed the checks of the ``view``.
+@st.cache_resource(ttl=60, max_entries=16, show_spinner=False)
+def _registrations(_services: Services, view: View, event_id: str) -> pd.DataFrame:
+    return _services.registrations.event_frame(event_id)
+
+
+@st.cache_resource(ttl=60, max_entries=64, show_spinner=False)
+def _event_ids(_services: Services, view: View) -> list[str]:
+    return _services.registrations.events()
+
+
+def forget_all() -> None:
+    """Read every event's registrations anew next time, and keep nothing that was made of them: somebody has gone."""
+    _registrations.clear()
+    standing.clear()
 
 
 @dataclass(frozen=True)

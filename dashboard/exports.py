@@ -7,7 +7,8 @@ import logging
 import re
 import zlib
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import pandas as pd
@@ -17,12 +18,23 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from core import statistics
+from core.access import Action
+from core.audit import AuditFilter, Result
 from core.bootstrap import Services
-from core.errors import InvalidInput
-from core.export import RECORD_EXPORT, frames_csv, outcomes_csv, records_parquet, registrations_csv
+from core.errors import InvalidInput, NotFound
+from core.export import (
+    RECORD_EXPORT,
+    audit_csv,
+    frames_csv,
+    outcomes_csv,
+    records_parquet,
+    references_csv,
+    registrations_csv,
+)
 from core.records import KEY_ATTRIBUTES, Quality, Status
+from dashboard.doors import principal_of
 from dashboard.parameters import EVENT_ID, USER_ID, one
-from dashboard.services import get_services
+from dashboard.services import services_of
 from dashboard.workers import Download, Downloads, unless_gone
 
 logger = logging.getLogger(__name__)
@@ -35,6 +47,11 @@ CSV = "text/csv; charset=utf-8"
 PARQUET = "application/vnd.apache.parquet"
 #: Little less is gained by more, at twice the time and beyond.
 _COMPRESSION = 5
+#: Lines that are handed on at once.
+_LINES = 500
+#: The span of an audit trail where none is asked for, and the longest.
+AUDIT_SPAN = timedelta(days=30)
+MAX_AUDIT_SPAN = timedelta(days=366)
 
 
 def user_history(downloads: Downloads) -> Endpoint:
@@ -44,7 +61,9 @@ def user_history(downloads: Downloads) -> Endpoint:
         user_id = USER_ID.of(request)
 
         def parts() -> Parts:
-            yield from outcomes_csv(get_services().records.history(user_id))
+            services = services_of(principal_of(request))
+            lines = outcomes_csv(services.records.history(user_id))
+            yield from services.acting.export("history", lines, user_id=user_id)
 
         return await _file(request, downloads, "face-validation-history.csv", CSV, parts())
 
@@ -58,9 +77,31 @@ def of_event(downloads: Downloads, name: str, read: EventFile, media_type: str =
         event_id = EVENT_ID.of(request)
 
         def parts() -> Parts:
-            yield from read(get_services(), event_id, request.query_params)
+            services = services_of(principal_of(request))
+            lines = read(services, event_id, request.query_params)
+            yield from services.acting.export(name, lines, event_id=event_id)
 
         return await _file(request, downloads, name, media_type, parts())
+
+    return endpoint
+
+
+def audit_trail(downloads: Downloads) -> Endpoint:
+    """The audit trail's entries that match the filters, newest first (columns: ``core.export.AUDIT_COLUMNS``)."""
+
+    async def endpoint(request: Request) -> Response:
+        query = request.query_params
+
+        def parts() -> Parts:
+            services = services_of(principal_of(request))
+            until = _moment(query, "until") or services.clock()
+            since = _moment(query, "since") or until - AUDIT_SPAN
+            if until - since > MAX_AUDIT_SPAN:
+                raise InvalidInput(f"The span from since to until can be {MAX_AUDIT_SPAN.days} days at most.")
+            lines = audit_csv(_audit_filter(query).of(services.audit.entries(since, until)))
+            yield from services.acting.export("audit", _joined(lines), Action.SEE_AUDIT)
+
+        return await _file(request, downloads, "audit.csv", CSV, parts())
 
     return endpoint
 
@@ -103,6 +144,14 @@ def what_if(services: Services, event_id: str, query: QueryParams) -> Iterator[b
     return frames_csv([*RECORD_EXPORT, "becomes"], flipped)
 
 
+def reference_problems(services: Services, event_id: str, _query: QueryParams) -> Iterator[bytes]:
+    """Whom to ask for another reference photo, by the event's last audit (``core.export.REFERENCE_COLUMNS``)."""
+    audit = services.references.latest(event_id)
+    if audit is None:
+        raise NotFound("This event's reference photos have not been checked since the start: do so on its page.")
+    return references_csv(audit.problems)
+
+
 def _matching(services: Services, event_id: str, query: QueryParams) -> Iterable[pd.DataFrame]:
     filters: dict[str, Any] = {
         "statuses": _choices(query, "status", [str(status) for status in Status]),
@@ -113,6 +162,21 @@ def _matching(services: Services, event_id: str, query: QueryParams) -> Iterable
         "until": _moment(query, "until"),
     }
     return (statistics.filtered(batch, **filters) for batch in services.records.event_batches(event_id))
+
+
+def _audit_filter(query: QueryParams) -> AuditFilter:
+    return AuditFilter(
+        actions=frozenset(_choices(query, "action", [str(action) for action in Action])),
+        who=one(query, "who"),
+        person=one(query, "person"),
+        result=next(iter(_choices(query, "result", [str(result) for result in Result])), None),
+    )
+
+
+def _joined(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """Some hundred lines a part."""
+    while batch := b"".join(islice(lines, _LINES)):
+        yield batch
 
 
 def _threshold(query: QueryParams) -> float:

@@ -12,6 +12,8 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import models_json_schema
 
 from core import reasons
+from core.access import ALLOWED, ROUTES, Action, Role
+from core.audit import Result
 from core.records import ComparisonResult, Percent, Quality, Status, Timestamp, ValidationRecord
 from core.statistics import NOT_MEASURED, UserStatistics
 from core.validation import Validation
@@ -132,9 +134,12 @@ class Operation:
 
 _ERRORS = {
     400: "Something in the request is not as described; the message names it",
+    401: "Neither a token nor a session that is good",
+    403: "Not for this role, or not one of this caller's events",
     404: "There is no such registration, record or photo",
     413: "The body or the photo is too large",
     415: "The body is of another type, or the file is no photo that can be taken",
+    429: "This token is used too fast; ask again after Retry-After seconds",
     500: "A service refused for good, or a fault of ours; asking again changes nothing",
     503: "Too many requests, or a service is out of reach or not configured; ask again after Retry-After seconds",
 }
@@ -196,6 +201,15 @@ _FORM: Schema = {
     "properties": {"photo": {"type": "string", "contentMediaType": "application/octet-stream"}},
 }
 
+_SECURITY_SCHEMES: Schema = {
+    "token": {"type": "http", "scheme": "bearer", "description": "A token of the setting API_TOKENS"},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "_streamlit_user",
+        "description": "The session of a browser that signed in on the pages; for reading only",
+    },
+}
 #: (method, path) -> what it does. A test holds this against the routes.
 OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("post", "/api/registrations/{registrationId}/validate-face-image"): Operation(
@@ -248,6 +262,21 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "An event's records whose status another threshold would change, as CSV",
         parameters=(_THRESHOLD, *_FILTERS),
     ),
+    ("get", "/api/exports/events/{eventId}/reference-problems.csv"): Operation(
+        "Whom to ask for another reference photo, by the event's last check, as CSV",
+        errors=(400, 404, 503),
+    ),
+    ("get", "/api/exports/audit.csv"): Operation(
+        "The audit trail, newest first, as CSV; of at most 366 days, of 30 where since is absent",
+        parameters=(
+            _several("action", [action.value for action in Action], "Entries of this action"),
+            _query("who", {"type": "string"}, "Entries of whoever the trail names so"),
+            _query("person", {"type": "string"}, "Entries about the person or registration with this hash"),
+            _query("result", {"type": "string", "enum": [each.value for each in Result]}, "Entries that ended so"),
+            _query("since", {"type": "string", "format": "date-time"}, "Entries of this moment or later"),
+            _query("until", {"type": "string", "format": "date-time"}, "Entries of before this moment"),
+        ),
+    ),
     ("get", "/api/health"): Operation("Whether the process answers", errors=(), data=Alive, message=False),
     ("get", "/api/ready"): Operation(
         "Whether each service behind it answers; a 503 lists them too",
@@ -259,8 +288,8 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
 
 
 @cache
-def document() -> dict[str, Any]:
-    """The OpenAPI 3.1 document of what is served."""
+def document(*, sign_in: bool) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of what is served; ``sign_in``: whether it takes a token or a session."""
     models: list[type[BaseModel]] = [FaceImage, Error]
     models += {operation.data: None for operation in OPERATIONS.values() if operation.data}
     _, schemas = models_json_schema(
@@ -268,13 +297,18 @@ def document() -> dict[str, Any]:
     )
     paths: dict[str, dict[str, Any]] = {}
     for (method, path), operation in OPERATIONS.items():
-        paths.setdefault(path, {})[method] = _operation(path, operation)
+        paths.setdefault(path, {})[method] = _operation(method, path, operation, sign_in)
     paths["/api/openapi.json"] = {
         "get": {
             "summary": "This document",
-            "responses": {"200": {"description": "OpenAPI 3.1", "content": {JSON: {"schema": {"type": "object"}}}}},
+            "responses": {
+                "200": {"description": "OpenAPI 3.1", "content": {JSON: {"schema": {"type": "object"}}}},
+                **_refusals("get", "/api/openapi.json", sign_in),
+            },
+            **_security("get", "/api/openapi.json", sign_in),
         }
     }
+    schemes = {"securitySchemes": _SECURITY_SCHEMES} if sign_in else {}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -283,18 +317,44 @@ def document() -> dict[str, Any]:
             "description": "Every answer but a file is JSON; an attribute that has no value is absent.",
         },
         "paths": paths,
-        "components": {"schemas": schemas["$defs"]},
+        "components": {"schemas": schemas["$defs"], **schemes},
     }
 
 
-def _operation(path: str, operation: Operation) -> dict[str, Any]:
+def _security(method: str, path: str, sign_in: bool) -> dict[str, Any]:
+    if not sign_in:
+        return {}
+    if not ROUTES[method.upper(), path]:
+        return {"security": []}
+    return {"security": [{"token": []}, *([{"session": []}] if method == "get" else [])]}
+
+
+def _refusals(method: str, path: str, sign_in: bool) -> dict[str, Schema]:
+    needed = ROUTES[method.upper(), path]
+    if not (sign_in and needed):
+        return {}
+    roles = sorted(role for role in Role if all(role in ALLOWED[action] for action in needed))
+    headers = {"WWW-Authenticate": {"schema": {"type": "string"}}}
+    return {
+        "401": {**_failure(401, path), "headers": headers},
+        "403": {**_failure(403, path), "description": f"{_ERRORS[403]}; the route is for: {', '.join(roles)}"},
+        "429": _failure(429, path),
+    }
+
+
+def _operation(method: str, path: str, operation: Operation, sign_in: bool) -> dict[str, Any]:
     ids = [_id(each) for each in (parameters.USER_ID, parameters.REGISTRATION_ID, parameters.EVENT_ID)]
     in_path = [each for each in ids if f"{{{each['name']}}}" in path]
     failures = {str(status): _failure(status, path) for status in sorted((*operation.errors, 500))}
     described: dict[str, Any] = {
         "summary": operation.summary,
         "parameters": [*in_path, *operation.parameters],
-        "responses": {"200": {"description": "Done", "content": _content(operation)}, **failures},
+        "responses": {
+            "200": {"description": "Done", "content": _content(operation)},
+            **failures,
+            **_refusals(method, path, sign_in),
+        },
+        **_security(method, path, sign_in),
     }
     if operation.body:
         described["requestBody"] = {"required": True, "content": operation.body}
@@ -321,7 +381,7 @@ def _failure(status: int, path: str) -> Schema:
     return {
         "description": _ERRORS[status],
         "content": {JSON: {"schema": schema}},
-        **(headers if status == 503 else {}),
+        **(headers if status in (429, 503) else {}),
     }
 
 

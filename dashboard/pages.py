@@ -1,10 +1,15 @@
-"""The pages: where each one's script lies, and how they stand in the navigation."""
+"""The pages: where each one's script lies, how they stand in the navigation, and who gets in."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
+
+from core.access import PAGES, Principal
+from dashboard import services, signin
 
 _FOLDER = Path(__file__).resolve().parent.parent / "pages"
 
@@ -16,26 +21,77 @@ EVENT_OVERVIEW = _FOLDER / "event_overview.py"
 STATISTICS = _FOLDER / "statistics.py"
 OPERATIONS = _FOLDER / "operations.py"
 START = _FOLDER / "start.py"
+AUDIT = _FOLDER / "audit.py"
+ERASURE = _FOLDER / "erasure.py"
 
 
-def navigation() -> dict[str, list[st.Page]]:
-    """Sections and their pages. Made anew for each run: a page object carries the state of its run."""
-    return {
-        "Desk": [
-            # The default page answers at / alone, so it is one of its own that leads on.
-            st.Page(HOME, title="Facedesk", default=True, visibility="hidden"),
-            st.Page(VALIDATE, title="Validate", icon=":material/verified_user:", url_path="validate"),
-            st.Page(USER_LOOKUP, title="User lookup", icon=":material/person_search:", url_path="user_lookup"),
-            st.Page(REVIEW, title="Review queue", icon=":material/fact_check:", url_path="review"),
-        ],
-        "Event": [
-            st.Page(
-                EVENT_OVERVIEW, title="Event overview", icon=":material/event_available:", url_path="event_overview"
-            ),
-            st.Page(STATISTICS, title="Statistics", icon=":material/bar_chart:", url_path="statistics"),
-        ],
-        "Operations": [
-            st.Page(OPERATIONS, title="Operations", icon=":material/monitoring:", url_path="operations"),
-        ],
-        "Set-up": [st.Page(START, title="Load data", icon=":material/upload_file:", url_path="start")],
-    }
+@dataclass(frozen=True)
+class _Entry:
+    script: Path
+    title: str
+    icon: str
+
+    @property
+    def address(self) -> str:
+        return self.script.stem
+
+
+_SECTIONS = {
+    "Desk": (
+        _Entry(VALIDATE, "Validate", ":material/verified_user:"),
+        _Entry(USER_LOOKUP, "User lookup", ":material/person_search:"),
+        _Entry(REVIEW, "Review queue", ":material/fact_check:"),
+    ),
+    "Event": (
+        _Entry(EVENT_OVERVIEW, "Event overview", ":material/event_available:"),
+        _Entry(STATISTICS, "Statistics", ":material/bar_chart:"),
+    ),
+    "Operations": (_Entry(OPERATIONS, "Operations", ":material/monitoring:"),),
+    "Privacy": (
+        _Entry(AUDIT, "Audit trail", ":material/policy:"),
+        _Entry(ERASURE, "Erase a person", ":material/person_remove:"),
+    ),
+    "Set-up": (_Entry(START, "Load data", ":material/upload_file:"),),
+}
+
+
+def may_open(person: Principal, script: Path) -> bool:
+    """A page that is not in the table is nobody's."""
+    action = PAGES.get(script.stem)
+    return action is not None and person.may(action)
+
+
+def first(person: Principal) -> Path | None:
+    """The first page of the navigation that is theirs."""
+    entries = [entry.script for section in _SECTIONS.values() for entry in section]
+    return next((script for script in entries if may_open(person, script)), None)
+
+
+def navigation(person: Principal | None) -> dict[str, list[st.Page]]:
+    """Sections and their pages. Made anew for each run: a page object carries the state of its run.
+
+    Every address is always there: without a person the sign-in answers at it, without access a word about that.
+    Neither is listed.
+    """
+    home: Path | Callable[[], None] = signin.gate if person is None else HOME
+    if person is not None and first(person) is None:
+        home = signin.no_access
+    # The default page answers at / alone, so it is one of its own that leads on.
+    made = {"": [st.Page(home, title="Facedesk", default=True, visibility="hidden")]}
+    for name, entries in _SECTIONS.items():
+        made[name] = [_page(entry, person) for entry in entries]
+    return made
+
+
+def _page(entry: _Entry, person: Principal | None) -> st.Page:
+    if person is not None and may_open(person, entry.script):
+        return st.Page(entry.script, title=entry.title, icon=entry.icon, url_path=entry.address)
+    instead = signin.gate if person is None else signin.no_access
+    return st.Page(instead, title=entry.title, url_path=entry.address, visibility="hidden")
+
+
+def link(script: Path, label: str, icon: str, query: dict[str, str] | None = None) -> None:
+    """A link to a page, for those whom it opens to."""
+    person = services.principal()
+    if person and may_open(person, script):
+        st.page_link(script, label=label, icon=icon, query_params=query)

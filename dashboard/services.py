@@ -1,34 +1,90 @@
-"""The process's one set of services, made when first needed and closed with the server."""
+"""What the process shares, made when first needed and closed with the server, and each principal's view of it."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
-from core.bootstrap import Services, build
-from core.errors import SettingsError
-from core.settings import load_settings
+from core.access import Principal, local
+from core.bootstrap import build
+from core.errors import Forbidden, SettingsError
+from core.guard import Guard, GuardedServices
+from core.housekeeping import Housekeeping
+from core.sessions import Session, Sessions
+from core.settings import Settings, check_exposure, load_settings
+from dashboard.jobs import jobs
+from dashboard.server import running_server
 
 
-@st.cache_resource(show_spinner=False, on_release=lambda services: services.close())
-def get_services() -> Services:
-    """Shared by all sessions and routes. Raises ``SettingsError``."""
-    return build(load_settings())
+@dataclass(frozen=True)
+class Shared:
+    guard: Guard
+    sessions: Sessions
+
+    @property
+    def settings(self) -> Settings:
+        return self.guard.services.settings
 
 
-def require_settings() -> None:
-    """End the process with one line where a setting is missing or bad: better than a server that fails later."""
+@st.cache_resource(show_spinner=False, on_release=lambda shared: shared.guard.services.close())
+def shared() -> Shared:
+    """What all sessions and routes share. Raises ``SettingsError``."""
+    services = build(load_settings())
+    return Shared(Guard(services), Sessions(services.settings, services.clock))
+
+
+def services_of(principal: Principal) -> GuardedServices:
+    return shared().guard.acting_as(principal)
+
+
+def get_services() -> GuardedServices:
+    """The services as the person at this page has them. Raises ``Forbidden`` where nobody is signed in any more."""
+    person = principal()
+    if person is None:
+        raise Forbidden("You are not signed in any more.")
+    return services_of(person)
+
+
+def session() -> Session | None:
+    """The session of the person at this page; None where there is none any more."""
+    return shared().sessions.of(st.user.to_dict(), st.context.ip_address)
+
+
+def principal() -> Principal | None:
+    """Who is at this page: whoever signed in; without sign-in, whoever the box in the sidebar names."""
+    if not shared().settings.sign_in:
+        name = (st.session_state.get("operator") or "").strip()
+        return local(name or None, st.context.ip_address)
+    found = session()
+    return found.principal if found else None
+
+
+def require_settings() -> Settings:
+    """The settings. Ends the process with one line where one is missing or bad, or where the server would be open
+    to those it must not be: better than a server that fails later, or does not.
+    """
+    # Under another command than Streamlit's the server is there already, with an address of its own.
+    server = running_server()
+    address = server.config.host if server else st.get_option("server.address")
     try:
-        load_settings()
+        settings = load_settings()
+        check_exposure(settings, [address or "every address"], st.get_option("server.allowedHosts"))
+        if settings.sign_in and st.get_option("server.trustedUserHeaders"):
+            raise SettingsError("server.trustedUserHeaders: with sign-in nobody may name themself by a header.")
     except SettingsError as error:
         sys.exit(f"Facedesk did not start. {error}")
+    return settings
 
 
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:
+    keeping = Housekeeping(lambda: shared().guard.services)
     yield
-    get_services.clear()  # closes them, if there ever were any
+    jobs.clear()  # stops them; they use the services
+    keeping.close()
+    shared.clear()  # closes them, if there ever were any

@@ -13,6 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from core import reasons
+from core.access import Principal
 from core.errors import FacedeskError, ServiceError
 from core.records import Attempt, Decision, Registration, Source, Status, ValidationRecord
 from core.validation import Submitter
@@ -50,6 +51,7 @@ COLUMN_WORDS = {
     "timestamp": "Last attempt",
     "expiresAt": "Expires",
     "referencePhotoKey": "Reference photo",
+    "submittedPhotoKey": "Submitted photo",
 }
 DECISION_WORDS = {Decision.APPROVED: "approved", Decision.REJECTED: "rejected"}
 
@@ -85,12 +87,8 @@ def focus_on_arrival(label: str) -> None:
     )
 
 
-def operator() -> str | None:
-    return (st.session_state.get("operator") or "").strip() or None
-
-
-def submitter() -> Submitter:
-    return Submitter(Source.DASHBOARD, operator(), st.context.ip_address)
+def submitter(person: Principal) -> Submitter:
+    return Submitter(Source.DASHBOARD, person.name, person.ip_address)
 
 
 @contextmanager

@@ -58,3 +58,26 @@ resource "aws_dynamodb_table" "records" {
     enabled = true
   }
 }
+
+# The audit trail, also as `python -m core provision` makes it. No TTL: entries do not go by themselves.
+resource "aws_dynamodb_table" "audit" {
+  name                        = var.audit_table_name
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "day"
+  range_key                   = "place"
+  deletion_protection_enabled = true
+
+  attribute {
+    name = "day"
+    type = "S"
+  }
+
+  attribute {
+    name = "place"
+    type = "S"
+  }
+
+  point_in_time_recovery {
+    enabled = true
+  }
+}

@@ -15,10 +15,24 @@ data "aws_iam_policy_document" "dashboard" {
     resources = [aws_dynamodb_table.records.arn]
   }
 
+  # A person who is erased: their records go, and the journal of it is kept meanwhile.
+  statement {
+    sid       = "EraseRecords"
+    actions   = ["dynamodb:DeleteItem", "dynamodb:PutItem"]
+    resources = [aws_dynamodb_table.records.arn]
+  }
+
   statement {
     sid       = "RecordsOfAnEvent"
     actions   = ["dynamodb:Query"]
     resources = ["${aws_dynamodb_table.records.arn}/index/eventId-timestamp-index"]
+  }
+
+  # Entries can be added and read. Nothing that runs may change one or take one away.
+  statement {
+    sid       = "AuditTrail"
+    actions   = ["dynamodb:PutItem", "dynamodb:Query"]
+    resources = [aws_dynamodb_table.audit.arn]
   }
 
   # Without it S3 answers "forbidden", not "not there", for a photo that is missing.
@@ -41,6 +55,19 @@ data "aws_iam_policy_document" "dashboard" {
     resources = ["${aws_s3_bucket.photos.arn}/face-images/*"]
   }
 
+  # Of a person who is erased, every version; never a reference photo.
+  statement {
+    sid       = "FindVersionsToErase"
+    actions   = ["s3:ListBucketVersions"]
+    resources = [aws_s3_bucket.photos.arn]
+  }
+
+  statement {
+    sid       = "EraseSubmittedPhotos"
+    actions   = ["s3:DeleteObjectVersion"]
+    resources = ["${aws_s3_bucket.photos.arn}/face-images/*"]
+  }
+
   # Photos come as bytes: neither call has a resource to name.
   statement {
     sid       = "Faces"
@@ -59,7 +86,7 @@ data "aws_iam_policy_document" "dashboard" {
 # Whoever runs `python -m core provision` and `python -m core backfill-index`; nobody the rest of the time.
 data "aws_iam_policy_document" "provisioner" {
   statement {
-    sid = "Table"
+    sid = "Tables"
     actions = [
       "dynamodb:CreateTable",
       "dynamodb:DescribeContinuousBackups",
@@ -70,6 +97,19 @@ data "aws_iam_policy_document" "provisioner" {
       "dynamodb:UpdateTimeToLive",
     ]
     resources = [aws_dynamodb_table.records.arn]
+  }
+
+  statement {
+    sid = "AuditTable"
+    actions = [
+      "dynamodb:CreateTable",
+      "dynamodb:DescribeContinuousBackups",
+      "dynamodb:DescribeTable",
+      "dynamodb:DescribeTimeToLive",
+      "dynamodb:UpdateContinuousBackups",
+      "dynamodb:UpdateTable",
+    ]
+    resources = [aws_dynamodb_table.audit.arn]
   }
 
   statement {

@@ -10,6 +10,12 @@ variable "table_name" {
   default     = "face-verifications"
 }
 
+variable "audit_table_name" {
+  description = "DynamoDB table of the audit trail: the setting DYNAMODB_AUDIT_TABLE."
+  type        = string
+  default     = "facedesk-audit"
+}
+
 variable "bucket_name" {
   description = "S3 bucket of the photos; bucket names are unique in the world."
   type        = string

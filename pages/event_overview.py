@@ -10,7 +10,7 @@ import streamlit as st
 from core import statistics
 from core.records import Status
 from core.statistics import Readiness
-from dashboard import case, charts, event, pages, ui
+from dashboard import batch, case, charts, event, pages, ui
 from dashboard.services import get_services
 
 SPANS = {"24 h": timedelta(hours=24), "7 days": timedelta(days=7), "30 days": timedelta(days=30)}
@@ -176,7 +176,7 @@ def nothing_yet() -> None:
     with st.container(border=True):
         st.subheader("No events yet", anchor=False)
         st.write("An event appears here with its first registration.")
-        st.page_link(pages.START, label="Load data", icon=":material/upload_file:")
+        pages.link(pages.START, "Load data", ":material/upload_file:")
 
 
 def main() -> None:
@@ -201,6 +201,7 @@ def main() -> None:
     readiness = standing.readiness
     st.caption(f"{readiness.registered:,} registered · {readiness.attempted:,} tried · read anew every few seconds")
     headline(readiness, records, now)
+    startable = batch.under_way(services, event_id)
     since = (now - SPANS[span]).replace(second=0, microsecond=0)
     recent = statistics.filtered(records, since=since)
     readiness_and_pace(readiness, recent)
@@ -209,6 +210,7 @@ def main() -> None:
     event.file_link(f"The last {span} as CSV", of_span, "span-csv")
     attempts_and_latest(event_id, records)
     lists(event_id, standing.never_tried, records, now)
+    batch.offers(services, event_id, startable)
 
 
 main()

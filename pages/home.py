@@ -6,9 +6,14 @@ from core.errors import ServiceError
 from dashboard import pages
 from dashboard.services import get_services
 
+services = get_services()
 try:
-    nothing_yet = get_services().registrations.is_empty()
+    nothing_yet = services.registrations.is_empty()
 except ServiceError:
     # The next page says what is out of reach.
     nothing_yet = False
-st.switch_page(pages.START if nothing_yet else pages.VALIDATE)
+target = pages.first(services.principal)
+if nothing_yet and pages.may_open(services.principal, pages.START):
+    target = pages.START
+assert target, "who may open no page has no home"
+st.switch_page(target)

@@ -320,7 +320,7 @@ def what_if() -> None:
         st.caption(
             f"At {asked.million_writes:g} USD a million write units, {asked.million_reads:g} a million read units, "
             f"{asked.thousand_images:g} a thousand images: settings, by default for ap-south-1. Not in it: free "
-            "allowances, discounts, storage, backups, S3, MongoDB, CloudWatch."
+            "allowances, discounts, storage, backups, audit trail (a write unit an entry), S3, MongoDB, CloudWatch."
         )
 
 

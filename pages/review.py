@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.frames import record_frame
 from core.records import Decision, Status, ValidationRecord
-from dashboard import case, event, ui
+from dashboard import case, event, photos, ui
 from dashboard.services import get_services
 
 ALL = "All events"
@@ -120,7 +120,7 @@ def main() -> None:
         with st.container(horizontal=True, gap="medium"):
             left, right = st.container(width=case.WIDTH), st.container(width=310)
         with left:
-            case.verdict(record, policy)
+            case.verdict(record, policy, faces=photos.look(record.user_id, record.registration_id, record.event))
             case.attempts(record, policy)
             case.details(record)
         with right:

@@ -40,12 +40,8 @@ def sample_card(importer: RegistrationImport) -> None:
                 st.session_state.loaded = "sample"
     if st.session_state.get("loaded") == "sample":
         st.success("The sample event is loaded.", icon=":material/check:")
-        st.page_link(
-            pages.VALIDATE,
-            label="Validate a photo of sample-0001",
-            icon=":material/verified_user:",
-            query_params={"registration_id": "sample-0001"},
-        )
+        query = {"registration_id": "sample-0001"}
+        pages.link(pages.VALIDATE, "Validate a photo of sample-0001", ":material/verified_user:", query)
 
 
 def import_card(importer: RegistrationImport) -> None:
@@ -56,7 +52,10 @@ def import_card(importer: RegistrationImport) -> None:
             "registrationId,userId,eventId,name,email,photo\nreg-1,user-1,expo-26,Ada Example,ada@example.com,a.jpg",
             language=None,
         )
-        st.caption("Name, e-mail and photo may be empty. A registration that exists is replaced.")
+        st.caption(
+            "Name, e-mail and photo may be empty. A column submittedPhoto may name photos that people have sent "
+            "already. A registration that exists is replaced."
+        )
         table = st.file_uploader("CSV file", type=["csv"], key="table")
         archive = st.file_uploader("Photos (zip)", type=["zip"], key="archive")
         if st.button("Import", icon=":material/upload_file:", disabled=table is None) and table is not None:
@@ -82,7 +81,7 @@ def run_import(importer: RegistrationImport, table: bytes, archive: bytes | None
 def report(done: ImportReport) -> None:
     if done.imported:
         st.success(f"{done.imported:,} registrations imported.", icon=":material/check:")
-        st.page_link(pages.VALIDATE, label="Validate a photo", icon=":material/verified_user:")
+        pages.link(pages.VALIDATE, "Validate a photo", ":material/verified_user:")
     if done.problems:
         st.warning(f"{len(done.problems):,} lines did not go in:", icon=":material/rule:")
         st.dataframe(

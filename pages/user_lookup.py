@@ -8,9 +8,10 @@ import pandas as pd
 import streamlit as st
 
 from core import reasons
+from core.access import Action
 from core.records import ValidationRecord
 from core.statistics import latest_valid, user_statistics
-from dashboard import case, charts, photos, search, ui
+from dashboard import case, charts, pages, photos, search, ui
 from dashboard.services import get_services
 
 #: Rows of the history with thumbnails and text; the CSV has all.
@@ -79,7 +80,7 @@ def history(records: list[ValidationRecord]) -> ValidationRecord:
     table = pd.DataFrame(
         [
             {
-                "Photo": photos.thumbnail(record.face_image_key),
+                "Photo": photos.thumbnail(record.face_image_key, blurred=not photos.revealed(record.user_id)),
                 "Outcome": ui.STATUS[record.validation_status].word,
                 "Last attempt": pd.Timestamp(record.timestamp).tz_convert(zone),
                 "Event": record.event,
@@ -180,20 +181,24 @@ def main() -> None:
     if not records:
         st.info("This person has not sent a photo yet.", icon=":material/photo_camera:")
         return
-    export.link_button(
-        "History as CSV",
-        f"/api/exports/users/{quote(user_id, safe='')}/history.csv",
-        icon=":material/download:",
-        width="stretch",
-    )
+    if services.principal.may(Action.EXPORT):
+        export.link_button(
+            "History as CSV",
+            f"/api/exports/users/{quote(user_id, safe='')}/history.csv",
+            icon=":material/download:",
+            width="stretch",
+        )
     summary(user_id, records)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        photos.reveal_button(user_id)
+        pages.link(pages.ERASURE, "Erase this person", ":material/person_remove:", {"user_id": user_id})
     record = history(records)
     policy = services.settings.policy
     # Side by side where there is room.
     with st.container(horizontal=True, gap="medium"):
         left, right = st.container(width=case.WIDTH), st.container(width=310)
     with left:
-        case.verdict(record, policy)
+        case.verdict(record, policy, faces=photos.revealed(user_id))
         case.actions(record)
         case.attempts(record, policy)
         case.details(record)

@@ -48,6 +48,10 @@ def pick(matches: list[Registration]) -> Registration | None:
     return None
 
 
+def look(registration: Registration) -> bool:
+    return photos.look(registration.user_id, registration.registration_id, registration.event_id)
+
+
 def registration_card(registration: Registration, attempts: int) -> None:
     with st.container(border=True):
         st.markdown(f"**{ui.plain(registration.name or registration.user_id)}**")
@@ -55,7 +59,7 @@ def registration_card(registration: Registration, attempts: int) -> None:
         st.text(" · ".join((registration.event_id, registration.registration_id, earlier)))
         if registration.email:
             st.text(registration.email)
-        photos.show(registration.reference_photo_key, "Reference photo", width=150)
+        photos.show(registration.reference_photo_key, "Reference photo", width=150, blurred=not look(registration))
 
 
 def photo_input(registration_id: str) -> tuple[str, bytes | str] | None:
@@ -102,10 +106,11 @@ def validate(registration: Registration, photo: tuple[str, bytes | str] | None) 
     if not pressed or photo is None:
         return None
     kind, content = photo
+    submitter = ui.submitter(services.principal)
     submit = services.validation.validate_upload if kind == "file" else services.validation.validate_stored
     try:
         with st.spinner("Looking for the face and comparing it…", show_time=True):
-            record = submit(registration.registration_id, content, attempt_id, ui.submitter()).record
+            record = submit(registration.registration_id, content, attempt_id, submitter).record
     except PhotoRefused as error:
         st.error(f"{ui.plain(str(error))} Nothing was stored.", icon=":material/image_not_supported:")
     except PhotoNotFound:
@@ -129,7 +134,7 @@ def nothing_chosen() -> None:
         with ui.banner_on_failure("look up registrations"):
             if services.registrations.is_empty():
                 st.write("There are no registrations yet.")
-                st.page_link(pages.START, label="Load some", icon=":material/upload_file:")
+                pages.link(pages.START, "Load some", ":material/upload_file:")
 
 
 def nothing_validated() -> None:
@@ -160,7 +165,7 @@ def main() -> None:
             nothing_chosen()
         elif record:
             policy = services.settings.policy
-            case.verdict(record, policy)
+            case.verdict(record, policy, faces=look(registration))
             case.actions(record, link_to_user=True)
             case.attempts(record, policy)
             case.details(record)

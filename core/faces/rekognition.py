@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from core.aws import translated
+from core.aws import THROTTLED, translated
 from core.errors import Refused, Unavailable
+from core.pace import Pace
 from core.ports import Answer
 from core.retry import Retry
 
@@ -14,39 +16,60 @@ _SERVICE = "face engine"
 _NO_FACE_IN_SOURCE = "InvalidParameterException"
 #: What Rekognition says to a request without a picture once it has accepted who asks, and from where.
 _PICTURE_MISSING = frozenset({"InvalidParameterException", "InvalidImageFormatException", "ValidationException"})
+#: How much of the quota is used, at the most: calls that are evenly apart arrive less evenly.
+QUOTA_SHARE = 0.97
+#: For how long a pause is made good, seconds: about a machine's stumble.
+_BURST_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Quota:
+    """What the account may ask of Rekognition in the region, for each of the two operations by itself."""
+
+    detect: Pace
+    compare: Pace
+
+    @classmethod
+    def of(cls, calls_per_second: float) -> Quota:
+        def pace() -> Pace:
+            return Pace(QUOTA_SHARE * calls_per_second, _BURST_SECONDS)
+
+        return cls(pace(), pace())
 
 
 class RekognitionEngine:
     """``FaceEngine`` with DetectFaces and CompareFaces; needs the permissions of these two names and no more.
 
     ``client`` comes from ``core.aws.client("rekognition", region)``, which makes one attempt a call; ``retry`` makes
-    the others.
+    the others. Each try counts for the ``quota``, which engines share. One that is ``patient`` waits for its turn
+    before each try; the others ask at once, for somebody waits for their answer, and the patient ones make room.
     """
 
-    def __init__(self, client: Any, retry: Retry) -> None:
+    def __init__(self, client: Any, retry: Retry, quota: Quota, *, patient: bool = False) -> None:
         self._client = client
         self._retry = retry
+        self._quota = quota
+        self._patient = patient
 
     def detect(self, photo: bytes) -> Answer:
-        return self._retry(
-            lambda: _asked(
-                "FaceDetails", lambda: self._client.detect_faces(Image={"Bytes": photo}, Attributes=["ALL"])
-            )
+        return self._asked(
+            self._quota.detect,
+            "FaceDetails",
+            lambda: self._client.detect_faces(Image={"Bytes": photo}, Attributes=["ALL"]),
         )
 
     def compare(self, submitted: bytes, reference: bytes) -> Answer:
         try:
-            return self._retry(
-                lambda: _asked(
-                    "FaceMatches",
-                    lambda: self._client.compare_faces(
-                        SourceImage={"Bytes": submitted},
-                        TargetImage={"Bytes": reference},
-                        # Ours is applied by the rules: below Rekognition's own a face comes without its similarity.
-                        SimilarityThreshold=0,
-                        QualityFilter="NONE",
-                    ),
-                )
+            return self._asked(
+                self._quota.compare,
+                "FaceMatches",
+                lambda: self._client.compare_faces(
+                    SourceImage={"Bytes": submitted},
+                    TargetImage={"Bytes": reference},
+                    # Ours is applied by the rules: below Rekognition's own a face comes without its similarity.
+                    SimilarityThreshold=0,
+                    QualityFilter="NONE",
+                ),
             )
         except Refused as error:
             if error.code != _NO_FACE_IN_SOURCE:
@@ -68,8 +91,25 @@ class RekognitionEngine:
     def close(self) -> None:
         self._client.close()
 
+    def _asked(self, pace: Pace, essential: str, call: Callable[[], dict[str, Any]]) -> Answer:
+        def once() -> Answer:
+            if self._patient:
+                pace.wait()
+            else:
+                pace.spend()
+            try:
+                answer = _answer(essential, call)
+            except Unavailable as error:
+                if error.code in THROTTLED:
+                    pace.slow_down()
+                raise
+            pace.speed_up()
+            return answer
 
-def _asked(essential: str, call: Callable[[], dict[str, Any]]) -> Answer:
+        return self._retry(once)
+
+
+def _answer(essential: str, call: Callable[[], dict[str, Any]]) -> Answer:
     """The answer without botocore's metadata; one that has not even ``essential`` did not come from Rekognition."""
     with translated(_SERVICE):
         answer = call()

@@ -8,9 +8,11 @@ import os
 import stat
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,6 +28,8 @@ _HASHED = ".hashed"
 _INCOMING = ".incoming"
 #: Far longer than any ``put`` takes, so that what is older was left by a killed one.
 _ABANDONED_AFTER = timedelta(hours=1)
+#: How many photos ``expire`` asks about at once.
+_EXPIRED_AT_ONCE = 500
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG})
 _PASSING = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ESTALE}
@@ -59,7 +63,7 @@ class FolderPhotos:
                 raise Refused("photos", "ELOOP")
             self._make(path.parent)
             self._make(self._incoming)
-            descriptor, temporary = tempfile.mkstemp(dir=self._incoming)
+            descriptor, temporary = tempfile.mkstemp(dir=self._incoming, prefix=_mark(key))
             try:
                 with os.fdopen(descriptor, "wb") as file:
                     file.write(data)
@@ -84,6 +88,46 @@ class FolderPhotos:
         except PhotoNotFound:
             return False
 
+    def under(self, folder: str) -> list[str]:
+        with _translated():
+            return sorted(map(self._key, _files(self._folder(folder))))
+
+    def erase(self, key: str) -> None:
+        if not keys.is_valid(key):
+            return
+        path = self._path(key)
+        with _translated():
+            if not _is_behind_a_link(path):
+                _unlink(path)
+
+    def erase_under(self, folder: str, kept: Collection[str] = ()) -> None:
+        place = self._folder(folder)
+        with _translated():
+            for path in _files(place):
+                if self._key(path) not in kept:
+                    _unlink(path)
+            for left in self._incoming.glob(f"{_mark(folder)}*"):
+                _unlink(left)
+            self._remove_if_empty(place)
+
+    def expire(self, folder: str, before: datetime, named: Callable[[set[str]], set[str]]) -> int:
+        """Erase the photos whose keys begin with ``folder`` and that were put before ``before``; returns how many.
+
+        Those stay of which ``named`` says so; it is asked about some hundred keys at a time. What killed ones of
+        ``put`` left an hour ago or earlier goes as well.
+        """
+        self._remove_abandoned(time.time() - _ABANDONED_AFTER.total_seconds())
+        gone = 0
+        with _translated():
+            old = (path for path in _files(self._folder(folder)) if _was_put_before(path, before.timestamp()))
+            while batch := {self._key(path): path for path in islice(old, _EXPIRED_AT_ONCE)}:
+                for key in batch.keys() - named(set(batch)):
+                    _unlink(batch[key])
+                    gone += 1
+                    if batch[key].parent != self._folder(folder):
+                        self._remove_if_empty(batch[key].parent)
+        return gone
+
     def ping(self) -> None:
         if not self._root.is_dir():
             raise NotConfigured("photos", "the folder is missing")
@@ -98,6 +142,17 @@ class FolderPhotos:
         if all(map(_is_plain, names)):
             return self._root.joinpath(*names)
         return self._root / _HASHED / hashlib.sha256(key.encode()).hexdigest()
+
+    def _folder(self, folder: str) -> Path:
+        return self._root.joinpath(*folder.strip("/").split("/"))
+
+    def _key(self, path: Path) -> str:
+        return str(path.relative_to(self._root))
+
+    def _remove_if_empty(self, folder: Path) -> None:
+        with suppress(OSError):  # not there, not empty, or a photo is being put into it
+            folder.rmdir()
+            _sync(folder.parent)
 
     @contextmanager
     def _open(self, key: str) -> Iterator[BinaryIO]:
@@ -134,6 +189,40 @@ class FolderPhotos:
             for step in reversed(missing):
                 step.mkdir(mode=0o700, exist_ok=True)
                 _sync(step.parent)
+
+
+def _mark(key: str) -> str:
+    """What the name of a photo begins with while it is being written: it tells the folder of its key, to us alone."""
+    return f"{hashlib.sha256(key.rpartition('/')[0].encode()).hexdigest()[:32]}-"
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """The plain files in and below ``folder``, no link followed; none where there is no such folder."""
+    if folder.resolve() != folder:
+        return
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(Path(entry))
+            elif entry.is_file(follow_symlinks=False):
+                yield Path(entry)
+
+
+def _was_put_before(path: Path, moment: float) -> bool:
+    with suppress(FileNotFoundError):
+        return path.stat(follow_symlinks=False).st_mtime < moment
+    return False
+
+
+def _unlink(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return
+        raise
+    with suppress(FileNotFoundError):  # another who erases has taken away the emptied folder
+        _sync(path.parent)
 
 
 def _is_plain(name: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -55,6 +55,16 @@ class S3Photos:
         except PhotoNotFound:
             return False
 
+    def under(self, folder: str) -> list[str]:
+        return sorted({key for key, _ in self._versions(folder)})
+
+    def erase(self, key: str) -> None:
+        if keys.is_valid(key):
+            self._erase((name, version) for name, version in self._versions(key) if name == key)
+
+    def erase_under(self, folder: str, kept: Collection[str] = ()) -> None:
+        self._erase((name, version) for name, version in self._versions(folder) if name not in kept)
+
     def ping(self) -> None:
         def attempt() -> None:
             with translated("photos"):
@@ -70,6 +80,35 @@ class S3Photos:
 
     def close(self) -> None:
         self._client.close()
+
+    def _versions(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """Key and version of all that begins with ``prefix``, marks of deletion too; in a bucket without versions
+        each photo has one, called null.
+        """
+        request = {"Bucket": self._bucket, "Prefix": prefix}
+
+        def page() -> Any:
+            with translated("photos"):
+                return self._client.list_object_versions(**request)
+
+        while True:
+            answer = self._retry(page)
+            for entry in (*answer.get("Versions", ()), *answer.get("DeleteMarkers", ())):
+                yield entry["Key"], entry["VersionId"]
+            if not answer.get("IsTruncated"):
+                return
+            request["KeyMarker"] = answer["NextKeyMarker"]
+            request["VersionIdMarker"] = answer["NextVersionIdMarker"]
+
+    def _erase(self, versions: Iterable[tuple[str, str]]) -> None:
+        # A version by its id is gone for good; without it, a mark would be laid over the photo.
+        for key, version in list(versions):
+
+            def once(key: str = key, version: str = version) -> None:
+                with translated("photos"):
+                    self._client.delete_object(Bucket=self._bucket, Key=key, VersionId=version)
+
+            self._retry(once)
 
     def _get(self, key: str) -> bytes:
         deadline = time.monotonic() + self._retry.call_timeout

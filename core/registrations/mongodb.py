@@ -38,6 +38,7 @@ DEFAULT_FIELDS: Mapping[str, str] = {
     "name": "name",
     "email": "email",
     "referencePhotoKey": "storedFaceKey",
+    "submittedPhotoKey": "faceImageKey",
 }
 
 #: Two tries fit into a deadline, with time to wait between them.
@@ -205,6 +206,7 @@ class MongoRegistrations:
             name=self._text(document, "name"),
             email=self._text(document, "email"),
             reference_photo_key=self._text(document, "referencePhotoKey"),
+            submitted_photo_key=self._text(document, "submittedPhotoKey"),
         )
 
     def _missing(self, document: Document) -> list[str]:

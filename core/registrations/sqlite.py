@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pandas as pd
 
 from core.frames import REGISTRATION_DTYPES, registration_frame
@@ -23,12 +24,23 @@ CREATE TABLE IF NOT EXISTS registrations (
     email TEXT,
     reference_photo_key TEXT,
     folded_email TEXT NOT NULL,
-    words TEXT NOT NULL
+    words TEXT NOT NULL,
+    submitted_photo_key TEXT
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS registrations_by_user ON registrations (user_id, registration_id);
 CREATE INDEX IF NOT EXISTS registrations_by_event ON registrations (event_id, registration_id);
 """
-_COLUMNS = "registration_id, user_id, event_id, name, email, reference_photo_key"
+_NAMED = """
+WITH named AS (
+    SELECT reference_photo_key AS key, user_id FROM registrations
+    UNION ALL SELECT submitted_photo_key, user_id FROM registrations
+)
+SELECT DISTINCT key FROM named
+WHERE key IN (SELECT value FROM json_each(:keys)) AND (:user IS NULL OR user_id <> :user)
+"""
+#: Of files made before there were submitted photos.
+_ADDED = "ALTER TABLE registrations ADD COLUMN submitted_photo_key TEXT"
+_COLUMNS = "registration_id, user_id, event_id, name, email, reference_photo_key, submitted_photo_key"
 
 #: Stands in ``words`` before every place where a word begins; text that people type has no such character.
 _WORD_BEGINS = "\x1f"
@@ -41,6 +53,10 @@ class SqliteRegistrations:
 
     def __init__(self, path: Path) -> None:
         self._database = Database(path, "registrations", _SCHEMA)
+        with self._database.write() as connection:
+            columns = {name for _, name, *_ in connection.execute("PRAGMA table_info(registrations)")}
+            if "submitted_photo_key" not in columns:
+                connection.execute(_ADDED)
 
     def get(self, registration_id: str) -> Registration | None:
         found = self._select("WHERE registration_id = ?", registration_id)
@@ -79,8 +95,22 @@ class SqliteRegistrations:
     def import_many(self, registrations: Iterable[Registration]) -> int:
         rows = [_row(registration) for registration in registrations]
         with self._database.write() as connection:
-            connection.executemany("INSERT OR REPLACE INTO registrations VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            connection.executemany(
+                f"INSERT OR REPLACE INTO registrations ({_COLUMNS}, folded_email, words) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                rows,
+            )
         return len(rows)
+
+    def named_elsewhere(self, keys: Collection[str], user_id: str | None) -> set[str]:
+        with self._database.read() as connection:
+            rows = connection.execute(_NAMED, {"keys": orjson.dumps(list(keys)).decode(), "user": user_id}).fetchall()
+        return {str(key) for (key,) in rows}
+
+    def erase(self, user_id: str) -> int:
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM registrations WHERE user_id = ?", (user_id,))
+            return connection.changes()
 
     def ping(self) -> None:
         self._database.check()
@@ -104,6 +134,7 @@ def _row(registration: Registration) -> tuple[str | None, ...]:
         registration.name,
         registration.email,
         registration.reference_photo_key,
+        registration.submitted_photo_key,
         _folded(email),
         # No match runs from one into the other: it would need a mark that no separator stands before.
         _words(name) + _words(email),

@@ -1,4 +1,4 @@
-"""The table put right: made where it is missing, compared where it is there, changed where that stops nothing."""
+"""A table put right: made where it is missing, compared where it is there, changed where that stops nothing."""
 
 from __future__ import annotations
 
@@ -117,11 +117,28 @@ def described(description: Any, ttl: tuple[str, str | None] | None, recovery: bo
     )
 
 
-#: The table as it should be.
-WANTED = described(definition.create_table(""), ("ENABLED", TTL_ATTRIBUTE), True)
+@dataclass(frozen=True)
+class Definition:
+    """A table as it should be: the request that makes it, and the setting that names it."""
+
+    create_table: Callable[[str], dict[str, Any]]
+    setting: str
+    ttl: tuple[str, str | None]
+
+    @property
+    def wanted(self) -> Table:
+        return described(self.create_table(""), self.ttl, True)
 
 
-def plan(wanted: Table, found: Table | None, *, add_index: bool) -> list[Step]:
+RECORDS = Definition(definition.create_table, "DYNAMODB_FACE_VALIDATION_TABLE", ("ENABLED", TTL_ATTRIBUTE))
+AUDIT = Definition(definition.create_audit_table, "DYNAMODB_AUDIT_TABLE", ("DISABLED", None))
+#: The table of the records as it should be.
+WANTED = RECORDS.wanted
+
+
+def plan(
+    wanted: Table, found: Table | None, *, add_index: bool = False, setting: str = RECORDS.setting
+) -> list[Step]:
     """What differs, in the order in which it is put right. Empty: nothing. Pure.
 
     A table with other keys may be somebody else's: nothing of it is changed.
@@ -129,14 +146,14 @@ def plan(wanted: Table, found: Table | None, *, add_index: bool) -> list[Step]:
     if found is None:
         return [
             Step("The table is missing", Action.CREATE_TABLE),
-            Step("TTL is off", Action.ENABLE_TTL),
+            *([Step("TTL is off", Action.ENABLE_TTL)] if _expires(wanted) else []),
             Step("Point-in-time recovery is off", Action.ENABLE_RECOVERY),
         ]
     if found.keys != wanted.keys:
         return [
             Step(
                 f"The key is {', '.join(found.keys)} instead of {', '.join(wanted.keys)}",
-                advice="a key cannot be changed: name another table in DYNAMODB_FACE_VALIDATION_TABLE",
+                advice=f"a key cannot be changed: name another table in {setting}",
             )
         ]
     return [*_settings(wanted, found), *_index_steps(wanted, found, add_index)]
@@ -151,7 +168,15 @@ def _settings(wanted: Table, found: Table) -> Iterator[Step]:
         yield Step("Deletion protection is off", Action.PROTECT)
     match found.ttl:
         case None:
-            yield Step("TTL")
+            if _expires(wanted):
+                yield Step("TTL")
+        case ("ENABLED" | "ENABLING", attribute) if not _expires(wanted):
+            yield Step(
+                f"TTL is on {attribute} instead of off",
+                advice="entries must not go by themselves: switch it off (aws dynamodb update-time-to-live)",
+            )
+        case _ if not _expires(wanted):
+            pass
         case ("DISABLED", _):
             yield Step("TTL is off", Action.ENABLE_TTL)
         case ("DISABLING", _):
@@ -167,11 +192,16 @@ def _settings(wanted: Table, found: Table) -> Iterator[Step]:
         yield Step("Point-in-time recovery is off", Action.ENABLE_RECOVERY)
 
 
+def _expires(table: Table) -> bool:
+    return table.ttl is not None and table.ttl[0] == "ENABLED"
+
+
 def _index_steps(wanted: Table, found: Table, add_index: bool) -> Iterator[Step]:
     """Last of all: while an index is being built a table takes few other changes."""
     command = "python -m core provision --add-index"
     index, should = found.index, wanted.index
-    assert should is not None
+    if should is None:
+        return
     if index is None:
         yield _if_asked(
             add_index,
@@ -201,7 +231,7 @@ def _text(index: Index) -> str:
 
 
 class Provision:
-    """Compares the table with its definition, and puts it right step by step.
+    """Compares a table with its definition, and puts it right step by step.
 
     ``report`` is told what is being waited for. Waits have no limit, for an index is built for hours where there is
     much: whoever stops one loses nothing, and runs it again.
@@ -212,6 +242,7 @@ class Provision:
         client: Any,
         table: str,
         retry: Retry,
+        wanted: Definition = RECORDS,
         *,
         report: Callable[[str], None],
         sleep: Callable[[float], None] = time.sleep,
@@ -219,12 +250,14 @@ class Provision:
         self._client = client
         self._table = table
         self._retry = retry
+        self._definition = wanted
+        self._wanted = wanted.wanted
         self._report = report
         self._sleep = sleep
 
     def plan(self, *, add_index: bool = False) -> list[Step]:
         """What differs now; calls nothing but ``Describe...``."""
-        return plan(WANTED, self._found(), add_index=add_index)
+        return plan(self._wanted, self._found(), add_index=add_index, setting=self._definition.setting)
 
     def run(self, say: Callable[[str], None], *, add_index: bool = False, dry_run: bool = False) -> bool:
         """Say what differs, and put it right; true if the table is now as it should be.
@@ -264,7 +297,7 @@ class Provision:
             case Action.CREATE_TABLE:
                 self._create()
             case Action.SET_BILLING:
-                self._update(BillingMode=WANTED.billing)
+                self._update(BillingMode=self._wanted.billing)
             case Action.PROTECT:
                 self._update(DeletionProtectionEnabled=True)
             case Action.ENABLE_TTL:
@@ -308,7 +341,7 @@ class Provision:
         def once() -> None:
             # In use: an earlier try, whose answer was lost, has made it.
             with suppress(_InUse), _errors():
-                self._client.create_table(**definition.create_table(self._table))
+                self._client.create_table(**self._definition.create_table(self._table))
 
         self._retry(once)
         # DescribeTable may not know a new table yet.

@@ -30,14 +30,12 @@ from core.stores.listing import TO_THE_SECOND, newest
 SERVICE = "validation records"
 #: How many records a batch of ``event_batches`` is read from.
 BATCH_ROWS = 10_000
-#: How many rows before its mark ``event_changes`` reads once more: rows that are erased at the table's end give their
-#: numbers to new ones.
-OVERLAP_ROWS = 1_000
 
 # The item, in the table's own attribute names, is the one source of truth. SQLite keeps the columns that lists and
 # charts read in step with it; as they stand before the item, reading them does not touch it.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS faceVerifications (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
     userId TEXT NOT NULL AS (item ->> '$.userId') STORED,
     registrationId TEXT NOT NULL AS (item ->> '$.registrationId') STORED,
     eventId TEXT AS (coalesce(nullif(item ->> '$.eventId', ''), item ->> '$.metadata.eventId')) STORED,
@@ -80,7 +78,7 @@ SELECT {_COLUMNS}, (SELECT max(rowid) FROM faceVerifications) FROM faceVerificat
 # The plus: from the table's end, not by the event's index.
 _CHANGED = f"{_FRAME.replace('eventId =', '+eventId =')} AND rowid > ?"
 # Each page begins behind the last row of the one before. A change gives a record a later place, never an earlier one:
-# its time does not go back, and its row gets a new, higher number.
+# its time does not go back, and its row gets a new, higher number (``AUTOINCREMENT``: none is given twice).
 _BATCH = f"""
 SELECT {_COLUMNS}, json_group_array(rowid) FROM (
     SELECT rowid, {", ".join(_NAMES)} FROM faceVerifications
@@ -125,7 +123,7 @@ class SqliteRecords:
             found = (
                 connection.execute(_FRAME, (event_id,))
                 if since is None
-                else connection.execute(_CHANGED, (event_id, since - OVERLAP_ROWS))
+                else connection.execute(_CHANGED, (event_id, since))
             )
             ((*columns, last),) = found
         return EventChanges(self._alive_frame(columns), mark=last or 0, complete=since is None)

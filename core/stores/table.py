@@ -1,4 +1,6 @@
-"""The table ``face-verifications`` as it should be: what ``provision`` makes, Terraform declares and tests use."""
+"""The two tables, of the records and of the audit trail, as they should be: what ``provision`` makes, Terraform
+declares and tests use.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,8 @@ EVENT_INDEX = "eventId-timestamp-index"
 INDEX_KEY = ("eventId", "timestamp")
 #: Records go by themselves some time after this attribute (epoch seconds) has passed.
 TTL_ATTRIBUTE = "expiresAt"
+#: The key of the audit trail's table: a day and one of its parts, then moment and entry id.
+AUDIT_KEY = ("day", "place")
 
 
 def key_schema(hash_key: str, range_key: str) -> list[Any]:
@@ -48,5 +52,16 @@ def create_table(name: str) -> dict[str, Any]:
         "AttributeDefinitions": attribute_definitions(*KEY_ATTRIBUTES, *INDEX_KEY),
         "KeySchema": key_schema(*KEY_ATTRIBUTES),
         "GlobalSecondaryIndexes": [event_index()],
+        "DeletionProtectionEnabled": True,
+    }
+
+
+def create_audit_table(name: str) -> dict[str, Any]:
+    """What ``CreateTable`` takes for the audit trail. It has no TTL: entries do not go by themselves."""
+    return {
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": attribute_definitions(*AUDIT_KEY),
+        "KeySchema": key_schema(*AUDIT_KEY),
         "DeletionProtectionEnabled": True,
     }

@@ -88,7 +88,7 @@ def serving(api: Api) -> Iterator[str]:
 @pytest.fixture
 def make_api(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeApi]:
     """Makes it on the desk's services, with these settings."""
-    dashboard_services.get_services.clear()
+    dashboard_services.shared.clear()
     monkeypatch.setattr(dashboard_services, "build", lambda _settings: services)
     with ExitStack() as made:
 
@@ -98,7 +98,7 @@ def make_api(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ma
             return api
 
         yield make
-    dashboard_services.get_services.clear()
+    dashboard_services.shared.clear()
 
 
 @pytest.fixture

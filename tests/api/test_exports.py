@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from core.bootstrap import Services
 from core.clock import utc_now
 from core.errors import Unavailable
 from core.export import BOM, RECORD_EXPORT
@@ -109,6 +110,15 @@ def registrations_of(answer: httpx.Response) -> list[str]:
 )
 def test_an_export_has_the_rows_that_it_promises(client: Client, path: str, found: list[str]) -> None:
     assert registrations_of(client.get(path)) == found
+
+
+def test_the_reference_problems_are_those_of_the_last_check(client: Client, services: Services) -> None:
+    address = f"{EVENT}/reference-problems.csv"
+    assert is_error(client.get(address), 404)
+    services.references.run("event-1", threading.Event())
+    assert [(row["registrationId"], row["problems"]) for row in rows(client.get(address))] == [
+        ("reg-2", "NO_REFERENCE")
+    ]
 
 
 @pytest.mark.usefixtures("recorded")

@@ -517,7 +517,13 @@ def test_the_process_is_alive_whatever_its_services_are(
 
 def test_it_is_ready_when_every_service_answers(client: Client) -> None:
     listed = data(client.get("/api/ready"))["dependencies"]
-    assert [each["service"] for each in listed] == ["validation records", "registrations", "photos", "face engine"]
+    assert [each["service"] for each in listed] == [
+        "validation records",
+        "registrations",
+        "photos",
+        "face engine",
+        "audit trail",
+    ]
     assert all(each["ok"] and each["milliseconds"] >= 0 and "error" not in each for each in listed)
 
 

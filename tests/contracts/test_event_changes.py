@@ -13,7 +13,6 @@ import pytest
 from core.errors import Refused
 from core.frames import with_changes
 from core.ports import EventChanges
-from core.stores import sqlite
 from tests.support.clock import NOON
 from tests.support.records import a_review, an_outcome
 from tests.support.stores import Bench, dynamodb_bench, sqlite_bench, wait_for_checks
@@ -32,10 +31,9 @@ HOUR = timedelta(hours=1)
         pytest.param("dynamodb index", marks=pytest.mark.dynamodb_server),
     ]
 )
-def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     name, _, way = request.param.partition(" ")
     if name == "sqlite":
-        monkeypatch.setattr(sqlite, "OVERLAP_ROWS", 0)
         bench = sqlite_bench(tmp_path)
         yield bench
         bench.records.close()

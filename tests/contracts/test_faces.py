@@ -14,7 +14,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from core import aws
 from core.errors import Refused
-from core.faces.rekognition import RekognitionEngine
+from core.faces.rekognition import Quota, RekognitionEngine
 from core.policy import Policy, judge
 from core.ports import Answer, FaceEngine
 from core.reasons import Reason
@@ -27,7 +27,9 @@ def engine(request: pytest.FixtureRequest) -> Iterator[FaceEngine]:
         yield request.getfixturevalue("local_engine")
         return
     request.getfixturevalue("rekognition_server")
-    remote = RekognitionEngine(aws.client("rekognition", "eu-west-1"), Retry(deadline=9, call_timeout=4))
+    remote = RekognitionEngine(
+        aws.client("rekognition", "eu-west-1"), Retry(deadline=9, call_timeout=4), Quota.of(25)
+    )
     yield remote
     remote.close()
 

@@ -150,3 +150,62 @@ def test_many_threads_put_and_get(photos: Photos) -> None:
 
 def test_a_store_that_is_there_answers_ping(photos: Photos) -> None:
     photos.ping()
+
+
+# Taking away
+
+
+def test_what_was_erased_is_not_found(photos: Photos) -> None:
+    photos.put("face-images/a.jpg", b"1")
+    photos.erase("face-images/a.jpg")
+    assert not photos.exists("face-images/a.jpg")
+
+
+def test_erasing_takes_no_other_photo(photos: Photos) -> None:
+    for key in ("face-images/a.jpg", "face-images/a.jpg.bak", "face-images/b.jpg"):
+        photos.put(key, b"1")
+    photos.erase("face-images/a.jpg")
+    assert photos.under("face-images/") == ["face-images/a.jpg.bak", "face-images/b.jpg"]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_photo_under_any_key_can_be_erased(photos: Photos, key: str) -> None:
+    photos.put(key, b"1")
+    photos.erase(key)
+    assert not photos.exists(key)
+
+
+@pytest.mark.parametrize("key", ["face-images/none.jpg", *INVALID])
+def test_erasing_what_is_not_there_is_nothing(photos: Photos, key: str) -> None:
+    photos.erase(key)
+
+
+def test_the_keys_under_a_folder_are_listed_and_no_others(photos: Photos) -> None:
+    for key in ("face-images/f/b.jpg", "face-images/f/a.jpg", "face-images/fa.jpg", "face-images/g/a.jpg"):
+        photos.put(key, b"1")
+    assert photos.under("face-images/f/") == ["face-images/f/a.jpg", "face-images/f/b.jpg"]
+
+
+def test_under_a_folder_that_is_not_there_is_nothing(photos: Photos) -> None:
+    assert photos.under("face-images/f/") == []
+
+
+def test_all_under_a_folder_goes_and_nothing_else(photos: Photos) -> None:
+    for key in ("face-images/f/a.jpg", "face-images/f/b.jpg", "face-images/fa.jpg"):
+        photos.put(key, b"1")
+    photos.erase_under("face-images/f/")
+    assert photos.under("face-images/") == ["face-images/fa.jpg"]
+
+
+def test_what_is_to_be_kept_under_a_folder_stays(photos: Photos) -> None:
+    for key in ("face-images/f/a.jpg", "face-images/f/b.jpg"):
+        photos.put(key, b"1")
+    photos.erase_under("face-images/f/", ["face-images/f/b.jpg"])
+    assert photos.under("face-images/f/") == ["face-images/f/b.jpg"]
+
+
+def test_a_photo_can_be_put_under_a_folder_that_was_erased(photos: Photos) -> None:
+    photos.put("face-images/f/a.jpg", b"1")
+    photos.erase_under("face-images/f/")
+    photos.put("face-images/f/a.jpg", b"2")
+    assert photos.get("face-images/f/a.jpg") == b"2"

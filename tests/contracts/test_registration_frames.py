@@ -23,7 +23,8 @@ def test_an_event_without_registrations_is_the_empty_frame(filled: Fill) -> None
 
 
 def test_a_row_has_all_of_a_registration(filled: Fill) -> None:
-    store = filled(registration("r1", name="Ana Sá", email="ana@example.com", reference_photo_key="faces/1.jpg"))
+    keys = {"reference_photo_key": "faces/1.jpg", "submitted_photo_key": "sent/1.jpg"}
+    store = filled(registration("r1", name="Ana Sá", email="ana@example.com", **keys))
     assert store.event_frame("event-1").to_dict("records") == [
         {
             "registrationId": "r1",
@@ -32,6 +33,7 @@ def test_a_row_has_all_of_a_registration(filled: Fill) -> None:
             "name": "Ana Sá",
             "email": "ana@example.com",
             "referencePhotoKey": "faces/1.jpg",
+            "submittedPhotoKey": "sent/1.jpg",
         }
     ]
 

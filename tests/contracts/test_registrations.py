@@ -18,7 +18,8 @@ def ids(found: list[Registration]) -> list[str]:
 
 
 def test_get_returns_the_whole_registration(filled: Fill) -> None:
-    given = registration("r1", name="Ana Sá", email="ana@example.com", reference_photo_key="reference-faces/1.jpg")
+    keys = {"reference_photo_key": "reference-faces/1.jpg", "submitted_photo_key": "face-images/1.jpg"}
+    given = registration("r1", name="Ana Sá", email="ana@example.com", **keys)
     assert filled(given).get("r1") == given
 
 

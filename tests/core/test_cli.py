@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from typer.testing import CliRunner
 
 from core import cli, maintenance
 from core.cli import app
+from core.importing import FolderSource
 from core.registrations.sqlite import SqliteRegistrations
 from tests.core.test_backfill import interrupting
 from tests.core.test_provision import table_with_keys_alone
@@ -42,7 +45,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     for name in AWS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("FACEDESK_DATA_DIR", str(tmp_path / "data"))
-    return lambda *arguments, **environment: CliRunner(env=environment).invoke(app, [str(each) for each in arguments])
+
+    def run(*arguments: object, typed: str | None = None, **environment: str) -> Result:
+        return CliRunner(env=environment).invoke(app, [str(each) for each in arguments], input=typed)
+
+    return run
 
 
 def registrations(tmp_path: Path) -> SqliteRegistrations:
@@ -51,7 +58,23 @@ def registrations(tmp_path: Path) -> SqliteRegistrations:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], *([name, "--help"] for name in ("sample", "import-registrations", "provision", "backfill-index"))],
+    [
+        ["--help"],
+        *(
+            [name, "--help"]
+            for name in (
+                "sample",
+                "import-registrations",
+                "validate-event",
+                "audit-references",
+                "provision",
+                "backfill-index",
+                "erase",
+                "sweep",
+                "token",
+            )
+        ),
+    ],
 )
 def test_help_is_everywhere(run: Run, arguments: list[str]) -> None:
     result = run(*arguments)
@@ -126,6 +149,7 @@ def maintain(run: Run, dynamodb_url: str, table: str) -> Run:
     environment = {
         "FACEDESK_BACKEND": "aws",
         "DYNAMODB_FACE_VALIDATION_TABLE": table,
+        "DYNAMODB_AUDIT_TABLE": f"audit-of-{table}",
         "AWS_REGION": REGION,
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
@@ -152,11 +176,14 @@ def test_provision_says_each_difference_and_exits_with_1_while_one_is_left(maint
             "Point-in-time recovery: not supported by this server.",
             "Index eventId-timestamp-index is missing: event reads scan the whole table; "
             "add it with: python -m core provision --add-index.",
+            f"Table audit-of-{table} in {REGION}:",
+            "The table is missing: created.",
+            "Point-in-time recovery is off: not supported by this server.",
         ],
     )
 
 
-def test_a_dry_run_says_what_would_be_done(maintain: Run) -> None:
+def test_a_dry_run_says_what_would_be_done(maintain: Run, table: str) -> None:
     result = maintain("provision", "--dry-run", "--add-index")
     assert result.exit_code == 1
     assert result.stdout.splitlines()[1:] == [
@@ -164,6 +191,9 @@ def test_a_dry_run_says_what_would_be_done(maintain: Run) -> None:
         "TTL is off: would be switched on.",
         "Point-in-time recovery: not supported by this server.",
         "Index eventId-timestamp-index is missing: would be added.",
+        f"Table audit-of-{table} in {REGION}:",
+        "The table is missing: would be created.",
+        "Point-in-time recovery is off: would be switched on.",
     ]
 
 
@@ -227,3 +257,132 @@ def test_without_a_terminal_backfill_tells_how_far_it_is_by_lines(
 ) -> None:
     monkeypatch.setattr(cli, "LINE_SECONDS", 0)
     assert maintain("backfill-index").stderr.splitlines()[-1] == "Records: 1 of about 1"
+
+
+# Many photos at once
+
+
+@pytest.fixture
+def event(run: Run, tmp_path: Path, astronaut_jpeg: bytes) -> Path:
+    """Three people of the event e1, a folder with a photo of two of them, and one more who has sent one already."""
+    faces = tmp_path / "faces"
+    faces.mkdir()
+    for name in ("r1.jpg", "r2.JPG", "sent.jpg"):
+        (faces / name).write_bytes(astronaut_jpeg)
+    lines = "r1,u1,e1,,,sent.jpg,\nr2,u2,e1,,,,\nr3,u3,e1,,,,\nr4,u4,e1,,,sent.jpg,sent.jpg\n"
+    (tmp_path / "table.csv").write_text(f"{HEADER.rstrip()},submittedPhoto\n{lines}")
+    assert run("import-registrations", "table.csv", "--photos", "faces").exit_code == 0
+    return faces
+
+
+def test_validate_event_judges_the_photos_of_the_folder_and_those_that_were_sent(run: Run, event: Path) -> None:
+    result = run("validate-event", "e1", "--photos", event)
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "3 of 3 photos: 3 passed, 0 waiting, 0 failed, 0 photo missing, 0 photo refused, 0 changed meanwhile.\n",
+    )
+    assert run("validate-event", "e1", "--photos", event).stdout == "No photo of this event waits to be validated.\n"
+
+
+def test_validate_event_names_what_could_not_be_used_and_its_exit_code_tells(run: Run, event: Path) -> None:
+    (event / "r1.jpg").write_bytes(b"no photo")
+    result = run("validate-event", "e1", "--photos", event)
+    assert (result.exit_code, result.stderr.startswith("Registration r1: This file is not a photo")) == (1, True)
+    assert "2 passed" in result.stdout
+
+
+def test_validate_event_takes_only_whom_it_is_told(run: Run, event: Path) -> None:
+    assert "No photo" in run("validate-event", "e1", "--only", "failed", "--photos", event).stdout
+
+
+def interrupt_at_the_first_photo(patch: pytest.MonkeyPatch) -> None:
+    fault, read = interrupting("read"), FolderSource.read
+
+    def interrupted(source: FolderSource, name: str) -> bytes:
+        fault("read")
+        return read(source, name)
+
+    patch.setattr(FolderSource, "read", interrupted)
+
+
+def test_a_batch_that_was_stopped_goes_on_and_one_with_another_choice_is_refused(
+    run: Run, event: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_at_the_first_photo(patch)
+        stopped = run("validate-event", "e1", "--photos", event)
+    other = run("validate-event", "e1", "--only", "never-tried", "--photos", event)
+    resumed = run("validate-event", "e1", "--photos", event)
+    assert (stopped.exit_code, "Run the same command to go on" in stopped.stderr) == (130, True)
+    assert (other.exit_code, "is not done" in other.stderr, other.stderr.count("\n")) == (1, True, 1)
+    assert (resumed.exit_code, "Going on: " in resumed.stdout, "3 passed" in resumed.stdout) == (0, True, True)
+
+
+def test_anew_drops_what_is_not_done(run: Run, event: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_at_the_first_photo(patch)
+        run("validate-event", "e1", "--photos", event)
+    result = run("validate-event", "e1", "--anew")
+    assert (result.exit_code, "Going on" in result.stdout) == (0, False)
+
+
+def test_without_a_terminal_a_batch_tells_how_far_it_is_by_lines(
+    run: Run, event: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "LINE_SECONDS", 0)
+    assert "Photos: 3 of 3" in run("validate-event", "e1", "--photos", event).stderr
+
+
+def test_audit_references_writes_whom_to_ask(run: Run, event: Path, tmp_path: Path) -> None:
+    result = run("audit-references", "e1", "--out", "ask.csv")
+    with (tmp_path / "ask.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert (result.exit_code, [(row["registrationId"], row["problems"]) for row in rows]) == (
+        0,
+        [("r2", "NO_REFERENCE"), ("r3", "NO_REFERENCE")],
+    )
+
+
+def test_audit_references_gives_the_csv_on_stdout(run: Run, event: Path) -> None:
+    result = run("audit-references", "e1")
+    assert (result.stdout.splitlines()[0].lstrip("\ufeff"), result.exit_code) == (
+        "registrationId,userId,name,email,problems,message",
+        0,
+    )
+    assert result.stderr == "4 people looked at, 2 to ask for another photo.\n"
+
+
+# Erasing
+
+
+@pytest.fixture
+def loaded(run: Run) -> Run:
+    assert run("sample", "--registrations", "5").exit_code == 0
+    return run
+
+
+def test_erase_shows_what_there_is_and_gives_a_receipt(loaded: Run, tmp_path: Path) -> None:
+    receipt = tmp_path / "receipt.json"
+    result = loaded("erase", "sample-user-0001", "--confirm", "sample-user-0001", "--receipt", str(receipt))
+    assert (result.exit_code, "1 registrations" in result.stdout) == (0, True)
+    assert json.loads(receipt.read_text())["counts"]["registrations"] == 1
+    assert "sample-user-0001" not in receipt.read_text()
+
+
+def test_erase_asks_for_the_id_once_more(loaded: Run) -> None:
+    result = loaded("erase", "sample-user-0001", typed="sample-user-0001\n")
+    assert (result.exit_code, "Type the user id" in result.stdout) == (0, True)
+
+
+def test_erase_with_another_id_typed_does_nothing(loaded: Run) -> None:
+    refused = loaded("erase", "sample-user-0001", "--confirm", "sample-user-0002")
+    assert (refused.exit_code, "nothing was erased" in refused.stderr) == (1, True)
+    assert "1 registrations" in loaded("erase", "sample-user-0001", "--confirm", "sample-user-0001").stdout
+
+
+def test_sweep_says_what_it_took_away(loaded: Run) -> None:
+    result = loaded("sweep")
+    assert (result.exit_code, result.stdout.splitlines()) == (
+        0,
+        ["0 erasures ended.", "0 expired records and 0 photos taken away."],
+    )

@@ -230,6 +230,15 @@ class TestPhotos:
         desk.lines("r1,u1,e1,,,one.jpg", source=FolderSource(folder, 100))
         assert [each.reference_photo_key for each in desk.store.of_user("u1")] == list(desk.kept.photos)
 
+    def test_a_submitted_photo_is_kept_apart_from_references_and_from_other_peoples(
+        self, desk: Desk, folder: Path
+    ) -> None:
+        table = f"{HEADER},submittedPhoto\nr1,u1,e1,,,one.jpg,one.jpg\nr2,u1,e1,,,,one.jpg\n"
+        desk.run(table.encode(), FolderSource(folder, 100))
+        first, second = desk.store.of_user("u1")
+        keys = {first.reference_photo_key, first.submitted_photo_key, second.submitted_photo_key}
+        assert (len(keys), keys) == (3, set(desk.kept.photos))
+
     @pytest.mark.parametrize(
         "name", ["two.jpg", "../secret.jpg", "/etc/passwd", "..", ".", "photos/one.jpg", "notes.txt"]
     )

@@ -355,7 +355,7 @@ def test_an_erased_persons_records_are_in_no_answer_even_if_a_read_still_has_the
     attempt(store, 2, user_id="user-2")
     ids(records)
     clock.advance(3 * SECOND)
-    records._forget("user-1")
+    records.forget("user-1")
     assert ids(records) == ["reg-2"]
     clock.advance(FRESH)  # the store has them still
     assert ids(records) == ["reg-2"]
@@ -365,7 +365,7 @@ def test_what_an_erased_person_does_later_is_in_the_answer(records: LiveRecords,
     attempt(records, 1)
     ids(records)
     clock.advance(3 * SECOND)
-    records._forget("user-1")
+    records.forget("user-1")
     attempt(records, 2, timestamp=clock())
     assert ids(records) == ["reg-2"]
 

@@ -65,20 +65,20 @@ def test_many_threads_have_a_place_each(pace: Callable[..., Pace], time: FakeTim
     assert time.now - 100 == pytest.approx(10)
 
 
-def test_a_failure_halves_the_pace(pace: Callable[..., Pace], time: FakeTime) -> None:
+def test_a_refusal_slows_the_pace(pace: Callable[..., Pace], time: FakeTime) -> None:
     paced = pace()
     paced.slow_down()
-    assert moments(paced, time, 3) == [0, 0.2, 0.4]
+    assert moments(paced, time, 3) == [0, 0.105263, 0.210526]
 
 
-def test_failures_that_come_together_count_as_one(pace: Callable[..., Pace], time: FakeTime) -> None:
+def test_refusals_that_come_together_count_as_one(pace: Callable[..., Pace], time: FakeTime) -> None:
     paced = pace()
     for _ in range(32):
         paced.slow_down()
-    assert moments(paced, time, 2) == [0, 0.2]
+    assert moments(paced, time, 2) == [0, 0.105263]
 
 
-def test_however_often_it_fails_calls_go_on(pace: Callable[..., Pace], time: FakeTime) -> None:
+def test_however_often_it_is_refused_calls_go_on(pace: Callable[..., Pace], time: FakeTime) -> None:
     paced = pace()
     for _ in range(100):
         paced.slow_down()
@@ -93,3 +93,11 @@ def test_success_brings_the_full_pace_back_and_no_more(pace: Callable[..., Pace]
     for _ in range(int(2 / STEP)):
         paced.speed_up()
     assert moments(paced, time, 3) == [0, 0.1, 0.2]
+
+
+def test_whoever_does_not_wait_is_made_room_for(pace: Callable[..., Pace], time: FakeTime) -> None:
+    paced = pace()
+    paced.wait()
+    for _ in range(5):
+        paced.spend()
+    assert moments(paced, time, 1) == [0.6]

@@ -25,6 +25,7 @@ from urllib3.exceptions import ReadTimeoutError
 from core import aws
 from core.clock import utc_now
 from core.errors import NotConfigured, PhotoNotFound, PhotoTooLarge, Refused, Unavailable
+from core.photos import folder as photo_folder
 from core.photos.folder import FolderPhotos
 from core.photos.s3 import S3Photos
 from core.retry import Retry
@@ -303,7 +304,60 @@ def test_a_root_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
         FolderPhotos(tmp_path / "file" / "photos")
 
 
+def test_what_a_killed_put_left_of_a_folder_goes_with_it(folder: FolderPhotos, root: Path) -> None:
+    folder.put("face-images/f/a.jpg", b"1")
+    for key in ("face-images/f/b.jpg", "face-images/g/b.jpg"):
+        descriptor, _ = tempfile.mkstemp(dir=root / ".incoming", prefix=photo_folder._mark(key))
+        os.write(descriptor, b"half a photo")
+        os.close(descriptor)
+    folder.erase_under("face-images/f/")
+    assert [path.read_bytes() for path in root.rglob("*") if path.is_file()] == [b"half a photo"]
+
+
+def test_an_erased_folder_itself_goes(folder: FolderPhotos, root: Path) -> None:
+    folder.put("face-images/f/a.jpg", b"1")
+    folder.erase_under("face-images/f/")
+    assert not (root / "face-images/f").exists()
+
+
+def test_erasing_follows_no_link(folder: FolderPhotos, root: Path, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "a.jpg").write_bytes(b"1")
+    (root / "face-images").mkdir(parents=True)
+    (root / "face-images" / "f").symlink_to(tmp_path / "theirs")
+    folder.erase_under("face-images/f/")
+    folder.erase("face-images/f/a.jpg")
+    assert (tmp_path / "theirs" / "a.jpg").exists()
+
+
+def test_only_old_photos_that_nobody_names_expire(folder: FolderPhotos, root: Path) -> None:
+    for key in (
+        "face-images/f/old.jpg",
+        "face-images/f/named.jpg",
+        "face-images/f/new.jpg",
+        "reference-faces/old.jpg",
+    ):
+        folder.put(key, b"1")
+        if "new" not in key:
+            os.utime(root / key, (0, 0))
+    before = utc_now() - timedelta(days=30)
+    assert folder.expire("face-images/", before, lambda keys: keys & {"face-images/f/named.jpg"}) == 1
+    assert files(root) == {"face-images/f/named.jpg", "face-images/f/new.jpg", "reference-faces/old.jpg"}
+
+
 # S3
+
+
+def test_every_version_of_an_erased_photo_goes(s3_bucket: Bucket) -> None:
+    photos = S3Photos(s3_bucket.client, s3_bucket.name, NO_RETRY)
+    s3_bucket.client.put_bucket_versioning(Bucket=s3_bucket.name, VersioningConfiguration={"Status": "Enabled"})
+    for key in ("face-images/a.jpg", "face-images/a.jpg", "face-images/b.jpg"):
+        photos.put(key, b"1")
+    s3_bucket.client.delete_object(Bucket=s3_bucket.name, Key="face-images/a.jpg")
+    photos.erase("face-images/a.jpg")
+    left = s3_bucket.client.list_object_versions(Bucket=s3_bucket.name)
+    assert [entry["Key"] for entry in left["Versions"]] == ["face-images/b.jpg"]
+    assert "DeleteMarkers" not in left
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from core import aws
 from core.errors import Refused
 from core.retry import Retry
 from core.stores import table as definition
-from core.stores.provision import WANTED, Action, Index, Provision, Step, Table, plan
+from core.stores.provision import AUDIT, WANTED, Action, Index, Provision, Step, Table, plan
 from core.stores.table import EVENT_INDEX
 from tests.support.dynamodb import REGION, Proxy, client_of
 
@@ -376,3 +376,25 @@ def test_a_new_table_that_is_not_known_yet_is_waited_for(stubbed: Stubber) -> No
     stubbed.add_client_error("update_continuous_backups", "ContinuousBackupsUnavailableException", "", 400)
     stubbed.add_response("update_continuous_backups", {})
     assert Run(stubbed.client, "t")()
+
+
+# The audit trail's table
+
+
+def test_the_audit_table_is_made_without_ttl(client: Any) -> None:
+    name = f"facedesk-audit-{uuid4().hex}"
+    provision = Provision(client, name, RETRY, AUDIT, report=lambda text: None, sleep=lambda seconds: None)
+    said: list[str] = []
+    assert provision.run(said.append)
+    assert provision.run(said.append)
+    assert not [line for line in said if "TTL" in line]
+
+
+def test_an_audit_table_whose_entries_go_by_themselves_is_for_a_person() -> None:
+    found = replace(AUDIT.wanted, ttl=("ENABLED", "expiresAt"))
+    (step,) = plan(AUDIT.wanted, found)
+    assert (step.difference, step.action, bool(step.advice)) == ("TTL is on expiresAt instead of off", None, True)
+
+
+def test_an_audit_table_without_any_ttl_is_right() -> None:
+    assert plan(AUDIT.wanted, replace(AUDIT.wanted, ttl=None)) == []

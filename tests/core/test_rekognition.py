@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,7 +14,7 @@ from botocore.stub import Stubber
 
 from core import aws
 from core.errors import Refused, Unavailable
-from core.faces.rekognition import RekognitionEngine
+from core.faces.rekognition import Quota, RekognitionEngine
 from core.retry import Retry
 from tests.support.rekognition import Faults, RekognitionServer, SameFace
 
@@ -43,7 +43,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
 
 @pytest.fixture
 def stubbed(stub: Stubber) -> RekognitionEngine:
-    return RekognitionEngine(stub.client, EAGER)
+    return RekognitionEngine(stub.client, EAGER, Quota.of(1000))
 
 
 def fail(stub: Stubber, operation: str, code: str, status: int = 400) -> None:
@@ -108,7 +108,7 @@ def test_what_passes_is_tried_again(stub: Stubber, stubbed: RekognitionEngine, c
 def test_after_the_last_try_the_engine_is_unavailable_with_the_services_own_code(stub: Stubber) -> None:
     for _ in range(3):
         fail(stub, "detect_faces", "ThrottlingException")
-    engine = RekognitionEngine(stub.client, Retry(deadline=30, call_timeout=1, base=0.001, tries=3))
+    engine = RekognitionEngine(stub.client, Retry(deadline=30, call_timeout=1, base=0.001, tries=3), Quota.of(1000))
     with pytest.raises(Unavailable) as caught:
         engine.detect(PHOTO)
     assert (caught.value.service, caught.value.code) == ("face engine", "ThrottlingException")
@@ -123,7 +123,7 @@ def test_missing_credentials_are_refused(monkeypatch: pytest.MonkeyPatch, rekogn
     # A session of its own: boto3's default one remembers credentials that it has found before.
     client = boto3.session.Session().client("rekognition", region_name="eu-west-1")
     with pytest.raises(Refused, match="NoCredentialsError"):
-        RekognitionEngine(client, EAGER).detect(PHOTO)
+        RekognitionEngine(client, EAGER, Quota.of(1000)).detect(PHOTO)
 
 
 @pytest.mark.parametrize("code", ["InvalidParameterException", "InvalidImageFormatException"])
@@ -164,7 +164,7 @@ def engine_with(retry: Retry, call_timeout: float = 3) -> RekognitionEngine:
             region_name="eu-west-1",
             config=client.meta.config.merge(Config(connect_timeout=call_timeout, read_timeout=call_timeout)),
         )
-    return RekognitionEngine(client, retry)
+    return RekognitionEngine(client, retry, Quota.of(1000))
 
 
 @pytest.mark.parametrize(
@@ -264,3 +264,62 @@ def test_a_closed_port_shows_in_a_ping(server: RekognitionServer) -> None:
     server.stop()
     with pytest.raises(Unavailable):
         engine_with(EAGER).ping()
+
+
+# The quota
+
+
+class CountedPace:
+    """Who waited, who did not, and what it was told of refusals."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def wait(self) -> None:
+        self.said.append("wait")
+
+    def spend(self) -> None:
+        self.said.append("spend")
+
+    def slow_down(self) -> None:
+        self.said.append("slow")
+
+    def speed_up(self) -> None:
+        self.said.append("fast")
+
+
+@pytest.fixture
+def paced(stub: Stubber) -> Callable[..., tuple[RekognitionEngine, CountedPace, CountedPace]]:
+    def make(patient: bool) -> tuple[RekognitionEngine, CountedPace, CountedPace]:
+        detect, compare = CountedPace(), CountedPace()
+        quota = Quota(detect, compare)  # type: ignore[arg-type]
+        return RekognitionEngine(stub.client, EAGER, quota, patient=patient), detect, compare
+
+    return make
+
+
+@pytest.mark.parametrize(("patient", "turn"), [(True, "wait"), (False, "spend")])
+def test_every_try_counts_for_the_operations_own_quota(
+    stub: Stubber, paced: Callable[..., tuple[RekognitionEngine, CountedPace, CountedPace]], patient: bool, turn: str
+) -> None:
+    engine, detect, compare = paced(patient)
+    fail(stub, "detect_faces", "ThrottlingException")
+    fail(stub, "detect_faces", "InternalServerError", 500)
+    stub.add_response("detect_faces", {"FaceDetails": []}, DETECT)
+    engine.detect(PHOTO)
+    assert (detect.said, compare.said) == ([turn, "slow", turn, turn, "fast"], [])
+
+
+def test_a_batch_keeps_its_pace_while_people_are_answered_at_once(rekognition_server: RekognitionServer) -> None:
+    rekognition_server.engine = SameFace()
+    client = aws.client("rekognition", "eu-west-1")
+    quota = Quota.of(10)
+    people = RekognitionEngine(client, EAGER, quota)
+    batch = RekognitionEngine(client, EAGER, quota, patient=True)
+    with ThreadPoolExecutor(8) as threads:
+        waiting = [threads.submit(batch.detect, PHOTO) for _ in range(30)]
+        for _ in range(10):
+            people.detect(PHOTO)
+        left = sum(not each.done() for each in waiting)
+    # Ten people were served while the batch could have made few of its calls, and it made room for them.
+    assert left > 15

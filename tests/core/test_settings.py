@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import SettingsError
-from core.settings import Backend, Settings, load_settings
+from core.settings import Backend, Settings, check_exposure, load_settings
+from tests.support import signin
 
 AWS = {
     "FACEDESK_BACKEND": "aws",
@@ -83,9 +84,62 @@ def test_a_bad_value_is_one_line_that_names_the_setting(
     assert "\n" not in str(caught.value)
 
 
-def test_a_secret_is_in_no_representation(monkeypatch: pytest.MonkeyPatch) -> None:
-    use(monkeypatch, AWS)
-    assert "s3cret" not in repr(load_settings())
+@pytest.mark.parametrize("name", ["OIDC_CLIENT_SECRET", "COOKIE_SECRET", "HASH_KEY", "MONGODB_URI"])
+def test_a_secret_is_in_no_representation(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    canary = "mongodb://canary-of-these-tests-long-enough"
+    monkeypatch.setenv(name, canary)
+    settings = load_settings()
+    assert canary not in f"{settings!r} {settings} {settings.model_dump_json()}"
+
+
+def test_a_bad_token_is_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_TOKENS", '[{"name": "kiosk", "hash": "canary", "roles": ["support"]}]')
+    with pytest.raises(SettingsError, match="API_TOKENS") as raised:
+        load_settings()
+    assert "canary" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "missing",
+    ["OIDC_METADATA_URL", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", "OIDC_REDIRECT_URI", "COOKIE_SECRET"],
+)
+def test_sign_in_without_one_of_its_settings_does_not_start(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    given = signin.settings("https://desk.example")
+    use(monkeypatch, {name: value for name, value in given.items() if name != missing})
+    with pytest.raises(SettingsError, match=missing):
+        load_settings()
+
+
+@pytest.mark.parametrize("address", ["http://desk.example/oauth2callback", "https://desk.example/callback"])
+def test_a_redirect_that_cannot_work_does_not_start(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    use(monkeypatch, signin.settings("https://desk.example") | {"OIDC_REDIRECT_URI": address})
+    with pytest.raises(SettingsError, match="OIDC_REDIRECT_URI"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("settings", "addresses", "hosts", "starts"),
+    [
+        ({}, ["127.0.0.1"], ["localhost", "127.0.0.1"], True),
+        ({}, ["0.0.0.0"], ["localhost"], False),
+        ({}, ["every address"], [], False),
+        ({}, ["127.0.0.1"], ["desk.example"], False),
+        ({"FACEDESK_AUTH": "off"}, ["0.0.0.0"], ["localhost"], False),
+        (AWS, ["127.0.0.1"], ["localhost"], False),
+        (AWS | {"FACEDESK_AUTH": "off"}, ["0.0.0.0"], ["desk.example"], True),
+        (signin.settings("https://desk.example"), ["0.0.0.0"], ["desk.example"], True),
+        (AWS | signin.settings("https://desk.example"), ["0.0.0.0"], ["desk.example"], True),
+    ],
+)
+def test_faces_are_not_open_to_a_network(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], addresses: list[str], hosts: list[str], starts: bool
+) -> None:
+    use(monkeypatch, settings)
+    if starts:
+        check_exposure(load_settings(), addresses, hosts)
+    else:
+        with pytest.raises(SettingsError, match="FACEDESK_AUTH"):
+            check_exposure(load_settings(), addresses, hosts)
 
 
 def test_the_readme_lists_every_setting_with_its_default() -> None:
@@ -96,5 +150,5 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
         alias = field.validation_alias
         name = alias.choices[0] if hasattr(alias, "choices") else alias
         default = field.get_default(call_default_factory=True)
-        expected[str(name)] = "" if default in (None, {}) else str(default)
+        expected[str(name)] = "" if default in (None, {}, ()) else str(default)
     assert {name: value.strip() for name, value in listed.items()} == expected

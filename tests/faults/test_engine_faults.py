@@ -74,6 +74,7 @@ def whole_desk(
     production = built(
         {
             "FACEDESK_BACKEND": "aws",
+            "FACEDESK_AUTH": "off",
             "AWS_REGION": REGION,
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_SECRET_ACCESS_KEY": "local",

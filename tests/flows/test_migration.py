@@ -139,6 +139,7 @@ class Commands:
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT),
             "FACEDESK_BACKEND": "aws",
+            "FACEDESK_AUTH": "off",
             "FACEDESK_DATA_DIR": str(self.folder / "data"),
             "DYNAMODB_FACE_VALIDATION_TABLE": self.table.name,
             "AWS_REGION": REGION,

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from core.access import local
 from core.bootstrap import Services
 from core.cli import app
 from core.clock import utc_now
 from core.stores import table as definition
 from tests.infra.terraform import granted
+from tests.support.audit import an_entry
 from tests.support.calls import Call, differences
 from tests.support.dynamodb import REGION, put_item
 from tests.support.production import Servers, production
@@ -70,6 +72,19 @@ def use_engine(services: Services) -> None:
     services.engine.ping()
 
 
+def use_audit(services: Services) -> None:
+    services.audit.append(an_entry(at=utc_now()))
+    list(services.audit.entries(utc_now() - timedelta(days=1), utc_now()))
+    services.audit.ping()
+
+
+def use_erasures(services: Services) -> None:
+    services.records.record_attempt(an_outcome(timestamp=utc_now()), timedelta(days=30))
+    services.photos.put("face-images/attempt-1.jpg", PHOTO)
+    services.erasures.erase("user-1", "user-1", local("an admin"))
+    services.erasures.resume()
+
+
 def use_metrics(services: Services) -> None:
     assert services.metrics is not None
     services.metrics.read(utc_now() - timedelta(hours=3), utc_now())
@@ -80,6 +95,8 @@ def test_the_dashboard_may_do_what_it_does_and_nothing_else(aws_calls: set[Call]
     use_records(services)
     use_photos(services)
     use_engine(services)
+    use_audit(services)
+    use_erasures(services)
     use_metrics(services)
     assert differences(aws_calls, granted("dashboard"), complete=True) == []
 
@@ -91,6 +108,7 @@ def test_the_provisioner_may_do_what_it_does_and_nothing_else(
         settings = {
             "AWS_REGION": REGION,
             "DYNAMODB_FACE_VALIDATION_TABLE": table,
+            "DYNAMODB_AUDIT_TABLE": f"audit-of-{table}",
             "FACEDESK_DATA_DIR": str(tmp_path),
         }
         result = CliRunner(env=settings).invoke(app, command)
@@ -105,6 +123,8 @@ def test_the_provisioner_may_do_what_it_does_and_nothing_else(
         KeySchema=definition.key_schema("userId", "registrationId"),
     )
     put_item(moto_dynamodb, "old", a_foreign_item())
+    unprotected = {**definition.create_audit_table("audit-of-old"), "DeletionProtectionEnabled": False}
+    moto_dynamodb.create_table(**unprotected)
     run("provision", "--add-index", table="old")
     run("backfill-index", table="old")
     assert differences(aws_calls, granted("provisioner"), complete=True) == []

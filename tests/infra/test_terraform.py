@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from core import validation
+from core import photo_keys
 from core.settings import Settings
 from core.stores import table as definition
 from tests.infra.terraform import INFRA, ROLES, Body, declared, parsed, statements
@@ -18,9 +18,8 @@ FILES = sorted(INFRA.glob("*.tf"))
 SETTINGS_OF_THEIR_OWN = {"ttl", "point_in_time_recovery"}
 
 
-def table() -> Body:
-    (body,) = declared("resource", "aws_dynamodb_table").values()
-    return body
+def table(name: str = "records") -> Body:
+    return declared("resource", "aws_dynamodb_table")[name]
 
 
 def of_bucket(kind: str) -> Body:
@@ -39,9 +38,10 @@ def create_table(body: Body) -> dict[str, Any]:
             for attribute in map(dict, rest.pop("attribute"))
         ],
         "KeySchema": definition.key_schema(rest.pop("hash_key"), rest.pop("range_key")),
-        "GlobalSecondaryIndexes": [index(block) for block in rest.pop("global_secondary_index")],
         "DeletionProtectionEnabled": rest.pop("deletion_protection_enabled"),
     }
+    if indexes := rest.pop("global_secondary_index", ()):
+        request["GlobalSecondaryIndexes"] = [index(block) for block in indexes]
     assert not rest
     return request
 
@@ -82,12 +82,42 @@ def test_the_table_is_the_one_that_provision_makes() -> None:
     assert without_order(create_table(table())) == without_order(definition.create_table("${var.table_name}"))
 
 
+def test_the_audit_table_is_the_one_that_provision_makes() -> None:
+    made = create_table(table("audit"))
+    assert without_order(made) == without_order(definition.create_audit_table("${var.audit_table_name}"))
+
+
+def test_audit_entries_do_not_go_by_themselves() -> None:
+    assert "ttl" not in table("audit")
+
+
+def test_no_policy_lets_anybody_change_an_audit_entry_or_take_it_away() -> None:
+    on_trail = {
+        action
+        for role in ROLES
+        for each in statements(role)
+        for action in each["actions"]
+        if "${aws_dynamodb_table.audit.arn}" in each["resources"]
+    }
+    assert not on_trail & {
+        "dynamodb:UpdateItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:BatchWriteItem",
+        "dynamodb:DeleteTable",
+    }
+
+
+def test_the_audit_table_is_named_as_the_setting_names_it_where_nobody_says_otherwise() -> None:
+    assert declared("variable")["audit_table_name"]["default"] == Settings.model_fields["audit_table"].default
+
+
 def test_records_go_by_themselves() -> None:
     assert table()["ttl"] == [{"attribute_name": definition.TTL_ATTRIBUTE, "enabled": True}]
 
 
-def test_the_table_can_be_restored_to_any_moment() -> None:
-    assert table()["point_in_time_recovery"] == [{"enabled": True}]
+@pytest.mark.parametrize("name", ["records", "audit"])
+def test_a_table_can_be_restored_to_any_moment(name: str) -> None:
+    assert table(name)["point_in_time_recovery"] == [{"enabled": True}]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +155,7 @@ def test_submitted_photos_and_no_others_expire_with_their_records() -> None:
 
 
 def test_submitted_photos_lie_where_they_expire_and_may_be_written() -> None:
-    key = validation._photo_key("reg-1", "attempt-1", b"a photo")
+    key = photo_keys.key_of("reg-1", "attempt-1", b"a photo")
     (statement,) = [each for each in statements("dashboard") if "s3:PutObject" in each["actions"]]
     assert key.startswith("face-images/")
     assert statement["resources"] == ["${aws_s3_bucket.photos.arn}/face-images/*"]

@@ -169,7 +169,7 @@ def test_a_photo_on_a_page_is_no_larger_than_asked(desk: Desk) -> None:
 @pytest.mark.parametrize("side", [100, 1920])
 def test_a_thumbnail_is_small_whatever_the_photo(desk: Desk, side: int) -> None:
     desk.photos.put("noise.jpg", noise(side))
-    uri = photos.thumbnail("noise.jpg")
+    uri = photos.thumbnail("noise.jpg", blurred=False)
     assert uri is not None
     assert len(uri) < MAX_THUMBNAIL_BYTES
 
@@ -182,12 +182,12 @@ def test_the_history_has_a_thumbnail_for_each_record(run_page: RunPage) -> None:
 
 @pytest.mark.usefixtures("run_page")
 def test_no_key_is_no_thumbnail() -> None:
-    assert photos.thumbnail(None) is None
+    assert photos.thumbnail(None, blurred=False) is None
 
 
 @pytest.mark.usefixtures("run_page")
 def test_a_missing_photo_is_no_thumbnail() -> None:
-    assert photos.thumbnail("none.jpg") is None
+    assert photos.thumbnail("none.jpg", blurred=False) is None
 
 
 def test_a_photo_that_came_back_is_shown(run_page: RunPage, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,7 +288,7 @@ def test_what_another_service_wrote_is_not_read_as_markdown(
         faceImageKey=HOSTILE,
         metadata={"eventId": HOSTILE, "source": HOSTILE},
     )
-    monkeypatch.setattr(desk.records, "get", lambda *_key: ValidationRecord.from_item(item))
+    monkeypatch.setattr(desk.records, "get", lambda user_id, registration_id: ValidationRecord.from_item(item))
     app = run_page("validate", registration_id="reg-1")
     assert app.code
     assert read_as_markdown(app) == []

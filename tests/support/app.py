@@ -39,8 +39,12 @@ def services(desk: Desk, sanitiser: object, tmp_path: Path) -> Services:
         registrations=desk.registrations,
         photos=desk.photos,
         engine=desk.engine,
+        audit=desk.audit,
         sanitiser=sanitiser,  # type: ignore[arg-type]
         validation=desk.validation,
+        erasures=desk.erasures,
+        batches=desk.batches,
+        references=desk.references,
         importer=desk.registrations,
     )
 
@@ -48,8 +52,8 @@ def services(desk: Desk, sanitiser: object, tmp_path: Path) -> Services:
 @pytest.fixture
 def run_page(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunPage]:
     """Opens a page on ``services``; fails if the page raises."""
-    dashboard_services.get_services.clear()
-    for cached in (photos.data_uri, event.registrations, event.event_ids):
+    dashboard_services.shared.clear()
+    for cached in (photos._data_uri, event._registrations, event._event_ids):
         cached.clear()
     monkeypatch.setattr(dashboard_services, "build", lambda _settings: services)
     # AppTest has no connection, and gives a mock where a browser's address would be.
@@ -65,4 +69,4 @@ def run_page(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ru
         return app
 
     yield run
-    dashboard_services.get_services.clear()
+    dashboard_services.shared.clear()

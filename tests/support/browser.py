@@ -32,9 +32,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def dashboard(environment: Mapping[str, str], log: Path) -> Iterator[str]:
+def dashboard(environment: Mapping[str, str], log: Path, port: int | None = None) -> Iterator[str]:
     """The dashboard, started as ``make run`` does with these settings besides; its address."""
-    port = free_port()
+    port = port or free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)],

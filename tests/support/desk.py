@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from core.batch import Batches
 from core.clock import utc_now
+from core.erasure import Erasures
+from core.hashing import IdHash
 from core.photos.folder import FolderPhotos
 from core.photos.sanitise import PhotoSanitiser
 from core.policy import Policy
 from core.records import Registration
+from core.references import ReferenceAudit
 from core.registrations.sqlite import SqliteRegistrations
+from core.stores.audit_sqlite import SqliteAudit
+from core.stores.erasures_sqlite import SqliteErasures
 from core.stores.sqlite import SqliteRecords
 from core.validation import ValidationService
 from tests.support.engine import ChosenEngine
 
+HASHED = IdHash(b"a key of these tests")
 REFERENCE_KEY = "reference-faces/one.jpg"
 REGISTERED = Registration(
     registration_id="reg-1",
@@ -37,7 +45,11 @@ class Desk:
     photos: FolderPhotos
     photo_folder: Path
     engine: ChosenEngine
+    audit: SqliteAudit
     validation: ValidationService
+    erasures: Erasures
+    batches: Batches
+    references: ReferenceAudit
 
     @property
     def stored_files(self) -> set[Path]:
@@ -60,19 +72,49 @@ def desk(tmp_path: Path, sanitiser: PhotoSanitiser, astronaut_jpeg: bytes) -> It
     registrations.import_many(
         [REGISTERED, REGISTERED.model_copy(update={"registration_id": "reg-2", "reference_photo_key": None})]
     )
-    engine = ChosenEngine()
-    validation = ValidationService(
-        records=records,
-        registrations=registrations,
-        photos=photos,
-        engine=engine,
-        sanitiser=sanitiser,
-        policy=Policy(),
-        clock=utc_now,
-        record_ttl=timedelta(days=30),
-        engine_deadline=1.0,
+    engine, audit = ChosenEngine(), SqliteAudit(database)
+    erasures = Erasures(
+        SqliteErasures(database),
+        registrations,
+        registrations,
+        photos,
+        audit,
+        IdHash(b"a key of these tests"),
+        utc_now,
     )
-    yield Desk(records, registrations, photos, tmp_path / "photos", engine, validation)
+    parts: Mapping[str, Any] = {
+        "records": records,
+        "registrations": registrations,
+        "photos": photos,
+        "engine": engine,
+        "sanitiser": sanitiser,
+        "policy": Policy(),
+        "clock": utc_now,
+        "record_ttl": timedelta(days=30),
+        "erasures": erasures,
+    }
+    validation = ValidationService(**parts, engine_deadline=1.0)
+    of_batches = ValidationService(**parts, engine_deadline=30, engine_must_answer=True)
+    many: Mapping[str, Any] = {"workers": 4, "patience": 0}
+    batches = Batches(
+        records, registrations, of_batches, tmp_path / "batches", max_file_bytes=15 * 1024 * 1024, **many
+    )
+    references = ReferenceAudit(registrations, of_batches, engine, Policy(), **many)
+    yield Desk(
+        records,
+        registrations,
+        photos,
+        tmp_path / "photos",
+        engine,
+        audit,
+        validation,
+        erasures,
+        batches,
+        references,
+    )
     validation.close()
+    of_batches.close()
     records.close()
     registrations.close()
+    audit.close()
+    erasures.close()

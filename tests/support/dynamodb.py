@@ -38,6 +38,13 @@ def create_table(client: Any) -> str:
     return name
 
 
+def create_audit_table(client: Any) -> str:
+    """Make a table for the audit trail and return its name, a fresh one."""
+    name = f"facedesk-audit-{uuid4().hex}"
+    client.create_table(**{**definition.create_audit_table(name), "DeletionProtectionEnabled": False})
+    return name
+
+
 def put_item(client: Any, table: str, item: Mapping[str, Any]) -> None:
     """Write ``item`` as another service does, past our own code; may hold sets, bytes, Decimals and None."""
     exact = {name: _without_floats(value) for name, value in item.items()}
@@ -82,14 +89,24 @@ def serving(binary: str, database: Path) -> Iterator[tuple[str, int]]:
         server.wait(timeout=10)
 
 
-@pytest.fixture(scope="session")
-def dynamodb_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where a real DynamoDB server listens on the loopback."""
+@contextmanager
+def running_server(folder: Path) -> Iterator[str]:
+    """The address of a real DynamoDB server that keeps its tables in the SQLite file ``tables.db`` of ``folder``.
+
+    Without such a server on this machine the test is skipped, and in CI fails.
+    """
     binary = server_binary()
     if binary is None:
         missing = "no DynamoDB server: `npm install @dynoxide/linux-x64`, or name the binary in DYNOXIDE"
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
-    with serving(binary, tmp_path_factory.mktemp("dynamodb") / "tables.db") as (url, _):
+    with serving(binary, folder / "tables.db") as (url, _):
+        yield url
+
+
+@pytest.fixture(scope="session")
+def dynamodb_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where a real DynamoDB server listens on the loopback."""
+    with running_server(tmp_path_factory.mktemp("dynamodb")) as url:
         yield url
 
 

@@ -27,7 +27,7 @@ from core.bootstrap import Services, build
 from core.faces.local import LocalEngine
 from core.records import Registration
 from core.settings import Settings
-from tests.support.dynamodb import REGION, create_table
+from tests.support.dynamodb import REGION, create_audit_table, create_table
 from tests.support.rekognition import RekognitionServer
 
 #: Starts of the names of all variables that a developer's shell may have and that a test must not see.
@@ -101,6 +101,7 @@ def production(servers: Servers, **variables: str) -> Iterator[Site]:
     bucket, registrations = f"faces-{uuid4().hex}", f"registrations_{uuid4().hex}"
     environment = {
         "FACEDESK_BACKEND": "aws",
+        "FACEDESK_AUTH": "off",
         "AWS_REGION": REGION,
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
@@ -118,6 +119,7 @@ def production(servers: Servers, **variables: str) -> Iterator[Site]:
         s3, dynamodb = aws.client("s3", REGION), aws.client("dynamodb", REGION)
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     environment.setdefault("DYNAMODB_FACE_VALIDATION_TABLE", create_table(dynamodb))
+    environment.setdefault("DYNAMODB_AUDIT_TABLE", create_audit_table(dynamodb))
 
     def keys() -> set[str]:
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
@@ -153,8 +155,9 @@ def embedded(data: Path) -> Iterator[Site]:
 
 def _document(registration: Registration) -> dict[str, Any]:
     item = registration.to_dict()
-    key = {"storedFaceKey": item.pop("referencePhotoKey")} if registration.reference_photo_key else {}
-    return {"_id": item.pop("registrationId"), **item, **key}
+    theirs = {"referencePhotoKey": "storedFaceKey", "submittedPhotoKey": "faceImageKey"}
+    keys = {name: item.pop(ours) for ours, name in theirs.items() if ours in item}
+    return {"_id": item.pop("registrationId"), **item, **keys}
 
 
 class Gate:

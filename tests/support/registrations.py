@@ -28,6 +28,7 @@ def document(given: Registration) -> dict[str, Any]:
         "name": given.name,
         "email": given.email,
         "storedFaceKey": given.reference_photo_key,
+        "faceImageKey": given.submitted_photo_key,
     }
 
 

@@ -1,0 +1,173 @@
+"""Erasures of persons in the DynamoDB table of the records, and their journal in a partition of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
+from datetime import datetime
+from typing import Any
+
+from core.aws import translated
+from core.erasure import REMEMBERED, Erasure, Receipt
+from core.errors import NotConfigured, Unavailable
+from core.ports import StoredRecord
+from core.retry import Retry
+from core.stores.journal import entry_of, text_of
+from core.stores.table import TTL_ATTRIBUTE
+
+SERVICE = "validation records"
+#: The partition of the journal's entries, in the place of a user id; the sort key is the person's hash. They have no
+#: event, so no list of an event has them.
+JOURNAL = "facedesk-erasures"
+#: How many parts of the table are read at once.
+SCAN_SEGMENTS = 4
+#: How often records may have been added while others were taken away.
+MAX_ROUNDS = 100
+
+Item = Mapping[str, Mapping[str, Any]]
+
+
+class DynamoErasures:
+    """``ErasureStore`` in DynamoDB. ``client`` makes one attempt a call (``core.aws.client``).
+
+    What AWS itself keeps of items that were deleted, such as point-in-time recovery's 35 days, is not reached.
+    """
+
+    def __init__(self, client: Any, table: str, retry: Retry) -> None:
+        self._client = client
+        self._table = table
+        self._retry = retry
+
+    def records_of(self, user_id: str) -> list[StoredRecord]:
+        return [_stored(item) for item in self._of_user(user_id, "registrationId", "faceImageKey", "attempts")]
+
+    def named_elsewhere(self, keys: Collection[str], user_id: str | None) -> set[str]:
+        """As the port says; a scan of the whole table, consistent, half its size in KB as read units."""
+        wanted = frozenset(keys)
+        with ThreadPoolExecutor(SCAN_SEGMENTS) as threads:
+            parts = [
+                threads.submit(copy_context().run, self._named_in, segment, wanted, user_id)
+                for segment in range(SCAN_SEGMENTS)
+            ]
+            return set().union(*(part.result() for part in parts))
+
+    def erase_records(self, user_id: str) -> int:
+        """As the port says: until a consistent read finds none, as writers may go on meanwhile."""
+        gone = 0
+        for _ in range(MAX_ROUNDS):
+            found = list(self._of_user(user_id, "userId", "registrationId"))
+            if not found:
+                return gone
+            for key in found:
+                self._call(self._client.delete_item, Key=key)
+            gone += len(found)
+        raise Unavailable(SERVICE, "StillWritten")
+
+    def scrub(self) -> None:
+        """Nothing: the table's files are not ours."""
+
+    def journal_entry(self, user: str) -> Erasure | Receipt | None:
+        item = self._call(self._client.get_item, Key=_key(user), ConsistentRead=True).get("Item")
+        return entry_of(item["entry"]["S"]) if item else None
+
+    def unfinished(self) -> list[Erasure | Receipt]:
+        entries = [entry_of(item["entry"]["S"]) for item in self._query(JOURNAL, "entry") if "entry" in item]
+        return [entry for entry in entries if not (isinstance(entry, Receipt) and entry.finished)]
+
+    def begin(self, erasure: Erasure, forgotten: datetime) -> None:
+        """As the port says; finished entries go by the table's TTL."""
+        self._put(erasure)
+
+    def forget(self, receipt: Receipt) -> Receipt:
+        there = self.journal_entry(receipt.user)
+        if isinstance(there, Receipt) and there.erasure_id == receipt.erasure_id:
+            return there
+        self._put(receipt)
+        return receipt
+
+    def finish(self, receipt: Receipt) -> None:
+        there = self.journal_entry(receipt.user)
+        if there is not None and there.erasure_id == receipt.erasure_id:
+            goes = int((receipt.ended_at + REMEMBERED).timestamp())
+            self._put(receipt.model_copy(update={"finished": True}), **{TTL_ATTRIBUTE: {"N": str(goes)}})
+
+    def ping(self) -> None:
+        self.journal_entry("ping")
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _of_user(self, user_id: str, *attributes: str) -> Iterator[Item]:
+        return iter(()) if user_id == JOURNAL else self._query(user_id, *attributes)
+
+    def _query(self, user_id: str, *attributes: str) -> Iterator[Item]:
+        request = {
+            "KeyConditionExpression": "userId = :user",
+            "ExpressionAttributeValues": {":user": {"S": user_id}},
+            **_projection(*attributes),
+            "ConsistentRead": True,
+        }
+        return self._items(self._client.query, request)
+
+    def _named_in(self, segment: int, wanted: frozenset[str], user_id: str | None) -> set[str]:
+        request = {
+            **_projection("userId", "faceImageKey", "storedFaceKey", "attempts"),
+            "ConsistentRead": True,
+            "Segment": segment,
+            "TotalSegments": SCAN_SEGMENTS,
+        }
+        others = (item for item in self._items(self._client.scan, request) if item["userId"]["S"] != user_id)
+        return {key for item in others for key in (_photos(item) | _texts(item, "storedFaceKey")) & wanted}
+
+    def _items(self, read: Any, request: dict[str, Any]) -> Iterator[Item]:
+        while True:
+            answer = self._call(read, **request)
+            yield from answer["Items"]
+            if "LastEvaluatedKey" not in answer:
+                return
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def _put(self, entry: Erasure | Receipt, **more: Any) -> None:
+        self._call(self._client.put_item, Item={**_key(entry.user), "entry": {"S": text_of(entry)}, **more})
+
+    def _call(self, method: Any, **request: Any) -> Any:
+        def once() -> Any:
+            with _errors():
+                return method(TableName=self._table, **request)
+
+        return self._retry(once)
+
+
+def _key(user: str) -> Item:
+    return {"userId": {"S": JOURNAL}, "registrationId": {"S": user}}
+
+
+def _projection(*attributes: str) -> dict[str, Any]:
+    names = {f"#{name}": name for name in attributes}
+    return {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
+
+
+def _stored(item: Item) -> StoredRecord:
+    attempts = len(item.get("attempts", {}).get("L", ())) or 1
+    return StoredRecord(item["registrationId"]["S"], attempts, frozenset(_photos(item)))
+
+
+def _photos(item: Item) -> set[str]:
+    """The keys of the photos that were submitted, in all attempts; whatever kinds another writer used."""
+    attempts = item.get("attempts", {}).get("L", ())
+    return _texts(item, "faceImageKey").union(*(_texts(attempt.get("M", {}), "faceImageKey") for attempt in attempts))
+
+
+def _texts(item: Item, name: str) -> set[str]:
+    return {value for kind, value in item.get(name, {}).items() if kind == "S"}
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        with translated(SERVICE):
+            yield
+    except NotConfigured as error:
+        raise NotConfigured(SERVICE, error.code, "DynamoDB face validation table not configured") from error

@@ -1,0 +1,101 @@
+"""Signing in and out on the pages: by OpenID Connect, which Streamlit speaks, with the settings of Facedesk."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.runtime.secrets import secrets_singleton
+
+from core.access import Action, Principal
+from core.settings import Backend, Settings
+from dashboard import services, ui
+
+#: Seconds between two looks whether the session of a page that nobody touches still lasts.
+CHECK_SECONDS = 20
+
+
+def configure(settings: Settings) -> None:
+    """Tell Streamlit what it needs to know, before it makes anything of it.
+
+    ``st.App(secrets=...)`` would come too late: what signs the cookie of a sign-in under way is made first, and would
+    be another secret in each process.
+    """
+    if not settings.sign_in:
+        return
+    assert settings.cookie_secret
+    assert settings.oidc_client_secret
+    secrets_singleton.merge_programmatic_secrets(
+        {
+            "auth": {
+                "redirect_uri": settings.oidc_redirect_uri or "",
+                "cookie_secret": settings.cookie_secret.get_secret_value(),
+                "client_id": settings.oidc_client_id or "",
+                "client_secret": settings.oidc_client_secret.get_secret_value(),
+                "server_metadata_url": settings.oidc_metadata_url or "",
+            }
+        }
+    )
+
+
+def gate() -> None:
+    """In place of every page, for whoever is not signed in."""
+    st.title("Facedesk", anchor=False)
+    with st.container(border=True, width=520):
+        if st.user.to_dict().get("is_logged_in"):
+            st.subheader("Your session is over", anchor=False)
+            st.write("Sign in again to go on. Nothing that you stored is lost.")
+        else:
+            st.subheader("Sign in to go on", anchor=False)
+            st.write("Faces and ids are personal data: whoever looks at them has to say who they are.")
+        if st.button("Sign in", type="primary", icon=":material/login:"):
+            st.login()
+
+
+def no_access() -> None:
+    """In place of a page that the person's role does not open."""
+    st.title("No access", anchor=False)
+    person = services.principal()
+    if person and person.roles:
+        st.info("This page is not for your role. The pages that are stand in the sidebar.", icon=":material/lock:")
+    else:
+        st.info("Your account has no role here yet. Ask who runs Facedesk to give it one.", icon=":material/lock:")
+
+
+def sidebar(person: Principal | None) -> None:
+    """Who is signed in, and the way out; without sign-in, the box for the name."""
+    if not services.shared().settings.sign_in:
+        ui.operator_box()
+    elif person:
+        with st.sidebar.container():
+            st.text(person.name or person.id)
+            st.caption(", ".join(sorted(person.roles)) or "no role")
+            if st.button("Sign out", icon=":material/logout:", width="stretch"):
+                st.logout()
+                # Whatever ran on would run as nobody; and a rerun would lose the way out, which is under way.
+                st.stop()
+
+
+def banner() -> None:
+    """Says on every page that nobody has to sign in, where that is no matter of course."""
+    settings = services.shared().settings
+    if settings.backend is Backend.AWS and not settings.sign_in:
+        st.warning(
+            "Sign-in is off (FACEDESK_AUTH=off): whoever reaches this address sees and decides everything.",
+            icon=":material/no_encryption:",
+        )
+
+
+def note() -> None:
+    """Tell the audit trail of a sign-in: once, whichever page and process meets it first."""
+    session = services.session() if services.shared().settings.sign_in else None
+    if session and st.session_state.get("noted") != session.id:
+        st.session_state.noted = session.id
+        acting = services.services_of(session.principal).acting
+        outcome = "ok" if session.principal.roles else "Forbidden"
+        acting.tell(Action.SIGN_IN, outcome, at=session.began, entry_id=f"sign-in-{session.id}")
+
+
+@st.fragment(run_every=CHECK_SECONDS)
+def watch() -> None:
+    """Leave a page whose session has ended, also in another tab, though nobody touches it."""
+    if services.principal() is None:
+        st.rerun()

@@ -1,0 +1,250 @@
+"""The contract of ``core.ports.ErasureStore``, held by every adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.erasure import Counts, Erasure, Receipt
+from core.ports import ErasureStore, ValidationRecords
+from core.stores.erasures_dynamodb import JOURNAL, DynamoErasures
+from core.stores.erasures_sqlite import SqliteErasures
+from tests.support.clock import NOON
+from tests.support.records import a_foreign_item, an_outcome
+from tests.support.stores import PATIENT, dynamodb_bench, sqlite_bench
+
+TTL, HOUR = timedelta(days=30), timedelta(hours=1)
+USER = "5be9c59e30b67cf1"
+
+
+@dataclass
+class Bench:
+    store: ErasureStore
+    records: ValidationRecords
+    put: Callable[[dict[str, Any]], None]
+
+
+def _bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    if request.param == "sqlite":
+        of_records = sqlite_bench(tmp_path)
+        store: ErasureStore = SqliteErasures(tmp_path / "facedesk.db")
+        yield Bench(store, of_records.records, of_records.put)
+        store.close()
+        of_records.records.close()
+    else:
+        client = request.getfixturevalue(request.param)
+        of_records = dynamodb_bench(client)
+        store = DynamoErasures(client, of_records.records._table, PATIENT)  # type: ignore[attr-defined]
+        yield Bench(store, of_records.records, of_records.put)
+
+
+_SERVER = pytest.param("dynamodb", marks=pytest.mark.dynamodb_server)
+
+
+@pytest.fixture(params=["sqlite", "moto_dynamodb", _SERVER])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    yield from _bench(request, tmp_path)
+
+
+@pytest.fixture(params=["sqlite", _SERVER])
+def race_bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    yield from _bench(request, tmp_path)
+
+
+@pytest.fixture
+def store(bench: Bench) -> ErasureStore:
+    return bench.store
+
+
+def an_erasure(**changes: Any) -> Erasure:
+    given = {
+        "erasure_id": "e1",
+        "user_id": "user-1",
+        "user": USER,
+        "who": "ada",
+        "began_at": NOON,
+        "counts": Counts(),
+    }
+    return Erasure(**{**given, **changes})
+
+
+def a_receipt(**changes: Any) -> Receipt:
+    given = {"erasure_id": "e1", "user": USER, "who": "ada", "began_at": NOON, "ended_at": NOON, "counts": Counts()}
+    return Receipt(**{**given, **changes})
+
+
+# Records
+
+
+def test_of_somebody_unknown_there_is_nothing(store: ErasureStore) -> None:
+    assert store.records_of("user-1") == []
+
+
+def test_a_record_tells_the_photos_of_all_its_attempts(bench: Bench) -> None:
+    for number in (1, 2):
+        bench.records.record_attempt(an_outcome(f"a{number}"), TTL)
+    (found,) = bench.store.records_of("user-1")
+    keys = {"face-images/a1.jpg", "face-images/a2.jpg"}
+    assert (found.registration_id, found.attempts, found.photo_keys) == ("reg-1", 2, keys)
+
+
+def test_another_services_record_counts_as_one_attempt(bench: Bench) -> None:
+    bench.put(a_foreign_item())
+    (found,) = bench.store.records_of("user-1")
+    assert (found.attempts, found.photo_keys) == (1, {"face-images/verify.jpg"})
+
+
+def test_an_expired_record_is_there_to_be_erased(bench: Bench) -> None:
+    bench.put(a_foreign_item(expiresAt=1))
+    assert len(bench.store.records_of("user-1")) == 1
+    assert bench.store.erase_records("user-1") == 1
+    assert bench.store.records_of("user-1") == []
+
+
+def test_a_record_that_cannot_be_read_is_there_to_be_erased(bench: Bench) -> None:
+    bench.put(a_foreign_item(confidence="very", attempts="none"))
+    assert [record.registration_id for record in bench.store.records_of("user-1")] == ["reg-1"]
+    assert bench.store.erase_records("user-1") == 1
+
+
+def test_all_records_of_the_user_go_and_no_other(bench: Bench) -> None:
+    for number in range(30):
+        bench.records.record_attempt(an_outcome(registration_id=f"reg-{number}"), TTL)
+    bench.records.record_attempt(an_outcome(user_id="user-2"), TTL)
+    assert bench.store.erase_records("user-1") == 30
+    assert (bench.records.history("user-1"), len(bench.records.history("user-2"))) == ([], 1)
+
+
+def test_erasing_again_takes_nothing_away(bench: Bench) -> None:
+    bench.records.record_attempt(an_outcome(), TTL)
+    bench.store.erase_records("user-1")
+    assert bench.store.erase_records("user-1") == 0
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"face_image_key": "face-images/theirs.jpg"},
+        {"stored_face_key": "face-images/theirs.jpg"},
+    ],
+    ids=["as submitted", "as reference"],
+)
+def test_a_photo_that_another_users_record_names_is_told(bench: Bench, named: dict[str, str]) -> None:
+    bench.records.record_attempt(an_outcome(user_id="user-2", **named), TTL)
+    keys = {"face-images/theirs.jpg", "face-images/nobodys.jpg"}
+    assert bench.store.named_elsewhere(keys, "user-1") == {"face-images/theirs.jpg"}
+
+
+def test_a_photo_of_an_earlier_attempt_of_another_user_is_told(bench: Bench) -> None:
+    for number in (1, 2):
+        bench.records.record_attempt(an_outcome(f"a{number}", user_id="user-2"), TTL)
+    assert bench.store.named_elsewhere({"face-images/a1.jpg"}, "user-1") == {"face-images/a1.jpg"}
+
+
+def test_the_users_own_records_name_nothing_elsewhere(bench: Bench) -> None:
+    bench.records.record_attempt(an_outcome("a1"), TTL)
+    assert bench.store.named_elsewhere({"face-images/a1.jpg"}, "user-1") == set()
+
+
+def test_of_anybody_means_the_user_too(bench: Bench) -> None:
+    bench.records.record_attempt(an_outcome("a1"), TTL)
+    assert bench.store.named_elsewhere({"face-images/a1.jpg"}, None) == {"face-images/a1.jpg"}
+
+
+def test_records_that_are_written_while_they_are_erased_go_or_are_written_afterwards(race_bench: Bench) -> None:
+    def write(number: int) -> None:
+        race_bench.records.record_attempt(an_outcome(f"a{number}", registration_id=f"reg-{number % 5}"), TTL)
+
+    with ThreadPoolExecutor(9) as threads:
+        writing = [threads.submit(write, number) for number in range(40)]
+        gone = threads.submit(race_bench.store.erase_records, "user-1")
+        for each in writing:
+            each.result()
+        gone.result()
+    race_bench.store.erase_records("user-1")
+    assert race_bench.records.history("user-1") == []
+
+
+def test_scrubbing_leaves_what_is_there(bench: Bench) -> None:
+    bench.records.record_attempt(an_outcome(user_id="user-2"), TTL)
+    bench.store.erase_records("user-1")
+    bench.store.scrub()
+    assert len(bench.records.history("user-2")) == 1
+
+
+# Journal
+
+
+def test_a_new_journal_has_no_entry(store: ErasureStore) -> None:
+    assert (store.journal_entry(USER), store.unfinished()) == (None, [])
+
+
+def test_what_has_begun_is_found_as_it_was(store: ErasureStore) -> None:
+    erasure = an_erasure(
+        photos=("face-images/a.jpg",), folders=("face-images/f/",), counts=Counts(records=1, photos=2)
+    )
+    store.begin(erasure, NOON - HOUR)
+    assert (store.journal_entry(USER), store.unfinished()) == (erasure, [erasure])
+
+
+def test_a_receipt_takes_the_place_of_its_erasure(store: ErasureStore) -> None:
+    store.begin(an_erasure(), NOON - HOUR)
+    assert store.forget(a_receipt()) == a_receipt()
+    assert (store.journal_entry(USER), store.unfinished()) == (a_receipt(), [a_receipt()])
+
+
+def test_the_first_receipt_of_an_erasure_stays(store: ErasureStore) -> None:
+    store.begin(an_erasure(), NOON - HOUR)
+    store.forget(a_receipt())
+    assert store.forget(a_receipt(ended_at=NOON + HOUR)) == a_receipt()
+
+
+def test_what_is_finished_is_remembered_and_no_longer_unfinished(store: ErasureStore) -> None:
+    store.begin(an_erasure(), NOON - HOUR)
+    store.finish(store.forget(a_receipt()))
+    assert (store.journal_entry(USER), store.unfinished()) == (a_receipt(finished=True), [])
+
+
+def test_a_person_can_be_erased_again(store: ErasureStore) -> None:
+    store.begin(an_erasure(), NOON - HOUR)
+    store.finish(store.forget(a_receipt()))
+    again = an_erasure(erasure_id="e2")
+    store.begin(again, NOON - HOUR)
+    assert store.unfinished() == [again]
+
+
+def test_a_finished_entry_is_no_record_of_anybody(bench: Bench) -> None:
+    bench.store.begin(an_erasure(), NOON - HOUR)
+    assert bench.store.records_of(JOURNAL) == []
+    assert bench.store.erase_records(JOURNAL) == 0
+    assert len(bench.store.unfinished()) == 1
+
+
+def test_a_store_that_is_set_up_answers_a_ping(store: ErasureStore) -> None:
+    store.ping()
+
+
+def test_finished_entries_are_not_kept_for_long(tmp_path: Path) -> None:
+    sqlite_bench(tmp_path)
+    store = SqliteErasures(tmp_path / "facedesk.db")
+    store.begin(an_erasure(), NOON - HOUR)
+    store.finish(store.forget(a_receipt()))
+    store.begin(an_erasure(user="another"), NOON + HOUR)
+    assert store.journal_entry(USER) is None
+
+
+@pytest.mark.dynamodb_server
+def test_finished_entries_go_by_the_tables_ttl(dynamodb: Any) -> None:
+    of_records = dynamodb_bench(dynamodb)
+    table = of_records.records._table  # type: ignore[attr-defined]
+    store = DynamoErasures(dynamodb, table, PATIENT)
+    store.begin(an_erasure(), NOON - HOUR)
+    store.finish(store.forget(a_receipt()))
+    (item,) = dynamodb.scan(TableName=table)["Items"]
+    assert int(item["expiresAt"]["N"]) == int((NOON + HOUR).timestamp())

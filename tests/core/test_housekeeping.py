@@ -1,0 +1,58 @@
+"""What a server does by itself at its start."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from core.errors import Unavailable
+from core.housekeeping import Housekeeping
+
+
+class Work:
+    """Something that is done at the start; raises ``error`` where set."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.done = threading.Event()
+        self._error = error
+
+    def __call__(self) -> None:
+        self.done.set()
+        if self._error:
+            raise self._error
+
+
+def services(resume: Work, sweep: Work | None) -> Any:
+    retention = SimpleNamespace(sweep=sweep) if sweep else None
+    return SimpleNamespace(erasures=SimpleNamespace(resume=resume), retention=retention)
+
+
+def test_it_begins_with_what_was_cut_off_and_what_has_expired() -> None:
+    resume, sweep = Work(), Work()
+    keeping = Housekeeping(lambda: services(resume, sweep))
+    assert resume.done.wait(10)
+    assert sweep.done.wait(10)
+    keeping.close()
+
+
+@pytest.mark.parametrize("error", [Unavailable("records", "Timeout", "of reg-1"), KeyError("unforeseen")])
+def test_what_fails_keeps_nothing_else_from_being_done(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    sweep = Work()
+    with caplog.at_level(logging.WARNING):
+        keeping = Housekeeping(lambda: services(Work(error), sweep))
+        assert sweep.done.wait(10)
+        keeping.close()
+    assert "could not resume erasures" in caplog.text
+    assert "reg-1" not in caplog.text
+
+
+def test_where_services_clear_away_there_is_no_sweep() -> None:
+    resume = Work()
+    keeping = Housekeeping(lambda: services(resume, None))
+    assert resume.done.wait(10)
+    keeping.close()
+    assert not keeping._thread.is_alive()

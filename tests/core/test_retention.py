@@ -1,0 +1,159 @@
+"""What expires on one machine: records, their photos, photos of none; and what must stay."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from core.access import Action
+from core.clock import utc_now
+from core.errors import Unavailable
+from core.retention import Retention, Swept
+from core.stores.erasures_sqlite import SqliteErasures
+from tests.support.clock import FakeClock
+from tests.support.desk import REFERENCE_KEY, REGISTERED, Desk
+from tests.support.records import an_outcome
+
+TTL, DAY = timedelta(days=30), timedelta(days=1)
+KEY = "face-images/attempt-1.jpg"
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(utc_now())
+
+
+@pytest.fixture
+def store(desk: Desk) -> Iterator[SqliteErasures]:
+    store = SqliteErasures(desk.photo_folder.parent / "facedesk.sqlite3")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def retention(desk: Desk, store: SqliteErasures, clock: FakeClock) -> Retention:
+    return Retention(store, desk.registrations, desk.photos, desk.audit, clock, TTL)
+
+
+def attempted(desk: Desk, at: datetime, key: str = KEY, **changes: Any) -> None:
+    """An attempt of some time ago with its photo, which was put at that time."""
+    desk.records.record_attempt(an_outcome(timestamp=at, face_image_key=key, **changes), TTL)
+    put(desk, key, at)
+
+
+def put(desk: Desk, key: str, at: datetime) -> None:
+    desk.photos.put(key, b"a photo")
+    os.utime(desk.photos._path(key), (at.timestamp(),) * 2)
+
+
+def files(desk: Desk) -> set[str]:
+    return {str(path.relative_to(desk.photo_folder)) for path in desk.stored_files}
+
+
+def test_an_expired_record_goes_with_its_photo(
+    desk: Desk, store: SqliteErasures, retention: Retention, clock: FakeClock
+) -> None:
+    attempted(desk, clock())
+    clock.advance(TTL + DAY)
+    assert retention.sweep() == Swept(records=1, photos=1)
+    assert (store.records_of("user-1"), files(desk)) == ([], {REFERENCE_KEY})
+
+
+def test_before_its_time_nothing_goes(desk: Desk, retention: Retention, clock: FakeClock) -> None:
+    attempted(desk, clock())
+    clock.advance(TTL - DAY)
+    assert retention.sweep() == Swept(records=0, photos=0)
+    assert files(desk) == {REFERENCE_KEY, KEY}
+
+
+def test_a_photo_under_a_key_that_is_no_path_goes_too(desk: Desk, retention: Retention, clock: FakeClock) -> None:
+    attempted(desk, clock(), "face-images//odd\\key.jpg")
+    clock.advance(TTL + DAY)
+    retention.sweep()
+    assert files(desk) == {REFERENCE_KEY}
+
+
+def test_a_photo_that_a_living_record_names_stays(desk: Desk, retention: Retention, clock: FakeClock) -> None:
+    attempted(desk, clock())
+    attempted(desk, clock() + 10 * DAY, user_id="user-9")
+    put(desk, KEY, clock())
+    clock.advance(TTL + DAY)
+    assert retention.sweep() == Swept(records=1, photos=0)
+    assert files(desk) == {REFERENCE_KEY, KEY}
+
+
+def test_a_photo_of_no_record_goes_when_a_record_would(desk: Desk, retention: Retention, clock: FakeClock) -> None:
+    put(desk, "face-images/f/orphan.jpg", clock())
+    put(desk, "face-images/f/younger.jpg", clock() + 2 * DAY)
+    clock.advance(TTL + DAY)
+    assert retention.sweep() == Swept(records=0, photos=1)
+    assert files(desk) == {REFERENCE_KEY, "face-images/f/younger.jpg"}
+
+
+def test_a_reference_photo_never_goes_wherever_it_lies(desk: Desk, retention: Retention, clock: FakeClock) -> None:
+    put(desk, REFERENCE_KEY, clock() - 400 * DAY)
+    put(desk, "face-images/reference.jpg", clock() - 400 * DAY)
+    desk.registrations.import_many(
+        [REGISTERED.model_copy(update={"reference_photo_key": "face-images/reference.jpg"})]
+    )
+    assert retention.sweep() == Swept(records=0, photos=0)
+    assert files(desk) == {REFERENCE_KEY, "face-images/reference.jpg"}
+
+
+def test_more_records_than_go_at_once_all_go(
+    desk: Desk, retention: Retention, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.retention.BATCH", 3)
+    for number in range(8):
+        desk.records.record_attempt(an_outcome(registration_id=f"reg-{number}", timestamp=clock()), TTL)
+    clock.advance(TTL + DAY)
+    assert retention.sweep().records == 8
+
+
+def test_a_sweep_that_was_cut_off_is_ended_by_the_next(
+    desk: Desk, store: SqliteErasures, retention: Retention, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempted(desk, clock())
+    clock.advance(TTL + DAY)
+    with monkeypatch.context() as patch:
+
+        def away(*_: Any) -> int:
+            raise Unavailable("validation records", "gone")
+
+        patch.setattr(store, "drop_expired", away)
+        with pytest.raises(Unavailable):
+            retention.sweep()
+    assert retention.sweep().records == 1
+    assert files(desk) == {REFERENCE_KEY}
+
+
+def test_a_record_that_lives_again_while_it_is_swept_stays(
+    desk: Desk, store: SqliteErasures, retention: Retention, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempted(desk, clock())
+    clock.advance(TTL + DAY)
+    drop_expired = store.drop_expired
+
+    def dropped(*given: Any) -> int:
+        attempted(desk, clock(), "face-images/new.jpg", attempt_id="a2")
+        return drop_expired(*given)
+
+    monkeypatch.setattr(store, "drop_expired", dropped)
+    assert retention.sweep().records == 0
+    assert (len(store.records_of("user-1")), files(desk)) == (1, {REFERENCE_KEY, "face-images/new.jpg"})
+
+
+def test_the_trail_is_told_how_much_went_and_nothing_of_nothing(
+    desk: Desk, retention: Retention, clock: FakeClock
+) -> None:
+    attempted(desk, clock())
+    retention.sweep()
+    clock.advance(TTL + DAY)
+    retention.sweep()
+    (entry,) = desk.audit.entries(clock() - DAY, clock() + DAY)
+    told = (entry.action, entry.who, entry.details)
+    assert told == (Action.ERASE, "retention", {"records": "1", "photos": "1"})

@@ -1,0 +1,122 @@
+"""After an erasure nothing is found: in the database, the photos, the log, the file of DynamoDB's server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from core.access import local
+from core.errors import Unavailable
+from core.housekeeping import Housekeeping
+from core.photo_keys import folder_of
+from core.records import Registration, Source
+from core.settings import Backend
+from core.validation import Submitter
+from tests.support import traces
+from tests.support.dynamodb import running_server
+from tests.support.production import Gate, Servers, Site, embedded, production
+
+AT_THE_DESK = Submitter(Source.DASHBOARD, "asha", "127.0.0.1")
+ADMIN = local("ada")
+OTHERS = 30
+
+
+@dataclass(frozen=True)
+class Place:
+    site: Site
+    #: Files that are ours, or of a server of ours.
+    files: Path
+
+    def submit(self, registration: Registration, photo: bytes) -> None:
+        self.site.services.validation.validate_upload(registration.registration_id, photo, uuid4().hex, AT_THE_DESK)
+
+    def erase(self, registration: Registration) -> None:
+        self.site.services.erasures.erase(registration.user_id, registration.user_id, ADMIN)
+
+    def photos(self) -> list[bytes]:
+        return [self.site.services.photos.get(key) for key in self.site.photo_keys() if not key.startswith(".")]
+
+
+@contextmanager
+def opened(backend: Backend, elsewhere: Servers, folder: Path) -> Iterator[Place]:
+    if backend is Backend.EMBEDDED:
+        with embedded(folder) as site:
+            yield Place(site, folder)
+    else:
+        with running_server(folder) as url, production(replace(elsewhere, dynamodb=url)) as site:
+            yield Place(site, folder)
+
+
+@pytest.mark.parametrize("backend", [Backend.EMBEDDED, Backend.AWS])
+def test_nothing_of_an_erased_person_is_in_any_file(
+    servers: Servers,
+    tmp_path: Path,
+    backend: Backend,
+    astronaut_jpeg: bytes,
+    hopper_jpeg: bytes,
+    landscape_jpeg: bytes,
+) -> None:
+    with opened(backend, servers, tmp_path) as place:
+        person = place.site.register(astronaut_jpeg, name="Zelda Quixote")
+        place.submit(person, hopper_jpeg)
+        place.submit(person, astronaut_jpeg)
+        canaries = traces.of_person(person, place.photos())
+        # Others come and go around them, so that pages are split, moved and used again.
+        others = [place.site.register(name=f"Other {number}") for number in range(OTHERS)]
+        for other in others:
+            place.submit(other, landscape_jpeg)
+        for other in others[::2]:
+            place.erase(other)
+        place.submit(person, hopper_jpeg)
+        assert {name for _, name in traces.found_in(tmp_path, canaries)} >= {"user id", "registration id"}
+        place.erase(person)
+        if backend is Backend.EMBEDDED:
+            # While it runs: the write-ahead log is there, and part of what is searched.
+            assert (tmp_path / "facedesk.sqlite3-wal").exists()
+            assert traces.found_in(tmp_path, canaries) == set()
+        assert place.site.services.erasures.preview(person.user_id).counts.nothing
+        assert len(place.site.services.records.history(others[1].user_id)) == 1
+        left = {folder_of(other.registration_id) for other in others[1::2]}
+        assert {f"{key.rpartition('/')[0]}/" for key in place.site.photo_keys()} - {"reference-faces/"} == left
+    if backend is Backend.AWS:
+        # The server that plays DynamoDB never writes over what it deletes: only what it still has counts.
+        traces.rewritten(tmp_path / "tables.db")
+    assert traces.found_in(tmp_path, canaries) == set()
+
+
+@pytest.mark.parametrize("part", ["dynamodb", "s3"])
+def test_a_service_that_goes_away_midway_is_waited_for(
+    servers: Servers, astronaut_jpeg: bytes, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(getattr(servers, part))
+    gated = replace(servers, **{part: gate.url})
+    with production(gated, STORE_DEADLINE_SECONDS="5") as site:
+        person = site.register(astronaut_jpeg)
+        Place(site, Path()).submit(person, astronaut_jpeg)
+        services = site.services
+        inner = services.erasures.erase.__wrapped__.__self__  # type: ignore[attr-defined]
+        carry_on = inner._carry_on
+
+        def cut_off(entry: object) -> object:
+            gate.shut()
+            return carry_on(entry)
+
+        monkeypatch.setattr(inner, "_carry_on", cut_off)
+        with pytest.raises(Unavailable):
+            Place(site, Path()).erase(person)
+        monkeypatch.undo()
+        gate.open()
+        assert len(services.erasures.unfinished()) == 1
+        housekeeping = Housekeeping(lambda: services)
+        give_up = time.monotonic() + 60
+        while services.erasures.unfinished() and time.monotonic() < give_up:
+            time.sleep(0.1)
+        housekeeping.close()
+        assert services.erasures.preview(person.user_id).counts.nothing
+        assert site.photo_keys() == {person.reference_photo_key}

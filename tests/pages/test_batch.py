@@ -1,0 +1,213 @@
+"""Many photos at once from the event's page: what is offered and asked first, seen as it runs, said at its end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.batch import BatchProgress, Choice
+from core.bootstrap import Services
+from core.errors import Unavailable
+from core.records import Registration, Source
+from core.settings import Settings
+from core.validation import Submitter
+from dashboard.jobs import Job, jobs
+from tests.pages.test_validate import press, text_of
+from tests.support.app import RunPage
+from tests.support.desk import REFERENCE_KEY, Desk
+
+EVENT = "expo"
+PEOPLE = 12
+
+
+@pytest.fixture(autouse=True)
+def no_jobs() -> Iterator[None]:
+    jobs.clear()
+    yield
+    jobs.clear()
+
+
+@pytest.fixture
+def people(desk: Desk) -> list[Registration]:
+    """Each has a reference photo, and has sent the same one to be validated."""
+    people = [
+        Registration(
+            registration_id=f"r{number}",
+            user_id=f"u{number}",
+            event_id=EVENT,
+            reference_photo_key=REFERENCE_KEY,
+            submitted_photo_key=REFERENCE_KEY,
+        )
+        for number in range(PEOPLE)
+    ]
+    desk.registrations.import_many(people)
+    return people
+
+
+@pytest.fixture
+def page(run_page: RunPage, people: list[Registration]) -> AppTest:
+    return run_page("event_overview", event_id=EVENT)
+
+
+def started(page: AppTest) -> AppTest:
+    press(page, "Validate…")
+    return press(page, f"Validate {PEOPLE:,} photos")
+
+
+def ended(kind: str = "batch") -> Job:
+    job = jobs().of(kind, EVENT)
+    assert job
+    job.join(30)
+    return job
+
+
+def labels(app: AppTest) -> list[str]:
+    return [button.label for button in app.button]
+
+
+def interrupted(desk: Desk, after: int) -> None:
+    """A batch that another process began and did not end."""
+    stop = threading.Event()
+
+    def report(progress: BatchProgress) -> None:
+        if progress.done >= after:
+            stop.set()
+
+    with closing(desk.batches.open(EVENT, Choice.ALL)) as batch:
+        batch.run(Submitter(Source.BATCH), stop, report)
+
+
+def test_an_event_of_whom_nobody_sent_a_photo_says_so(run_page: RunPage) -> None:
+    app = press(run_page("event_overview", event_id="event-1"), "Validate…")
+    assert "No photo of this event waits to be validated." in text_of(app)
+
+
+def test_before_it_begins_it_says_how_many_photos(page: AppTest) -> None:
+    press(page, "Validate…")
+    assert f"**{PEOPLE} photos**" in text_of(page)
+    assert jobs().of("batch", EVENT) is None
+
+
+@pytest.mark.parametrize(("backend", "said"), [("embedded", False), ("aws", True)])
+def test_where_the_engine_costs_it_says_how_much_at_the_most(
+    services: Services,
+    people: list[Registration],
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    backend: str,
+    said: bool,
+) -> None:
+    aws = Settings(
+        backend=backend,  # type: ignore[arg-type]
+        price_rekognition=1000,
+        **dict.fromkeys(
+            ("dynamodb_table", "aws_region", "images_bucket", "mongodb_uri", "mongodb_database"), "mongodb://x"
+        ),
+        hash_key="a key of these tests",
+    )
+    run_page = request.getfixturevalue("run_page")
+    from dashboard import services as dashboard_services
+
+    monkeypatch.setattr(dashboard_services, "build", lambda _settings: replace(services, settings=aws))
+    page = press(run_page("event_overview", event_id=EVENT), "Validate…")
+    assert ("at most 24.00 USD" in text_of(page)) is said
+
+
+def test_all_are_validated_in_the_background_in_the_operators_name(page: AppTest, desk: Desk) -> None:
+    page.sidebar.text_input(key="operator").set_value("Olga").run()
+    started(page)
+    assert ended().failure is None
+    page.run()
+    assert f"{PEOPLE} of {PEOPLE} photos: {PEOPLE} passed." in text_of(page)
+    assert "All done." in [each.value for each in page.success]
+    record = desk.records.get("u0", "r0")
+    assert record
+    assert (record.attempts[0].source, record.attempts[0].operator) == ("batch", "Olga")
+
+
+def test_while_it_runs_every_session_sees_how_far_it_is_and_can_stop_it(
+    page: AppTest, run_page: RunPage, desk: Desk
+) -> None:
+    desk.engine.stalled = threading.Event()
+    started(page)
+    other = run_page("event_overview", event_id=EVENT)
+    assert "Validating photos" in text_of(other)
+    assert "Validate…" not in labels(other)
+    press(other, "Stop")
+    desk.engine.stalled.set()
+    ended()
+    page.run()
+    assert any("Stopped: " in each.value for each in page.info)
+    assert "Go on" in labels(page)
+
+
+def test_after_a_restart_an_interrupted_batch_is_offered_to_go_on(
+    run_page: RunPage, people: list[Registration], desk: Desk
+) -> None:
+    interrupted(desk, 3)
+    page = run_page("event_overview", event_id=EVENT)
+    assert "A batch of this event is not done" in text_of(page)
+    press(page, "Go on")
+    ended()
+    page.run()
+    assert f"{PEOPLE} of {PEOPLE} photos: {PEOPLE} passed." in text_of(page)
+    assert desk.engine.calls.count("detect") == PEOPLE
+
+
+def test_the_rest_of_an_interrupted_batch_can_be_dropped(
+    run_page: RunPage, people: list[Registration], desk: Desk
+) -> None:
+    interrupted(desk, 3)
+    page = press(run_page("event_overview", event_id=EVENT), "Drop the rest")
+    assert (desk.batches.unfinished(EVENT), "Validate…" in labels(page)) == (None, True)
+
+
+def test_with_the_engine_down_it_says_what_is_and_that_the_rest_is_as_it_was(page: AppTest, desk: Desk) -> None:
+    desk.engine.error = Unavailable("face engine", "ThrottlingException")
+    started(page)
+    ended()
+    page.run()
+    assert "Given up" in page.error[0].value
+    assert "out of reach" in page.error[0].value
+    assert desk.records.event_frame(EVENT).empty
+
+
+def test_what_another_process_runs_is_not_run_beside_it(page: AppTest, desk: Desk) -> None:
+    press(page, "Validate…")
+    with closing(desk.batches.open(EVENT, Choice.ALL)):
+        press(page, f"Validate {PEOPLE:,} photos")
+        assert ended().failure == "A batch of this event is running already."
+    page.run()
+    assert "running already" in page.error[0].value
+
+
+def test_photos_that_could_not_be_used_are_listed(run_page: RunPage, people: list[Registration], desk: Desk) -> None:
+    desk.registrations.import_many([people[0].model_copy(update={"submitted_photo_key": "face-images/gone.jpg"})])
+    page = started(run_page("event_overview", event_id=EVENT))
+    ended()
+    page.run()
+    assert "r0" in [name for table in page.dataframe for name in table.value.get("Registration", [])]
+
+
+def test_a_summary_can_be_put_away(page: AppTest) -> None:
+    started(page)
+    ended()
+    page.run()
+    press(page, "Close")
+    assert (jobs().of("batch", EVENT), "Validate…" in labels(page)) == (None, True)
+
+
+def test_the_reference_photos_are_checked_and_the_csv_is_linked(page: AppTest, desk: Desk) -> None:
+    desk.engine.faces = ()
+    press(page, "Check…")
+    press(page, "Check them")
+    ended("audit")
+    page.run()
+    assert f"{PEOPLE} people looked at, {PEOPLE} to ask for another photo." in text_of(page)
+    links = [link.proto.url for link in page.get("link_button")]
+    assert "/api/exports/events/expo/reference-problems.csv" in links

@@ -1,0 +1,56 @@
+"""A process that runs an event's batch, for tests that kill it: ``python -m tests.support.batcher DATA EVENT``.
+
+Everything as with the embedded backend but the engine, which costs nothing. A line on stdout for each photo.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+
+from core.batch import Batches, BatchProgress, Choice
+from core.bootstrap import build
+from core.records import Source
+from core.settings import Settings
+from core.validation import Submitter, ValidationService
+from tests.support.rekognition import SameFace
+
+
+def main(data: str, event_id: str) -> None:
+    services = build(Settings(_env_file=None, data_dir=Path(data)))  # type: ignore[call-arg]
+    settings = services.settings
+    validation = ValidationService(
+        records=services.records,
+        registrations=services.registrations,
+        photos=services.photos,
+        engine=SameFace(),
+        sanitiser=services.sanitiser,
+        policy=settings.policy,
+        clock=services.clock,
+        record_ttl=settings.record_ttl,
+        engine_deadline=30,
+        engine_must_answer=True,
+    )
+    batches = Batches(
+        services.records,
+        services.registrations,
+        validation,
+        settings.data_dir,
+        workers=8,
+        max_file_bytes=settings.max_upload_bytes,
+    )
+
+    def report(progress: BatchProgress) -> None:
+        sys.stdout.write(f"{progress.done}\n")
+        sys.stdout.flush()
+
+    with closing(batches.open(event_id, Choice.ALL)) as batch:
+        batch.run(Submitter(Source.BATCH), threading.Event(), report)
+    validation.close()
+    services.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
