@@ -120,6 +120,7 @@ def test_a_role_gets_what_the_table_says(client: Client, method: str, path: str,
 @pytest.mark.parametrize(
     "header",
     ["Bearer", "Bearer ", "Bearer wrong", f"Bearer {TOKENS[Role.ADMIN][1]}", f"Basic {TOKENS[Role.ADMIN][0]}"],
+    ids=["nothing", "blank", "another", "its hash", "another scheme"],
 )
 def test_a_wrong_token_is_refused(client: Client, header: str) -> None:
     assert is_error(client.get("/api/openapi.json", headers={"Authorization": header}), 401)

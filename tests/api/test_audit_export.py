@@ -66,6 +66,7 @@ def test_rows_come_newest_first(client: Client, desk: Desk) -> None:
         (f"since={isoformat(utc_now() - 24 * HOUR)}", {}, {"at": utc_now() - 48 * HOUR}),
         (f"until={isoformat(utc_now() - 24 * HOUR)}", {"at": utc_now() - 48 * HOUR}, {}),
     ],
+    ids=["action", "actions", "who", "person", "result", "since", "until"],
 )
 def test_filters_choose(
     client: Client, desk: Desk, query: str, wanted: dict[str, Any], other: dict[str, Any]
