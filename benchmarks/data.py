@@ -15,7 +15,6 @@ from typing import Any
 
 import apsw
 import orjson
-from boto3.dynamodb.types import TypeSerializer
 
 from core.clock import utc_now
 from core.records import Registration, isoformat
@@ -23,7 +22,6 @@ from core.registrations.sqlite import SqliteRegistrations
 from core.stores import table as definition
 from core.stores.sqlite import SqliteRecords
 from core.usage import DATABASE
-from tests.support.dynamodb import server_binary, serving
 
 EVENT = "event-1"
 TABLE = "face-verifications"
@@ -121,6 +119,9 @@ def add(path: Path, made: Iterator[dict[str, Any]]) -> None:
 @contextmanager
 def dynamodb(folder: Path, count: int) -> Iterator[tuple[str, int]]:
     """The address and the process of a server whose table has an event of ``count`` records, and ``USER``."""
+    # Not before they are needed: what a measured process imports is in its peak memory.
+    from tests.support.dynamodb import server_binary, serving
+
     binary = server_binary()
     if binary is None:
         raise SystemExit("These figures need the DynamoDB server: npm install --no-save @dynoxide/linux-x64")
@@ -145,5 +146,7 @@ def dynamodb(folder: Path, count: int) -> Iterator[tuple[str, int]]:
 
 
 def in_the_apis_form(item: dict[str, Any]) -> dict[str, Any]:
+    from boto3.dynamodb.types import TypeSerializer
+
     exact = json.loads(json.dumps(item), parse_float=Decimal)
     return {name: TypeSerializer().serialize(value) for name, value in exact.items()}

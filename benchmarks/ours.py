@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks import data
 from benchmarks.alternatives import REGION
-from core import aws, live
+from core import live
 from core.clock import Clock, utc_now
 from core.export import RECORD_EXPORT, frames_csv, records_parquet
 from core.live import LiveRecords
@@ -23,6 +23,7 @@ Work = Callable[[], int]
 
 
 def store(url: str, table: str, clock: Clock = utc_now) -> Any:
+    from core import aws  # not before it is needed: it is in nobody's memory who reads a file
     from core.stores.dynamodb import DynamoRecords
 
     os.environ |= {"AWS_ENDPOINT_URL_DYNAMODB": url, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
@@ -48,6 +49,8 @@ def refresh(url: str, table: str, event_id: str, new: int) -> Work:
     moved = _MovedClock()
     kept = LiveRecords(store(url, table, moved), moved)
     known = len(kept.event_frame(event_id))
+    from core import aws
+
     client = aws.client("dynamodb", REGION)
     for item in _new_items(new):
         client.put_item(TableName=table, Item=data.in_the_apis_form(item))

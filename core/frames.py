@@ -203,9 +203,15 @@ def as_they_became(records: pd.DataFrame) -> pd.DataFrame:
     return records.drop(index=outdated).reset_index(drop=True)
 
 
+def alive_of(records: pd.DataFrame, now: datetime) -> pd.DataFrame:
+    """The records that have not expired, in their order."""
+    expired = records["expiresAt"] <= now
+    return records[~expired].reset_index(drop=True) if expired.any() else records
+
+
 def alive_in_order(records: pd.DataFrame, now: datetime) -> pd.DataFrame:
-    """The records that have not expired, oldest ``timestamp`` first, equal ones by registration, then user."""
-    return _in_order(records[~(records["expiresAt"] <= now)])
+    """``alive_of``, oldest ``timestamp`` first, equal ones by registration, then user."""
+    return _in_order(alive_of(records, now))
 
 
 def _in_order(records: pd.DataFrame) -> pd.DataFrame:

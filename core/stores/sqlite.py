@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pandas as pd
 
 from core.clock import Clock
 from core.errors import Refused
-from core.frames import RECORD_DTYPES, alive_in_order, record_frame
+from core.frames import RECORD_DTYPES, alive_in_order, alive_of, record_frame
 from core.ports import EventChanges
 from core.records import (
     EVENT_ATTRIBUTES,
@@ -29,7 +30,7 @@ from core.stores.listing import TO_THE_SECOND, newest
 
 SERVICE = "validation records"
 #: How many records a batch of ``event_batches`` is read from.
-BATCH_ROWS = 10_000
+BATCH_ROWS = 5_000
 
 # The item, in the table's own attribute names, is the one source of truth. SQLite keeps the columns that lists and
 # charts read in step with it; as they stand before the item, reading them does not touch it.
@@ -64,25 +65,25 @@ CREATE TABLE IF NOT EXISTS faceVerifications (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS faceVerificationsByKey ON faceVerifications (userId, registrationId);
 CREATE INDEX IF NOT EXISTS faceVerificationsByEvent ON faceVerifications (eventId, timestamp);
+CREATE INDEX IF NOT EXISTS faceVerificationsInOrder ON faceVerifications (eventId);
 """
 
 #: A frame's column -> what it is read from, where that is not a column of its name.
 _READ_FROM = {"status": "validationStatus", "attempts": "verificationAttempt", "reasons": "failureReasons"}
-_TIMESTAMP = list(RECORD_DTYPES).index("timestamp")
 _NAMES = [_READ_FROM.get(column, column) for column in RECORD_DTYPES]
 # A column comes as one list in JSON: rows of Python objects would take twice the time.
 _COLUMNS = ", ".join(f"json_group_array({name})" for name in _NAMES)
 _FRAME = f"""
 SELECT {_COLUMNS}, (SELECT max(rowid) FROM faceVerifications) FROM faceVerifications WHERE eventId = ?
 """
-# The plus: from the table's end, not by the event's index.
-_CHANGED = f"{_FRAME.replace('eventId =', '+eventId =')} AND rowid > ?"
-# Each page begins behind the last row of the one before. A change gives a record a later place, never an earlier one:
-# its time does not go back, and its row gets a new, higher number (``AUTOINCREMENT``: none is given twice).
+# In the order in which the rows lie in the file. A change gives a record a later place in it, never an earlier one:
+# its row gets a new, higher number (``AUTOINCREMENT``: none is given twice).
+_IN_ORDER = "faceVerifications INDEXED BY faceVerificationsInOrder WHERE eventId = ? AND rowid > ?"
+_CHANGED = f"SELECT {_COLUMNS}, (SELECT max(rowid) FROM faceVerifications) FROM {_IN_ORDER}"
+# Each page begins behind the last row of the one before.
 _BATCH = f"""
-SELECT {_COLUMNS}, json_group_array(rowid) FROM (
-    SELECT rowid, {", ".join(_NAMES)} FROM faceVerifications
-    WHERE eventId = ? AND (timestamp, rowid) > (?, ?) ORDER BY timestamp, rowid LIMIT ?
+SELECT {_COLUMNS}, max(rowid) FROM (
+    SELECT rowid, {", ".join(_NAMES)} FROM {_IN_ORDER} ORDER BY rowid LIMIT ?
 )
 """
 # All from the second of the last one wanted on: which of these come first is decided by time, not by text.
@@ -126,19 +127,20 @@ class SqliteRecords:
                 else connection.execute(_CHANGED, (event_id, since))
             )
             ((*columns, last),) = found
-        return EventChanges(self._alive_frame(columns), mark=last or 0, complete=since is None)
+        records = alive_in_order(_frame(columns), self._clock())
+        return EventChanges(records, mark=last or 0, complete=since is None)
 
     def event_batches(self, event_id: str) -> Iterator[pd.DataFrame]:
-        """As the port says. Each batch is a query of its own, found by the index."""
-        place: tuple[str, int] = ("", 0)
-        while True:
-            with self._database.read() as connection:
-                ((*columns, listed),) = connection.execute(_BATCH, (event_id, *place, BATCH_ROWS))
-            if not (numbers := orjson.loads(listed)):
-                return
-            place = max(zip(orjson.loads(columns[_TIMESTAMP]), numbers, strict=True))
-            if len(alive := self._alive_frame(columns)):
-                yield alive
+        """As the port says. Each batch is a query of its own, made while the one before it is used."""
+        with ThreadPoolExecutor(1, thread_name_prefix="batches") as ahead:
+            page = ahead.submit(self._page, event_id, 0)
+            while True:
+                *columns, last = page.result()
+                if last is None:
+                    return
+                page = ahead.submit(self._page, event_id, last)
+                if len(alive := alive_of(_frame(columns), self._clock())):
+                    yield alive
 
     def event_records(self, event_id: str, limit: int) -> list[ValidationRecord]:
         now = self._clock()
@@ -173,18 +175,23 @@ class SqliteRecords:
         record = _record(row[0]) if row else None
         return None if record is None or record.is_expired(self._clock()) else record
 
-    def _alive_frame(self, columns: Sequence[str]) -> pd.DataFrame:
-        """Columns as lists in JSON, in the order of ``RECORD_DTYPES``."""
-        listed = {name: orjson.loads(column) for name, column in zip(RECORD_DTYPES, columns, strict=True)}
-        # There are few combinations: each is taken apart once, not once a record.
-        codes = {text: _codes(text) for text in set(listed["reasons"])}
-        listed["reasons"] = [codes[text] for text in listed["reasons"]]
-        listed["smile"] = [None if smile is None else bool(smile) for smile in listed["smile"]]
-        try:
-            records = record_frame(listed)
-        except ValueError as error:
-            raise Refused(SERVICE, "UnreadableRecord", str(error)) from None
-        return alive_in_order(records, self._clock())
+    def _page(self, event_id: str, after: int) -> Sequence[Any]:
+        """A batch by column, and the number of its last row; None where there is no row."""
+        with self._database.read() as connection:
+            return connection.execute(_BATCH, (event_id, after, BATCH_ROWS)).fetchall()[0]
+
+
+def _frame(columns: Sequence[str]) -> pd.DataFrame:
+    """The records whose columns are these lists in JSON, in the order of ``RECORD_DTYPES``."""
+    listed = {name: orjson.loads(column) for name, column in zip(RECORD_DTYPES, columns, strict=True)}
+    # There are few combinations: each is taken apart once, not once a record.
+    codes = {text: _codes(text) for text in set(listed["reasons"])}
+    listed["reasons"] = [codes[text] for text in listed["reasons"]]
+    listed["smile"] = [None if smile is None else bool(smile) for smile in listed["smile"]]
+    try:
+        return record_frame(listed)
+    except ValueError as error:
+        raise Refused(SERVICE, "UnreadableRecord", str(error)) from None
 
 
 def _codes(text: str | None) -> Any:
