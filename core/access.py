@@ -141,6 +141,8 @@ METHODS: Mapping[str, tuple[Action, ...]] = {
     "batches.count": (Action.RUN_BATCH,),
     "batches.unfinished": (Action.RUN_BATCH,),
     "batches.open": (Action.RUN_BATCH,),
+    "batches.resume": (Action.RUN_BATCH,),
+    "batches.drop": (Action.RUN_BATCH,),
     "references.count": (Action.RUN_BATCH,),
     "references.run": (Action.RUN_BATCH,),
     "references.latest": (Action.RUN_BATCH,),

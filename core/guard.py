@@ -34,6 +34,8 @@ _DEEDS: Mapping[str, Action] = {
     "validation.validate_stored": Action.VALIDATE,
     "validation.decide": Action.DECIDE,
     "batches.open": Action.RUN_BATCH,
+    "batches.resume": Action.RUN_BATCH,
+    "batches.drop": Action.RUN_BATCH,
     "references.run": Action.RUN_BATCH,
 }
 #: Deeds that are not done where the trail cannot tell of them.

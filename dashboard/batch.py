@@ -9,11 +9,12 @@ from contextlib import closing, suppress
 import pandas as pd
 import streamlit as st
 
+from core.access import Action
 from core.batch import BatchProgress, Choice
-from core.bootstrap import Services
 from core.costs import IMAGES_A_VALIDATION
 from core.crew import End, Progress
 from core.errors import Conflict
+from core.guard import GuardedServices
 from core.records import Source
 from core.settings import Backend
 from core.validation import Submitter
@@ -33,9 +34,14 @@ CHOICE_WORDS = {
 }
 
 
-def under_way(services: Services, event_id: str) -> frozenset[str]:
-    """What runs, what came of the last, and what was interrupted. Returns the kinds that can be started."""
-    free = set()
+def under_way(services: GuardedServices, event_id: str) -> frozenset[str]:
+    """What runs, what came of the last, and what was interrupted. Returns the kinds that can be started.
+
+    Nothing for those who may start none.
+    """
+    free: set[str] = set()
+    if not services.principal.may(Action.RUN_BATCH):
+        return frozenset()
     for kind, ended in ((BATCH, _batch_ended), (AUDIT, _audit_ended)):
         job = jobs().of(kind, event_id)
         if job and job.running:
@@ -45,7 +51,7 @@ def under_way(services: Services, event_id: str) -> frozenset[str]:
     return frozenset(free)
 
 
-def offers(services: Services, event_id: str, kinds: frozenset[str]) -> None:
+def offers(services: GuardedServices, event_id: str, kinds: frozenset[str]) -> None:
     """What can be started, folded up."""
     if BATCH in kinds:
         _offer_batch(services, event_id)
@@ -102,7 +108,7 @@ def _counts(progress: BatchProgress) -> str:
 # Validating
 
 
-def _batch_ended(services: Services, event_id: str, job: Job | None) -> bool:
+def _batch_ended(services: GuardedServices, event_id: str, job: Job | None) -> bool:
     """Whether a new one can be started."""
     if job:
         _batch_summary(event_id, job)
@@ -114,7 +120,7 @@ def _batch_ended(services: Services, event_id: str, job: Job | None) -> bool:
     return False
 
 
-def _offer_batch(services: Services, event_id: str) -> None:
+def _offer_batch(services: GuardedServices, event_id: str) -> None:
     with st.expander("Validate all photos that wait", icon=":material/playlist_add_check:"):
         st.write(
             "Photos that people have sent already, validated in one go: those of registrations that name a submitted "
@@ -135,7 +141,7 @@ def _offer_batch(services: Services, event_id: str) -> None:
 
 
 @st.dialog("Validate all these photos?")
-def _confirm(services: Services, event_id: str, choice: Choice) -> None:
+def _confirm(services: GuardedServices, event_id: str, choice: Choice) -> None:
     photos = None
     with ui.banner_on_failure("count the photos"), st.spinner("Counting the photos…"):
         photos = services.batches.count(event_id, choice)
@@ -153,7 +159,7 @@ def _confirm(services: Services, event_id: str, choice: Choice) -> None:
         st.rerun()
 
 
-def _price(services: Services, photos: int, images: int = IMAGES_A_VALIDATION) -> str:
+def _price(services: GuardedServices, photos: int, images: int = IMAGES_A_VALIDATION) -> str:
     """What the engine charges for ``images`` a photo, at the most; with the engine here nothing."""
     settings = services.settings
     if settings.backend is not Backend.AWS:
@@ -161,9 +167,10 @@ def _price(services: Services, photos: int, images: int = IMAGES_A_VALIDATION) -
     return f" Rekognition charges at most {photos * images * settings.price_rekognition / 1000:,.2f} USD for them."
 
 
-def _start(services: Services, event_id: str, choice: Choice | None) -> None:
+def _start(services: GuardedServices, event_id: str, choice: Choice | None) -> None:
     """A new batch; without ``choice`` the one that is not done goes on."""
-    submitter = Submitter(Source.BATCH, ui.operator(), st.context.ip_address)
+    by = services.principal
+    submitter = Submitter(Source.BATCH, by.name, by.ip_address)
     batches = services.batches
 
     def work(stop: threading.Event, report: Callable[[Progress], None]) -> Progress:
@@ -171,15 +178,15 @@ def _start(services: Services, event_id: str, choice: Choice | None) -> None:
             report(opened.progress())
             return opened.run(submitter, stop, report)
 
-    _begin(BATCH, event_id, work)
+    _begin(BATCH, event_id, work, by.name)
 
 
-def _begin(kind: str, event_id: str, work: Work) -> None:
+def _begin(kind: str, event_id: str, work: Work, operator: str | None) -> None:
     with suppress(Conflict):  # somebody else's is as good
-        jobs().start(kind, event_id, work, ui.operator())
+        jobs().start(kind, event_id, work, operator)
 
 
-def _interrupted(services: Services, event_id: str, choice: Choice, before: BatchProgress) -> None:
+def _interrupted(services: GuardedServices, event_id: str, choice: Choice, before: BatchProgress) -> None:
     with st.container(border=True):
         st.markdown("**A batch of this event is not done**")
         st.write(f"{CHOICE_WORDS[choice]}: {before.done:,} of {before.total:,} photos done, {before.left:,} left.")
@@ -246,7 +253,7 @@ def _broke_off(kind: str, event_id: str, failure: str) -> None:
 # Checking the reference photos
 
 
-def _audit_ended(services: Services, event_id: str, job: Job | None) -> bool:
+def _audit_ended(services: GuardedServices, event_id: str, job: Job | None) -> bool:
     """Whether a new one can be started, which is always."""
     if job and job.failure:
         _broke_off(AUDIT, event_id, job.failure)
@@ -255,7 +262,7 @@ def _audit_ended(services: Services, event_id: str, job: Job | None) -> bool:
     return True
 
 
-def _offer_audit(services: Services, event_id: str) -> None:
+def _offer_audit(services: GuardedServices, event_id: str) -> None:
     with st.expander("Check the reference photos", icon=":material/fact_check:"):
         st.write(
             "Judges every reference photo by the rules that submitted photos meet, before anybody is compared with "
@@ -266,7 +273,7 @@ def _offer_audit(services: Services, event_id: str) -> None:
 
 
 @st.dialog("Check the reference photos?")
-def _confirm_audit(services: Services, event_id: str) -> None:
+def _confirm_audit(services: GuardedServices, event_id: str) -> None:
     photos = None
     with ui.banner_on_failure("count the photos"), st.spinner("Counting the photos…"):
         photos = services.references.count(event_id)
@@ -278,11 +285,14 @@ def _confirm_audit(services: Services, event_id: str) -> None:
         st.rerun()
 
 
-def _start_audit(services: Services, event_id: str) -> None:
-    _begin(AUDIT, event_id, lambda stop, report: services.references.run(event_id, stop, report).progress)
+def _start_audit(services: GuardedServices, event_id: str) -> None:
+    def work(stop: threading.Event, report: Callable[[Progress], None]) -> Progress:
+        return services.references.run(event_id, stop, report).progress
+
+    _begin(AUDIT, event_id, work, services.principal.name)
 
 
-def _audit_summary(services: Services, event_id: str, summary: Progress) -> None:
+def _audit_summary(services: GuardedServices, event_id: str, summary: Progress) -> None:
     audit = services.references.latest(event_id)
     if audit is None:
         return
