@@ -108,7 +108,6 @@ METHODS: Mapping[str, tuple[Action, ...]] = {
     "records.record_attempt": (Action.LOAD_DATA,),
     "records.decide": (Action.LOAD_DATA,),
     "records.ping": (Action.SEE_OPERATIONS,),
-    "records.forget": _NOBODY,
     "records.close": _NOBODY,
     "registrations.get": (Action.FIND_PEOPLE,),
     "registrations.of_user": (Action.FIND_PEOPLE,),

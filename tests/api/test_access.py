@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -71,6 +72,7 @@ def record(desk: Desk) -> None:
         face_image_key="face-images/canary.jpg",
     )
     desk.records.record_attempt(outcome, timedelta(days=1))
+    desk.references.run(REGISTERED.event_id, threading.Event())
 
 
 def bearer(role: Role) -> dict[str, str]:

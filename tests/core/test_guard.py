@@ -15,6 +15,7 @@ import pytest
 from core import ports
 from core.access import ALLOWED, METHODS, Action, Principal, Role, local
 from core.audit import AuditEntry
+from core.batch import Batches
 from core.bootstrap import Services
 from core.cloudwatch import CloudWatchMetrics
 from core.erasure import Erasures
@@ -25,6 +26,7 @@ from core.hashing import IdHash
 from core.operations import Journal
 from core.pseudonyms import Pseudonyms
 from core.records import Decision, Outcome, Registration, Source, Status
+from core.references import ReferenceAudit
 from core.retention import Retention
 from core.validation import Submitter, ValidationService
 from tests.support.desk import REGISTERED, Desk
@@ -39,6 +41,8 @@ PARTS: dict[str, type] = {
     "engine": ports.FaceEngine,
     "audit": ports.AuditTrail,
     "validation": ValidationService,
+    "batches": Batches,
+    "references": ReferenceAudit,
     "erasures": Erasures,
     "retention": Retention,
     "metrics": CloudWatchMetrics,
