@@ -241,7 +241,7 @@ def test_the_what_if_answers_the_hand_worked_example(run_page: RunPage, producti
 def test_changing_the_what_if_changes_its_answer(run_page: RunPage, production: Services) -> None:
     app = run_page("operations", repeats="0", entries_read="0")
     app.number_input(key="validations").set_value(20_000.0).run()
-    assert metrics(app)["A month, USD"] == "1,201.45"
+    assert metrics(app)["A month, USD"] == "1,201.53"
 
 
 def test_metrics_that_are_denied_are_a_banner_that_names_the_permission(
