@@ -198,17 +198,28 @@ class _Acting:
             self._refuse(deed, "This event is not one of yours.")
 
     def _shown(self, found: Any) -> Any:
-        """What they may see of ``found``, by what it is."""
+        """What they may see of ``found``, by what it is; without identities nothing of a kind not named here."""
         match found:
-            case ValidationRecord() | Registration() | AuditEntry():
-                return found if self.principal.sees_event(_event_of(found)) else None
             case list():
                 return [each for each in found if self._is_shown(each)]
             case Iterator():
-                return (shown for shown in map(self._shown, found) if shown is not None)
-        if type(found).__name__ == "DataFrame" and not self.principal.sees_identities:
-            return self.pseudonyms.frame(cast("DataFrame", found))
-        return found
+                return self._each_shown(found)
+            case ValidationRecord() | Registration() | AuditEntry() if not self.principal.sees_event(
+                _event_of(found)
+            ):
+                return None
+        if self.principal.sees_identities or found is None or isinstance(found, str | bool):
+            return found
+        if type(found).__name__ == "DataFrame":
+            return self.pseudonyms.kept(cast("DataFrame", found))
+        raise Forbidden("Your role may see figures alone.")
+
+    def _each_shown(self, found: Iterator[Any]) -> Iterator[Any]:
+        for each in found:
+            if type(each).__name__ == "DataFrame" and not self.principal.sees_identities:
+                yield self.pseudonyms.frame(each)
+            elif (shown := self._shown(each)) is not None:
+                yield shown
 
     def _is_shown(self, each: Any) -> bool:
         if isinstance(each, str):  # an event's id: no service lists other texts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from core.hashing import IdHash
@@ -23,6 +24,22 @@ _COUNTED = frozenset(
     }
 )
 
+#: Few: each holds an event's frame of some time, and the one that was made of it.
+_KEPT_FRAMES = 4
+
+
+class _Same:
+    """A frame that equals itself alone."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.frame = frame
+
+    def __hash__(self) -> int:
+        return id(self.frame)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.frame is self.frame
+
 
 class Pseudonyms:
     """The same id has the same pseudonym (16 hexadecimal digits) in every frame of the installation.
@@ -32,13 +49,20 @@ class Pseudonyms:
 
     def __init__(self, hashed: IdHash) -> None:
         self._key = hashed("the key of pseudonyms")
+        self._kept = lru_cache(_KEPT_FRAMES)(lambda same: self.frame(same.frame))
 
     def of(self, ids: pd.Series[Any]) -> pd.Series[Any]:
         import numpy as np
         import pandas as pd
 
-        numbers = pd.util.hash_array(ids.to_numpy(dtype=object), hash_key=self._key)
-        return pd.Series(np.char.mod("%016x", numbers), index=ids.index, dtype="str")
+        plain = ids.to_numpy(dtype=object)
+        numbers = pd.util.hash_array(plain, hash_key=self._key, categorize=False)
+        digits = np.frombuffer(numbers.astype(">u8").tobytes().hex().encode(), dtype="S16")
+        return pd.Series(digits.astype("U16").astype(object), index=ids.index, dtype=ids.dtype)
+
+    def kept(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """As ``frame``, and the very same one for the very same frame: nobody writes into either."""
+        return self._kept(_Same(frame))
 
     def frame(self, frame: pd.DataFrame) -> pd.DataFrame:
         """``frame`` with its rows, columns and dtypes, and nobody's id, name, address or photo in it."""

@@ -33,6 +33,8 @@ LINKS = {
     "event_overview": "Event overview",
     "statistics": "Statistics",
     "operations": "Operations",
+    "audit": "Audit trail",
+    "erasure": "Erase a person",
     "start": "Load data",
 }
 PERSON = "sample-0001"

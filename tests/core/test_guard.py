@@ -237,6 +237,19 @@ class TestPseudonyms:
         assert len(frame) == 1
         assert "user-1" not in frame.to_csv()
 
+    def test_an_event_that_did_not_change_is_the_same_frame_again(self, plain: pd.DataFrame) -> None:
+        pseudonyms = Pseudonyms(IdHash(b"a key of these tests"))
+        assert pseudonyms.kept(plain) is pseudonyms.kept(plain)
+        assert pseudonyms.kept(plain) is not pseudonyms.kept(plain.copy())
+
+    @pytest.mark.parametrize("found", [b"bytes", {"userId": "user-1"}, REGISTERED, [REGISTERED]], ids=str)
+    def test_an_analyst_gets_nothing_of_another_kind(self, services: Services, found: Any) -> None:
+        records = _Anything(ports.ValidationRecords)
+        records.event_frame = lambda event_id: found  # type: ignore[attr-defined]
+        analyst = Guard(replace(services, records=records)).acting_as(a(Role.ANALYST))  # type: ignore[arg-type]
+        with pytest.raises(Forbidden, match="figures"):
+            analyst.records.event_frame("event-1")
+
     def test_an_analyst_gets_them_of_registrations(self, guard: Guard) -> None:
         frame = guard.acting_as(a(Role.ANALYST)).registrations.event_frame("event-1")
         assert len(frame) == 2
