@@ -267,7 +267,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         errors=(400, 404, 503),
     ),
     ("get", "/api/exports/audit.csv"): Operation(
-        "The audit trail, newest first, as CSV; of at most 366 days, of 30 where since is absent",
+        "The audit trail, newest first, as CSV; of the last 30 days where since is absent",
         parameters=(
             _several("action", [action.value for action in Action], "Entries of this action"),
             _query("who", {"type": "string"}, "Entries of whoever the trail names so"),

@@ -167,7 +167,7 @@ class Full:
 @pytest.fixture
 def full(make_api: MakeApi, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Full]:
     held = Held()
-    monkeypatch.setattr(desk.records, "get", lambda *_key: held() and None)
+    monkeypatch.setattr(desk.records, "get", lambda user_id, registration_id: held() and None)
     api = make_api(api_threads=1, api_queue=1)
     with serving(api) as address, ThreadPoolExecutor(1) as thread:
         working = thread.submit(httpx.get, address + RECORD, timeout=HANG_SECONDS)
