@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from typing import Any
 
@@ -61,6 +62,7 @@ def test_what_is_generated_is_answered_as_documented(
     served: str, desk: Desk, astronaut_jpeg: bytes, mode: GenerationMode
 ) -> None:
     desk.validation.validate_upload("reg-1", astronaut_jpeg, "a1", Submitter(Source.API))
+    desk.references.run("event-1", threading.Event())
     schema = schemathesis.openapi.from_url(f"{served}/api/openapi.json")
     by_operation = {}
     for result in schema.get_all_operations():
