@@ -16,14 +16,17 @@ services = get_services()
 
 
 def queue(events: list[str]) -> pd.DataFrame:
-    """Every record of the events."""
-    return pd.concat([event.records(event_id) for event_id in events] or [record_frame({})], ignore_index=True)
+    """What waits in the events, and what was decided today: little of what they hold."""
+    today = pd.Timestamp(services.clock()).tz_convert(ui.viewer_zone()).normalize().tz_convert("UTC")
+    parts = [
+        records[(records["status"] == Status.PENDING) | (records["decidedAt"] >= today)]
+        for records in map(event.records, events)
+    ]
+    return pd.concat(parts or [record_frame({})], ignore_index=True)
 
 
 def figures(records: pd.DataFrame, waiting: int) -> None:
-    zone = ui.viewer_zone()
-    today = pd.Timestamp(services.clock()).tz_convert(zone).normalize()
-    decided = records[records["decidedAt"] >= today.tz_convert("UTC")]["decision"].value_counts()
+    decided = records["decision"].value_counts()
     with st.container(horizontal=True):
         st.metric("Waiting", f"{waiting:,}", border=True)
         st.metric("Decided today", f"{int(decided.sum()):,}", border=True)
