@@ -470,7 +470,8 @@ def test_a_photo_that_takes_too_much_processor_time_is_given_up(sanitiser: Photo
     used = processor_time()
     with pytest.raises(PhotoUnsupported, match="takes too long"):
         sanitiser.clean(data)
-    assert decoder.PROCESSOR_SECONDS - 0.1 < processor_time() - used < 2
+    # Times are told in ticks of a hundredth; the worker's own timer takes them from its start.
+    assert decoder.PROCESSOR_SECONDS - 0.15 < processor_time() - used < 2
 
 
 @LINUX
