@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
@@ -12,6 +13,7 @@ from uuid import uuid4
 import pytest
 
 from core.access import local
+from core.batch import Choice
 from core.errors import Unavailable
 from core.housekeeping import Housekeeping
 from core.photo_keys import folder_of
@@ -88,6 +90,28 @@ def test_nothing_of_an_erased_person_is_in_any_file(
         # The server that plays DynamoDB never writes over what it deletes: only what it still has counts.
         traces.rewritten(tmp_path / "tables.db")
     assert traces.found_in(tmp_path, canaries) == set()
+
+
+def test_what_else_knows_an_erased_person_forgets_them(tmp_path: Path, landscape_jpeg: bytes) -> None:
+    """The list of a batch that is not done, the event in memory, and the last check of reference photos."""
+    with embedded(tmp_path) as site:
+        services, event = site.services, "event-of-batches"
+        person = site.register(landscape_jpeg, name="Zelda Quixote", event_id=event)
+        Place(site, tmp_path).submit(person, landscape_jpeg)
+        site.register(landscape_jpeg, event_id=event)
+        assert person.user_id in set(services.records.event_frame(event)["userId"])
+        services.references.run(event, threading.Event())
+        with closing(services.batches.open(event, Choice.ALL)) as batch:
+            assert batch.progress().total == 1
+        canaries = traces.of_person(person, Place(site, tmp_path).photos())
+        assert any(file.startswith("batch-") for file, _ in traces.found_in(tmp_path, canaries))
+        services.erasures.erase(person.user_id, person.user_id, ADMIN)
+        checked = services.references.latest(event)
+        assert checked
+        assert [problem.person.user_id for problem in checked.problems] != []
+        assert person.user_id not in {problem.person.user_id for problem in checked.problems}
+        assert services.records.event_frame(event).empty
+        assert {name for _, name in traces.found_in(tmp_path, canaries) if not name.startswith("photo")} == set()
 
 
 @pytest.mark.parametrize("part", ["dynamodb", "s3"])
