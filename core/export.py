@@ -6,8 +6,6 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -166,20 +164,14 @@ def frame_csv(frame: pd.DataFrame, chunk_rows: int = 5000) -> Iterator[bytes]:
 def frames_csv(columns: Iterable[str], frames: Iterable[pd.DataFrame]) -> Iterator[bytes]:
     """As ``frame_csv``, of many frames with the same ``columns``: a part for each, and one header.
 
-    The header comes with the first frame, so that a failure to read that one comes before the first byte. Each of the
-    others is written while the next one is read.
+    The header comes with the first frame, so that a failure to read that one comes before the first byte.
     """
-    header, remaining = BOM + _line(map(neutral, columns)), iter(frames)
-    yield header + b"".join(map(_rows, islice(remaining, 1)))
-    with ThreadPoolExecutor(1, thread_name_prefix="csv") as writer:
-        part: Future[bytes] | None = None
-        for frame in remaining:
-            following = writer.submit(_rows, frame)
-            if part:
-                yield part.result()
-            part = following
-        if part:
-            yield part.result()
+    header = BOM + _line(map(neutral, columns))
+    for frame in frames:
+        yield header + _rows(frame)
+        header = b""
+    if header:
+        yield header
 
 
 def registrations_csv(frame: pd.DataFrame) -> Iterator[bytes]:
