@@ -123,10 +123,10 @@ def page_as_before(folder: str, name: str) -> Work:
     def cold() -> int:
         import streamlit as st
 
-        from dashboard.services import get_services
+        from dashboard.services import shared
 
         st.cache_resource.clear()
-        get_services()
+        shared()
         return work()
 
     return cold
@@ -134,8 +134,11 @@ def page_as_before(folder: str, name: str) -> Work:
 
 def _app(folder: str) -> Any:
     os.environ["FACEDESK_DATA_DIR"] = folder
+    import streamlit as st
     from streamlit.testing.v1 import AppTest
 
+    # It gives a mock where a browser's address would be.
+    type(st.context).ip_address = None  # type: ignore[method-assign, assignment]
     app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=300)
     app.run()
     return app
