@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from core import photo_keys
@@ -193,16 +193,24 @@ class ValidationService:
         """
         began = self._clock()
         registration = self._registration(registration_id)
-        yield registration
-        if self._erasures is None:
-            return
         try:
-            if self._erasures.overtook(registration.user_id, began):
-                self._erasures.take_back(registration.user_id, registration_id)
-                raise RegistrationNotFound("This person has been erased: nothing was kept.")
+            yield registration
+        except ServiceError:
+            # A photo may have gone with the person while it was being put: then it is no fault of the store's.
+            with suppress(ServiceError):
+                self._take_back_if_erased(registration, began)
+            raise
+        try:
+            self._take_back_if_erased(registration, began)
         except ServiceError:
             if must_store:
                 raise
+
+    def _take_back_if_erased(self, registration: Registration, began: datetime) -> None:
+        """Raises ``RegistrationNotFound`` where an erasure overtook an attempt that ``began`` then."""
+        if self._erasures and self._erasures.overtook(registration.user_id, began):
+            self._erasures.take_back(registration.user_id, registration.registration_id)
+            raise RegistrationNotFound("This person has been erased: nothing was kept.")
 
     def _registration(self, registration_id: str) -> Registration:
         registration = self._registrations.get(registration_id)

@@ -12,7 +12,7 @@ from core.access import Action, Principal, local
 from core.audit import AuditEntry
 from core.clock import utc_now
 from core.erasure import BEGUN, Erasures
-from core.errors import InvalidInput, RegistrationNotFound, Unavailable
+from core.errors import InvalidInput, Refused, RegistrationNotFound, Unavailable
 from core.photo_keys import folder_of
 from core.records import Source
 from core.stores.erasures_sqlite import SqliteErasures
@@ -255,6 +255,18 @@ def test_attempts_that_race_with_an_erasure_leave_nothing(desk: Desk, hopper_jpe
     for thread in threads:
         thread.join()
     assert (desk.erasures._store.records_of("user-1"), files(desk)) == ([], set())
+
+
+def test_an_attempt_whose_photo_goes_with_the_person_hears_of_the_erasure_not_of_a_fault(
+    desk: Desk, hopper_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def put_too_late(_key: str, _data: bytes) -> None:
+        erase(desk)
+        raise Refused("photos", "ENOENT")
+
+    monkeypatch.setattr(desk.photos, "put", put_too_late)
+    with pytest.raises(RegistrationNotFound, match="erased"):
+        validated(desk, hopper_jpeg)
 
 
 def test_who_registers_again_after_an_erasure_can_submit(desk: Desk, hopper_jpeg: bytes) -> None:
