@@ -138,12 +138,15 @@ def _count_answer(http_response: Any, parsed: dict[str, Any], model: Any, **_: A
 
 
 @contextmanager
-def translated(service: str) -> Iterator[None]:
-    """Turn botocore's errors into ours, keeping their code; ``service`` is the port's plain name."""
+def translated(service: str, not_set_up: str | None = None) -> Iterator[None]:
+    """Turn botocore's errors into ours, keeping their code; ``service`` is the port's plain name.
+
+    ``not_set_up`` is the sentence of a ``NotConfigured``, where there is a better one than its own.
+    """
     try:
         yield
     except ClientError as error:
-        raise _from_client_error(service, error) from error
+        raise _from_client_error(service, error, not_set_up) from error
     except (HTTPClientError, BotoConnectionError) as error:
         raise Unavailable(service, type(error).__name__) from error
     except BotoCoreError as error:
@@ -152,11 +155,11 @@ def translated(service: str) -> Iterator[None]:
         raise Unavailable(service, "UnreadableAnswer") from error
 
 
-def _from_client_error(service: str, error: ClientError) -> ServiceError:
+def _from_client_error(service: str, error: ClientError, not_set_up: str | None) -> ServiceError:
     code = error.response.get("Error", {}).get("Code", "Unknown")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _PASSING or status >= 500 or status == 429:
         return Unavailable(service, code)
     if code in _NOT_SET_UP:
-        return NotConfigured(service, code)
+        return NotConfigured(service, code, not_set_up)
     return Refused(service, code)

@@ -54,6 +54,9 @@ class _Deed:
     user_id: str | None = None
     registration_id: str | None = None
     event_id: str | None = None
+    #: Of a deed that may be told more than once and stays one entry; else now, and an id of its own.
+    at: datetime | None = None
+    entry_id: str | None = None
 
 
 class Guard:
@@ -130,14 +133,20 @@ class _Acting:
         self._look(_Deed(Action.SEE_FACES, user_id, registration_id, event_id))
 
     def export(
-        self, what: str, parts: Iterator[bytes], needed: Action = Action.EXPORT, **whose: str
+        self,
+        what: str,
+        parts: Iterator[bytes],
+        needed: Action = Action.EXPORT,
+        *,
+        user_id: str | None = None,
+        event_id: str | None = None,
     ) -> Generator[bytes]:
-        """``parts`` of a download, after the trail was told; ``whose``: ``user_id`` or ``event_id``.
+        """``parts`` of a download of the user's or the event's data, after the trail was told.
 
         ``needed`` is what the principal must be allowed. Raises ``ServiceError`` before the first part where the
         trail cannot be written. How it ended is told too.
         """
-        deed = _Deed(Action.EXPORT, **whose)
+        deed = _Deed(Action.EXPORT, user_id=user_id, event_id=event_id)
         self.require([needed], deed)
         if deed.event_id is not None:
             self._check_event(deed.event_id, deed)
@@ -157,7 +166,8 @@ class _Acting:
 
     def tell(self, action: Action, outcome: str = "ok", *, at: datetime | None = None, entry_id: str = "") -> None:
         """An entry about the principal themself; the log says where the trail could not be written."""
-        self._tell_after(_Deed(action), outcome, {"roles": " ".join(sorted(self.principal.roles))}, at, entry_id)
+        deed = _Deed(action, at=at, entry_id=entry_id)
+        self._tell_after(deed, outcome, {"roles": " ".join(sorted(self.principal.roles))})
 
     def _look(self, deed: _Deed) -> None:
         self.require([deed.action], deed)
@@ -257,32 +267,18 @@ class _Acting:
             message = "Nothing was done: the audit trail cannot be written right now. Try again in a moment."
             raise type(error)(error.service, error.code, message) from error
 
-    def _tell_after(
-        self,
-        deed: _Deed,
-        outcome: str,
-        details: Mapping[str, str],
-        at: datetime | None = None,
-        entry_id: str = "",
-    ) -> None:
+    def _tell_after(self, deed: _Deed, outcome: str, details: Mapping[str, str]) -> None:
         """The deed is done or refused: it stays so, whether the trail can be written or not."""
         try:
-            self._append(deed, outcome, details, at, entry_id)
+            self._append(deed, outcome, details)
         except FacedeskError as error:
             logger.error("the audit trail lacks an entry: %s %s (%s)", deed.action, outcome, type(error).__name__)
 
-    def _append(
-        self,
-        deed: _Deed,
-        outcome: str,
-        details: Mapping[str, str],
-        at: datetime | None = None,
-        entry_id: str = "",
-    ) -> None:
+    def _append(self, deed: _Deed, outcome: str, details: Mapping[str, str]) -> None:
         self.services.audit.append(
             AuditEntry(
-                entry_id=entry_id or uuid.uuid4().hex,
-                at=at or self.services.clock(),
+                entry_id=deed.entry_id or uuid.uuid4().hex,
+                at=deed.at or self.services.clock(),
                 who=self.principal.id,
                 action=deed.action,
                 user=None if deed.user_id is None else self.hashed(deed.user_id),

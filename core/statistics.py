@@ -297,24 +297,24 @@ def filtered(
     quality: Collection[str] = (),
     reason: str | None = None,
 ) -> pd.DataFrame:
-    """The records that fit every filter; an empty one lets all through.
+    """The records that fit every filter; an empty one lets all through, and without any it is the same frame.
 
     ``since`` is within, ``until`` is not. ``NOT_MEASURED`` stands for no quality, ``NOT_REPORTED`` for no source.
     """
-    fits = pd.Series(True, index=records.index)
+    fits = []
     if statuses:
-        fits &= records["status"].isin(statuses)
+        fits.append(records["status"].isin(statuses))
     if sources:
-        fits &= _named(records["source"], NOT_REPORTED).isin(sources)
+        fits.append(_named(records["source"], NOT_REPORTED).isin(sources))
     if since is not None:
-        fits &= records["timestamp"] >= since
+        fits.append(records["timestamp"] >= since)
     if until is not None:
-        fits &= records["timestamp"] < until
+        fits.append(records["timestamp"] < until)
     if quality:
-        fits &= _named(records["quality"], NOT_MEASURED).isin(quality)
+        fits.append(_named(records["quality"], NOT_MEASURED).isin(quality))
     if reason:
-        fits &= (" " + records["reasons"] + " ").str.contains(f" {reason} ", regex=False)
-    return records[fits]
+        fits.append((" " + records["reasons"] + " ").str.contains(f" {reason} ", regex=False))
+    return records[np.logical_and.reduce(fits)] if fits else records
 
 
 def _places(registrations: pd.DataFrame, records: pd.DataFrame) -> npt.NDArray[np.int64]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import date, datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from heapq import merge
 from typing import Any
@@ -13,7 +13,6 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from core.audit import SERVICE, AuditEntry, entry_of
 from core.aws import translated
-from core.errors import NotConfigured
 from core.records import isoformat
 from core.retry import Retry
 from core.stores.table import AUDIT_KEY
@@ -23,6 +22,8 @@ SHARDS = 4
 _DAY, _PLACE = AUDIT_KEY
 
 Item = Mapping[str, Mapping[str, Any]]
+
+_errors = partial(translated, SERVICE, "The table of the audit trail is missing.")
 
 
 class DynamoAudit:
@@ -110,12 +111,3 @@ def _entry(item: Item) -> AuditEntry:
 
 def _days_back(last: date, first: date) -> Iterator[date]:
     return (last - timedelta(days=back) for back in range((last - first).days + 1))
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    try:
-        with translated(SERVICE):
-            yield
-    except NotConfigured as error:
-        raise NotConfigured(SERVICE, error.code, "The table of the audit trail is missing.") from error

@@ -41,7 +41,7 @@ from core.retry import Retry
 from core.stores.answers import PATHS, Item, Page, columns_of, decode, in_columns, of_event, page_of, value_at
 from core.stores.event_index import EventIndex
 from core.stores.listing import TO_THE_SECOND, newest
-from core.stores.table import EVENT_INDEX
+from core.stores.table import EVENT_INDEX, RECORDS_NOT_CONFIGURED
 
 T = TypeVar("T")
 
@@ -64,6 +64,8 @@ Path: TypeAlias = tuple[str, ...]
 _CHARTED: Sequence[Path] = [path for column, path in PATHS.items() if column != "eventId"]
 _LISTED: Sequence[Path] = [(attribute,) for attribute in EVENT_ATTRIBUTES]
 _METADATA = frozenset(field.alias for field in Metadata.model_fields.values())
+
+_errors = partial(translated, SERVICE, RECORDS_NOT_CONFIGURED)
 
 
 class DynamoRecords:
@@ -408,15 +410,6 @@ def _held(turn: threading.Lock, until: float) -> Iterator[None]:
         yield
     finally:
         turn.release()
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    try:
-        with translated(SERVICE):
-            yield
-    except NotConfigured as error:
-        raise NotConfigured(SERVICE, error.code, "DynamoDB face validation table not configured") from error
 
 
 def _key(user_id: str, registration_id: str) -> Item:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from contextvars import copy_context
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from core.aws import translated
 from core.erasure import REMEMBERED, Erasure, Receipt
-from core.errors import NotConfigured, Unavailable
+from core.errors import Unavailable
 from core.ports import StoredRecord
 from core.retry import Retry
 from core.stores.journal import entry_of, text_of
-from core.stores.table import TTL_ATTRIBUTE
+from core.stores.table import RECORDS_NOT_CONFIGURED, TTL_ATTRIBUTE
 
 SERVICE = "validation records"
 #: The partition of the journal's entries, in the place of a user id; the sort key is the person's hash. They have no
@@ -27,6 +27,8 @@ SCAN_SEGMENTS = 4
 MAX_ROUNDS = 100
 
 Item = Mapping[str, Mapping[str, Any]]
+
+_errors = partial(translated, SERVICE, RECORDS_NOT_CONFIGURED)
 
 
 class DynamoErasures:
@@ -162,12 +164,3 @@ def _photos(item: Item) -> set[str]:
 
 def _texts(item: Item, name: str) -> set[str]:
     return {value for kind, value in item.get(name, {}).items() if kind == "S"}
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    try:
-        with translated(SERVICE):
-            yield
-    except NotConfigured as error:
-        raise NotConfigured(SERVICE, error.code, "DynamoDB face validation table not configured") from error

@@ -13,6 +13,8 @@ EVENT_INDEX = "eventId-timestamp-index"
 INDEX_KEY = ("eventId", "timestamp")
 #: Records go by themselves some time after this attribute (epoch seconds) has passed.
 TTL_ATTRIBUTE = "expiresAt"
+#: What is said where the records' table is not there: the words of the service before this one.
+RECORDS_NOT_CONFIGURED = "DynamoDB face validation table not configured"
 #: The key of the audit trail's table: a day and one of its parts, then moment and entry id.
 AUDIT_KEY = ("day", "place")
 

@@ -15,32 +15,16 @@ from core.frames import with_changes
 from core.ports import EventChanges
 from tests.support.clock import NOON
 from tests.support.records import a_review, an_outcome
-from tests.support.stores import Bench, dynamodb_bench, sqlite_bench, wait_for_checks
+from tests.support.stores import EVENT_WAYS, Bench, event_bench
 
 TTL = timedelta(days=30)
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture(
-    params=[
-        "sqlite",
-        "moto_dynamodb scan",
-        "moto_dynamodb index",
-        pytest.param("dynamodb scan", marks=pytest.mark.dynamodb_server),
-        pytest.param("dynamodb index", marks=pytest.mark.dynamodb_server),
-    ]
-)
+@pytest.fixture(params=EVENT_WAYS)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    name, _, way = request.param.partition(" ")
-    if name == "sqlite":
-        bench = sqlite_bench(tmp_path)
-        yield bench
-        bench.records.close()
-    else:
-        bench = dynamodb_bench(request.getfixturevalue(name), event_index=way == "index")
-        yield bench
-        wait_for_checks()
+    yield from event_bench(request, tmp_path)
 
 
 def record(bench: Bench, number: int, attempt: str = "first", **changes: Any) -> Any:

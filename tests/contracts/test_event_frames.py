@@ -23,38 +23,23 @@ from tests.support.clock import NOON, FakeClock
 from tests.support.dynamodb import create_table, put_item
 from tests.support.records import a_foreign_item, a_review, an_outcome
 from tests.support.stores import (
+    EVENT_WAYS,
     PATIENT,
     Bench,
     UnheardClient,
     dynamodb_bench,
+    event_bench,
     sqlite_bench,
     table_without_index,
-    wait_for_checks,
 )
 
 TTL = timedelta(days=30)
 SECOND = timedelta(seconds=1)
 
 
-@pytest.fixture(
-    params=[
-        "sqlite",
-        "moto_dynamodb scan",
-        "moto_dynamodb index",
-        pytest.param("dynamodb scan", marks=pytest.mark.dynamodb_server),
-        pytest.param("dynamodb index", marks=pytest.mark.dynamodb_server),
-    ]
-)
+@pytest.fixture(params=EVENT_WAYS)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    name, _, way = request.param.partition(" ")
-    if name == "sqlite":
-        bench = sqlite_bench(tmp_path)
-        yield bench
-        bench.records.close()
-    else:
-        bench = dynamodb_bench(request.getfixturevalue(name), event_index=way == "index")
-        yield bench
-        wait_for_checks()
+    yield from event_bench(request, tmp_path)
 
 
 def rows(bench: Bench, event_id: str = "event-1") -> list[dict[str, Any]]:

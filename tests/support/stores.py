@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import apsw
 import orjson
+import pytest
 
 from core.ports import ValidationRecords
 from core.records import KEY_ATTRIBUTES
@@ -65,6 +66,28 @@ def dynamodb_bench(client: Any, *, event_index: bool = True) -> Bench:
     store = DynamoRecords(client, table, PATIENT, clock)
     indexed = {"eventId": "event-1"} if event_index else {}
     return Bench(store, clock, lambda item: put_item(client, table, item), indexed)
+
+
+#: The ways to read an event: each store, DynamoDB by the index and by scans.
+EVENT_WAYS = [
+    "sqlite",
+    "moto_dynamodb scan",
+    "moto_dynamodb index",
+    pytest.param("dynamodb scan", marks=pytest.mark.dynamodb_server),
+    pytest.param("dynamodb index", marks=pytest.mark.dynamodb_server),
+]
+
+
+def event_bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    """A fixture's bench, by one of ``EVENT_WAYS`` as its parameter."""
+    name, _, way = request.param.partition(" ")
+    if name == "sqlite":
+        bench = sqlite_bench(tmp_path)
+        yield bench
+        bench.records.close()
+    else:
+        yield dynamodb_bench(request.getfixturevalue(name), event_index=way == "index")
+        wait_for_checks()
 
 
 def table_without_index(client: Any) -> str:
