@@ -242,7 +242,7 @@ class Erasures:
             self._store.scrub()
             self._tell(entry, "ok", entry.ended_at)
             self._store.finish(entry)
-        return entry
+        return entry.model_copy(update={"finished": True})
 
     def _steps(self, entry: Erasure) -> Iterator[Callable[[], object]]:
         """Registrations last of the stores: they lead to the photos of whoever has no record."""

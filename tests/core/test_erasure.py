@@ -257,6 +257,11 @@ def test_attempts_that_race_with_an_erasure_leave_nothing(desk: Desk, hopper_jpe
     assert (desk.erasures._store.records_of("user-1"), files(desk)) == ([], set())
 
 
+def test_a_receipt_says_that_the_erasure_is_finished(desk: Desk) -> None:
+    assert erase(desk).finished
+    assert erase(desk, "nobody").finished
+
+
 def test_an_attempt_whose_photo_goes_with_the_person_hears_of_the_erasure_not_of_a_fault(
     desk: Desk, hopper_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
