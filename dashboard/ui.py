@@ -76,12 +76,24 @@ def operator_box() -> None:
 
 
 def focus_on_arrival(label: str) -> None:
-    """Put the cursor into the field with this label when the page opens, unless something has it already."""
+    """Put the cursor into the field with this label when the page opens, unless something has it already.
+
+    Streamlit fetches the code of each kind of element when it first shows one, so that the field may come after
+    this script: it then waits for it, at most half a minute.
+    """
     st.html(
         f"""<script>
-        if (document.activeElement === document.body) {{
-            document.querySelector('input[aria-label="{label}"]')?.focus();
-        }}
+        (() => {{
+            const settled = () => {{
+                if (document.activeElement !== document.body) return true;
+                document.querySelector('input[aria-label="{label}"]')?.focus();
+                return document.activeElement !== document.body;
+            }};
+            if (settled()) return;
+            const watch = new MutationObserver(() => settled() && watch.disconnect());
+            watch.observe(document.body, {{ childList: true, subtree: true }});
+            setTimeout(() => watch.disconnect(), 30000);
+        }})();
         </script>""",
         unsafe_allow_javascript=True,
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.support.browser import dashboard
 from tests.support.portraits import as_jpeg, astronaut, hopper, landscape
@@ -75,6 +75,18 @@ def test_the_sample_loads_on_the_page(installation: Installation, page: Page) ->
 
 def test_the_search_has_the_cursor_on_arrival(installation: Installation, page: Page) -> None:
     page.goto(f"{installation.address}/validate")
+    expect(page.get_by_label("Registration", exact=True)).to_be_focused()
+
+
+def test_a_search_that_loads_late_has_the_cursor_too(installation: Installation, page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/TextInput.*.js", lambda route: held.append(route))
+    page.goto(f"{installation.address}/validate")
+    # The script that gives the cursor is in the page and has run: it found no field.
+    page.locator("[data-testid=stHtml] script").wait_for(state="attached")
+    expect(page.get_by_label("Registration", exact=True)).not_to_be_attached()
+    for route in held:
+        route.continue_()
     expect(page.get_by_label("Registration", exact=True)).to_be_focused()
 
 
