@@ -22,7 +22,7 @@ from core.stores.backfill import Backfill, Counts
 from core.stores.dynamodb import DynamoRecords
 from tests.core.test_provision import table_with_keys_alone
 from tests.support.clock import NOON
-from tests.support.dynamodb import Proxy, client_of, create_table, put_item, stored_item
+from tests.support.dynamodb import Proxy, client_of, create_table, first, put_item, stored_item
 from tests.support.records import a_foreign_item, a_review, an_outcome
 
 RETRY = Retry(deadline=10, call_timeout=1, base=0.001, cap=0.01)
@@ -135,9 +135,7 @@ def test_a_record_that_cannot_be_indexed_stops_no_other(
     observed: Any, dynamodb: Any, table: str, backfill: Callable[..., Backfill], dynamodb_proxy: Proxy
 ) -> None:
     put_many(dynamodb, table, 2)
-    dynamodb_proxy.fault = lambda operation: (
-        ("ValidationException", 400) if dynamodb_proxy.seen.count("UpdateItem") == 1 else None
-    )
+    dynamodb_proxy.fault = first(1, "UpdateItem", ("ValidationException", 400))
     counts = backfill(observed, table).run()
     assert (counts.set, counts.refused) == (1, 1)
 

@@ -17,7 +17,7 @@ from core.records import Decision, Status
 from core.retry import Retry
 from core.stores.dynamodb import DynamoRecords
 from tests.support.clock import NOON, FakeClock
-from tests.support.dynamodb import Proxy, client_of, create_table, put_item, stored_item
+from tests.support.dynamodb import Proxy, client_of, create_table, first, put_item, stored_item
 from tests.support.records import a_foreign_item, a_review, an_outcome
 
 pytestmark = pytest.mark.dynamodb_server
@@ -72,19 +72,6 @@ def hasty_client(dynamodb_proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iter
     client = client_of(dynamodb_proxy.url)
     yield client
     client.close()
-
-
-def first(count: int, operation: str, fault: Any) -> Callable[[str], Any]:
-    """A fault for the first ``count`` calls of ``operation``; a callable one is called and lets the call through."""
-    left = [count]
-
-    def decide(called: str) -> Any:
-        if called != operation or not left[0]:
-            return None
-        left[0] -= 1
-        return fault() if callable(fault) else fault
-
-    return decide
 
 
 # The stored form

@@ -16,7 +16,7 @@ from core.retry import Retry
 from core.stores import table as definition
 from core.stores.provision import AUDIT, WANTED, Action, Index, Provision, Step, Table, plan
 from core.stores.table import EVENT_INDEX
-from tests.support.dynamodb import REGION, Proxy, client_of
+from tests.support.dynamodb import REGION, Proxy, client_of, first
 
 RETRY = Retry(deadline=10, call_timeout=1, base=0.001, cap=0.01)
 UNSUPPORTED = "Point-in-time recovery: not supported by this server."
@@ -281,9 +281,7 @@ def test_a_table_with_other_keys_is_not_touched(observed: Any, dynamodb_proxy: P
 
 
 def test_a_creation_whose_answer_was_lost_is_done(observed: Any, dynamodb_proxy: Proxy) -> None:
-    dynamodb_proxy.fault = lambda operation: (
-        Proxy.LOSE if operation == "CreateTable" and dynamodb_proxy.seen.count(operation) == 1 else None
-    )
+    dynamodb_proxy.fault = first(1, "CreateTable", Proxy.LOSE)
     assert Run(observed)()
 
 

@@ -194,6 +194,20 @@ class Proxy:
         return Handler
 
 
+def first(count: int, operation: str, fault: Any) -> Callable[[str], Any]:
+    """A fault for the first ``count`` calls of ``operation``; a callable one is called and lets the call through.
+
+    Calls that come together each take one of ``count``: the server answers each in a thread of its own.
+    """
+    faults = iter([fault] * count)
+
+    def decide(called: str) -> Any:
+        fault = next(faults, None) if called == operation else None
+        return fault() if callable(fault) else fault
+
+    return decide
+
+
 @pytest.fixture
 def dynamodb_proxy(dynamodb_url: str) -> Iterator[Proxy]:
     proxy = Proxy(dynamodb_url)
