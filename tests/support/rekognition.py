@@ -105,8 +105,8 @@ class RekognitionServer:
         if self._http is not None:
             self._http.shutdown()
             self._http.server_close()
-            self._http = None
         with self._lock:
+            self._http = None
             for connection in self._connections:
                 _hang_up(connection)
 
@@ -121,8 +121,11 @@ class RekognitionServer:
             self._healed.set()
 
     def opened(self, connection: socket.socket) -> None:
+        """One accepted just before ``stop`` may get its thread after it: it would be served on and on."""
         with self._lock:
             self._connections.add(connection)
+            if self._http is None:
+                _hang_up(connection)
 
     def closed(self, connection: socket.socket) -> None:
         with self._lock:
