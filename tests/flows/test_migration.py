@@ -32,6 +32,8 @@ RECORDS = 1200
 MOVED, SHARED = range(0, 200), range(200, 400)
 #: For the next step to be seen, on a busy machine, seconds.
 PATIENCE = 60
+#: So few write units a second that a backfill is seen half-way even by a test that gets its turn late.
+SLOWLY = 300
 RETRY = Retry(deadline=30, call_timeout=4)
 
 Key = tuple[str, str]
@@ -158,8 +160,8 @@ class Commands:
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
-    def backfill(self, *options: str) -> subprocess.Popen[str]:
-        return self.start("backfill-index", "--segments", "2", "--write-units", "1200", *options)
+    def backfill(self, *options: str, write_units: int) -> subprocess.Popen[str]:
+        return self.start("backfill-index", "--segments", "2", "--write-units", str(write_units), *options)
 
 
 def until(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:
@@ -194,17 +196,17 @@ def test_a_table_is_migrated_while_everybody_writes_and_the_backfill_is_killed(
         provision = commands.start("provision", "--add-index")
         assert (provision.communicate()[0].count("added"), provision.returncode) == (1, 0)
 
-        first = commands.backfill()
+        first = commands.backfill(write_units=SLOWLY)
         until(commands.state.exists, first)
         kill(first)
 
         reached, state = len(table.indexed()), commands.state.read_bytes()
-        second = commands.backfill()
+        second = commands.backfill(write_units=SLOWLY)
         until(lambda: len(table.indexed()) > reached + 200 and commands.state.read_bytes() != state, second)
         kill(second)
 
         # Goes on where the second was; the passes after it find what was written behind its back.
-        third = commands.backfill("--watch", "--every", "0.1")
+        third = commands.backfill("--watch", "--every", "0.1", write_units=4 * SLOWLY)
         until(lambda: not commands.state.exists(), third)
     until(lambda: table.indexed() == table.recount(), third)
     third.send_signal(signal.SIGINT)
