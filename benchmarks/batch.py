@@ -35,15 +35,15 @@ from benchmarks.results import publish, table
 from core import aws
 from core.batch import Batches, Choice
 from core.bootstrap import BATCH_CALL_DEADLINE, BATCH_DEADLINE, build
-from core.clock import utc_now
 from core.faces.rekognition import QUOTA_SHARE, Quota, RekognitionEngine
 from core.importing import keep_submitted
 from core.policy import Policy
 from core.records import Registration, Source
 from core.retry import Retry
 from core.settings import Backend, Settings
-from core.validation import Submitter, ValidationService
+from core.validation import Submitter
 from tests.support.portraits import as_jpeg, astronaut
+from tests.support.production import validation_by
 from tests.support.rekognition import SameFace
 
 EVENT = "bench"
@@ -178,15 +178,10 @@ def ours(photos: int, rate: int, photo: bytes) -> Figures:
             patient=True,
         )
         local = build(Settings(backend=Backend.EMBEDDED, data_dir=Path(folder)))
-        validation = ValidationService(
-            records=local.records,
-            registrations=local.registrations,
-            photos=local.photos,
-            engine=rekognition,
-            sanitiser=local.sanitiser,
+        validation = validation_by(
+            rekognition,
+            local,
             policy=Policy(),
-            clock=utc_now,
-            record_ttl=local.settings.record_ttl,
             engine_deadline=BATCH_DEADLINE,
             engine_threads=2 * THREADS,
             engine_must_answer=True,

@@ -34,8 +34,9 @@ from core.policy import judge
 from core.ports import Answer, FaceEngine
 from core.records import Outcome, Registration, Source
 from core.settings import Backend, Settings
-from core.validation import Submitter, ValidationService
+from core.validation import Submitter
 from tests.support.portraits import as_jpeg, astronaut
+from tests.support.production import validation_by
 
 #: Sides in pixels: 12.0 megapixels, and the two sizes at which the engine is measured.
 UPLOAD_SIDE = 3464
@@ -131,17 +132,7 @@ class Bench:
     def __init__(self, services: Services, runs: int) -> None:
         self._services = services
         self._engine = TimedEngine(services.engine, [])
-        self._validation = ValidationService(
-            records=services.records,
-            registrations=services.registrations,
-            photos=services.photos,
-            engine=self._engine,
-            sanitiser=services.sanitiser,
-            policy=services.settings.policy,
-            clock=services.clock,
-            record_ttl=services.settings.record_ttl,
-            engine_deadline=services.settings.engine_deadline_seconds,
-        )
+        self._validation = validation_by(self._engine, services)
         self._runs = runs
         self._ids = count()
         self._threads = ThreadPoolExecutor(2)

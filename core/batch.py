@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -166,7 +167,7 @@ class Batches:
             tried[at[known]] = True
             yield from _again(batch[known], choice, files)
         if choice in (Choice.ALL, Choice.NEVER_TRIED):
-            yield from _first(registered[~tried], files)
+            yield from _items(registered[~tried], "submittedPhotoKey", repeat(None), files)
 
 
 class Batch:
@@ -270,29 +271,20 @@ def _again(records: DataFrame, choice: Choice, files: Mapping[str, str]) -> Iter
         Choice.NEVER_TRIED: [],
     }[choice]
     chosen = records[records["status"].isin(statuses) & records["decision"].isna()]
-    for user_id, registration_id, key, timestamp in zip(
-        chosen["userId"],
-        chosen["registrationId"],
-        chosen["faceImageKey"].astype(object).where(chosen["faceImageKey"].notna(), None),
-        chosen["timestamp"],
-        strict=True,
+    return _items(chosen, "faceImageKey", map(isoformat, chosen["timestamp"]), files)
+
+
+def _items(people: DataFrame, keys: str, seen: Iterable[str | None], files: Mapping[str, str]) -> Iterator[Item]:
+    """Those of ``people`` who have a photo: a file, else the one in the column ``keys``."""
+    from core.frames import optional
+
+    # ``seen`` may have no end.
+    for user_id, registration_id, key, at in zip(
+        people["userId"], people["registrationId"], optional(people[keys]), seen, strict=False
     ):
         file = files.get(registration_id)
         if key or file:
-            yield Item(user_id, registration_id, None if file else key, file, isoformat(timestamp))
-
-
-def _first(registered: DataFrame, files: Mapping[str, str]) -> Iterator[Item]:
-    """Those who never tried."""
-    for user_id, registration_id, key in zip(
-        registered["userId"],
-        registered["registrationId"],
-        registered["submittedPhotoKey"].astype(object).where(registered["submittedPhotoKey"].notna(), None),
-        strict=True,
-    ):
-        file = files.get(registration_id)
-        if key or file:
-            yield Item(user_id, registration_id, None if file else key, file)
+            yield Item(user_id, registration_id, None if file else key, file, at)
 
 
 def _changed(item: Item, record: ValidationRecord | None) -> bool:

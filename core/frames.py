@@ -145,6 +145,11 @@ def registration_frame(columns: Mapping[str, Sequence[str | None]]) -> pd.DataFr
     return pd.DataFrame({name: _text(name, values) for name, values in texts.items()})
 
 
+def optional(texts: pd.Series[Any]) -> pd.Series[Any]:
+    """The texts as Python has them, None for an absent one."""
+    return texts.astype(object).where(texts.notna(), None)
+
+
 def frame_of(records: Sequence[ValidationRecord]) -> pd.DataFrame:
     """The frame of records in memory, in their order."""
     return record_frame(

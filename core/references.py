@@ -134,6 +134,7 @@ class ReferenceAudit:
 
 def _people(registered: Any) -> Iterator[Person]:
     """The rows of a registrations' frame."""
-    keys = registered["referencePhotoKey"].astype(object).where(registered["referencePhotoKey"].notna(), None)
+    from core.frames import optional  # loads pandas
+
     columns = [registered[name] for name in ("registrationId", "userId", "name", "email")]
-    return (Person(*row) for row in zip(*columns, keys, strict=True))
+    return (Person(*row) for row in zip(*columns, optional(registered["referencePhotoKey"]), strict=True))

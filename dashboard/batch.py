@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -142,9 +143,7 @@ def _offer_batch(services: GuardedServices, event_id: str) -> None:
 
 @st.dialog("Validate all these photos?")
 def _confirm(services: GuardedServices, event_id: str, choice: Choice) -> None:
-    photos = None
-    with ui.banner_on_failure("count the photos"), st.spinner("Counting the photos…"):
-        photos = services.batches.count(event_id, choice)
+    photos = _counted(partial(services.batches.count, event_id, choice))
     if photos is None:
         return
     if not photos:
@@ -157,6 +156,13 @@ def _confirm(services: GuardedServices, event_id: str, choice: Choice) -> None:
     begin = {"on_click": _start, "args": (services, event_id, choice)}
     if st.button(f"Validate {photos:,} photos", type="primary", key="batch-start", **begin):
         st.rerun()
+
+
+def _counted(count: Callable[[], int]) -> int | None:
+    """None where they could not be counted, which is shown then."""
+    with ui.banner_on_failure("count the photos"), st.spinner("Counting the photos…"):
+        return count()
+    return None
 
 
 def _price(services: GuardedServices, photos: int, images: int = IMAGES_A_VALIDATION) -> str:
@@ -223,9 +229,7 @@ def _ended(kind: str, event_id: str, title: str, said: str, summary: Progress) -
     """The summary of what ran, how it ended, and a button to put it away."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown(f"**{title}**")
-        if st.button("Close", icon=":material/close:", type="tertiary", key=f"close-{kind}"):
-            jobs().forget(kind, event_id)
-            st.rerun()
+        _close_button(kind, event_id)
     st.write(said)
     failed = ", ".join(f"{count:,} ({ui.plain(name)})" for name, count in summary.errors.items())
     match summary.end:
@@ -245,6 +249,11 @@ def _ended(kind: str, event_id: str, title: str, said: str, summary: Progress) -
 
 def _broke_off(kind: str, event_id: str, failure: str) -> None:
     st.error(ui.plain(failure), icon=":material/error:")
+    _close_button(kind, event_id)
+
+
+def _close_button(kind: str, event_id: str) -> None:
+    """Puts away what is said of a job that has ended."""
     if st.button("Close", icon=":material/close:", type="tertiary", key=f"close-{kind}"):
         jobs().forget(kind, event_id)
         st.rerun()
@@ -274,9 +283,7 @@ def _offer_audit(services: GuardedServices, event_id: str) -> None:
 
 @st.dialog("Check the reference photos?")
 def _confirm_audit(services: GuardedServices, event_id: str) -> None:
-    photos = None
-    with ui.banner_on_failure("count the photos"), st.spinner("Counting the photos…"):
-        photos = services.references.count(event_id)
+    photos = _counted(partial(services.references.count, event_id))
     if photos is None:
         return
     st.write(f"**{photos:,} reference photos** of {ui.plain(event_id)}.{_price(services, photos, images=1)}")

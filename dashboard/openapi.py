@@ -18,11 +18,11 @@ from core.records import ComparisonResult, Percent, Quality, Status, Timestamp, 
 from core.statistics import NOT_MEASURED, UserStatistics
 from core.validation import Validation
 from dashboard import parameters
+from dashboard.exports import PARQUET
 from dashboard.parameters import Count, Id
 
 JSON = "application/json"
 CSV = "text/csv"
-PARQUET = "application/vnd.apache.parquet"
 Schema = Mapping[str, Any]
 
 

@@ -49,6 +49,17 @@ class Watched(SqliteRecords):
         return marks
 
 
+class Held:
+    """What ``Watched`` has run before a reading: it lets the reading begin, and go on when the test says so."""
+
+    def __init__(self) -> None:
+        self.began, self.may_end = threading.Event(), threading.Event()
+
+    def __call__(self, since: Any) -> None:
+        self.began.set()
+        self.may_end.wait(HANG)
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
@@ -401,17 +412,11 @@ def test_frames_take_no_more_bytes_than_allowed_but_for_the_one_looked_at(store:
 
 def test_of_many_who_ask_first_one_reads_and_the_others_wait(records: LiveRecords, store: Watched) -> None:
     attempt(store)
-    reading, may_end = threading.Event(), threading.Event()
-
-    def hold(since: Any) -> None:
-        reading.set()
-        may_end.wait(HANG)
-
-    store.before = hold
+    held = store.before = Held()
     with ThreadPoolExecutor(8) as sessions:
         asked = [sessions.submit(ids, records) for _ in range(8)]
-        assert reading.wait(HANG)
-        may_end.set()
+        assert held.began.wait(HANG)
+        held.may_end.set()
         assert [answer.result(HANG) for answer in asked] == [["reg-1"]] * 8
     assert store.asked() == [None]
 
@@ -421,18 +426,12 @@ def test_while_one_refreshes_others_use_what_is_there(records: LiveRecords, stor
     ids(records)
     attempt(store, 2)
     clock.advance(FRESH)
-    reading, may_end = threading.Event(), threading.Event()
-
-    def hold(since: Any) -> None:
-        reading.set()
-        may_end.wait(HANG)
-
-    store.before = hold
+    held = store.before = Held()
     with ThreadPoolExecutor(1) as session:
         refreshing = session.submit(ids, records)
-        assert reading.wait(HANG)
+        assert held.began.wait(HANG)
         assert ids(records) == ["reg-1"]
-        may_end.set()
+        held.may_end.set()
         assert refreshing.result(HANG) == ["reg-1", "reg-2"]
 
 
@@ -443,34 +442,27 @@ def test_what_is_too_old_is_not_used_while_it_is_refreshed(
     ids(records)
     attempt(store, 2)
     clock.advance(STALE)
-    reading, may_end = threading.Event(), threading.Event()
-
-    def hold(since: Any) -> None:
-        reading.set()
-        may_end.wait(HANG)
-
-    store.before = hold
+    held = store.before = Held()
     with ThreadPoolExecutor(2) as sessions:
         refreshing = sessions.submit(ids, records)
-        assert reading.wait(HANG)
+        assert held.began.wait(HANG)
         other = sessions.submit(ids, records)
-        may_end.set()
+        held.may_end.set()
         assert refreshing.result(HANG) == other.result(HANG) == ["reg-1", "reg-2"]
 
 
 def test_a_failure_reaches_all_who_wait_and_the_next_one_tries_again(records: LiveRecords, store: Watched) -> None:
-    reading, may_end = threading.Event(), threading.Event()
+    held = Held()
 
     def fail(since: Any) -> None:
-        reading.set()
-        may_end.wait(HANG)
+        held(since)
         raise Unavailable("validation records", "BusyError")
 
     store.before = fail
     with ThreadPoolExecutor(4) as sessions:
         asked = [sessions.submit(ids, records) for _ in range(4)]
-        assert reading.wait(HANG)
-        may_end.set()
+        assert held.began.wait(HANG)
+        held.may_end.set()
         assert {type(answer.exception(HANG)) for answer in asked} == {Unavailable}
     store.before = lambda since: None
     assert ids(records) == []

@@ -19,7 +19,7 @@ from core.records import Registration, Source, Status
 from core.validation import Submitter, ValidationService
 from tests.support.dynamodb import REGION
 from tests.support.portraits import as_jpeg, hopper
-from tests.support.production import Servers, Site, built, embedded, production
+from tests.support.production import Servers, Site, built, embedded, production, validation_by
 from tests.support.rekognition import Faults, RekognitionServer, SameFace
 
 pytestmark = pytest.mark.faults
@@ -89,14 +89,10 @@ def whole_desk(
     with embedded(tmp_path_factory.mktemp("faults")) as site:
         services, settings = site.services, production.settings
         services.photos.put(PHOTO_KEY, photo)
-        validation = ValidationService(
-            records=services.records,
-            registrations=services.registrations,
-            photos=services.photos,
-            engine=production.engine,
-            sanitiser=services.sanitiser,
+        validation = validation_by(
+            production.engine,
+            services,
             policy=settings.policy,
-            clock=services.clock,
             record_ttl=settings.record_ttl,
             engine_deadline=settings.engine_deadline_seconds,
         )

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from core.records import Source
-from core.validation import Submitter, ValidationService
-from tests.support.production import built
+from core.validation import Submitter
+from tests.support.production import built, validation_by
 from tests.support.rekognition import SameFace
 
 
@@ -36,17 +36,7 @@ class Job:
 def write(job: Job, reports: Connection) -> None:
     """Everything as in production but the engine, which costs nothing: the time goes where a kill can hurt."""
     services = built(job.environment)
-    validation = ValidationService(
-        records=services.records,
-        registrations=services.registrations,
-        photos=services.photos,
-        engine=SameFace(),
-        sanitiser=services.sanitiser,
-        policy=services.settings.policy,
-        clock=services.clock,
-        record_ttl=services.settings.record_ttl,
-        engine_deadline=services.settings.engine_deadline_seconds,
-    )
+    validation = validation_by(SameFace(), services)
     for number in range(job.submissions):
         registration_id = job.registration_ids[number % len(job.registration_ids)]
         attempt_id = f"{job.name}-{number}"

@@ -14,25 +14,15 @@ from core.batch import Batches, BatchProgress, Choice
 from core.bootstrap import build
 from core.records import Source
 from core.settings import Settings
-from core.validation import Submitter, ValidationService
+from core.validation import Submitter
+from tests.support.production import validation_by
 from tests.support.rekognition import SameFace
 
 
 def main(data: str, event_id: str) -> None:
     services = build(Settings(_env_file=None, data_dir=Path(data)))  # type: ignore[call-arg]
     settings = services.settings
-    validation = ValidationService(
-        records=services.records,
-        registrations=services.registrations,
-        photos=services.photos,
-        engine=SameFace(),
-        sanitiser=services.sanitiser,
-        policy=settings.policy,
-        clock=services.clock,
-        record_ttl=settings.record_ttl,
-        engine_deadline=30,
-        engine_must_answer=True,
-    )
+    validation = validation_by(SameFace(), services, engine_deadline=30, engine_must_answer=True)
     batches = Batches(
         services.records,
         services.registrations,

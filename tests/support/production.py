@@ -25,8 +25,10 @@ import pytest
 from core import aws
 from core.bootstrap import Services, build
 from core.faces.local import LocalEngine
+from core.ports import FaceEngine
 from core.records import Registration
 from core.settings import Settings
+from core.validation import ValidationService
 from tests.support.dynamodb import REGION, create_audit_table, create_table
 from tests.support.rekognition import RekognitionServer
 
@@ -66,6 +68,23 @@ class Site:
             self.services.photos.put(registration.reference_photo_key, reference)
         self.add([registration])
         return registration
+
+
+def validation_by(engine: FaceEngine, services: Services, **changes: Any) -> ValidationService:
+    """Validation as ``services`` have it, but by ``engine``."""
+    settings = services.settings
+    parts = {
+        "records": services.records,
+        "registrations": services.registrations,
+        "photos": services.photos,
+        "sanitiser": services.sanitiser,
+        "policy": settings.policy,
+        "clock": services.clock,
+        "record_ttl": settings.record_ttl,
+        "engine_deadline": settings.engine_deadline_seconds,
+        **changes,
+    }
+    return ValidationService(engine=engine, **parts)
 
 
 @dataclass(frozen=True)
