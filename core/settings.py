@@ -201,6 +201,25 @@ class Settings(BaseSettings):
     api_exports: int = Field(
         8, ge=1, le=64, validation_alias="API_EXPORTS", description="CSV downloads that may run at once"
     )
+    pages_open: int = Field(
+        300,
+        ge=1,
+        le=10_000,
+        validation_alias="PAGES_OPEN",
+        description="pages (browser tabs) that may be open at once",
+    )
+    pages_per_person: int = Field(
+        20,
+        ge=1,
+        validation_alias="PAGES_PER_PERSON",
+        description="pages (browser tabs) that one signed-in person may have open at once, on all devices",
+    )
+    uploads_mb: int = Field(
+        1024,
+        ge=1,
+        validation_alias="UPLOADS_MB",
+        description="files that people have uploaded on pages and not removed yet, megabytes in all",
+    )
     operation_log: OperationLog = Field(
         OperationLog.AUTO,
         validation_alias="OPERATION_LOG",

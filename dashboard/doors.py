@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request, cookie_parser
@@ -35,6 +36,15 @@ class TooFast(Exception):
         self.retry_after = retry_after
 
 
+@dataclass(frozen=True)
+class Visitor:
+    """Whoever has the pages open: ``key`` names this one sign-in, ``person`` whoever signed in, on all devices."""
+
+    key: str
+    person: str
+    principal: Principal
+
+
 class Doors:
     """Finds out who asks, by the settings' tokens and the sessions' cookies."""
 
@@ -61,6 +71,18 @@ class Doors:
         if session is None:
             raise Unauthorized("Send a token: Authorization: Bearer ...", told=False)
         return session.principal
+
+    def visitor(self, scope: Scope) -> Visitor | None:
+        """Who may use the pages in the browser that asks; None if people sign in and this one has not."""
+        if not self._settings.sign_in:
+            principal = local(None, client_address(scope))
+            return Visitor(principal.id, principal.id, principal)
+        session = self.session(scope)
+        return Visitor(session.id, session.principal.id, session.principal) if session else None
+
+    def was_signed_in(self, scope: Scope) -> bool:
+        """Whether the browser that asks has a cookie of ours, whose session may be over."""
+        return bool(cookies.claims(_cookies(scope), self._settings))
 
     def session(self, scope: Scope) -> Session | None:
         """Of the browser that asks, by its cookie."""

@@ -18,6 +18,7 @@ from core.housekeeping import Housekeeping
 from core.sessions import Session, Sessions
 from core.settings import Settings, check_exposure, load_settings
 from dashboard.jobs import jobs
+from dashboard.once import Once
 from dashboard.server import running_server
 
 
@@ -31,11 +32,13 @@ class Shared:
         return self.guard.services.settings
 
 
-@st.cache_resource(show_spinner=False, on_release=lambda shared: shared.guard.services.close())
-def shared() -> Shared:
-    """What all sessions and routes share. Raises ``SettingsError``."""
+def _make() -> Shared:
     services = build(load_settings())
     return Shared(Guard(services), Sessions(services.settings, services.clock))
+
+
+#: What all sessions and routes share. Raises ``SettingsError``.
+shared = Once(_make, close=lambda made: made.guard.services.close())
 
 
 def services_of(principal: Principal) -> GuardedServices:

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from core.access import ALLOWED, PAGES, ROUTES, Role
-from dashboard.signin import CHECK_SECONDS
+from dashboard.websocket import CHECK_SECONDS
 from tests.api.conftest import BARE
 from tests.support import signin
 from tests.support.browser import PATIENCE, ROOT, dashboard, free_port
