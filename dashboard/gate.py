@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import parse_qsl, quote, unquote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
@@ -19,7 +19,7 @@ from core.access import PAGES, Action
 from core.sessions import Session
 from core.settings import Settings
 from dashboard.doors import Doors
-from dashboard.plain_pages import CLOSED_PAGES, LOGIN, NEXT, closed_page, sign_in_page
+from dashboard.plain_pages import CLOSED_PAGES, LOGIN, closed_page, sign_in_page
 from dashboard.services import services_of
 from dashboard.uploads import SWEEP_SECONDS, Upload, Uploads
 from dashboard.websocket import Websockets
@@ -31,6 +31,7 @@ OPEN = ("/api", "/_stcore/health", "/auth", "/oauth2callback")
 #: Of Streamlit: what its pages load. Whoever is not signed in gets no page instead of it.
 PARTS = ("/_stcore", "/media", "/static", "/component")
 UPLOAD = "/_stcore/upload_file"
+#: The page that a stranger asked for, to show it after signing in; kept for some minutes.
 _NEXT_COOKIE = "facedesk_next"
 _NEXT_SECONDS = 600
 #: Characters: what fits into a cookie.
@@ -121,14 +122,29 @@ class Gate:
     def _stranger(self, scope: Scope) -> Response:
         if scope["method"] not in ("GET", "HEAD") or _below(scope["path"], PARTS):
             return PlainTextResponse("Not signed in", 401)
+        page = sign_in_page(over=self._doors.was_signed_in(scope))
         query = scope["query_string"].decode("latin-1")
         address = scope["path"] + (f"?{query}" if query else "")
-        return sign_in_page(address, over=self._doors.was_signed_in(scope))
+        if _is_page(address):
+            page.set_cookie(_NEXT_COOKIE, quote(address), _NEXT_SECONDS, httponly=True, samesite="lax")
+        return page
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            self._uploads.sweep(lambda page: runtime.exists() and runtime.get_instance().is_active_session(page))
+            if runtime.exists():
+                streamlit = runtime.get_instance()
+                self._uploads.sweep(streamlit.is_active_session)
+                forget_left_pages(streamlit)
+
+
+def forget_left_pages(streamlit: runtime.Runtime) -> None:
+    """Let Streamlit give back what pages hold that were left two minutes ago: memory, and three descriptors each.
+
+    It keeps them for that time, for a browser that comes back, but looks at the time only when the next page is left.
+    """
+    storage = streamlit._session_mgr._session_storage  # type: ignore[attr-defined]
+    storage._cache.expire()
 
 
 def _files() -> UploadedFileManager | None:
@@ -136,22 +152,11 @@ def _files() -> UploadedFileManager | None:
 
 
 def _login(app: ASGIApp) -> ASGIApp:
-    """Streamlit's way to the provider, which wants to be asked with a signed name of it; the page to show afterwards
-    is remembered.
-    """
+    """Streamlit's way to the provider, which wants to be asked with a signed name of it."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        wanted = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get(NEXT, "")
-
-        async def with_cookie(message: Message) -> None:
-            if message["type"] == "http.response.start" and _is_page(wanted):
-                leading = Response()
-                leading.set_cookie(_NEXT_COOKIE, quote(wanted), _NEXT_SECONDS, httponly=True, samesite="lax")
-                MutableHeaders(scope=message).append("set-cookie", leading.headers["set-cookie"])
-            await send(message)
-
         asked = urlencode({"provider": encode_provider_token("default")}).encode()
-        await app({**scope, "query_string": asked}, receive, with_cookie)
+        await app({**scope, "query_string": asked}, receive, send)
 
     return answer
 

@@ -12,8 +12,6 @@ from starlette.responses import HTMLResponse, Response
 from dashboard.websocket import FULL, TOO_FAST, TOO_MANY
 
 LOGIN = "/auth/login"
-#: The parameter of ``LOGIN`` that says which page to show after signing in.
-NEXT = "next"
 #: They have a style of their own and nothing else. Where a form leads is left open: to the sign-in provider, by us.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
 
@@ -46,16 +44,15 @@ CLOSED_PAGES: Mapping[str, _Closed] = {
 }
 
 
-def sign_in_page(address: str, *, over: bool) -> Response:
-    """Asks a visitor to sign in, and leads back to ``address`` afterwards; ``over`` if their session has ended."""
+def sign_in_page(*, over: bool) -> Response:
+    """Asks a visitor to sign in; ``over`` if their session has ended."""
     title = "Your session is over" if over else "Sign in to go on"
     text = (
         "Sign in again to go on. Nothing that you stored is lost."
         if over
         else "Faces and ids are personal data, so everybody who looks at them has to sign in."
     )
-    field = f'<input type="hidden" name="{NEXT}" value="{escape(address)}">'
-    return _page(401, title, text, f'<form action="{LOGIN}">{field}<button autofocus>Sign in</button></form>')
+    return _page(401, title, text, f'<form action="{LOGIN}"><button autofocus>Sign in</button></form>')
 
 
 def closed_page(address: str) -> Response:
