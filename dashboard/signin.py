@@ -34,8 +34,9 @@ def configure(settings: Settings) -> None:
 
 
 def over() -> None:
-    """In place of a page whose session ends while it is being made; the gate leads its browser away."""
-    st.info("You are not signed in any more.", icon=":material/lock:")
+    """Stands in place of a page whose session ends while the page is being made; the gate leads its browser away."""
+    st.title("Facedesk", anchor=False)
+    st.info("You are not signed in any more. Reload this page to sign in.", icon=":material/lock:")
 
 
 def no_access() -> None:
