@@ -45,6 +45,7 @@ from core.records import Source, ValidationRecord
 from core.settings import Settings
 from core.validation import Submitter, Validation
 from dashboard import exports, openapi
+from dashboard.connections import limit_connections
 from dashboard.doors import Doors, TooFast, Unauthorized, client_address, principal_of
 from dashboard.openapi import FaceImage, Verdict
 from dashboard.parameters import (
@@ -116,6 +117,7 @@ class Api:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             send_at_once()
+            limit_connections()
             try:
                 await self._pages(scope, receive, send)
             finally:
