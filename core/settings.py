@@ -201,6 +201,20 @@ class Settings(BaseSettings):
     api_exports: int = Field(
         8, ge=1, le=64, validation_alias="API_EXPORTS", description="CSV downloads that may run at once"
     )
+    api_requests_per_person: int = Field(
+        20,
+        ge=1,
+        validation_alias="API_REQUESTS_PER_PERSON",
+        description="with sign-in: API requests of one token or person that may be open at once; beyond them the "
+        "answer is 429",
+    )
+    api_exports_per_person: int = Field(
+        3,
+        ge=1,
+        validation_alias="API_EXPORTS_PER_PERSON",
+        description="with sign-in: downloads of one token or person that may run at once; beyond them the answer is "
+        "429",
+    )
     operation_log: OperationLog = Field(
         OperationLog.AUTO,
         validation_alias="OPERATION_LOG",

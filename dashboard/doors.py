@@ -77,6 +77,12 @@ def principal_of(request: Request) -> Principal:
     return principal
 
 
+def person_of(request: Request) -> str | None:
+    """Whose request this is, for the bounds that each person has; None if nobody signs in here."""
+    person: str | None = request.state.person
+    return person
+
+
 def client_address(scope: Scope) -> str | None:
     client = HTTPConnection(scope).client
     return client.host if client else None
