@@ -17,6 +17,7 @@ from core.guard import Guard, GuardedServices
 from core.housekeeping import Housekeeping
 from core.sessions import Session, Sessions
 from core.settings import Settings, check_exposure, load_settings
+from dashboard.caches import forget_when_erased
 from dashboard.jobs import jobs
 from dashboard.server import running_server
 
@@ -35,6 +36,7 @@ class Shared:
 def shared() -> Shared:
     """What all sessions and routes share. Raises ``SettingsError``."""
     services = build(load_settings())
+    forget_when_erased(services.forgetting)
     return Shared(Guard(services), Sessions(services.settings, services.clock))
 
 

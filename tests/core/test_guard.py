@@ -20,6 +20,7 @@ from core.bootstrap import Services
 from core.cloudwatch import CloudWatchMetrics
 from core.erasure import Erasures
 from core.errors import Forbidden, RegistrationNotFound, Unavailable
+from core.forgetting import Forgetting
 from core.frames import record_frame, registration_frame
 from core.guard import BEGUN, OPEN, Guard, GuardedServices
 from core.hashing import IdHash
@@ -44,6 +45,7 @@ PARTS: dict[str, type] = {
     "batches": Batches,
     "references": ReferenceAudit,
     "erasures": Erasures,
+    "forgetting": Forgetting,
     "retention": Retention,
     "metrics": CloudWatchMetrics,
     "journal": Journal,
