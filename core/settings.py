@@ -390,6 +390,10 @@ def load_settings(**given: Any) -> Settings:
         return settings
     except ValidationError as error:
         raise SettingsError(_first_line(error)) from None
+    except UnicodeDecodeError:
+        raise SettingsError("Bad file .env: it is not UTF-8.") from None
+    except OSError as error:
+        raise SettingsError(f"Cannot read the file .env: {error.strerror}.") from None
 
 
 def _first_line(error: ValidationError) -> str:
