@@ -44,7 +44,7 @@ from core.pace import Pace
 from core.records import Source, ValidationRecord
 from core.settings import Settings
 from core.validation import Submitter, Validation
-from dashboard import exports, openapi
+from dashboard import exports, openapi, parameters
 from dashboard.connections import limit_connections
 from dashboard.doors import Doors, TooFast, Unauthorized, client_address, person_of, principal_of
 from dashboard.openapi import FaceImage, Verdict
@@ -186,6 +186,7 @@ class Api:
             actions = needed[request.method]
             if not actions:
                 return await route.endpoint(request)
+            parameters.require_text(request)
             principal = request.state.principal = self._doors.principal(request.scope)
             person = request.state.person = principal.id if self._sign_in else None
             if not self._requests.take(person):

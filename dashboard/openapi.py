@@ -282,7 +282,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("get", "/api/health"): Operation("Whether the process answers", errors=(), data=Alive, message=False),
     ("get", "/api/ready"): Operation(
         "Whether each service behind it answers; a 503 lists them too",
-        errors=(503,),
+        errors=(400, 503),
         data=Dependencies,
         message=False,
     ),
@@ -305,6 +305,7 @@ def document(*, sign_in: bool) -> dict[str, Any]:
             "summary": "This document",
             "responses": {
                 "200": {"description": "OpenAPI 3.1", "content": {JSON: {"schema": {"type": "object"}}}},
+                "400": _failure(400, "/api/openapi.json"),
                 **_refusals("get", "/api/openapi.json", sign_in),
             },
             **_security("get", "/api/openapi.json", sign_in),
