@@ -286,6 +286,10 @@ class ErasureStore(Protocol):
         """Every entry with something left to do."""
         ...
 
+    def ended(self) -> list[Receipt]:
+        """Every entry of an erasure that has taken all away; those that finished within the last hour at least."""
+        ...
+
     def begin(self, erasure: Erasure, forgotten: datetime) -> None:
         """Write the entry, in the place of the person's last one. Finished ones from before ``forgotten`` may go."""
         ...

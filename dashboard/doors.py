@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -99,9 +100,32 @@ def principal_of(request: Request) -> Principal:
     return principal
 
 
+def person_of(request: Request) -> str | None:
+    """Whose request this is, for the bounds that each person has; None if nobody signs in here."""
+    person: str | None = request.state.person
+    return person
+
+
 def client_address(scope: Scope) -> str | None:
     client = HTTPConnection(scope).client
-    return client.host if client else None
+    return plain_address(client.host) if client else None
+
+
+def plain_address(text: str | None) -> str | None:
+    """The IP address that ``text`` is, without a port, brackets or a zone; None if it is none.
+
+    Behind a proxy it comes from the header X-Forwarded-For, in which anybody may write anything.
+    """
+    host = (text or "").strip()
+    if host.startswith("["):
+        host = host[1:].partition("]")[0]
+    elif host.count(":") == 1:
+        host = host.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def _cookies(scope: Scope) -> Mapping[str, str]:

@@ -75,8 +75,10 @@ class DynamoErasures:
         return entry_of(item["entry"]["S"]) if item else None
 
     def unfinished(self) -> list[Erasure | Receipt]:
-        entries = [entry_of(item["entry"]["S"]) for item in self._query(JOURNAL, "entry") if "entry" in item]
-        return [entry for entry in entries if not (isinstance(entry, Receipt) and entry.finished)]
+        return [entry for entry in self._journal() if not (isinstance(entry, Receipt) and entry.finished)]
+
+    def ended(self) -> list[Receipt]:
+        return [entry for entry in self._journal() if isinstance(entry, Receipt)]
 
     def begin(self, erasure: Erasure, forgotten: datetime) -> None:
         """As the port says; finished entries go by the table's TTL."""
@@ -100,6 +102,9 @@ class DynamoErasures:
 
     def close(self) -> None:
         self._client.close()
+
+    def _journal(self) -> list[Erasure | Receipt]:
+        return [entry_of(item["entry"]["S"]) for item in self._query(JOURNAL, "entry") if "entry" in item]
 
     def _of_user(self, user_id: str, *attributes: str) -> Iterator[Item]:
         return iter(()) if user_id == JOURNAL else self._query(user_id, *attributes)
