@@ -19,6 +19,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from core.pace import Pace
 from core.settings import Settings
+from dashboard.connections import STILL_SECONDS
 from dashboard.doors import Doors, Visitor
 from dashboard.server import running_server
 from dashboard.uploads import MAX_ADDRESSES, Uploads, address_of, may_upload
@@ -36,9 +37,6 @@ MAX_DELAYED_SECONDS = 20.0
 CHECK_SECONDS = 20.0
 #: Seconds that a page waits for the websocket that it replaces to be closed: that of the page before a reload.
 PLACE_SECONDS = 2.0
-
-#: Seconds for which a browser may read nothing of what is sent to it.
-STUCK_SECONDS = 60.0
 
 #: Closing codes of a websocket.
 _TOO_LARGE, _NO_MESSAGE, _NO_TEXT, _OVER = 1009, 1002, 1003, 1008
@@ -246,7 +244,7 @@ def bound_websockets() -> None:
 
         def pause_writing(self) -> None:
             super().pause_writing()
-            self._stuck = self.loop.call_later(STUCK_SECONDS, self.transport.abort)
+            self._stuck = self.loop.call_later(STILL_SECONDS, self.transport.abort)
 
         def resume_writing(self) -> None:
             self._move()
