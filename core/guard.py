@@ -8,6 +8,7 @@ import inspect
 import logging
 import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import wraps
@@ -119,7 +120,8 @@ class _Acting:
             self._check_events(name, given, deed)
             if name in _DEEDS:
                 return self._done(deed, lambda: method(*args, **kwargs))
-            return self._shown(self._asked(name, method, given))
+            with self._naming_nobody():
+                return self._shown(self._asked(name, method, given))
 
         return call
 
@@ -233,11 +235,22 @@ class _Acting:
         raise Forbidden("Your role may see figures alone.")
 
     def _each_shown(self, found: Iterator[Any]) -> Iterator[Any]:
-        for each in found:
-            if type(each).__name__ == "DataFrame" and not self.principal.sees_identities:
-                yield self.pseudonyms.frame(each)
-            elif (shown := self._shown(each)) is not None:
-                yield shown
+        with self._naming_nobody():
+            for each in found:
+                if type(each).__name__ == "DataFrame" and not self.principal.sees_identities:
+                    yield self.pseudonyms.frame(each)
+                elif (shown := self._shown(each)) is not None:
+                    yield shown
+
+    @contextmanager
+    def _naming_nobody(self) -> Iterator[None]:
+        """Takes the sentence from a store's error, which may name a registration, if the principal sees no ids."""
+        try:
+            yield
+        except ServiceError as error:
+            if self.principal.sees_identities:
+                raise
+            raise type(error)(error.service, error.code) from None
 
     def _is_shown(self, each: Any) -> bool:
         if isinstance(each, str):  # an event's id: no service lists other texts
