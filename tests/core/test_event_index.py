@@ -80,7 +80,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def index(table: Table, clock: FakeClock) -> EventIndex:
-    return EventIndex(table.describe, table.strays, clock, EVERY)
+    return EventIndex(table.describe, table.strays, clock.elapsed, EVERY)
 
 
 def asked_and_checked(index: EventIndex) -> bool:
@@ -143,7 +143,7 @@ def test_an_index_that_lacks_records_is_not_used_and_the_notice_counts_them(inde
 
 
 def test_an_index_that_is_never_checked_is_used_at_once(table: Table, clock: FakeClock) -> None:
-    index = EventIndex(table.describe, table.strays, clock, None)
+    index = EventIndex(table.describe, table.strays, clock.elapsed, None)
     clock.advance(timedelta(days=365))
     assert asked_and_checked(index)
     assert (table.described, table.checks) == (1, [])
@@ -319,7 +319,7 @@ def desk_of(
 
     def make(make_table: Callable[[Any], str], **choice: Any) -> Desk:
         table = make_table(dynamodb)
-        records = DynamoRecords(seen_client, table, QUICK, clock, **choice)
+        records = DynamoRecords(seen_client, table, QUICK, clock, clock.elapsed, **choice)
         return Desk(records, dynamodb_proxy, clock, dynamodb, table)
 
     yield make
