@@ -3,7 +3,9 @@ erased person is left."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -15,9 +17,10 @@ import pytest
 
 from core.access import local
 from core.audit import AuditEntry
+from core.batch import Batches, Choice
 from core.bootstrap import Services, build
 from core.erasure import Erasures
-from core.errors import RegistrationNotFound, Unavailable
+from core.errors import Conflict, RegistrationNotFound, Unavailable
 from core.photo_keys import folder_of
 from core.photos.folder import FolderPhotos
 from core.photos.sanitise import PhotoSanitiser
@@ -29,9 +32,10 @@ from core.stores.audit_sqlite import SqliteAudit
 from core.stores.erasures_dynamodb import DynamoErasures
 from core.stores.erasures_sqlite import SqliteErasures
 from core.validation import Submitter, ValidationService
+from core.worklist import Mark
 from tests.support.clock import NOON, FakeClock
 from tests.support.desk import HASHED
-from tests.support.engine import ChosenEngine
+from tests.support.engine import GOOD_FACE, ChosenEngine
 from tests.support.production import validation_by
 from tests.support.stores import PATIENT, dynamodb_bench, sqlite_bench
 
@@ -108,6 +112,7 @@ class Place:
     stored: Any
     registrations: SqliteRegistrations
     photos: FolderPhotos
+    engine: ChosenEngine
     photo: bytes
     #: What is done before which step of what is under way: the step's place, or its name.
     before: int | str = 0
@@ -156,13 +161,13 @@ def place(
     def stepping(part: Any) -> Any:
         return Stepping(part, lambda name: made[0].step(name))
 
-    ours = stepping(registrations)
+    ours, engine = stepping(registrations), ChosenEngine()
     erasures = Erasures(stepping(stored), ours, ours, stepping(photos), audit, HASHED, clock)
     validation = ValidationService(
         stepping(bench.records),
         ours,
         stepping(photos),
-        ChosenEngine(),
+        engine,
         sanitiser,
         Policy(),
         clock,
@@ -170,7 +175,7 @@ def place(
         30,
         erasures,
     )
-    made.append(Place(clock, validation, erasures, bench.records, stored, registrations, photos, hopper_jpeg))
+    made.append(Place(clock, validation, erasures, bench.records, stored, registrations, photos, engine, hopper_jpeg))
     yield made[0]
     validation.close()
     for store in (bench.records, stored, registrations, audit):
@@ -250,6 +255,62 @@ def test_an_attempt_leaves_nothing_though_the_erasure_is_cut_off_and_goes_on_lat
             return
         place.erasures.resume()
         person.check()
+
+
+# Batches
+
+
+@pytest.fixture
+def batches(place: Place, tmp_path: Path) -> Batches:
+    many: Any = {"workers": 2, "max_file_bytes": 1 << 24, "patience": 0}
+    return Batches(place.records, place.registrations, place.validation, tmp_path / "batches", **many)
+
+
+def sent(place: Place, number: int) -> list[Person]:
+    """People whose photo is stored and waits to be validated."""
+    place.photos.put("face-images/sent.jpg", place.photo)
+    people = [place.person() for _ in range(number)]
+    changes = {"submitted_photo_key": "face-images/sent.jpg"}
+    place.registrations.import_many([person.registration.model_copy(update=changes) for person in people])
+    return people
+
+
+def attempts_of(place: Place, person: Person) -> int:
+    record = place.records.get(person.registration.user_id, person.registration.registration_id)
+    return record.verification_attempt if record else 0
+
+
+@pytest.mark.parametrize("jump", [-10 * DAY, -HOUR, HOUR, 20 * DAY], ids=str)
+def test_a_batch_is_one_persons_at_a_time_and_judges_none_twice_however_the_clock_jumps(
+    place: Place, batches: Batches, jump: timedelta
+) -> None:
+    people = sent(place, 4)
+    stop = threading.Event()
+    with closing(batches.open("event-1", Choice.ALL)) as batch:
+        place.clock.jump(jump)
+        with pytest.raises(Conflict, match="running already"):
+            batches.open("event-1", Choice.ALL)
+        batch.run(AT_THE_DESK, stop, lambda progress: stop.set())
+    place.clock.jump(-2 * jump)
+    with closing(batches.open("event-1", Choice.ALL)) as batch:
+        assert batch.resumed
+        assert batch.run(AT_THE_DESK, threading.Event()).marks == {Mark.PASSED: 4}
+    assert [attempts_of(place, person) for person in people] == [1] * 4
+
+
+@pytest.mark.parametrize("jump", [-HOUR, -20 * DAY], ids=str)
+def test_a_batch_leaves_alone_whom_the_desk_has_validated_meanwhile_though_the_clock_has_gone_back(
+    place: Place, batches: Batches, jump: timedelta
+) -> None:
+    (person,) = sent(place, 1)
+    place.engine.faces = ()
+    person.validate("failed")
+    place.engine.faces = (GOOD_FACE,)
+    with closing(batches.open("event-1", Choice.FAILED)) as batch:
+        place.clock.jump(jump)
+        person.validate("passed")
+        assert batch.run(AT_THE_DESK, threading.Event()).marks == {Mark.CHANGED: 1}
+    assert attempts_of(place, person) == 2
 
 
 # Wired as the server is

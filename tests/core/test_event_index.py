@@ -265,6 +265,21 @@ def test_a_finding_of_long_ago_counts_no_more(index: EventIndex, table: Table, c
     assert index.usable()
 
 
+@pytest.mark.parametrize("jump", [timedelta(days=-400), timedelta(days=400)], ids=str)
+def test_a_clock_that_jumps_changes_nothing_about_when_the_index_is_checked(
+    index: EventIndex, table: Table, clock: FakeClock, jump: timedelta
+) -> None:
+    assert index.usable()
+    clock.jump(jump)
+    assert index.usable()
+    wait_for_checks()
+    assert table.checks == [True]
+    clock.advance(EVERY)
+    assert index.usable()
+    wait_for_checks()
+    assert table.checks == [True, False]
+
+
 # After a refused read
 
 
