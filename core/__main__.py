@@ -1,3 +1,8 @@
-from core.cli import main
+import sys
 
-main()
+try:
+    from core.cli import main
+
+    main()
+except KeyboardInterrupt:  # before any command ran
+    sys.exit(130)

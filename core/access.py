@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from core.text import require_text
 
 
 class Role(StrEnum):
@@ -155,6 +158,9 @@ METHODS: Mapping[str, tuple[Action, ...]] = {
     "erasures.overtook": _NOBODY,
     "erasures.scrub": _NOBODY,
     "erasures.close": _NOBODY,
+    "forgetting.on_erased": _NOBODY,
+    "forgetting.announce": _NOBODY,
+    "forgetting.look": _NOBODY,
     "retention.sweep": _NOBODY,
     "audit.append": _NOBODY,
     "audit.entries": (Action.SEE_AUDIT,),
@@ -176,7 +182,7 @@ class Principal(BaseModel):
     """Who acts: a signed-in person, a token's bearer, or whoever sits at a machine without sign-in.
 
     ``id`` is what the audit trail names them by, ``name`` what colleagues do; None where nobody said it. ``events``
-    limits them to these; None: all.
+    limits them to these; None: all. Raises ``InvalidInput`` for a name that is no text.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -186,6 +192,12 @@ class Principal(BaseModel):
     roles: frozenset[Role]
     events: frozenset[str] | None = None
     ip_address: str | None = None
+
+    @field_validator("id", "name", "events")
+    @classmethod
+    def _is_text(cls, value: Any) -> Any:
+        require_text(value)
+        return value
 
     def may(self, action: Action) -> bool:
         return not self.roles.isdisjoint(ALLOWED[action])

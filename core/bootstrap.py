@@ -18,6 +18,7 @@ from core.batch import Batches
 from core.clock import Clock, utc_now
 from core.erasure import Erasures
 from core.errors import SettingsError
+from core.forgetting import Forgetting
 from core.hashing import id_hash
 from core.operations import Journal, Observer
 from core.photos.sanitise import PhotoSanitiser
@@ -70,6 +71,7 @@ class Services:
     sanitiser: PhotoSanitiser
     validation: ValidationService
     erasures: Erasures
+    forgetting: Forgetting
     batches: Batches
     references: ReferenceAudit
     #: None where registrations are only read.
@@ -133,17 +135,20 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
     engine = observer.observed(adapters.engine, "engine")
     audit = observer.observed(adapters.audit, "audit")
     importer = adapters.importer and observer.observed(adapters.importer, "registrations")
-    # What else has something of a person; more is added below, by what needs the erasures itself.
-    keepers: list[Callable[[str], None]] = [records.forget, partial(worklist.forget, settings.data_dir)]
+    hashed = id_hash(settings)
+    # Not observed: it looks every few seconds.
+    forgetting = Forgetting(adapters.erasures.ended, hashed)
+    forgetting.on_erased(lambda _: records.forget_all())
     erasures = Erasures(
         store=observer.observed(adapters.erasures, "records"),
         registrations=registrations,
         importer=importer,
         photos=photos,
         audit=audit,
-        hashed=id_hash(settings),
+        hashed=hashed,
         clock=clock,
-        keepers=keepers,
+        keepers=(records.forget, partial(worklist.forget, settings.data_dir)),
+        announce=forgetting.announce,
     )
     retention = None
     if adapters.expiring and importer:
@@ -185,7 +190,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
     references = ReferenceAudit(
         registrations, batch_validation, batch_engine, settings.policy, workers=adapters.batch_workers
     )
-    keepers.append(references.forget)
+    forgetting.on_erased(references.forget)
     return Services(
         settings=settings,
         clock=clock,
@@ -197,6 +202,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
         sanitiser=sanitiser,
         validation=observer.observed(validation, "validation"),
         erasures=observer.observed(erasures, "erasures"),
+        forgetting=forgetting,
         importer=importer,
         retention=retention and observer.observed(retention, "retention"),
         batches=batches,

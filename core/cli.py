@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import getpass
+import os
 import signal
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +27,7 @@ from core.errors import FacedeskError, InvalidInput, SettingsError, Unavailable
 from core.importing import MAX_TABLE_BYTES, FolderSource, PhotoSource, ZipSource, import_registrations
 from core.records import Source
 from core.settings import load_settings
+from core.text import is_text
 from core.validation import Submitter
 from core.worklist import MARK_WORDS
 
@@ -136,7 +141,7 @@ def validate_command(
     Ends with 0 if all were judged, 1 if photos are left or could not be used, 130 if it was stopped.
     """
     with _services() as services, _stopping() as stop:
-        submitter = Submitter(Source.BATCH, operator or getpass.getuser())
+        submitter = Submitter(Source.BATCH, operator or _user_name())
         with closing(services.batches.open(event, only, photos, anew=anew)) as batch:
             before = batch.progress()
             if batch.resumed:
@@ -197,8 +202,9 @@ def token(
     from core.tokens import new_token, setting
 
     made, hashed = new_token()
+    listed = setting(name, hashed, role, event or ())
     _say(made)
-    _say(setting(name, hashed, role, event or ()))
+    _say(listed)
 
 
 @app.command()
@@ -287,7 +293,7 @@ def erase(
             f"{counts.registrations:,} registrations; {counts.shared_photos:,} photos stay, as others have them too."
         )
         typed = typer.prompt("Type the user id to erase all of it") if confirm is None else confirm
-        done = services.erasures.erase(user_id, typed, local(f"command line: {getpass.getuser()}"))
+        done = services.erasures.erase(user_id, typed, local(f"command line: {_user_name()}"))
         text = done.model_dump_json(by_alias=True, exclude_none=True, indent=2)
         if receipt:
             _write(receipt, text)
@@ -312,7 +318,47 @@ def sweep(
 
 
 def main() -> None:
-    app(prog_name="python -m core")
+    """Run the command that the arguments name. Whatever fails is one line on stderr, with an exit code of its kind:
+    2 for a wrong command line or bad settings, 130 if it was stopped, else 1.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal that lacks a letter shows its code in its place.
+            stream.reconfigure(errors="backslashreplace")
+    threading.excepthook = lambda failure: _tell_unforeseen(failure.exc_value)
+    try:
+        _require_arguments(sys.argv[1:])
+        app(prog_name="python -m core")
+    except Exception as error:  # noqa: BLE001 - a trace helps nobody at a command line, and may hold ids
+        sys.exit(_told(error))
+
+
+def _require_arguments(arguments: list[str]) -> None:
+    """Raises ``InvalidInput`` if one is no text; but for names of files, which may be any bytes."""
+    for number, argument in enumerate(arguments, 1):
+        if not (is_text(argument) or Path(argument).exists()):
+            raise InvalidInput(f"Argument {number} is no valid UTF-8.")
+
+
+def _told(error: Exception) -> int:
+    """Say in one line what failed; the exit code that goes with it."""
+    if isinstance(error, FacedeskError):
+        _err.print(str(error), markup=False, soft_wrap=True)
+        return 2 if isinstance(error, SettingsError) else 1
+    if isinstance(error, OSError) and error.strerror:
+        place = f" ({error.filename})" if error.filename else ""
+        _err.print(f"This did not work: {error.strerror}{place}.", markup=False, soft_wrap=True)
+    else:
+        _tell_unforeseen(error)
+    return 1
+
+
+def _tell_unforeseen(error: BaseException | None) -> None:
+    """Say where it happened, not the error's own words: they may hold ids."""
+    frames = traceback.extract_tb(error.__traceback__) if error else []
+    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(Path(__file__).parent)]
+    place = f" at {Path(ours[-1].filename).name}, line {ours[-1].lineno}" if ours else ""
+    _err.print(f"Something unforeseen happened: {type(error).__name__}{place}.", markup=False, soft_wrap=True)
 
 
 @contextmanager
@@ -335,8 +381,7 @@ def _one_line_errors() -> Iterator[None]:
     try:
         yield
     except FacedeskError as error:
-        _err.print(str(error), markup=False, soft_wrap=True)
-        raise typer.Exit(2 if isinstance(error, SettingsError) else 1) from None
+        raise typer.Exit(_told(error)) from None
 
 
 def _pass(backfill: Backfill, *, goes_on: bool) -> int:
@@ -398,6 +443,15 @@ def _end(work: Work, go_on: str) -> None:
         case _:
             _err.print(f"{work.left:,} left. {go_on}", markup=False, soft_wrap=True)
     raise typer.Exit(1)
+
+
+def _user_name() -> str:
+    """Who runs the command, as the machine knows them."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a container may run as a number that has no name
+        name = f"user {os.getuid()}"
+    return name.encode(errors="replace").decode()
 
 
 def _importer(services: Services) -> RegistrationImport:

@@ -107,11 +107,13 @@ class Erasures:
         hashed: IdHash,
         clock: Clock,
         keepers: Sequence[Callable[[str], object]] = (),
+        announce: Callable[[str], object] = lambda user_id: None,
     ) -> None:
         """Without ``importer`` the registrations are another service's: they and their photos stay.
 
         Each of ``keepers`` is told the user id of whoever goes, when the stores have nothing more of them: what it
-        keeps of them, in memory or in files, goes as well. It may be told again.
+        keeps of them, in memory or in files, goes as well. It may be told again. ``announce`` is told so too, and
+        when an attempt was taken back, so that nobody goes on showing it.
         """
         self._store = store
         self._registrations = registrations
@@ -121,6 +123,7 @@ class Erasures:
         self._hashed = hashed
         self._clock = clock
         self._keepers = keepers
+        self._announce = announce
 
     def preview(self, user_id: str) -> Preview:
         """What there is now; changes nothing. Raises ``ServiceError``, and ``InvalidInput`` for a blank id."""
@@ -178,8 +181,9 @@ class Erasures:
         entry = self._store.journal_entry(self._hashed(user_id))
         return isinstance(entry, Erasure) or (entry is not None and entry.erasure_id != generation)
 
-    def scrub(self) -> None:
-        """Leave nothing in our files of what was taken back."""
+    def scrub(self, user_id: str) -> None:
+        """Leave nothing in memory or in our files of what was taken back."""
+        self._announce(user_id)
         self._store.scrub()
 
     def close(self) -> None:
@@ -271,6 +275,7 @@ class Erasures:
             yield partial(self._importer.erase, entry.user_id)
         for forget in self._keepers:
             yield partial(forget, entry.user_id)
+        yield partial(self._announce, entry.user_id)
 
     def _tell(self, entry: Erasure | Receipt, outcome: str, at: datetime) -> None:
         """Into the audit trail; told again it stays one entry."""

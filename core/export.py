@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from core.audit import AuditEntry
+from core.formulas import BREAKS, SIGNS, neutral, restored
 from core.frames import NEVER_ABSENT, RECORD_DTYPES, REGISTRATION_DTYPES, record_frame
 from core.records import ValidationRecord, isoformat
 from core.references import ReferenceProblem
@@ -72,31 +72,35 @@ def _read_csv(dtypes: Mapping[str, Any], times: list[str]) -> Mapping[str, Any]:
     }
 
 
-#: ``pandas.read_csv(file, **READ_CSV)`` gives the frame back that ``frame_csv`` wrote: values and dtypes, text as it
-#: was neutralised. What the text does not tell: that a time column without any value has a zone, and that categories
-#: which all look like numbers are text.
+#: ``as_stored(pandas.read_csv(file, **READ_CSV))`` gives the frame back that ``frame_csv`` wrote: values and dtypes.
+#: What the file does not say: that a time column without any value has a zone, and that categories which all look
+#: like numbers are text.
 READ_CSV = _read_csv(RECORD_DTYPES, _TIMES)
 #: The same for ``registrations_csv``.
 READ_REGISTRATIONS_CSV = _read_csv(REGISTRATION_DTYPES, [])
 
 #: A byte order mark: without it Excel reads UTF-8 as the machine's own code page.
 BOM = b"\xef\xbb\xbf"
-# What spreadsheets take for the start of a formula, also in full width.
-_FORMULA = re.compile("[=+\\-@\t\r\0\uff1d\uff0b\uff0d\uff20]")
-#: Cells that stand in quotation marks, and those that are not written as they are.
-_QUOTED = '[,"\r\n]'
-_QUOTED_BYTES = (b",", b'"', b"\r", b"\n")
-#: The first bytes of these signs in UTF-8; of those in full width others have it too.
-_FIRST_BYTES = np.frombuffer(b"=+-@\t\r\0\xef", np.uint8)
+#: Cells that stand in quotation marks: a spreadsheet that splits by another separator keeps them whole where it can.
+_QUOTED = re.compile('[,;|\t"\r\n]')
+#: A cell that ``neutral`` changes, as Arrow's expressions say it, which cannot look behind.
+_UNSAFE = f"(^|[{BREAKS}])'*[{SIGNS}]"
+#: The signs, by their bytes, that change a cell wherever they are: all breaks but the space, which most names have.
+_UNUSUAL_BYTES = tuple(sign.encode() for sign in BREAKS if sign != " ")
+#: Of each byte whether it begins what changes a cell at the start of a part; of signs in full width others do too.
+_FIRST_BYTES = np.isin(np.arange(256), np.frombuffer(b"'=+-@\t\r\0\xef", np.uint8))
 #: A whole number has its point, as in every other row: pattern and replacement.
 _WHOLE = (r"^(-?\d+)$", r"\1.0")
 #: Rows of a part of a Parquet file that is read as a whole.
 GROUP_ROWS = 25_000
 
 
-def neutral(text: str) -> str:
-    """``text`` so that no spreadsheet runs it: one that begins like a formula gets an apostrophe in front."""
-    return f"'{text}" if _FORMULA.match(text) else text
+def as_stored(frame: pd.DataFrame) -> pd.DataFrame:
+    """A frame that was read with ``READ_CSV`` or ``READ_REGISTRATIONS_CSV``, with its text as it is stored: what was
+    neutralised is restored (``core.formulas``).
+    """
+    texts = frame.select_dtypes(["str", "category"]).items()
+    return frame.assign(**{str(name): column.map(restored, na_action="ignore") for name, column in texts})
 
 
 def outcomes_csv(records: Iterable[ValidationRecord]) -> Iterator[bytes]:
@@ -107,22 +111,22 @@ def outcomes_csv(records: Iterable[ValidationRecord]) -> Iterator[bytes]:
             review = outcome.review
             yield _line(
                 (
-                    neutral(record.user_id),
-                    neutral(record.registration_id),
-                    neutral(record.event or ""),
+                    record.user_id,
+                    record.registration_id,
+                    record.event,
                     outcome.number,
                     isoformat(outcome.timestamp),
                     outcome.status,
                     outcome.confidence,
                     outcome.quality,
                     outcome.similarity,
-                    " ".join(neutral(reason) for reason in outcome.reasons),
-                    neutral(outcome.face_image_key or ""),
-                    neutral(outcome.source or ""),
-                    neutral(outcome.operator or ""),
-                    review.decision if review else "",
-                    isoformat(review.decided_at) if review else "",
-                    neutral(review.reviewer) if review else "",
+                    " ".join(outcome.reasons),
+                    outcome.face_image_key,
+                    outcome.source,
+                    outcome.operator,
+                    review.decision if review else None,
+                    isoformat(review.decided_at) if review else None,
+                    review.reviewer if review else None,
                 )
             )
 
@@ -132,8 +136,8 @@ def references_csv(problems: Iterable[ReferenceProblem]) -> Iterator[bytes]:
     yield BOM + _line(REFERENCE_COLUMNS)
     for problem in problems:
         person = problem.person
-        texts = (person.registration_id, person.user_id, person.name, person.email)
-        yield _line((*map(neutral, texts), " ".join(problem.codes), neutral(problem.message)))
+        whose = (person.registration_id, person.user_id, person.name, person.email)
+        yield _line((*whose, " ".join(problem.codes), problem.message))
 
 
 def audit_csv(entries: Iterable[AuditEntry]) -> Iterator[bytes]:
@@ -143,9 +147,9 @@ def audit_csv(entries: Iterable[AuditEntry]) -> Iterator[bytes]:
     header = BOM + _line(AUDIT_COLUMNS)
     for entry in entries:
         details = " ".join(f"{name}={value}" for name, value in sorted(entry.details.items()))
-        texts = (entry.user, entry.registration, entry.event_id, entry.ip_address, details, entry.entry_id)
-        told = (neutral(entry.who), entry.action, neutral(entry.outcome), *(neutral(text or "") for text in texts))
-        yield header + _line((isoformat(entry.at), *told))
+        done = (isoformat(entry.at), entry.who, entry.action, entry.outcome)
+        of = (entry.user, entry.registration, entry.event_id, entry.ip_address, details, entry.entry_id)
+        yield header + _line((*done, *of))
         header = b""
     if header:
         yield header
@@ -155,7 +159,7 @@ def frame_csv(frame: pd.DataFrame, chunk_rows: int = 5000) -> Iterator[bytes]:
     """The frame's columns and rows (``RECORD_EXPORT`` for records), ``chunk_rows`` rows at a time.
 
     UTF-8 with a byte order mark, lines end with CR LF; times are ISO-8601 in UTC with milliseconds, what is absent is
-    empty, text is neutralised.
+    empty, text is neutralised (``core.formulas.neutral``).
     """
     chunks = (frame.iloc[start : start + chunk_rows] for start in range(0, len(frame), chunk_rows))
     return frames_csv(frame.columns, chunks)
@@ -166,7 +170,7 @@ def frames_csv(columns: Iterable[str], frames: Iterable[pd.DataFrame]) -> Iterat
 
     The header comes with the first frame, so that a failure to read that one comes before the first byte.
     """
-    header = BOM + _line(map(neutral, columns))
+    header = BOM + _line(columns)
     for frame in frames:
         yield header + _rows(frame)
         header = b""
@@ -285,17 +289,20 @@ def _cells(values: pa.Array) -> pa.Array:
 
 
 def _safe(texts: pa.Array) -> pa.Array:
-    """Neutralised (``neutral``), and in quotation marks where the format wants them."""
+    """As ``_cell``, a column at a time: the few texts that are unsafe are neutralised one by one."""
     if not _may_be_unusual(texts):
         return texts
-    neutralised = pc.replace_substring_regex(texts, f"^({_FORMULA.pattern})", r"'\1")
-    doubled = pc.replace_substring(neutralised, '"', '""')
+    unsafe = pc.fill_null(pc.match_substring_regex(texts, _UNSAFE), False)
+    if pc.any(unsafe).as_py():
+        neutralised = pa.array(map(neutral, texts.filter(unsafe).to_pylist()), pa.large_string())
+        texts = pc.replace_with_mask(texts, unsafe, neutralised)
+    doubled = pc.replace_substring(texts, '"', '""')
     quoted = pc.binary_join_element_wise(_text('"'), doubled, _text('"'), _text(""))
-    return pc.if_else(pc.match_substring_regex(neutralised, _QUOTED), quoted, neutralised)
+    return pc.if_else(pc.match_substring_regex(texts, _QUOTED.pattern), quoted, texts)
 
 
 def _may_be_unusual(texts: pa.Array) -> bool:
-    """Whether there is a sign in the texts that the format, or a spreadsheet at their beginning, takes for its own.
+    """Whether there is a text that ``_cell`` might change.
 
     By their bytes, all at once: most columns have none, and a pattern takes six times as long to say so.
     """
@@ -303,13 +310,25 @@ def _may_be_unusual(texts: pa.Array) -> bool:
     if letters is None:
         return False
     places = np.frombuffer(ends, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    written = np.frombuffer(letters, np.uint8)
-    first_bytes = written[places[:-1][places[1:] > places[:-1]]]
-    within = written[places[0] : places[-1]].tobytes()
-    return any(sign in within for sign in _QUOTED_BYTES) or bool(np.isin(first_bytes, _FIRST_BYTES).any())
+    written = np.frombuffer(letters, np.uint8)[: places[-1]]
+    within = written[places[0] :]
+    whole = within.tobytes()
+    if any(sign in whole for sign in _UNUSUAL_BYTES):
+        return True
+    firsts = written[places[:-1][places[1:] > places[:-1]]]
+    after_spaces = within[np.flatnonzero(within[:-1] == ord(" ")) + 1]
+    return bool(_FIRST_BYTES[firsts].any() or _FIRST_BYTES[after_spaces].any())
 
 
 def _line(cells: Iterable[object]) -> bytes:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n").writerow(cells)
-    return out.getvalue().encode()
+    return (",".join(map(_cell, cells)) + "\r\n").encode()
+
+
+def _cell(value: object) -> str:
+    """Text is neutralised, and stands in quotation marks if it holds a separator; numbers are as they are."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        return str(value)
+    text = neutral(value)
+    return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text

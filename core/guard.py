@@ -20,6 +20,7 @@ from core.errors import FacedeskError, Forbidden, RegistrationNotFound, ServiceE
 from core.hashing import IdHash, id_hash
 from core.pseudonyms import Pseudonyms
 from core.records import Outcome, Registration, ValidationRecord
+from core.text import require_text
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -111,6 +112,7 @@ class _Acting:
         def call(*args: Any, **kwargs: Any) -> Any:
             sufficient = METHODS.get(name, ())
             given = inspect.signature(method).bind(*args, **kwargs).arguments
+            require_text(given)
             deed = _deed(_DEEDS.get(name) or next(iter(sufficient), Action.SIGN_IN), given)
             if not any(map(self.principal.may, sufficient)):
                 self._refuse(deed, f"Your role may not do this ({name}).")
@@ -146,6 +148,7 @@ class _Acting:
         ``needed`` is what the principal must be allowed. Raises ``ServiceError`` before the first part where the
         trail cannot be written. How it ended is told too.
         """
+        require_text((user_id, event_id))
         deed = _Deed(Action.EXPORT, user_id=user_id, event_id=event_id)
         self.require([needed], deed)
         if deed.event_id is not None:
@@ -170,6 +173,7 @@ class _Acting:
         self._tell_after(deed, outcome, {"roles": " ".join(sorted(self.principal.roles))})
 
     def _look(self, deed: _Deed) -> None:
+        require_text(deed)
         self.require([deed.action], deed)
         if deed.event_id is not None:
             self._check_event(deed.event_id, deed)

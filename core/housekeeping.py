@@ -1,4 +1,6 @@
-"""What a server does by itself: erasures that were cut off go on, and once a day what has expired goes."""
+"""What a server does by itself: it notices erasures, goes on with those that were cut off, and clears away once a day
+what has expired.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: Time between two looks for erasures that other processes ended. What this one keeps in memory of a person is gone
+#: after two looks.
+NOTICE_EVERY = timedelta(seconds=10)
 #: Time between two looks for erasures that were cut off.
 RESUME_EVERY = timedelta(minutes=5)
 SWEEP_EVERY = timedelta(days=1)
@@ -36,13 +41,16 @@ class Housekeeping:
         self._thread.join(timeout=2)
 
     def _run(self) -> None:
-        turn = 0
+        turn, noticed = 0, True
         while True:
-            self._try("resume erasures", lambda: self._services().erasures.resume())
-            if turn % (SWEEP_EVERY // RESUME_EVERY) == 0:
+            if turn % (RESUME_EVERY // NOTICE_EVERY) == 0:
+                self._try("resume erasures", lambda: self._services().erasures.resume())
+            if turn % (SWEEP_EVERY // NOTICE_EVERY) == 0:
                 self._try("clear away what has expired", self._sweep)
+            # A store that is out of reach is logged once, not every few seconds.
+            noticed = self._try("notice erasures", lambda: self._services().forgetting.look(), log=noticed)
             turn += 1
-            if self._closing.wait(RESUME_EVERY.total_seconds()):
+            if self._closing.wait(NOTICE_EVERY.total_seconds()):
                 return
 
     def _sweep(self) -> None:
@@ -52,12 +60,17 @@ class Housekeeping:
             except Conflict as jumped:  # its words name nobody
                 logger.warning("%s", jumped)
 
-    def _try(self, doing: str, work: Callable[[], object]) -> None:
+    def _try(self, doing: str, work: Callable[[], object], *, log: bool = True) -> bool:
+        """Whether it could be done."""
         try:
             work()
+            return True
         except FacedeskError as error:
-            # Not the error's own words: they may name a registration.
-            code = f" ({error.code})" if isinstance(error, ServiceError) else ""
-            logger.warning("could not %s: %s%s", doing, type(error).__name__, code)
+            if log:
+                # Not the error's own words: they may name a registration.
+                code = f" ({error.code})" if isinstance(error, ServiceError) else ""
+                logger.warning("could not %s: %s%s", doing, type(error).__name__, code)
         except Exception:
-            logger.exception("could not %s", doing)
+            if log:
+                logger.exception("could not %s", doing)
+        return False

@@ -10,13 +10,14 @@ import threading
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
 from core.errors import InvalidInput, PhotoNotFound, PhotoRefused, PhotoTooLarge, PhotoUnsupported
+from core.formulas import restored
 from core.ports import Photos, RegistrationImport
 from core.records import Registration
 
@@ -24,6 +25,9 @@ COLUMNS = ("registrationId", "userId", "eventId", "name", "email", "photo")
 REQUIRED = ("registrationId", "userId", "eventId")
 #: Names a photo that the person sent to be validated; it may be missing from a table.
 SUBMITTED = "submittedPhoto"
+#: Columns that only our own list of registrations has (``core.export.registrations_csv``), in which ``photo`` may be
+#: missing: keys of photos that are stored.
+KEYS = ("referencePhotoKey", "submittedPhotoKey")
 MAX_TABLE_BYTES = 50 * 1024 * 1024
 #: Longest value: an e-mail address has at most 254 characters (RFC 5321), and ids are keys of at most 1,024 bytes.
 MAX_VALUE = 254
@@ -93,7 +97,9 @@ def import_registrations(
 ) -> ImportReport:
     """Import a CSV table (UTF-8; comma, semicolon or tab) with the columns ``COLUMNS``, whose photos ``source`` has.
 
-    It may have the column ``SUBMITTED`` as well.
+    It may have the column ``SUBMITTED`` as well. A table with the columns ``KEYS`` is our own export: its text is
+    restored (``core.formulas``), and its keys name photos that ``photos`` must have. Text of any other table is
+    taken as it is.
 
     A registration that exists is replaced; of two lines with one id the first goes in. A line whose photo is missing
     or refused does not go in: a registration without its reference photo would be judged on the face alone. Photos
@@ -210,6 +216,9 @@ def _with_photos(
     if isinstance(entry, Problem):
         return entry
     registration = entry.registration
+    for key in (registration.reference_photo_key, registration.submitted_photo_key):
+        if key is not None and not photos.exists(key):
+            return Problem(entry.line, f"photo key {key!r}: there is no such photo here.")
     name = entry.photo
     try:
         if name:
@@ -235,8 +244,9 @@ def _read(table: bytes) -> Iterator[_Row | Problem]:
     header_line = text.split("\n", 1)[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header_line.count), strict=True)
     header = _header(reader)
-    there = (*COLUMNS, SUBMITTED) if SUBMITTED.casefold() in header else COLUMNS
-    positions = {column: header.index(column.casefold()) for column in there}
+    ours = _is_ours(header)
+    known = (*COLUMNS, SUBMITTED, *(KEYS if ours else ()))
+    positions = {column: header.index(column.casefold()) for column in known if column.casefold() in header}
     first_lines: dict[str, int] = {}
     while True:
         line = reader.line_num + 1
@@ -250,6 +260,8 @@ def _read(table: bytes) -> Iterator[_Row | Problem]:
             continue
         if not any(cell.strip() for cell in cells):
             continue
+        if ours:
+            cells = [restored(cell) for cell in cells]
         entry = _entry(line, cells, len(header), positions, first_lines)
         if isinstance(entry, _Row):
             first_lines[entry.registration.registration_id] = line
@@ -269,20 +281,25 @@ def _decoded(table: bytes) -> str:
 
 
 def _header(reader: Iterator[list[str]]) -> list[str]:
-    """The names in the first line, letter case aside; each of ``COLUMNS`` is among them once."""
+    """The names in the first line, letter case aside; each column that must be there is among them once."""
     try:
         names = [name.strip().casefold() for name in next(reader, [])]
     except csv.Error as error:
         raise InvalidInput("The first line of the CSV file cannot be read.") from error
-    wrong = [column for column in COLUMNS if names.count(column.casefold()) != 1]
-    if names.count(SUBMITTED.casefold()) > 1:
-        wrong.append(SUBMITTED)
+    optional = (SUBMITTED, "photo", *KEYS) if _is_ours(names) else (SUBMITTED,)
+    wrong = [column for column in COLUMNS if column not in optional and names.count(column.casefold()) != 1]
+    wrong += [column for column in optional if names.count(column.casefold()) > 1]
     if wrong:
         raise InvalidInput(
             f"The CSV file must have each of the columns {', '.join(COLUMNS)} once in its first line; "
             f"look at {', '.join(wrong)}. (Cells of name, email and photo may be empty.)"
         )
     return names
+
+
+def _is_ours(names: Collection[str]) -> bool:
+    """Whether a table with these names, letter case aside, is our own export."""
+    return all(key.casefold() in names for key in KEYS)
 
 
 def _entry(
@@ -300,11 +317,15 @@ def _entry(
             return Problem(line, f"{column} has a line break or another control character.")
     if (registration_id := values["registrationId"]) in first_lines:
         return Problem(line, f"registrationId {registration_id!r} is on line {first_lines[registration_id]} already.")
+    photo, submitted = values.get("photo", ""), values.get(SUBMITTED, "")
     registration = Registration(
         registration_id=registration_id,
         user_id=values["userId"],
         event_id=values["eventId"],
         name=values["name"] or None,
         email=values["email"] or None,
+        # A file that the line names comes in the place of a photo that is stored.
+        reference_photo_key=None if photo else values.get("referencePhotoKey") or None,
+        submitted_photo_key=None if submitted else values.get("submittedPhotoKey") or None,
     )
-    return _Row(line, registration, values["photo"], values.get(SUBMITTED, ""))
+    return _Row(line, registration, photo, submitted)

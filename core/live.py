@@ -155,6 +155,11 @@ class LiveRecords:
         for event in events:
             event.note(note)
 
+    def forget_all(self) -> None:
+        """Read every event anew when somebody looks next: somebody was erased, perhaps by another process."""
+        with self._lock:
+            self._events.clear()
+
     def _refresh(self, event_id: str, event: _Event) -> None:
         now = self._stopwatch()
         reading, ours = event.begin_reading(now)

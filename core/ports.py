@@ -295,6 +295,10 @@ class ErasureStore(Protocol):
         """Every entry with something left to do."""
         ...
 
+    def ended(self) -> list[Receipt]:
+        """Every entry of an erasure that has taken all away; those that finished within the last hour at least."""
+        ...
+
     def begin(self, erasure: Erasure) -> Erasure | Receipt:
         """Write the entry in the place of the person's last one, and return it. If that one has something left to
         do, nothing changes and it is returned.

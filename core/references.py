@@ -10,6 +10,7 @@ from typing import Any
 
 from core.crew import PATIENCE_SECONDS, Crew, Progress
 from core.errors import PhotoNotFound, PhotoRefused
+from core.forgetting import IsErased
 from core.policy import Policy, judge
 from core.ports import FaceEngine, Registrations
 from core.reasons import advice
@@ -109,10 +110,10 @@ class ReferenceAudit:
         """The event's last audit of this process; None where there was none."""
         return self._latest.get(event_id)
 
-    def forget(self, user_id: str) -> None:
-        """Keep nothing of a person who is being erased."""
+    def forget(self, is_erased: IsErased) -> None:
+        """Keep nothing of people who are erased."""
         for event_id, audit in list(self._latest.items()):
-            left = tuple(problem for problem in audit.problems if problem.person.user_id != user_id)
+            left = tuple(problem for problem in audit.problems if not is_erased(problem.person.user_id))
             if len(left) < len(audit.problems):
                 self._latest[event_id] = replace(audit, problems=left)
 

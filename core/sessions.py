@@ -13,6 +13,7 @@ from typing import Any
 
 from core.access import Principal, Role
 from core.clock import Clock
+from core.errors import InvalidInput
 from core.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -83,15 +84,16 @@ class Sessions:
             return None
         try:
             began = datetime.fromtimestamp(_seconds(issued), UTC)
+            principal = self._principal(claims, subject, ip_address)
             ends = min(
                 datetime.fromtimestamp(_seconds(expires), UTC), began + timedelta(hours=self._settings.session_hours)
             )
-        except (TypeError, ValueError, OverflowError, OSError):
+        except (TypeError, ValueError, OverflowError, OSError, InvalidInput):
             return None
         names = [str(claims.get(name, "")) for name in ("iss", "sub", "iat", "nonce")]
         return Session(
             id=sha256("\0".join(names).encode(errors="surrogatepass")).hexdigest(),
-            principal=self._principal(claims, subject, ip_address),
+            principal=principal,
             began=began,
             ends=ends,
         )

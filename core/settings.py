@@ -201,6 +201,39 @@ class Settings(BaseSettings):
     api_exports: int = Field(
         8, ge=1, le=64, validation_alias="API_EXPORTS", description="CSV downloads that may run at once"
     )
+    api_requests_per_person: int = Field(
+        20,
+        ge=1,
+        validation_alias="API_REQUESTS_PER_PERSON",
+        description="with sign-in: API requests of one token or person that may be open at once; beyond them the "
+        "answer is 429",
+    )
+    api_exports_per_person: int = Field(
+        3,
+        ge=1,
+        validation_alias="API_EXPORTS_PER_PERSON",
+        description="with sign-in: downloads of one token or person that may run at once; beyond them the answer is "
+        "429",
+    )
+    pages_open: int = Field(
+        300,
+        ge=1,
+        le=10_000,
+        validation_alias="PAGES_OPEN",
+        description="pages (browser tabs) that may be open at once",
+    )
+    pages_per_person: int = Field(
+        20,
+        ge=1,
+        validation_alias="PAGES_PER_PERSON",
+        description="pages (browser tabs) that one signed-in person may have open at once, on all devices",
+    )
+    uploads_mb: int = Field(
+        1024,
+        ge=1,
+        validation_alias="UPLOADS_MB",
+        description="files that people have uploaded on pages and not removed yet, megabytes in all",
+    )
     operation_log: OperationLog = Field(
         OperationLog.AUTO,
         validation_alias="OPERATION_LOG",
@@ -376,6 +409,10 @@ def load_settings(**given: Any) -> Settings:
         return settings
     except ValidationError as error:
         raise SettingsError(_first_line(error)) from None
+    except UnicodeDecodeError:
+        raise SettingsError("Bad file .env: it is not UTF-8.") from None
+    except OSError as error:
+        raise SettingsError(f"Cannot read the file .env: {error.strerror}.") from None
 
 
 def _first_line(error: ValidationError) -> str:

@@ -8,7 +8,10 @@ import secrets
 from collections.abc import Iterable
 from hashlib import sha256
 
+from pydantic import ValidationError
+
 from core.access import ApiToken, Principal
+from core.errors import InvalidInput
 from core.pace import Pace
 from core.settings import Settings
 
@@ -50,10 +53,14 @@ class Tokens:
 
 
 def setting(name: str, hashed: str, roles: Iterable[str], events: Iterable[str]) -> str:
-    """What the setting API_TOKENS lists for a token, as JSON."""
-    token = ApiToken.model_validate(
-        {"name": name, "hash": hashed, "roles": frozenset(roles), "events": frozenset(events) or None}
-    )
+    """What the setting API_TOKENS lists for a token, as JSON. Raises ``InvalidInput``."""
+    try:
+        token = ApiToken.model_validate(
+            {"name": name, "hash": hashed, "roles": frozenset(roles), "events": frozenset(events) or None}
+        )
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        raise InvalidInput(f"No token was made. {str(first['loc'][0]).capitalize()}: {first['msg']}.") from None
     return token.model_dump_json(exclude_none=True)
 
 

@@ -241,7 +241,7 @@ class ValidationService:
             self._records.take_back(registration.user_id, registration.registration_id, attempt_id)
             for key in own_photos:
                 self._photos.erase(key)
-            self._erasures.scrub()
+            self._erasures.scrub(registration.user_id)
             raise RegistrationNotFound("This person has been erased: nothing was kept.")
 
     def _registration(self, registration_id: str) -> Registration:

@@ -44,8 +44,9 @@ from core.pace import Pace
 from core.records import Source, ValidationRecord
 from core.settings import Settings
 from core.validation import Submitter, Validation
-from dashboard import exports, openapi
-from dashboard.doors import Doors, TooFast, Unauthorized, client_address, principal_of
+from dashboard import exports, openapi, parameters
+from dashboard.connections import limit_connections
+from dashboard.doors import Doors, TooFast, Unauthorized, client_address, person_of, principal_of
 from dashboard.openapi import FaceImage, Verdict
 from dashboard.parameters import (
     DAYS_BACK,
@@ -58,7 +59,7 @@ from dashboard.parameters import (
 )
 from dashboard.server import send_at_once
 from dashboard.services import services_of, shared
-from dashboard.workers import Busy, Downloads, Shared, Workers, unless_gone
+from dashboard.workers import Busy, Downloads, PerPerson, Shared, TooMany, Workers, unless_gone
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 #: A request's work, done where it may block.
@@ -92,7 +93,8 @@ class Api:
     def __init__(self, pages: ASGIApp, settings: Settings) -> None:
         self._pages = pages
         self._workers = Workers(settings.api_threads, settings.api_queue)
-        self._downloads = Downloads(settings.api_exports)
+        self._downloads = Downloads(settings.api_exports, settings.api_exports_per_person)
+        self._requests = PerPerson(settings.api_requests_per_person)
         self._ready = Shared(lambda: health.check(shared().guard.services), READY_SECONDS)
         self._doors = Doors(settings)
         self._sign_in = settings.sign_in
@@ -116,6 +118,7 @@ class Api:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             send_at_once()
+            limit_connections()
             try:
                 await self._pages(scope, receive, send)
             finally:
@@ -180,11 +183,20 @@ class Api:
         needed = {method: ROUTES["GET" if method == "HEAD" else method, route.path] for method in methods}
 
         async def endpoint(request: Request) -> Response:
-            if actions := needed[request.method]:
-                principal = request.state.principal = self._doors.principal(request.scope)
+            actions = needed[request.method]
+            if not actions:
+                return await route.endpoint(request)
+            parameters.require_text(request)
+            principal = request.state.principal = self._doors.principal(request.scope)
+            person = request.state.person = principal.id if self._sign_in else None
+            if not self._requests.take(person):
+                raise TooMany("You have too many requests at once. Try again when one of them is answered.", 1)
+            try:
                 if not all(map(principal.may, actions)):
-                    await self._workers.run(lambda: services_of(principal).acting.require(actions))
-            return await route.endpoint(request)
+                    await self._workers.run(lambda: services_of(principal).acting.require(actions), person)
+                return await route.endpoint(request)
+            finally:
+                self._requests.give_back(person)
 
         return Route(route.path, endpoint, methods=list(methods))
 
@@ -252,13 +264,16 @@ class Api:
         if refusal.told and not self._wrong_tokens.delay():
             self._wrong_tokens.spend()
             stranger = Principal(id="unknown", name=None, roles=frozenset(), ip_address=client_address(request.scope))
-            await self._workers.run(lambda: services_of(stranger).acting.tell(Action.SIGN_IN, "Unauthorized"))
+            await self._workers.run(
+                lambda: services_of(stranger).acting.tell(Action.SIGN_IN, "Unauthorized"), stranger.id
+            )
         answer = error(401, str(refusal))
         answer.headers["WWW-Authenticate"] = 'Bearer realm="Facedesk"'
         return answer
 
     async def _done(self, request: Request, work: Work) -> Response:
-        return await unless_gone(request.receive, self._workers.run(lambda: work(services_of(principal_of(request)))))
+        working = self._workers.run(lambda: work(services_of(principal_of(request))), person_of(request))
+        return await unless_gone(request.receive, working)
 
 
 def event_validations(request: Request) -> Work:
@@ -402,7 +417,7 @@ async def _failed(_request: Request, failure: Exception) -> Response:
 
 async def _busy(_request: Request, busy: Exception) -> Response:
     assert isinstance(busy, Busy)
-    return error(503, str(busy), busy.retry_after)
+    return error(429 if isinstance(busy, TooMany) else 503, str(busy), busy.retry_after)
 
 
 async def _too_fast(_request: Request, refusal: Exception) -> Response:

@@ -21,5 +21,4 @@ signin.sidebar(person)
 signin.banner()
 if person and services.shared().settings.sign_in:
     signin.note()
-    signin.watch()
 page.run()

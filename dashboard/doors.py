@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request, cookie_parser
@@ -35,6 +37,15 @@ class TooFast(Exception):
         self.retry_after = retry_after
 
 
+@dataclass(frozen=True)
+class Visitor:
+    """Whoever has the pages open: ``key`` names this one sign-in, ``person`` whoever signed in, on all devices."""
+
+    key: str
+    person: str
+    principal: Principal
+
+
 class Doors:
     """Finds out who asks, by the settings' tokens and the sessions' cookies."""
 
@@ -62,6 +73,18 @@ class Doors:
             raise Unauthorized("Send a token: Authorization: Bearer ...", told=False)
         return session.principal
 
+    def visitor(self, scope: Scope) -> Visitor | None:
+        """Who may use the pages in the browser that asks; None if people sign in and this one has not."""
+        if not self._settings.sign_in:
+            principal = local(None, client_address(scope))
+            return Visitor(principal.id, principal.id, principal)
+        session = self.session(scope)
+        return Visitor(session.id, session.principal.id, session.principal) if session else None
+
+    def was_signed_in(self, scope: Scope) -> bool:
+        """Whether the browser that asks has a cookie of ours, whose session may be over."""
+        return bool(cookies.claims(_cookies(scope), self._settings))
+
     def session(self, scope: Scope) -> Session | None:
         """Of the browser that asks, by its cookie."""
         return self._sessions.of(cookies.claims(_cookies(scope), self._settings), client_address(scope))
@@ -77,9 +100,32 @@ def principal_of(request: Request) -> Principal:
     return principal
 
 
+def person_of(request: Request) -> str | None:
+    """Whose request this is, for the bounds that each person has; None if nobody signs in here."""
+    person: str | None = request.state.person
+    return person
+
+
 def client_address(scope: Scope) -> str | None:
     client = HTTPConnection(scope).client
-    return client.host if client else None
+    return plain_address(client.host) if client else None
+
+
+def plain_address(text: str | None) -> str | None:
+    """The IP address that ``text`` is, without a port, brackets or a zone; None if it is none.
+
+    Behind a proxy it comes from the header X-Forwarded-For, in which anybody may write anything.
+    """
+    host = (text or "").strip()
+    if host.startswith("["):
+        host = host[1:].partition("]")[0]
+    elif host.count(":") == 1:
+        host = host.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def _cookies(scope: Scope) -> Mapping[str, str]:

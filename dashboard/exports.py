@@ -32,7 +32,7 @@ from core.export import (
     registrations_csv,
 )
 from core.records import KEY_ATTRIBUTES, Quality, Status
-from dashboard.doors import principal_of
+from dashboard.doors import person_of, principal_of
 from dashboard.parameters import EVENT_ID, USER_ID, one
 from dashboard.services import services_of
 from dashboard.workers import Download, Downloads, unless_gone
@@ -217,7 +217,7 @@ async def _file(request: Request, downloads: Downloads, name: str, media_type: s
         headers["Vary"] = "Accept-Encoding"
     if media_type is CSV and takes_gzip(request.headers.get("accept-encoding", "")):
         parts, headers["Content-Encoding"] = _compressed(parts), "gzip"
-    download = downloads.open(parts)
+    download = downloads.open(parts, person_of(request))
     try:
         first = await unless_gone(request.receive, download.next())
     except BaseException:

@@ -6,10 +6,9 @@ import logging
 import threading
 from collections.abc import Callable
 
-import streamlit as st
-
 from core.crew import Progress
 from core.errors import Conflict, FacedeskError
+from dashboard.once import Once
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +87,5 @@ class Jobs:
             job.join(GRACE_SECONDS)
 
 
-@st.cache_resource(show_spinner=False, on_release=lambda jobs: jobs.end())
-def jobs() -> Jobs:
-    """The process's own."""
-    return Jobs()
+#: Those of this process.
+jobs = Once(Jobs, close=Jobs.end)

@@ -137,9 +137,11 @@ _ERRORS = {
     401: "Neither a token nor a session that is good",
     403: "Not for this role, or not one of this caller's events",
     404: "There is no such registration, record or photo",
+    408: "The headers or the body did not arrive in time; the connection is closed",
     413: "The body or the photo is too large",
     415: "The body is of another type, or the file is no photo that can be taken",
-    429: "This token is used too fast; ask again after Retry-After seconds",
+    429: "This token is used too fast, or this caller has too many requests or downloads open at once; ask again "
+    "after Retry-After seconds",
     500: "A service refused for good, or a fault of ours; asking again changes nothing",
     503: "Too many requests, or a service is out of reach or not configured; ask again after Retry-After seconds",
 }
@@ -214,7 +216,7 @@ _SECURITY_SCHEMES: Schema = {
 OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("post", "/api/registrations/{registrationId}/validate-face-image"): Operation(
         "Validate a photo: a stored one by its key, or an uploaded one",
-        errors=(400, 404, 413, 415, 503),
+        errors=(400, 404, 408, 413, 415, 503),
         data=Verdict,
         message=False,
         parameters=(_IDEMPOTENCY_KEY, _STORE),
@@ -280,7 +282,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("get", "/api/health"): Operation("Whether the process answers", errors=(), data=Alive, message=False),
     ("get", "/api/ready"): Operation(
         "Whether each service behind it answers; a 503 lists them too",
-        errors=(503,),
+        errors=(400, 503),
         data=Dependencies,
         message=False,
     ),
@@ -303,6 +305,7 @@ def document(*, sign_in: bool) -> dict[str, Any]:
             "summary": "This document",
             "responses": {
                 "200": {"description": "OpenAPI 3.1", "content": {JSON: {"schema": {"type": "object"}}}},
+                "400": _failure(400, "/api/openapi.json"),
                 **_refusals("get", "/api/openapi.json", sign_in),
             },
             **_security("get", "/api/openapi.json", sign_in),

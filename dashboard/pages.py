@@ -70,10 +70,10 @@ def first(person: Principal) -> Path | None:
 def navigation(person: Principal | None) -> dict[str, list[st.Page]]:
     """Sections and their pages. Made anew for each run: a page object carries the state of its run.
 
-    Every address is always there: without a person the sign-in answers at it, without access a word about that.
+    Every address is always there: without access, or once the session is over, a word about that stands at it.
     Neither is listed.
     """
-    home: Path | Callable[[], None] = signin.gate if person is None else HOME
+    home: Path | Callable[[], None] = signin.over if person is None else HOME
     if person is not None and first(person) is None:
         home = signin.no_access
     # The default page answers at / alone, so it is one of its own that leads on.
@@ -86,7 +86,7 @@ def navigation(person: Principal | None) -> dict[str, list[st.Page]]:
 def _page(entry: _Entry, person: Principal | None) -> st.Page:
     if person is not None and may_open(person, entry.script):
         return st.Page(entry.script, title=entry.title, icon=entry.icon, url_path=entry.address)
-    instead = signin.gate if person is None else signin.no_access
+    instead = signin.over if person is None else signin.no_access
     return st.Page(instead, title=entry.title, url_path=entry.address, visibility="hidden")
 
 

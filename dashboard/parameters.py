@@ -59,6 +59,14 @@ EVENT_LIMIT = Count("limit", default=100, most=1000)
 DAYS_BACK = Count("daysBack", default=30, most=365)
 
 
+def require_text(request: Request) -> None:
+    """Raises ``InvalidInput`` if the query is no UTF-8: its odd bytes would be read as if they were others."""
+    try:
+        unquote_to_bytes(request.scope["query_string"]).decode()
+    except UnicodeDecodeError:
+        raise InvalidInput("The query is not UTF-8.") from None
+
+
 def one(query: QueryParams, name: str) -> str | None:
     """The parameter's only value; None where it is not given."""
     given = query.getlist(name)

@@ -65,7 +65,7 @@ def reveal_button(user_id: str) -> None:
 
 
 def forget() -> None:
-    """Nothing of any photo stays in memory."""
+    """Keep nothing of any photo in memory."""
     _data_uri.clear()
 
 

@@ -17,7 +17,10 @@ from core.guard import Guard, GuardedServices
 from core.housekeeping import Housekeeping
 from core.sessions import Session, Sessions
 from core.settings import Settings, check_exposure, load_settings
+from dashboard.caches import forget_when_erased
+from dashboard.doors import plain_address
 from dashboard.jobs import jobs
+from dashboard.once import Once
 from dashboard.server import running_server
 
 
@@ -31,11 +34,14 @@ class Shared:
         return self.guard.services.settings
 
 
-@st.cache_resource(show_spinner=False, on_release=lambda shared: shared.guard.services.close())
-def shared() -> Shared:
-    """What all sessions and routes share. Raises ``SettingsError``."""
+def _make() -> Shared:
     services = build(load_settings())
+    forget_when_erased(services.forgetting)
     return Shared(Guard(services), Sessions(services.settings, services.clock))
+
+
+#: What all sessions and routes share. Raises ``SettingsError``.
+shared = Once(_make, close=lambda made: made.guard.services.close())
 
 
 def services_of(principal: Principal) -> GuardedServices:
@@ -52,14 +58,14 @@ def get_services() -> GuardedServices:
 
 def session() -> Session | None:
     """The session of the person at this page; None where there is none any more."""
-    return shared().sessions.of(st.user.to_dict(), st.context.ip_address)
+    return shared().sessions.of(st.user.to_dict(), plain_address(st.context.ip_address))
 
 
 def principal() -> Principal | None:
     """Who is at this page: whoever signed in; without sign-in, whoever the box in the sidebar names."""
     if not shared().settings.sign_in:
         name = (st.session_state.get("operator") or "").strip()
-        return local(name or None, st.context.ip_address)
+        return local(name or None, plain_address(st.context.ip_address))
     found = session()
     return found.principal if found else None
 

@@ -9,9 +9,6 @@ from core.access import Action, Principal
 from core.settings import Backend, Settings
 from dashboard import services, ui
 
-#: Seconds between two looks whether the session of a page that nobody touches still lasts.
-CHECK_SECONDS = 20
-
 
 def configure(settings: Settings) -> None:
     """Tell Streamlit what it needs to know, before it makes anything of it.
@@ -36,18 +33,10 @@ def configure(settings: Settings) -> None:
     )
 
 
-def gate() -> None:
-    """In place of every page, for whoever is not signed in."""
+def over() -> None:
+    """Stands in place of a page whose session ends while the page is being made; the gate leads its browser away."""
     st.title("Facedesk", anchor=False)
-    with st.container(border=True, width=520):
-        if st.user.to_dict().get("is_logged_in"):
-            st.subheader("Your session is over", anchor=False)
-            st.write("Sign in again to go on. Nothing that you stored is lost.")
-        else:
-            st.subheader("Sign in to go on", anchor=False)
-            st.write("Faces and ids are personal data: whoever looks at them has to say who they are.")
-        if st.button("Sign in", type="primary", icon=":material/login:"):
-            st.login()
+    st.info("You are not signed in any more. Reload this page to sign in.", icon=":material/lock:")
 
 
 def no_access() -> None:
@@ -92,10 +81,3 @@ def note() -> None:
         acting = services.services_of(session.principal).acting
         outcome = "ok" if session.principal.roles else "Forbidden"
         acting.tell(Action.SIGN_IN, outcome, at=session.began, entry_id=f"sign-in-{session.id}")
-
-
-@st.fragment(run_every=CHECK_SECONDS)
-def watch() -> None:
-    """Leave a page whose session has ended, also in another tab, though nobody touches it."""
-    if services.principal() is None:
-        st.rerun()

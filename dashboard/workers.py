@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -25,8 +26,42 @@ class Busy(Exception):
         self.retry_after = retry_after
 
 
+class TooMany(Busy):
+    """One person has taken all the places that one person may take."""
+
+
+class PerPerson:
+    """Counts what each person has in hand, for any number of threads; at most ``limit`` each."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._in_hand: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def take(self, person: str | None) -> bool:
+        """Whether the person may have one more, which they have then. There is no limit for None."""
+        if person is None:
+            return True
+        with self._lock:
+            if self._in_hand[person] >= self._limit:
+                return False
+            self._in_hand[person] += 1
+            return True
+
+    def give_back(self, person: str | None) -> None:
+        if person is None:
+            return
+        with self._lock:
+            self._in_hand[person] -= 1
+            if not self._in_hand[person]:
+                del self._in_hand[person]
+
+
 class Workers:
-    """``threads`` that work; at most ``queue`` calls wait for one, in the order in which they came.
+    """``threads`` that work; at most ``queue`` calls wait for one.
+
+    Persons take turns, and one person's calls have at most half of the threads: however many slow calls somebody
+    makes, others find a thread. Within a person's calls the order is that in which they came.
 
     They wait on the event loop, not in the executor: a call that is cancelled leaves the line, and takes what it
     holds with it. One that is being worked on is finished, and keeps its thread until then.
@@ -34,42 +69,100 @@ class Workers:
 
     def __init__(self, threads: int, queue: int) -> None:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="api")
-        self._turn = asyncio.Semaphore(threads)
+        self._threads = threads
         self._queue = queue
-        self._waiting = 0
+        self._working: Counter[str | None] = Counter()
+        #: Who waits, the person whose turn is next first. Of whoever is not in it nobody waits.
+        self._lines: dict[str | None, deque[asyncio.Future[None]]] = {}
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """What ``work`` returns or raises. Raises ``Busy`` at once where the line is full."""
-        if self._turn.locked() and self._waiting >= self._queue:
+    @property
+    def waiting(self) -> int:
+        return sum(map(len, self._lines.values()))
+
+    @property
+    def working(self) -> int:
+        return self._working.total()
+
+    async def run(self, work: Callable[[], T], person: str | None = None) -> T:
+        """What ``work`` returns or raises. Raises ``Busy`` at once if the line is full.
+
+        ``person`` is who asks; None if there is only one who could.
+        """
+        turn = asyncio.get_running_loop().create_future()
+        self._lines.setdefault(person, deque()).append(turn)
+        self._give_turns()
+        if not turn.done() and self.waiting > self._queue:
+            self._leave(person, turn)
             raise Busy("Too many requests at once. Try again in a moment.", retry_after=1)
-        self._waiting += 1
         try:
-            await self._turn.acquire()
-        finally:
-            self._waiting -= 1
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                self._leave(person, turn)
+            else:  # the turn came, and so did the end
+                self._end_turn(person)
+            raise
         working = self._executor.submit(work)
-        working.add_done_callback(partial(self._done, asyncio.get_running_loop()))
+        working.add_done_callback(partial(self._done, asyncio.get_running_loop(), person))
         return await asyncio.wrap_future(working)
 
     def close(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _done(self, loop: asyncio.AbstractEventLoop, _working: Future[T]) -> None:
+    def _give_turns(self) -> None:
+        while self.working < self._threads:
+            next_ones = [person for person in self._lines if self._working[person] < self._share(person)]
+            if not next_ones:
+                return
+            person = next_ones[0]
+            line = self._lines.pop(person)
+            turn = line.popleft()
+            if line:
+                self._lines[person] = line
+            if not turn.cancelled():
+                turn.set_result(None)
+                self._working[person] += 1
+
+    def _share(self, person: str | None) -> int:
+        return self._threads if person is None else max(1, self._threads // 2)
+
+    def _leave(self, person: str | None, turn: asyncio.Future[None]) -> None:
+        line = self._lines.get(person, deque())
+        if turn in line:
+            line.remove(turn)
+            if not line:
+                del self._lines[person]
+
+    def _end_turn(self, person: str | None) -> None:
+        self._working[person] -= 1
+        if not self._working[person]:
+            del self._working[person]
+        self._give_turns()
+
+    def _done(self, loop: asyncio.AbstractEventLoop, person: str | None, _working: Future[T]) -> None:
         with suppress(RuntimeError):  # the loop has ended, and nobody waits any more
-            loop.call_soon_threadsafe(self._turn.release)
+            loop.call_soon_threadsafe(self._end_turn, person)
 
 
 class Downloads:
-    """At most ``limit`` downloads at once."""
+    """At most ``limit`` downloads at once, and ``per_person`` of each person."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, per_person: int) -> None:
         self._places = threading.BoundedSemaphore(limit)
+        self._persons = PerPerson(per_person)
 
-    def open(self, parts: Generator[bytes]) -> Download:
-        """Raises ``Busy`` where there is no place left. Whoever opens a download closes it."""
+    def open(self, parts: Generator[bytes], person: str | None = None) -> Download:
+        """Raises ``Busy`` if there is no place left. Whoever opens a download closes it."""
+        if not self._persons.take(person):
+            raise TooMany("You have too many downloads at once. Try again when one of them has ended.", retry_after=5)
         if not self._places.acquire(blocking=False):
+            self._persons.give_back(person)
             raise Busy("Too many downloads at once. Try again when one of them has ended.", retry_after=5)
-        return Download(parts, self._places.release)
+        return Download(parts, partial(self._ended, person))
+
+    def _ended(self, person: str | None) -> None:
+        self._places.release()
+        self._persons.give_back(person)
 
 
 class Download:

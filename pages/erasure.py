@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.erasure import Counts, Preview, Receipt
 from core.errors import ServiceError
-from dashboard import event, photos, ui
+from dashboard import ui
 from dashboard.services import get_services
 
 _RECEIPT, _PREVIEW = "erasure-receipt", "erasure-preview"
@@ -83,8 +83,6 @@ def erase(user_id: str, typed: str) -> None:
         st.session_state[_RECEIPT] = str(error)
         return
     finally:
-        photos.forget()
-        event.forget_all()
         # The id stays in no field and in no link.
         st.session_state.pop(f"confirm-{user_id}", None)
         st.session_state.pop(_PREVIEW, None)

@@ -8,6 +8,7 @@ _WITH_FIXTURES = (
     "desk",
     "app",
     "browser",
+    "spreadsheet",
     "dynamodb",
     "mongodb",
     "s3",

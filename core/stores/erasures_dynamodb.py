@@ -23,7 +23,7 @@ SERVICE = "validation records"
 JOURNAL = "facedesk-erasures"
 #: How long the journal keeps a finished entry. DynamoDB removes it by its own clock and ours has dated it, so the two
 #: may differ by as much, less the minute that an attempt takes. (AWS refuses calls of a clock that is 5 minutes off.)
-REMEMBERED = timedelta(days=30)
+REMEMBERED = timedelta(days=1)
 #: Only a finished entry has an end, and only such a one may be replaced by another erasure.
 _MAY_BEGIN = f"attribute_not_exists(userId) OR attribute_exists({TTL_ATTRIBUTE})"
 _UNCHANGED = "entry = :was"
@@ -81,8 +81,10 @@ class DynamoErasures:
         return entry_of(text) if text else None
 
     def unfinished(self) -> list[Erasure | Receipt]:
-        entries = [entry_of(item["entry"]["S"]) for item in self._query(JOURNAL, "entry") if "entry" in item]
-        return [entry for entry in entries if not is_finished(entry)]
+        return [entry for entry in self._journal() if not is_finished(entry)]
+
+    def ended(self) -> list[Receipt]:
+        return [entry for entry in self._journal() if isinstance(entry, Receipt)]
 
     def begin(self, erasure: Erasure) -> Erasure | Receipt:
         # Each turn that is lost was won by another: an erasure that began, or one that ended.
@@ -113,6 +115,9 @@ class DynamoErasures:
 
     def close(self) -> None:
         self._client.close()
+
+    def _journal(self) -> list[Erasure | Receipt]:
+        return [entry_of(item["entry"]["S"]) for item in self._query(JOURNAL, "entry") if "entry" in item]
 
     def _of_user(self, user_id: str, *attributes: str) -> Iterator[Item]:
         return iter(()) if user_id == JOURNAL else self._query(user_id, *attributes)

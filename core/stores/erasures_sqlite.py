@@ -95,6 +95,12 @@ class SqliteErasures:
             rows = connection.execute("SELECT entry FROM erasures WHERE NOT finished").fetchall()
         return [entry_of(str(entry)) for (entry,) in rows]
 
+    def ended(self) -> list[Receipt]:
+        with self._database.read() as connection:
+            rows = connection.execute("SELECT entry FROM erasures").fetchall()
+        entries = [entry_of(str(entry)) for (entry,) in rows]
+        return [entry for entry in entries if isinstance(entry, Receipt)]
+
     def begin(self, erasure: Erasure) -> Erasure | Receipt:
         with self._database.write() as connection:
             there = self._entry(connection, erasure.user)

@@ -17,6 +17,7 @@ import httpx
 import pytest
 import uvicorn
 from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp
 
 from core.bootstrap import Services
 from core.export import BOM
@@ -69,10 +70,10 @@ def is_error(answer: httpx.Response, status: int) -> bool:
 
 
 @contextmanager
-def serving(api: Api) -> Iterator[str]:
+def serving(app: ASGIApp, **config: Any) -> Iterator[str]:
     """The address of a server of it."""
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(api, port=port, lifespan="off", log_level="critical"))
+    server = uvicorn.Server(uvicorn.Config(app, port=port, lifespan="off", log_level="critical", **config))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -6,7 +6,9 @@ import io
 import json
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,12 +22,12 @@ from core.access import ALLOWED, ROUTES, Action, ApiToken, Role
 from core.audit import AuditEntry
 from core.bootstrap import Services
 from core.export import READ_CSV
-from core.records import Outcome, Status
+from core.records import Outcome, Status, ValidationRecord
 from core.sessions import Sessions
 from core.tokens import new_token
 from dashboard import openapi
 from dashboard.api import Api
-from tests.api.conftest import Client, MakeApi, is_error
+from tests.api.conftest import Client, MakeApi, is_error, serving
 from tests.support import signin
 from tests.support.desk import REGISTERED, Desk
 
@@ -117,6 +119,45 @@ def test_a_role_gets_what_the_table_says(client: Client, method: str, path: str,
         assert answer.status_code == 200
     else:
         assert is_error(answer, 403)
+
+
+HELD = "/api/exports/users/user-1/history.csv"
+
+
+@contextmanager
+def slow(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Semaphore]:
+    """Histories that are read only while this lasts; the semaphore counts those that are being read."""
+    begun, free, history = threading.Semaphore(0), threading.Event(), desk.records.history
+
+    def held(user_id: str, limit: int | None = None) -> list[ValidationRecord]:
+        begun.release()
+        assert free.wait(30)
+        return history(user_id, limit)
+
+    monkeypatch.setattr(desk.records, "history", held)
+    try:
+        yield begun
+    finally:
+        free.set()
+
+
+@pytest.mark.parametrize("path", ["/api/registrations/user-1/face-validation/history", HELD])
+def test_one_callers_requests_and_downloads_leave_room_for_others(
+    make_api: MakeApi, desk: Desk, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    others = ApiToken(name="other", hash=LIMITED[1], roles={Role.SUPPORT})
+    bounds = {"api_requests_per_person": 2, "api_exports_per_person": 2, "api_threads": 4}
+    api = make_api(**SIGN_IN, **bounds, api_tokens=(*API_TOKENS[:-1], others))
+    record = "/api/registrations/user-1/face-validation/none"
+    with serving(api) as server, ThreadPoolExecutor(2) as threads, slow(desk, monkeypatch) as begun:
+        ours, theirs = bearer(Role.SUPPORT), {"Authorization": f"Bearer {LIMITED[0]}"}
+        asked = [threads.submit(httpx.get, server + path, headers=ours, timeout=60) for _ in range(2)]
+        for _ in asked:
+            assert begun.acquire(timeout=30)
+        refused = httpx.get(server + path, headers=ours)
+        assert is_error(refused, 429)
+        assert int(refused.headers["retry-after"]) >= 1
+        assert httpx.get(server + record, headers=theirs).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
+from streamlit.runtime.memory_session_storage import MemorySessionStorage
+from streamlit.runtime.session_manager import SessionInfo
 
 from core.settings import Settings
-from dashboard.gate import Gate
+from dashboard.gate import Gate, forget_left_pages
 from tests.support import signin
 
 HTTPS = "https://desk.example"
@@ -45,17 +50,48 @@ def test_by_http_they_are_not() -> None:
 
 
 def test_by_https_every_cookie_is_for_https_alone_and_once() -> None:
-    cookies = ask("/", HTTPS).headers.get_list("set-cookie")
+    cookies = ask("/", HTTPS, headers=signed_in()).headers.get_list("set-cookie")
     assert [cookie.lower().count("secure") for cookie in cookies] == [1, 1]
 
 
-@pytest.mark.parametrize("path", ["/media/x.png", "/_stcore/upload_file/session/file"])
-def test_files_of_pages_are_for_those_alone_who_are_signed_in(path: str) -> None:
+def signed_in(origin: str = HTTPS) -> dict[str, str]:
+    cookie = signin.cookie(signin.claims("support", origin))
+    return {"Cookie": f"{signin.COOKIE}={cookie[signin.COOKIE]}"}
+
+
+@pytest.mark.parametrize("path", ["/media/x.png", "/static/js/index.js", "/component/x", "/_stcore/host-config"])
+def test_parts_of_pages_are_for_those_alone_who_are_signed_in(path: str) -> None:
     assert ask(path, HTTPS).status_code == 401
-    cookie = signin.cookie(signin.claims("support", HTTPS))
-    header = {"Cookie": f"{signin.COOKIE}={cookie[signin.COOKIE]}"}
-    assert ask(path, HTTPS, headers=header).status_code == 200
+    assert ask(path, HTTPS, headers=signed_in()).status_code == 200
     assert ask(path, None).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/validate", "/none", "/validate?registration_id=r1"])
+def test_a_stranger_gets_the_sign_in_page_in_place_of_every_page(path: str) -> None:
+    answer = ask(path, HTTPS)
+    assert answer.status_code == 401
+    assert "Sign in to go on" in answer.text
+    assert "<script" not in answer.text
+
+
+def test_whoever_was_signed_in_is_told_that_the_session_is_over() -> None:
+    over = signin.claims("support", HTTPS, exp=1_700_000_000)
+    header = {"Cookie": f"{signin.COOKIE}={signin.cookie(over)[signin.COOKIE]}"}
+    assert "Your session is over" in ask("/validate", HTTPS, headers=header).text
+
+
+def test_the_page_that_was_asked_for_is_shown_after_signing_in() -> None:
+    asked = ask("/validate?registration_id=r%201", HTTPS).headers["set-cookie"].partition(";")[0]
+    after = ask("/", HTTPS, headers={"Cookie": f"{signed_in()['Cookie']}; {asked}"})
+    assert (after.status_code, after.headers["Location"]) == (302, "/validate?registration_id=r%201")
+
+
+@pytest.mark.parametrize(
+    "wanted", ["//evil.example/", "/%2F/evil.example", "https://evil.example/validate", "/none", "/validate?a\r\nb"]
+)
+def test_signing_in_leads_nowhere_but_to_our_pages(wanted: str) -> None:
+    cookie = f"facedesk_next={quote(wanted)}"
+    assert ask("/", HTTPS, headers={"Cookie": f"{signed_in()['Cookie']}; {cookie}"}).status_code == 200
 
 
 def test_no_file_of_a_page_is_kept_by_a_browser() -> None:
@@ -65,3 +101,17 @@ def test_no_file_of_a_page_is_kept_by_a_browser() -> None:
 @pytest.mark.parametrize("origin", [HTTPS, None])
 def test_figures_about_the_process_are_for_nobody(origin: str | None) -> None:
     assert ask("/_stcore/metrics", origin).status_code == 404
+
+
+def test_a_page_that_was_left_gives_back_what_it_holds() -> None:
+    class Page:
+        id = "left"
+
+    page = Page()
+    storage = MemorySessionStorage(ttl_seconds=0)
+    storage.save(SessionInfo(client=None, session=page))  # type: ignore[arg-type]
+    held = weakref.ref(page)
+    del page
+    assert held()
+    forget_left_pages(SimpleNamespace(_session_mgr=SimpleNamespace(_session_storage=storage)))  # type: ignore[arg-type]
+    assert held() is None

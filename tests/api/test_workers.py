@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from dashboard.workers import Busy, Downloads, Shared, Workers
+from dashboard.workers import Busy, Downloads, Shared, TooMany, Workers
 from tests.api.conftest import MakeApi, is_error, serving
 from tests.api.test_json_api import HISTORY, RECORD, STORED, VALIDATE
 from tests.support.desk import Desk
@@ -89,7 +89,7 @@ def test_work_that_nobody_waits_for_any_more_keeps_its_thread() -> None:
         with pytest.raises(Busy):
             await workers.run(held)
         held.free.set()
-        await until(lambda: not workers._turn.locked())
+        await until(lambda: not workers.working)
         assert await workers.run(lambda: "next") == "next"
 
     run(test)
@@ -101,9 +101,64 @@ def test_an_error_frees_the_thread() -> None:
         for _ in range(3):
             with pytest.raises(KeyError):
                 await workers.run({}.popitem)
-            await until(lambda: not workers._turn.locked())
+            await until(lambda: not workers.working)
 
     run(test)
+
+
+def test_one_persons_calls_leave_threads_to_others() -> None:
+    async def test() -> None:
+        workers, held = Workers(threads=4, queue=10), Held()
+        greedy = [asyncio.ensure_future(workers.run(held, "greedy")) for _ in range(10)]
+        assert await workers.run(lambda: "served", "modest") == "served"
+        assert workers.working == 2
+        held.free.set()
+        await asyncio.gather(*greedy)
+
+    run(test)
+
+
+def test_who_alone_can_ask_has_all_threads() -> None:
+    async def test() -> None:
+        workers, held = Workers(threads=4, queue=10), Held()
+        asked = [asyncio.ensure_future(workers.run(held)) for _ in range(6)]
+        await until(held.begun.is_set)
+        assert workers.working == 4
+        held.free.set()
+        await asyncio.gather(*asked)
+
+    run(test)
+
+
+def test_persons_take_turns() -> None:
+    async def test() -> None:
+        workers, held, order = Workers(threads=1, queue=10), Held(), list[str]()
+        first = asyncio.ensure_future(workers.run(held, "first"))
+        await until(held.begun.is_set)
+        asked = [("a", "a1"), ("a", "a2"), ("a", "a3"), ("b", "b1"), ("b", "b2"), ("c", "c1")]
+        waiting = [
+            asyncio.ensure_future(workers.run(lambda name=name: order.append(name), person))  # type: ignore[misc]
+            for person, name in asked
+        ]
+        await until(lambda: workers.waiting == len(asked))
+        held.free.set()
+        await asyncio.gather(first, *waiting)
+        assert order == ["a1", "b1", "c1", "a2", "b2", "a3"]
+
+    run(test)
+
+
+def test_a_person_has_so_many_downloads_and_others_have_theirs() -> None:
+    def parts() -> Generator[bytes]:
+        yield b"part"
+
+    downloads = Downloads(limit=3, per_person=1)
+    first = downloads.open(parts(), "greedy")
+    with pytest.raises(TooMany):
+        downloads.open(parts(), "greedy")
+    downloads.open(parts(), "modest").close().result(HANG_SECONDS)
+    first.close().result(HANG_SECONDS)
+    downloads.open(parts(), "greedy").close()
 
 
 def test_a_download_that_is_closed_while_it_works_stops_after_that_step() -> None:
@@ -117,7 +172,7 @@ def test_a_download_that_is_closed_while_it_works_stops_after_that_step() -> Non
             finally:
                 ended.set()
 
-        downloads = Downloads(limit=1)
+        downloads = Downloads(limit=1, per_person=1)
         download = downloads.open(parts())  # type: ignore[arg-type]
         reading = asyncio.ensure_future(download.next())
         await until(held.begun.is_set)
@@ -176,8 +231,8 @@ def full(make_api: MakeApi, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iter
         head = f"POST {VALIDATE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
         with socket.create_connection(("127.0.0.1", urlsplit(address).port), HANG_SECONDS) as waiting:
             waiting.sendall(f"{head}\r\n\r\n{body}".encode())
-            until_now(lambda: api._workers._waiting == 1)
-            yield Full(address, working, waiting, held, lambda: api._workers._waiting == 1)
+            until_now(lambda: api._workers.waiting == 1)
+            yield Full(address, working, waiting, held, lambda: api._workers.waiting == 1)
         held.free.set()
 
 

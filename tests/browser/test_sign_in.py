@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from core.access import ALLOWED, PAGES, ROUTES, Role
-from dashboard.signin import CHECK_SECONDS
+from dashboard.websocket import CHECK_SECONDS
 from tests.api.conftest import BARE
 from tests.support import signin
 from tests.support.browser import PATIENCE, ROOT, dashboard, free_port
@@ -107,6 +107,28 @@ def test_the_first_request_after_a_start_meets_the_gate(tmp_path: Path, window: 
     with dashboard(settings, tmp_path / "log", port) as running:
         window.goto(f"{running}/{page_address}")
         at_the_gate(window)
+
+
+def test_the_page_that_was_asked_for_is_shown_after_signing_in(address: str, window: Page) -> None:
+    window.goto(f"{address}/user_lookup?user_id=sample-user-0002")
+    window.get_by_role("button", name="Sign in").click()
+    window.get_by_role("button", name="support", exact=True).click()
+    window.wait_for_url(f"{address}/user_lookup?user_id=sample-user-0002")
+    expect(window.get_by_role("heading", name="User lookup")).to_be_visible()
+
+
+def test_one_page_too_many_says_so(tmp_path: Path, window: Page) -> None:
+    port = free_port()
+    settings = {**BARE, "FACEDESK_DATA_DIR": str(tmp_path / "data"), "PAGES_PER_PERSON": "1"}
+    with dashboard(settings | signin.settings(f"http://localhost:{port}"), tmp_path / "log", port) as running:
+        keep(window.context, running, signin.cookie(signin.claims("support", running)))
+        window.goto(f"{running}/review")
+        expect(window.get_by_role("heading", name="Review queue")).to_be_visible()
+        second = window.context.new_page()
+        second.goto(f"{running}/review")
+        expect(second.get_by_role("heading", name="Too many open pages")).to_be_visible()
+        window.reload()
+        expect(window.get_by_role("heading", name="Review queue")).to_be_visible()
 
 
 def test_who_has_no_role_is_told_so(address: str, window: Page) -> None:

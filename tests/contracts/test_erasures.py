@@ -211,6 +211,16 @@ def test_what_is_finished_is_remembered_and_no_longer_unfinished(store: ErasureS
     assert (store.journal_entry(USER), store.unfinished()) == (a_receipt(finished=True), [])
 
 
+def test_what_has_taken_all_away_has_ended_finished_or_not(store: ErasureStore) -> None:
+    store.begin(an_erasure())
+    store.begin(an_erasure(user="another", erasure_id="e2"))
+    assert store.ended() == []
+    receipt = store.forget(a_receipt())
+    assert store.ended() == [receipt]
+    store.finish(receipt)
+    assert store.ended() == [a_receipt(finished=True)]
+
+
 def test_a_person_can_be_erased_again(store: ErasureStore) -> None:
     store.begin(an_erasure())
     store.finish(store.forget(a_receipt()))

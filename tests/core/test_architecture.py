@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -56,3 +57,9 @@ def test_importing_core_loads_neither_streamlit_nor_starlette() -> None:
         "import core.bootstrap, core.cli, sys; sys.exit('streamlit' in sys.modules or 'starlette' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("path", modules("core", "dashboard", "pages"), ids=str)
+def test_csv_is_written_by_the_one_module_that_neutralises_formulas(path: Path) -> None:
+    writers = re.compile(r"csv\.(writer|DictWriter)|to_csv|write_csv|to_clipboard")
+    assert not writers.search(path.read_text())

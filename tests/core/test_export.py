@@ -22,13 +22,14 @@ from core.export import (
     READ_CSV,
     READ_REGISTRATIONS_CSV,
     RECORD_EXPORT,
+    as_stored,
     frame_csv,
     frames_csv,
-    neutral,
     outcomes_csv,
     records_parquet,
     registrations_csv,
 )
+from core.formulas import neutral
 from core.frames import REGISTRATION_DTYPES, record_frame, registration_frame
 from core.records import Attempt, Status, ValidationRecord
 
@@ -42,15 +43,6 @@ def record(**more: object) -> ValidationRecord:
 
 def read(records: list[ValidationRecord]) -> pd.DataFrame:
     return pd.read_csv(io.BytesIO(b"".join(outcomes_csv(records))))
-
-
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\0", "＝", "＋", "－", "＠"])
-def test_a_cell_that_begins_like_a_formula_is_neutralised(start: str) -> None:
-    assert neutral(f"{start}HYPERLINK(1)") == f"'{start}HYPERLINK(1)"
-
-
-def test_other_text_stays_as_it_is() -> None:
-    assert neutral("user-1") == "user-1"
 
 
 def test_a_user_id_that_is_a_formula_does_not_run() -> None:
@@ -76,9 +68,29 @@ def test_nothing_gives_the_header_alone() -> None:
     assert b"".join(outcomes_csv([])).decode("utf-8-sig").strip().split(",") == list(OUTCOME_COLUMNS)
 
 
-def test_quotes_commas_and_line_ends_survive() -> None:
-    odd = 'a,"b"\nc'
+@pytest.mark.parametrize("odd", ['a,"b"\nc', "a;b", "a\tb", "a|b", "a\rb", '"', " a "])
+def test_separators_quotes_and_line_ends_survive(odd: str) -> None:
     assert read([record(user_id=odd)])["userId"][0] == odd
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|", '"', "\r", "\n"])
+def test_a_cell_stands_in_quotes_if_a_spreadsheet_might_split_it(separator: str) -> None:
+    text = f"a{separator}b"
+    line = b"".join(outcomes_csv([record(user_id=text)])).decode().split("\r\n", 1)[1]
+    quoted = '"' + text.replace('"', '""') + '"'
+    assert line.startswith(f"{quoted},r,")
+    registrations = registration_frame({"registrationId": [text]})
+    assert f"\r\n{quoted},".encode() in b"".join(registrations_csv(registrations))
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_columns_name_is_written_like_any_text(separator: str) -> None:
+    assert b"".join(frames_csv([f"a{separator}=1+1"], [])) == BOM + f'"a{separator}\'=1+1"\r\n'.encode()
+
+
+def test_a_negative_number_stays_a_number() -> None:
+    written = b"".join(frame_csv(records_of([{**_A_ROW, "threshold": -5.0}])))
+    assert b",-5.0," in written
 
 
 # Frames
@@ -86,7 +98,7 @@ def test_quotes_commas_and_line_ends_survive() -> None:
 #: Text of any characters that UTF-8 can carry, and often of those that mean something to a CSV or a spreadsheet.
 _TEXT = st.one_of(
     st.text(st.characters(codec="utf-8"), min_size=1),
-    st.text("=+-@\t\r\n\0\",;' aNA\u00e9\uff1d\ufeff", min_size=1, max_size=6),
+    st.text("=+-@\t\r\n\v\0\",;|' aNA\u00e9\uff1d\ufeff", min_size=1, max_size=6),
     st.sampled_from(["NA", "nan", "null", "None", "True", "1", "1e5", "2026-03-01", '=HYPERLINK("http://x")']),
     st.just("![](http://x/y.png)"),
 )
@@ -131,7 +143,7 @@ def records_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def neutralised(frame: pd.DataFrame) -> pd.DataFrame:
-    """What a CSV can give back of a frame: its text neutralised, one cell at a time."""
+    """What a CSV has of a frame: its text neutralised, one cell at a time."""
     changed = frame.copy()
     for name, dtype in frame.dtypes.items():
         if dtype == "str" or name in ("source", "age", "gender"):
@@ -158,7 +170,9 @@ def test_any_frame_reads_back_as_it_was_with_its_text_neutralised(
     rows: list[dict[str, Any]], chunk_rows: int
 ) -> None:
     records = records_of(rows)
-    assert_equal(read_back(records, chunk_rows), neutralised(records))
+    found = read_back(records, chunk_rows)
+    assert_equal(found, neutralised(records))
+    assert_equal(as_text(as_stored(found)), as_text(records))
 
 
 def test_a_hundred_thousand_rows_read_back_equal() -> None:
@@ -317,6 +331,7 @@ def test_registrations_read_back_as_they_were_with_their_text_neutralised(rows: 
     registrations = registration_frame({name: [row[name] for row in rows] for name in REGISTRATION_DTYPES})
     found = pd.read_csv(io.BytesIO(b"".join(registrations_csv(registrations))), **READ_REGISTRATIONS_CSV)
     pd.testing.assert_frame_equal(found, neutralised(registrations))
+    pd.testing.assert_frame_equal(as_stored(found), registrations)
 
 
 def test_no_cell_of_a_hostile_frame_begins_like_a_formula() -> None:
@@ -324,4 +339,5 @@ def test_no_cell_of_a_hostile_frame_begins_like_a_formula() -> None:
     names = list(REGISTRATION_DTYPES)
     written = b"".join(registrations_csv(registration_frame(dict.fromkeys(names, hostile)))).decode("utf-8-sig")
     cells = [cell for row in list(csv.reader(io.StringIO(written, newline="")))[1:] for cell in row]
-    assert cells == [f"'{text}" for text in hostile for _ in names]
+    assert cells == [neutral(text) for text in hostile for _ in names]
+    assert all(cell.startswith("'") for cell in cells)

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,7 +20,8 @@ from core.batch import Batches
 from core.bootstrap import Services
 from core.cloudwatch import CloudWatchMetrics
 from core.erasure import Erasures
-from core.errors import Forbidden, RegistrationNotFound, Unavailable
+from core.errors import Forbidden, InvalidInput, RegistrationNotFound, Unavailable
+from core.forgetting import Forgetting
 from core.frames import record_frame, registration_frame
 from core.guard import BEGUN, OPEN, Guard, GuardedServices
 from core.hashing import IdHash
@@ -44,6 +46,7 @@ PARTS: dict[str, type] = {
     "batches": Batches,
     "references": ReferenceAudit,
     "erasures": Erasures,
+    "forgetting": Forgetting,
     "retention": Retention,
     "metrics": CloudWatchMetrics,
     "journal": Journal,
@@ -111,6 +114,40 @@ def test_a_role_may_call_what_the_table_says(services: Services, method: str, ro
         assert not allowed
     else:
         assert allowed
+
+
+LONE = "\ud800"
+
+
+@pytest.mark.parametrize("given", [LONE, ["ok", LONE], {"x": LONE}, Submitter(Source.API, LONE)], ids=repr)
+@pytest.mark.parametrize("method", EVERY_METHOD)
+def test_no_method_takes_a_text_that_is_none(services: Services, method: str, given: Any) -> None:
+    part, _, name = method.partition(".")
+    called: list[str] = []
+    hollow = SimpleNamespace(**{name: lambda *_, **__: called.append(method)})
+    guarded = Guard(replace(services, **{part: hollow})).acting_as(local("Ada"))  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput):
+        getattr(getattr(guarded, part), name)(given)
+    assert called == []
+
+
+def test_neither_looks_nor_exports_take_a_text_that_is_none(services: Services) -> None:
+    acting = Guard(services).acting_as(local("Ada")).acting
+    for act in (
+        lambda: acting.look(LONE, "reg-1", None),
+        lambda: acting.look("user-1", "reg-1", LONE),
+        lambda: acting.reveal("user-1", LONE),
+        lambda: next(acting.export("history", iter(()), user_id=LONE)),
+        lambda: next(acting.export("records", iter(()), event_id=LONE)),
+    ):
+        with pytest.raises(InvalidInput):
+            act()
+    assert entries(services) == []
+
+
+def test_nobody_has_a_name_that_is_no_text() -> None:
+    with pytest.raises(InvalidInput):
+        local(LONE)
 
 
 def test_a_method_that_is_not_in_the_table_is_refused(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,9 +26,10 @@ class Work:
             raise self._error
 
 
-def services(resume: Work, sweep: Work | None) -> Any:
+def services(resume: Work, sweep: Work | None, look: Work | None = None) -> Any:
     retention = SimpleNamespace(sweep=sweep) if sweep else None
-    return SimpleNamespace(erasures=SimpleNamespace(resume=resume), retention=retention)
+    forgetting = SimpleNamespace(look=look or Work())
+    return SimpleNamespace(erasures=SimpleNamespace(resume=resume), forgetting=forgetting, retention=retention)
 
 
 def test_it_begins_with_what_was_cut_off_and_what_has_expired() -> None:

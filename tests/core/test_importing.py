@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from core.errors import InvalidInput, PhotoNotFound, PhotoTooLarge, PhotoUnsupported, Unavailable
+from core.export import registrations_csv
+from core.frames import REGISTRATION_DTYPES, registration_frame
 from core.importing import (
     BATCH,
     MAX_TABLE_BYTES,
@@ -339,3 +343,90 @@ class TestZip:
     def test_what_is_no_zip_archive_is_refused(self, data: bytes) -> None:
         with pytest.raises(InvalidInput, match="zip"):
             ZipSource(io.BytesIO(data), 100)
+
+
+# Our own list of registrations, read back
+
+#: Text that an import takes: without control characters, white space around it or too great a length.
+_TEXT = st.text("=+-@,;|\"' aé＝", min_size=1, max_size=8).map(str.strip).filter(bool)
+_EXPORT_HEADER = "registrationId,userId,eventId,name,email,referencePhotoKey,submittedPhotoKey"
+
+
+def exported(*registrations: Registration) -> bytes:
+    """The CSV of these registrations, as it is downloaded."""
+    rows = [registration.model_dump(by_alias=True) for registration in registrations]
+    frame = registration_frame({name: [row[name] for row in rows] for name in REGISTRATION_DTYPES})
+    return b"".join(registrations_csv(frame))
+
+
+class TestOwnExport:
+    @settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(st.lists(st.tuples(_TEXT, _TEXT, _TEXT, _TEXT | st.none(), _TEXT | st.none()), min_size=1, max_size=4))
+    def test_it_is_read_back_unchanged(
+        self, desk: Desk, texts: list[tuple[str, str, str, str | None, str | None]]
+    ) -> None:
+        there = {
+            text[0]: Registration(
+                registration_id=text[0], user_id=text[1], event_id=text[2], name=text[3], email=text[4]
+            )
+            for text in texts
+        }
+        assert desk.run(exported(*there.values())) == ImportReport(len(there), ())
+        assert {key: desk.store.get(key) for key in there} == there
+
+    @pytest.mark.parametrize(
+        "text", ["=1+1", "'=1+1", "''=1+1", "-Nabc", "'-Nabc", "Anna;=1+1", "Anna;'=1+1", "O'Brien"]
+    )
+    def test_apostrophes_of_ours_are_taken_away_and_others_stay(self, desk: Desk, text: str) -> None:
+        registration = Registration(registration_id=text, user_id="u1", event_id="e1", name=text)
+        desk.run(exported(registration))
+        assert desk.store.get(text) == registration
+
+    def test_apostrophes_of_other_lists_stay(self, desk: Desk) -> None:
+        desk.lines("'-Nabc,u1,e1,'=1,,")
+        assert desk.store.get("'-Nabc") == Registration(
+            registration_id="'-Nabc", user_id="u1", event_id="e1", name="'=1"
+        )
+
+    def test_its_columns_may_be_in_another_order_and_have_others_beside_them(self, desk: Desk) -> None:
+        desk.run(
+            b"Seat,submittedphotokey,referencePhotoKey,email,name,eventId,userId,registrationId\n7,,,,,e1,u1,'-r"
+        )
+        assert desk.store.get("-r") == Registration(registration_id="-r", user_id="u1", event_id="e1")
+
+    def test_it_may_be_saved_with_semicolons(self, desk: Desk) -> None:
+        desk.run(f"{_EXPORT_HEADER}\n'-r,u1,e1,,,,".replace(",", ";").encode())
+        assert desk.store.get("-r")
+
+    def test_photos_that_are_stored_are_kept(self, desk: Desk) -> None:
+        desk.kept.put("reference-faces/1.jpg", PHOTO)
+        desk.kept.put("face-images/1.jpg", PHOTO)
+        registration = Registration(
+            registration_id="r1",
+            user_id="u1",
+            event_id="e1",
+            reference_photo_key="reference-faces/1.jpg",
+            submitted_photo_key="face-images/1.jpg",
+        )
+        assert desk.run(exported(registration)) == ImportReport(1, ())
+        assert desk.store.get("r1") == registration
+
+    @pytest.mark.parametrize("keys", ["gone.jpg,", ",gone.jpg", "withheld,", "../secret.jpg,"])
+    def test_a_line_whose_photo_is_not_stored_does_not_go_in(self, desk: Desk, keys: str) -> None:
+        report = desk.run(f"{_EXPORT_HEADER}\nr1,u1,e1,,,{keys}".encode())
+        key = keys.strip(",")
+        assert [str(each) for each in report.problems] == [f"Line 2: photo key {key!r}: there is no such photo here."]
+        assert desk.store.get("r1") is None
+
+    def test_a_file_that_is_named_comes_in_the_place_of_a_stored_photo(self, desk: Desk, folder: Path) -> None:
+        table = f"{_EXPORT_HEADER},photo\nr1,u1,e1,,,gone.jpg,,one.jpg"
+        assert desk.run(table.encode(), FolderSource(folder, 100)).imported == 1
+        found = desk.store.get("r1")
+        assert found is not None
+        assert found.reference_photo_key is not None
+        assert desk.kept.get(found.reference_photo_key) == b"clean " + PHOTO
+
+    @pytest.mark.parametrize("more", ["referencePhotoKey", "photo,photo"])
+    def test_a_column_that_is_there_twice_is_refused(self, desk: Desk, more: str) -> None:
+        with pytest.raises(InvalidInput, match=more.split(",", maxsplit=1)[0]):
+            desk.run(f"{_EXPORT_HEADER},{more}\n".encode())

@@ -22,7 +22,7 @@ from core.settings import Backend
 from core.validation import Submitter
 from tests.support import traces
 from tests.support.dynamodb import running_server
-from tests.support.production import Gate, Servers, Site, embedded, production
+from tests.support.production import Gate, Servers, Site, built, embedded, production
 
 AT_THE_DESK = Submitter(Source.DASHBOARD, "asha", "127.0.0.1")
 ADMIN = local("ada")
@@ -112,6 +112,31 @@ def test_what_else_knows_an_erased_person_forgets_them(tmp_path: Path, landscape
         assert person.user_id not in {problem.person.user_id for problem in checked.problems}
         assert services.records.event_frame(event).empty
         assert {name for _, name in traces.found_in(tmp_path, canaries) if not name.startswith("photo")} == set()
+
+
+@pytest.mark.parametrize("backend", [Backend.EMBEDDED, Backend.AWS])
+def test_a_server_forgets_whom_another_process_erased(
+    servers: Servers, tmp_path: Path, backend: Backend, landscape_jpeg: bytes
+) -> None:
+    with opened(backend, servers, tmp_path) as place:
+        server, event = place.site.services, "event-of-both"
+        person, other = (place.site.register(landscape_jpeg, event_id=event) for _ in range(2))
+        for each in (person, other):
+            place.submit(each, landscape_jpeg)
+        server.references.run(event, threading.Event())
+        assert set(server.records.event_frame(event)["userId"]) == {person.user_id, other.user_id}
+        told: list[tuple[bool, bool]] = []
+        server.forgetting.on_erased(lambda is_erased: told.append(tuple(map(is_erased, known))))  # type: ignore[arg-type]
+        known = (person.user_id, other.user_id)
+        command = built(place.site.environment)
+        command.erasures.erase(person.user_id, person.user_id, ADMIN)
+        command.close()
+        server.forgetting.look()
+        assert told == [(True, False)]
+        assert set(server.records.event_frame(event)["userId"]) == {other.user_id}
+        checked = server.references.latest(event)
+        assert checked
+        assert {problem.person.user_id for problem in checked.problems} == {other.user_id}
 
 
 @pytest.mark.parametrize("part", ["dynamodb", "s3"])

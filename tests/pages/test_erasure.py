@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from core.access import local
 from core.clock import utc_now
-from core.errors import Unavailable
+from core.erasure import Erasures
+from core.errors import PhotoNotFound, Unavailable
+from dashboard import photos
 from tests.support.app import RunPage
-from tests.support.desk import HASHED, Desk
+from tests.support.desk import HASHED, REFERENCE_KEY, Desk
 from tests.support.records import an_outcome
 
 LABEL = "Erase for good"
@@ -87,6 +90,52 @@ def test_an_erasure_that_a_store_cuts_off_says_so_and_can_go_on(
     button(app, "Go on now").click().run()
     assert recorded.erasures.unfinished() == []
     assert recorded.records.history("user-1") == []
+
+
+@pytest.fixture
+def seen(recorded: Desk, run_page: RunPage) -> Desk:
+    """Somebody's photo, which was submitted and is kept by the pages."""
+    recorded.photos.put("face-images/attempt-1.jpg", recorded.photos.get(REFERENCE_KEY))
+    run_page("home")
+    assert is_kept()
+    return recorded
+
+
+def is_kept() -> bool:
+    try:
+        photos.data_uri("face-images/attempt-1.jpg", 100)
+    except PhotoNotFound:
+        return False
+    return True
+
+
+def test_the_pages_keep_no_photo_of_whom_they_erase(run_page: RunPage, seen: Desk) -> None:
+    button(confirmed(run_page("erasure", user_id="user-1")), LABEL).click().run()
+    assert not is_kept()
+
+
+def test_the_pages_keep_no_photo_of_whom_another_process_erases(seen: Desk) -> None:
+    of_another_process = Erasures(
+        seen.erasures._store, seen.registrations, seen.registrations, seen.photos, seen.audit, HASHED, utc_now
+    )
+    of_another_process.erase("user-1", "user-1", local("ada"))
+    seen.forgetting.look()
+    assert not is_kept()
+
+
+def test_the_pages_keep_no_photo_of_an_erasure_that_goes_on(
+    run_page: RunPage, seen: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+
+        def away(user_id: str) -> int:
+            raise Unavailable("validation records", "gone")
+
+        patch.setattr(seen.erasures._store, "erase_records", away)
+        with pytest.raises(Unavailable):
+            seen.erasures.erase("user-1", "user-1", local("ada"))
+    button(run_page("erasure"), "Go on now").click().run()
+    assert not is_kept()
 
 
 def test_records_out_of_reach_are_a_banner(

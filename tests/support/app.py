@@ -43,6 +43,7 @@ def services(desk: Desk, sanitiser: object, tmp_path: Path) -> Services:
         sanitiser=sanitiser,  # type: ignore[arg-type]
         validation=desk.validation,
         erasures=desk.erasures,
+        forgetting=desk.forgetting,
         batches=desk.batches,
         references=desk.references,
         importer=desk.registrations,

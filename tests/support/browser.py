@@ -34,6 +34,15 @@ def free_port() -> int:
 @contextmanager
 def dashboard(environment: Mapping[str, str], log: Path, port: int | None = None) -> Iterator[str]:
     """The dashboard, started as ``make run`` does with these settings besides; its address."""
+    with dashboard_process(environment, log, port) as (_, address):
+        yield address
+
+
+@contextmanager
+def dashboard_process(
+    environment: Mapping[str, str], log: Path, port: int | None = None
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """The same, and the process."""
     port = port or free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -46,7 +55,7 @@ def dashboard(environment: Mapping[str, str], log: Path, port: int | None = None
         try:
             address = f"http://localhost:{port}"
             _wait_for(address, process, log)
-            yield address
+            yield process, address
         finally:
             process.terminate()
             try:

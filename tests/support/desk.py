@@ -13,6 +13,7 @@ import pytest
 from core.batch import Batches
 from core.clock import utc_now
 from core.erasure import Erasures
+from core.forgetting import Forgetting
 from core.hashing import IdHash
 from core.photos.folder import FolderPhotos
 from core.photos.sanitise import PhotoSanitiser
@@ -48,6 +49,7 @@ class Desk:
     audit: SqliteAudit
     validation: ValidationService
     erasures: Erasures
+    forgetting: Forgetting
     batches: Batches
     references: ReferenceAudit
 
@@ -73,14 +75,10 @@ def desk(tmp_path: Path, sanitiser: PhotoSanitiser, astronaut_jpeg: bytes) -> It
         [REGISTERED, REGISTERED.model_copy(update={"registration_id": "reg-2", "reference_photo_key": None})]
     )
     engine, audit = ChosenEngine(), SqliteAudit(database)
+    journal = SqliteErasures(database)
+    forgetting = Forgetting(journal.ended, HASHED)
     erasures = Erasures(
-        SqliteErasures(database),
-        registrations,
-        registrations,
-        photos,
-        audit,
-        IdHash(b"a key of these tests"),
-        utc_now,
+        journal, registrations, registrations, photos, audit, HASHED, utc_now, announce=forgetting.announce
     )
     parts: Mapping[str, Any] = {
         "records": records,
@@ -109,6 +107,7 @@ def desk(tmp_path: Path, sanitiser: PhotoSanitiser, astronaut_jpeg: bytes) -> It
         audit,
         validation,
         erasures,
+        forgetting,
         batches,
         references,
     )

@@ -1,0 +1,156 @@
+"""Connections: one whose client stands still is ended, and there are only so many at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import socket
+from typing import Any
+
+from dashboard.server import running_server
+
+#: How long a client may stand still while the server waits for it: for a request's headers, for its body, or to take
+#: an answer.
+STILL_SECONDS = 60.0
+#: A client moves if at least so many bytes come from it in that time, or if it completes what it is sending.
+#: Otherwise a byte a minute would keep a connection for ever.
+LEAST_BYTES = 4096
+#: Connections at once, websockets included; fewer if the process may not have as many descriptors.
+MAX_CONNECTIONS = 2000
+#: Descriptors that are left for files, the database and the services.
+_OTHER_DESCRIPTORS = 256
+_CHECKS = 8
+#: Bytes that the kernel takes of an answer before the client's machine has room for them. With its usual megabytes, a
+#: client that takes an answer slowly could not be told from one that takes nothing.
+_UNSENT_BYTES = 64 * 1024
+
+
+def limit_connections() -> None:
+    """Watch the connections of the server that is starting, and bound their number."""
+    server = running_server()
+    if server is not None:
+        config = server.config
+        config.http_protocol_class = watched(config.http_protocol_class, most=_allowed_connections())
+
+
+def watched(
+    protocol: type[asyncio.Protocol], *, seconds: float | None = None, most: int = MAX_CONNECTIONS
+) -> type[asyncio.Protocol]:
+    """``protocol``, one of uvicorn's for HTTP, which ends the connections of clients that stand still.
+
+    A client that stands still for ``seconds`` (by default ``STILL_SECONDS``) is answered 408 if it has sent a part of
+    a request, and its connection is closed; a client that does not take its answer is cut off. A connection that has
+    become a websocket is no longer watched.
+
+    Beyond ``most`` connections the one that has stood still longest makes room for the new one.
+    """
+    pause = (STILL_SECONDS if seconds is None else seconds) / _CHECKS
+
+    class Watched(protocol):  # type: ignore[misc, valid-type]
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            _let_little_wait(transport)
+            #: Checks in a row that found no movement, and the bytes that came meanwhile.
+            self._still = self._received = 0
+            self._resumed = 0
+            self._seen: Any = None
+            #: Whether a part of a request's headers is here.
+            self._begun = False
+            self._check_later()
+            if len(self.connections) > most:
+                self._make_room()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._next_check.cancel()
+            super().connection_lost(exc)
+
+        def data_received(self, data: bytes) -> None:
+            before = self.cycle
+            super().data_received(data)
+            self._received += len(data)
+            self._begun = self.cycle is before
+
+        def resume_writing(self) -> None:
+            self._resumed += 1
+            super().resume_writing()
+
+        def _check_later(self) -> None:
+            self._next_check = self.loop.call_later(pause, self._check)
+
+        def _check(self) -> None:
+            if self.transport.get_protocol() is not self:
+                return  # it has become a websocket, which is watched by its pings
+            seen = self.cycle, self._resumed, self.transport.get_write_buffer_size()
+            if self._client_is_to_act() and seen == self._seen and self._received < LEAST_BYTES:
+                self._still += 1
+            else:
+                self._still, self._received, self._seen = 0, 0, seen
+            if self._still >= _CHECKS:
+                self._end()
+            self._check_later()
+
+        def _is_between_requests(self) -> bool:
+            return self.cycle is None or self.cycle.response_complete
+
+        def _client_is_to_act(self) -> bool:
+            if self.transport.get_write_buffer_size():
+                return True
+            if self._is_between_requests():
+                # uvicorn itself ends what is kept alive, after a time of its own.
+                return self.timeout_keep_alive_task is None
+            return self.cycle.more_body and not (self.flow.read_paused or self.cycle.waiting_for_100_continue)
+
+        def _make_room(self) -> None:
+            there = [each for each in self.connections if not each.transport.is_closing()]
+            if len(there) > most:
+                others = (each for each in there if isinstance(each, Watched) and each is not self)
+                still = [each for each in others if each._is_between_requests() or each._client_is_to_act()]
+                max(still, key=lambda each: each._still, default=self).transport.abort()
+
+        def _end(self) -> None:
+            if self.transport.get_write_buffer_size():
+                self.transport.abort()
+                return
+            if self._begun if self._is_between_requests() else not self.cycle.response_started:
+                self.transport.write(_TOO_SLOW)
+            self.transport.close()
+
+    return Watched
+
+
+def _allowed_connections() -> int:
+    """``MAX_CONNECTIONS``, or fewer if even the most descriptors that the process may ask for are fewer."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_CONNECTIONS + _OTHER_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    allowed = MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, soft - _OTHER_DESCRIPTORS)
+    return max(1, allowed)
+
+
+def _let_little_wait(transport: asyncio.Transport) -> None:
+    connection = transport.get_extra_info("socket")
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+    if option is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
+        connection.setsockopt(socket.IPPROTO_TCP, option, _UNSENT_BYTES)
+
+
+def _too_slow() -> bytes:
+    """The API's error as bytes: there is no whole request that it could be the answer of an application to."""
+    body = json.dumps(
+        {"status": "error", "message": "The request did not arrive in time. Send it again.", "statusCode": 408}
+    ).encode()
+    head = (
+        "HTTP/1.1 408 Request Timeout",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        "Cache-Control: no-store",
+        "X-Content-Type-Options: nosniff",
+        "Connection: close",
+    )
+    return "\r\n".join((*head, "", "")).encode() + body
+
+
+_TOO_SLOW = _too_slow()
