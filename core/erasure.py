@@ -242,7 +242,8 @@ class Erasures:
             for step in self._steps(entry):
                 # Another process may carry on the same erasure. If it has ended it, the person may have registered
                 # again, and what is there now stays.
-                if self._store.journal_entry(entry.user) != entry:
+                there = self._store.journal_entry(entry.user)
+                if not isinstance(there, Erasure) or there.erasure_id != entry.erasure_id:
                     break
                 step()
             receipt = Receipt(

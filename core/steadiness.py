@@ -43,8 +43,9 @@ class Steadiness:
             logger.warning("the clock says %s, but %s when it was last looked at", isoformat(now), isoformat(seen))
             since = now
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             written = self._path.with_suffix(".new")
+            written.touch(mode=0o600)
             written.write_bytes(orjson.dumps({"steadySince": isoformat(since), "seen": isoformat(now)}))
             written.replace(self._path)
         except OSError as error:
