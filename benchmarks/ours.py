@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks import data
 from benchmarks.alternatives import REGION
 from core import live
-from core.clock import Clock, utc_now
+from core.clock import Clock, elapsed, utc_now
 from core.export import RECORD_EXPORT, frames_csv, records_parquet
 from core.live import LiveRecords
 from core.records import isoformat
@@ -47,7 +47,7 @@ def history(url: str, table: str, user_id: str, calls: int) -> Work:
 def refresh(url: str, table: str, event_id: str, new: int) -> Work:
     """Of an event in memory, after ``new`` records came from elsewhere."""
     moved = _MovedClock()
-    kept = LiveRecords(store(url, table, moved), moved)
+    kept = LiveRecords(store(url, table, moved), moved, moved.elapsed)
     known = len(kept.event_frame(event_id))
     from core import aws
 
@@ -65,7 +65,7 @@ def read_embedded(database: str, event_id: str) -> Work:
 
 def refresh_embedded(database: str, event_id: str, new: int) -> Work:
     moved = _MovedClock()
-    kept = LiveRecords(SqliteRecords(Path(database), moved), moved)
+    kept = LiveRecords(SqliteRecords(Path(database), moved), moved, moved.elapsed)
     known = len(kept.event_frame(event_id))
     data.add(Path(database), _new_items(new))
     return _counting_new(kept, event_id, known, moved)
@@ -153,6 +153,9 @@ class _MovedClock:
 
     def __call__(self) -> datetime:
         return utc_now() + self.by
+
+    def elapsed(self) -> timedelta:
+        return elapsed() + self.by
 
 
 def _new_items(count: int) -> Iterator[dict[str, Any]]:

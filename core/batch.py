@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from enum import StrEnum
 from itertools import repeat
 from pathlib import Path
@@ -271,7 +272,7 @@ def _again(records: DataFrame, choice: Choice, files: Mapping[str, str]) -> Iter
         Choice.NEVER_TRIED: [],
     }[choice]
     chosen = records[records["status"].isin(statuses) & records["decision"].isna()]
-    return _items(chosen, "faceImageKey", map(isoformat, chosen["timestamp"]), files)
+    return _items(chosen, "faceImageKey", map(_seen, chosen["timestamp"], chosen["attempts"]), files)
 
 
 def _items(people: DataFrame, keys: str, seen: Iterable[str | None], files: Mapping[str, str]) -> Iterator[Item]:
@@ -289,8 +290,16 @@ def _items(people: DataFrame, keys: str, seen: Iterable[str | None], files: Mapp
 
 def _changed(item: Item, record: ValidationRecord | None) -> bool:
     """Whether the record is no longer what was chosen."""
-    seen = isoformat(record.timestamp) if record else None
-    return seen != item.seen or (record is not None and record.review is not None)
+    if record is None:
+        return item.seen is not None
+    # A list of an earlier version has the time alone.
+    same = item.seen in (_seen(record.timestamp, record.verification_attempt), isoformat(record.timestamp))
+    return not same or record.review is not None
+
+
+def _seen(timestamp: datetime, attempts: int) -> str:
+    """What tells a record's newest attempt from any other; its time does not if the clock is set back."""
+    return f"{isoformat(timestamp)}#{attempts}"
 
 
 def _by_registration(names: Iterable[str]) -> Mapping[str, str]:

@@ -37,6 +37,7 @@ from core.references import ReferenceAudit
 from core.retention import Retention
 from core.retry import Retry
 from core.settings import Backend, Settings
+from core.steadiness import Steadiness
 from core.usage import DATABASE, PHOTOS
 from core.validation import ENGINE_THREADS, ValidationService
 
@@ -146,13 +147,15 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
         audit=audit,
         hashed=hashed,
         clock=clock,
-        keepers=(records.forget, partial(worklist.forget, settings.data_dir), forgetting.announce),
+        keepers=(records.forget, partial(worklist.forget, settings.data_dir)),
+        announce=forgetting.announce,
     )
     retention = None
     if adapters.expiring and importer:
         expiring = observer.observed(adapters.expiring[0], "records")
         old_photos = observer.observed(adapters.expiring[1], "photos")
-        retention = Retention(expiring, importer, old_photos, audit, clock, settings.record_ttl)
+        steady = Steadiness(settings.data_dir, clock)
+        retention = Retention(expiring, importer, old_photos, audit, clock, settings.record_ttl, steady)
     sanitiser = PhotoSanitiser(max_bytes=settings.max_upload_bytes, workers=2)
     validating = partial(
         ValidationService,

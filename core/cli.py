@@ -301,7 +301,11 @@ def erase(
 
 
 @app.command()
-def sweep() -> None:
+def sweep(
+    trust_clock: Annotated[
+        bool, typer.Option(help="Clear away at once though the clock has jumped: you have checked that it is right.")
+    ] = False,
+) -> None:
     """Go on with erasures that were cut off, and clear away what has expired. The server does both by itself."""
     with _services() as services:
         ended = services.erasures.resume()
@@ -309,7 +313,7 @@ def sweep() -> None:
         if services.retention is None:
             _say("What expires is cleared away by DynamoDB's TTL and the bucket's lifecycle.")
             return
-        swept = services.retention.sweep()
+        swept = services.retention.sweep(trust_clock=trust_clock)
         _say(f"{swept.records:,} expired records and {swept.photos:,} photos taken away.")
 
 

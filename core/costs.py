@@ -15,8 +15,8 @@ READ_UNIT_BYTES = 4096
 DAYS_A_MONTH = 30
 #: Consistent reads that one validation makes: is the attempt known already, and what is the record to change.
 READS_A_VALIDATION = 2
-#: And one that finds nothing: is the person being erased.
-LOOKS_A_VALIDATION = 1
+#: And such of the erasures' journal, before and after, which find nothing as a rule: was the person erased meanwhile.
+LOOKS_A_VALIDATION = 2
 #: DetectFaces and CompareFaces; of the two photos that CompareFaces takes, one is charged.
 IMAGES_A_VALIDATION = 2
 #: Sooner than this, a month's pace says nothing.

@@ -2,13 +2,16 @@
 
 An erasure is written into the journal, step by step, before it does anything that cannot be undone; killed or cut off
 at any moment it goes on at the next start, or when somebody asks again. While it is under way the journal holds the
-user's id; then the hash alone, and that only until no attempt can be under way that began before. The audit trail
-has the hash from the start.
+user's id; then a receipt with the hash alone, which says no more than the audit trail, that has the hash from the
+start.
 
-An attempt may race with it. Whoever records one looks into the journal afterwards (``Erasures.overtook``), and takes
-their own attempt back where an erasure had begun. So whatever was written before the erasure looked is erased by it,
-and whatever was written after that by its writer. What is left is a writer that is killed between its write and its
-look, at the very moment of an erasure: a second erasure finds what it wrote, and it expires as everything does.
+An attempt may race with it. Whoever records one reads the journal before doing anything (``Erasures.generation``)
+and again after the write (``Erasures.overtook``). If an erasure is under way then, or the journal names another
+erasure than before, they take back what they wrote, and nothing else. So an erasure removes whatever was written
+before it looked, and the writer removes what was written after that. Each erasure has an id, and only these are
+compared: no clock decides, so it does not matter whether clocks jump or differ. What is left is a writer that is
+killed between the write and the second look, during an erasure: a second erasure finds what was written, and it
+expires as all records do.
 """
 
 from __future__ import annotations
@@ -16,20 +19,18 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 from core.access import Action, Principal
 from core.audit import AuditEntry
 from core.clock import Clock
-from core.errors import InvalidInput, ServiceError
+from core.errors import InvalidInput, RegistrationNotFound, ServiceError
 from core.hashing import IdHash
 from core.photo_keys import SUBMITTED, folder_of
 from core.ports import AuditTrail, ErasureStore, Photos, RegistrationImport, Registrations, StoredRecord
-from core.records import Model, Registration, Timestamp, isoformat
+from core.records import Model, Registration, Timestamp
 
-#: How long the journal remembers a hash: longer than any attempt takes.
-REMEMBERED = timedelta(hours=1)
 #: The outcome of the entry that the audit trail has of an erasure before it does anything.
 BEGUN = "begun"
 
@@ -106,11 +107,13 @@ class Erasures:
         hashed: IdHash,
         clock: Clock,
         keepers: Sequence[Callable[[str], object]] = (),
+        announce: Callable[[str], object] = lambda user_id: None,
     ) -> None:
         """Without ``importer`` the registrations are another service's: they and their photos stay.
 
         Each of ``keepers`` is told the user id of whoever goes, when the stores have nothing more of them: what it
-        keeps of them, in memory or in files, goes as well. It may be told again.
+        keeps of them, in memory or in files, goes as well. It may be told again. ``announce`` is told so too, and
+        when an attempt was taken back, so that nobody goes on showing it.
         """
         self._store = store
         self._registrations = registrations
@@ -120,6 +123,7 @@ class Erasures:
         self._hashed = hashed
         self._clock = clock
         self._keepers = keepers
+        self._announce = announce
 
     def preview(self, user_id: str) -> Preview:
         """What there is now; changes nothing. Raises ``ServiceError``, and ``InvalidInput`` for a blank id."""
@@ -137,9 +141,10 @@ class Erasures:
             raise InvalidInput("This is not the user id: nothing was erased.")
         under_way = self._store.journal_entry(self._hashed(user_id))
         if under_way is None or (isinstance(under_way, Receipt) and under_way.finished):
-            under_way = self._find(user_id, by)
-            self._tell(under_way, BEGUN, under_way.began_at)
-            self._store.begin(under_way, self._clock() - REMEMBERED)
+            found = self._find(user_id, by)
+            self._tell(found, BEGUN, found.began_at)
+            # Somebody else may have begun meanwhile: then theirs is carried on.
+            under_way = self._store.begin(found)
         return self._carry_on(under_way)
 
     def unfinished(self) -> list[Erasure | Receipt]:
@@ -158,21 +163,27 @@ class Erasures:
             raise failure
         return receipts
 
-    def overtook(self, user_id: str, began: datetime) -> bool:
-        """Whether an erasure of the person is under way, or ended after ``began``.
+    def generation(self, user_id: str) -> str | None:
+        """The id of the person's last erasure; None if the journal knows of none.
 
-        What of them was written since ``began`` by whoever asks must then be taken back: ``take_back``.
+        Raises ``RegistrationNotFound`` while the person is being erased, and ``ServiceError``.
         """
         entry = self._store.journal_entry(self._hashed(user_id))
-        # As text: both in whole milliseconds.
-        return isinstance(entry, Erasure) or (entry is not None and isoformat(entry.ended_at) >= isoformat(began))
+        if isinstance(entry, Erasure):
+            raise RegistrationNotFound("This person is being erased: nothing was kept.")
+        return entry.erasure_id if entry else None
 
-    def take_back(self, user_id: str, registration_id: str) -> None:
-        """Take away an attempt that an erasure overtook."""
-        self._photos.erase_under(folder_of(registration_id))
-        self._store.erase_records(user_id)
-        for forget in self._keepers:
-            forget(user_id)
+    def overtook(self, user_id: str, generation: str | None) -> bool:
+        """Whether an erasure of the person is under way, or began since ``generation`` was read.
+
+        If so, whoever asks must take back what they wrote since, and then call ``scrub``.
+        """
+        entry = self._store.journal_entry(self._hashed(user_id))
+        return isinstance(entry, Erasure) or (entry is not None and entry.erasure_id != generation)
+
+    def scrub(self, user_id: str) -> None:
+        """Leave nothing in memory or in our files of what was taken back."""
+        self._announce(user_id)
         self._store.scrub()
 
     def close(self) -> None:
@@ -229,6 +240,11 @@ class Erasures:
     def _carry_on(self, entry: Erasure | Receipt) -> Receipt:
         if isinstance(entry, Erasure):
             for step in self._steps(entry):
+                # Another process may carry on the same erasure. If it has ended it, the person may have registered
+                # again, and what is there now stays.
+                there = self._store.journal_entry(entry.user)
+                if not isinstance(there, Erasure) or there.erasure_id != entry.erasure_id:
+                    break
                 step()
             receipt = Receipt(
                 **entry.model_dump(include={"erasure_id", "user", "who", "ip_address", "began_at"}),
@@ -260,6 +276,7 @@ class Erasures:
             yield partial(self._importer.erase, entry.user_id)
         for forget in self._keepers:
             yield partial(forget, entry.user_id)
+        yield partial(self._announce, entry.user_id)
 
     def _tell(self, entry: Erasure | Receipt, outcome: str, at: datetime) -> None:
         """Into the audit trail; told again it stays one entry."""

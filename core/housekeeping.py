@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from core.errors import FacedeskError, ServiceError
+from core.errors import Conflict, FacedeskError, ServiceError
 
 if TYPE_CHECKING:
     from core.bootstrap import Services
@@ -55,7 +55,10 @@ class Housekeeping:
 
     def _sweep(self) -> None:
         if retention := self._services().retention:
-            retention.sweep()
+            try:
+                retention.sweep()
+            except Conflict as jumped:  # its words name nobody
+                logger.warning("%s", jumped)
 
     def _try(self, doing: str, work: Callable[[], object], *, log: bool = True) -> bool:
         """Whether it could be done."""

@@ -8,14 +8,14 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
 from pandas import DataFrame
 
-from core.clock import Clock
+from core.clock import Clock, Stopwatch, elapsed
 from core.errors import Conflict
 from core.frames import alive_in_order, frame_of, with_changes
 from core.ports import EventChanges, ValidationRecords
@@ -39,7 +39,7 @@ MAX_BYTES = 512 * 1024 * 1024
 #: The thread that reads all of an event.
 THREAD_NAME = "live-reread"
 
-_NEVER = datetime.min.replace(tzinfo=UTC)
+_NEVER = timedelta.min
 
 
 class LiveRecords:
@@ -50,14 +50,24 @@ class LiveRecords:
     ``event_changes`` can miss (other processes' decisions, other services' changes, erasures) is in it at the latest
     ``REREAD`` and the time of a whole read after somebody looks. Expired records are in no answer.
 
+    The wall clock decides what has expired and nothing else. A read that may trail an erasure of this process is not
+    sorted out by times either: what it has of that person is asked of the store again, which is never stale by key.
+
     A frame is handed out as it is and stays so: nobody writes into it, and an unchanged event is the same object.
     """
 
     def __init__(
-        self, store: ValidationRecords, clock: Clock, *, max_events: int = MAX_EVENTS, max_bytes: int = MAX_BYTES
+        self,
+        store: ValidationRecords,
+        clock: Clock,
+        stopwatch: Stopwatch = elapsed,
+        *,
+        max_events: int = MAX_EVENTS,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         self._store = store
         self._clock = clock
+        self._stopwatch = stopwatch
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._events: OrderedDict[str, _Event] = OrderedDict()
@@ -91,6 +101,11 @@ class LiveRecords:
 
     def record_attempt(self, outcome: Outcome, ttl: timedelta) -> ValidationRecord:
         return self._written(self._store.record_attempt(outcome, ttl))
+
+    def take_back(self, user_id: str, registration_id: str, attempt_id: str) -> ValidationRecord | None:
+        left = self._store.take_back(user_id, registration_id, attempt_id)
+        self._removed(user_id, registration_id)
+        return self._written(left) if left else None
 
     def decide(self, user_id: str, registration_id: str, review: Review, seen_version: str) -> ValidationRecord:
         try:
@@ -126,12 +141,15 @@ class LiveRecords:
         with self._lock:
             event = self._events.get(record.event or "")
         if event:
-            event.note(_Note(self._clock(), record.user_id, record))
+            event.note(_Note(self._stopwatch(), record.user_id, record.registration_id, record))
         return record
 
     def forget(self, user_id: str) -> None:
         """Let the user's records be in no answer: they were erased just now."""
-        note = _Note(self._clock(), user_id)
+        self._removed(user_id, None)
+
+    def _removed(self, user_id: str, registration_id: str | None) -> None:
+        note = _Note(self._stopwatch(), user_id, registration_id)
         with self._lock:
             events = list(self._events.values())
         for event in events:
@@ -143,37 +161,62 @@ class LiveRecords:
             self._events.clear()
 
     def _refresh(self, event_id: str, event: _Event) -> None:
-        now = self._clock()
+        now = self._stopwatch()
         reading, ours = event.begin_reading(now)
         if ours:
             with event.reading(reading):
-                event.take(self._store.event_changes(event_id, event.mark), now, self._clock())
+                self._take(event_id, event, self._store.event_changes(event_id, event.mark), now)
         elif reading:
             reading.result()
         if event.begin_rereading(now):
             threading.Thread(target=self._reread, args=(event_id, event, now), name=THREAD_NAME, daemon=True).start()
 
-    def _reread(self, event_id: str, event: _Event, began: datetime) -> None:
+    def _take(
+        self, event_id: str, event: _Event, changes: EventChanges, began: timedelta, *, whole: bool = False
+    ) -> None:
+        """Have the event take what a reading found that ``began`` then; for whoever reads alone."""
+        taken = False
+        while not taken:
+            removals, users = event.removed()
+            checked = replace(changes, records=self._checked(event_id, changes.records, users))
+            taken = event.take(checked, removals, began, self._stopwatch(), whole=whole)
+
+    def _checked(self, event_id: str, records: DataFrame, users: frozenset[str]) -> DataFrame:
+        """``records``, of which those of ``users`` are as the store has them now."""
+        doubtful = records["userId"].isin(users)
+        if not doubtful.any():
+            return records
+        found = [self._store.history(user_id) for user_id in sorted(set(records.loc[doubtful, "userId"]))]
+        theirs = [record for each in found for record in each if record.event == event_id]
+        return with_changes(records[~doubtful].reset_index(drop=True), frame_of(theirs))
+
+    def _reread(self, event_id: str, event: _Event, began: timedelta) -> None:
         """Read all of the event and then, before anybody sees it, what came meanwhile."""
         try:
             whole = self._store.event_changes(event_id)
             with event.reading(event.wait_to_read()):
                 changes = self._store.event_changes(event_id, whole.mark)
                 records = with_changes(whole.records, changes.records)
-                event.take(EventChanges(records, changes.mark, complete=True), began, self._clock(), whole=True)
+                whole = EventChanges(records, changes.mark, complete=True)
+                self._take(event_id, event, whole, began, whole=True)
         except Exception as error:  # noqa: BLE001 - nobody waits for it: what is there stays, and it is tried again
             logger.warning("an event could not be read anew: %s", type(error).__name__)
         finally:
-            event.end_rereading(self._clock())
+            event.end_rereading(self._stopwatch())
 
 
 @dataclass(frozen=True)
 class _Note:
-    """What this process did to a user's records: it wrote ``record``, or erased all of them."""
+    """What this process did: it wrote ``record``; or, without one, it removed the user's record of the registration,
+    or all records of the user."""
 
-    at: datetime
+    at: timedelta
     user_id: str
+    registration_id: str | None
     record: ValidationRecord | None = None
+
+    def removes(self, user_id: str, registration_id: str) -> bool:
+        return self.record is None and self.user_id == user_id and self.registration_id in (None, registration_id)
 
 
 class _Event:
@@ -188,14 +231,17 @@ class _Event:
         #: When what is there was asked for, and when to ask again: for what is new, and for all.
         self._read_at = self._due = self._whole_due = _NEVER
         self._reading: Future[None] | None = None
-        self._rereading_since: datetime | None = None
+        self._rereading_since: timedelta | None = None
         self._notes: list[_Note] = []
         self._noted = False
+        #: Notes of removals that the frame does not show yet, and how many there have been in all.
+        self._to_remove: list[_Note] = []
+        self._removals = 0
 
-    def begin_reading(self, now: datetime) -> tuple[Future[None] | None, bool]:
+    def begin_reading(self, now: timedelta) -> tuple[Future[None] | None, bool]:
         """The reading to wait for, if any, and whether it is the caller who reads."""
         with self._lock:
-            if self._frame is not None and self._read_at <= now < self._due:
+            if self._frame is not None and now < self._due:
                 return None, False
             if self._reading is None:
                 self._reading = Future()
@@ -226,7 +272,7 @@ class _Event:
         self._end_reading()
         ours.set_result(None)
 
-    def begin_rereading(self, now: datetime) -> bool:
+    def begin_rereading(self, now: timedelta) -> bool:
         """Whether it is the caller who is to see to it that all is read."""
         with self._lock:
             due = self._frame is not None and now >= self._whole_due and self._rereading_since is None
@@ -234,18 +280,31 @@ class _Event:
                 self._rereading_since = now
             return due
 
-    def end_rereading(self, now: datetime) -> None:
+    def end_rereading(self, now: timedelta) -> None:
         with self._lock:
             self._rereading_since = None
             self._whole_due = max(self._whole_due, now + STALE)
 
-    def take(self, changes: EventChanges, began: datetime, now: datetime, *, whole: bool = False) -> None:
+    def removed(self) -> tuple[int, frozenset[str]]:
+        """How many removals there have been, and of which users a read may still have what is gone."""
+        with self._lock:
+            return self._removals, frozenset(note.user_id for note in self._notes if note.record is None)
+
+    def take(
+        self, changes: EventChanges, removals: int, began: timedelta, now: timedelta, *, whole: bool = False
+    ) -> bool:
         """Have what a reading found that ``began`` then and ended ``now``; ``whole``: all was asked for though a
-        refresh would have done. For whoever reads alone."""
-        known = self._frame
-        frame = changes.records if changes.complete or known is None else with_changes(known, changes.records)
+        refresh would have done. For whoever reads alone.
+
+        False, and nothing is taken, if there have been more removals than the ``removals`` that it was checked for.
+        """
         took = now - began
         with self._lock:
+            if removals != self._removals:
+                return False
+            self._remove()
+            known = self._frame
+            frame = changes.records if changes.complete or known is None else with_changes(known, changes.records)
             # A first reading tells nothing of what a refresh will take.
             pause = FRESH if self.mark is None or whole else max(FRESH, SHARE * took)
             self.mark = changes.mark
@@ -253,21 +312,26 @@ class _Event:
             if changes.complete:
                 self._whole_due = now + max(REREAD, SHARE * took)
             # What is read may be older than what was written here: notes are made again in it.
-            oldest = min(began, self._rereading_since or began) - KEPT
+            oldest = min(began, began if self._rereading_since is None else self._rereading_since) - KEPT
             self._notes = [note for note in self._notes if note.at >= oldest]
             self._noted = bool(self._notes)
             self._set(frame)
+            return True
 
     def note(self, note: _Note) -> None:
         with self._lock:
             self._notes.append(note)
             self._noted = True
+            if note.record is None:
+                self._to_remove.append(note)
+                self._removals += 1
 
     def answer(self, now: datetime) -> DataFrame:
         with self._lock:
             assert self._frame is not None
+            self._remove()
             if self._noted:
-                self._set(_with_notes(self._frame, self._notes))
+                self._set(with_changes(self._frame, _written(self._notes)))
                 self._noted = False
             if self._first_expiry is not None and self._first_expiry <= now:
                 self._set(alive_in_order(self._frame, now))
@@ -277,6 +341,13 @@ class _Event:
         with self._lock:
             self._reading = None
 
+    def _remove(self) -> None:
+        """Show the removals that were noted. What is read later is checked for them and may stay."""
+        if self._frame is not None:
+            for note in self._to_remove:
+                self._set(_without(self._frame, note))
+        self._to_remove.clear()
+
     def _set(self, frame: DataFrame) -> None:
         if frame is not self._frame:
             self._frame = frame
@@ -285,14 +356,19 @@ class _Event:
             self._first_expiry = None if pd.isna(first) else first
 
 
-def _with_notes(records: DataFrame, notes: Sequence[_Note]) -> DataFrame:
+def _without(records: DataFrame, note: _Note) -> DataFrame:
+    gone = records["userId"] == note.user_id
+    if note.registration_id is not None:
+        gone &= records["registrationId"] == note.registration_id
+    return records[~gone].reset_index(drop=True) if gone.any() else records
+
+
+def _written(notes: Sequence[_Note]) -> DataFrame:
+    """What was written and not removed since."""
     written: dict[tuple[str, str], ValidationRecord] = {}
     for note in notes:
         if note.record is not None:
             written[note.user_id, note.record.registration_id] = note.record
-            continue
-        written = {key: record for key, record in written.items() if key[0] != note.user_id}
-        last_change = records["updatedAt"].fillna(records["timestamp"])
-        erased = (records["userId"] == note.user_id) & (last_change <= note.at)
-        records = records[~erased].reset_index(drop=True) if erased.any() else records
-    return with_changes(records, frame_of(list(written.values())))
+        else:
+            written = {key: record for key, record in written.items() if not note.removes(*key)}
+    return frame_of(list(written.values()))

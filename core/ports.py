@@ -100,6 +100,15 @@ class ValidationRecords(Protocol):
         """
         ...
 
+    def take_back(self, user_id: str, registration_id: str, attempt_id: str) -> ValidationRecord | None:
+        """Remove one attempt (``core.records.without_attempt``), atomically, and return the record without it; None
+        if there is no record, or was nothing but this attempt in it.
+
+        Durable when it returns. Other attempts stay, however they race with it. An attempt that the record does not
+        list changes nothing. An expired record is not absent here: what is to be taken back must go.
+        """
+        ...
+
     def decide(self, user_id: str, registration_id: str, review: Review, seen_version: str) -> ValidationRecord:
         """Write a person's decision (``core.records.with_decision``) if the record is still the one they saw.
 
@@ -290,16 +299,26 @@ class ErasureStore(Protocol):
         """Every entry of an erasure that has taken all away; those that finished within the last hour at least."""
         ...
 
-    def begin(self, erasure: Erasure, forgotten: datetime) -> None:
-        """Write the entry, in the place of the person's last one. Finished ones from before ``forgotten`` may go."""
+    def begin(self, erasure: Erasure) -> Erasure | Receipt:
+        """Write the entry in the place of the person's last one, and return it. If that one has something left to
+        do, nothing changes and it is returned.
+        """
         ...
 
     def forget(self, receipt: Receipt) -> Receipt:
-        """Put the receipt in its erasure's place, and return it; if there is one already, that one."""
+        """Put the receipt in its erasure's place, and return it; if there is one already, that one.
+
+        If the journal no longer has this erasure, others have ended it: nothing changes, and the receipt is returned
+        as finished.
+        """
         ...
 
     def finish(self, receipt: Receipt) -> None:
-        """Note that nothing is left to do. Again, nothing changes."""
+        """Note that nothing is left to do. Again, nothing changes.
+
+        A finished entry stays for at least as long as an attempt may be under way that began before the erasure,
+        whatever clocks do meanwhile: attempts are compared with it.
+        """
         ...
 
     def ping(self) -> None: ...

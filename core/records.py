@@ -317,6 +317,34 @@ def with_attempt(current: ValidationRecord | None, outcome: Outcome, ttl: timede
     return _keeping_unknown(record, current)
 
 
+def without_attempt(current: ValidationRecord, attempt_id: str) -> ValidationRecord | None:
+    """``current`` as if that attempt had never been; None if nothing is left then; ``current`` itself if it does not
+    list the attempt.
+
+    If the attempt speaks for the record, the newest of the others does afterwards, with what ``attempts`` has of it.
+    What only a record has (attributes, boxes, threshold, reference photo, address) is then absent: it was that of the
+    attempt that goes. An attempt with the same id is the same attempt.
+    """
+    entry = current.attempt(attempt_id)
+    if entry is None:
+        return current
+    left = tuple(
+        each.model_copy(update={"number": max(1, each.number - 1)}) if each.number > entry.number else each
+        for each in current.attempts
+        if each is not entry
+    )
+    changes: dict[str, Any] = {
+        "attempts": left,
+        "verification_attempt": max(1, current.verification_attempt - 1),
+        "updated_at": _after(current, current.timestamp),
+    }
+    # Another service may have written its own outcome over it since; then the record says that.
+    speaks = (entry.number, entry.timestamp) == (current.verification_attempt, current.timestamp)
+    if speaks and not left:
+        return None
+    return current.model_copy(update={**changes, **(_as_said_by(current, left[-1]) if speaks else {})})
+
+
 def with_decision(current: ValidationRecord, review: Review) -> ValidationRecord:
     """``current`` decided by a person: its status, and that of its newest attempt, follow the decision."""
     status = Status.SUCCESS if review.decision is Decision.APPROVED else Status.FAILED
@@ -361,6 +389,28 @@ def _keeping_unknown(record: ValidationRecord, current: ValidationRecord | None)
     item = record.to_dict()
     metadata = {**(current.metadata.model_extra or {}), **item["metadata"]}
     return ValidationRecord.from_item({**(current.model_extra or {}), **item, "metadata": metadata})
+
+
+def _as_said_by(current: ValidationRecord, entry: Attempt) -> dict[str, Any]:
+    """What the record says if ``entry`` is its newest attempt, by field."""
+    similarity, sooner = entry.similarity, current.timestamp - entry.timestamp
+    reasons = current.model_copy(update={"failure_reasons": entry.reasons})
+    return {
+        "validation_status": entry.status,
+        "confidence": entry.confidence,
+        "quality": entry.quality,
+        "face_image_key": entry.face_image_key,
+        "stored_face_key": None,
+        "comparison_result": None if similarity is None else ComparisonResult(similarity=similarity),
+        "attributes": {},
+        "timestamp": entry.timestamp,
+        "expires_at": current.expires_at and current.expires_at - int(sooner.total_seconds()),
+        "metadata": current.metadata.model_copy(update={"source": entry.source, "ip_address": None}),
+        "failure_reasons": _reasons_after(reasons, entry.review) if entry.review else entry.reasons,
+        "review": entry.review,
+        "face_box": None,
+        "stored_face_box": None,
+    }
 
 
 def _reasons_after(current: ValidationRecord, review: Review) -> tuple[str, ...]:

@@ -6,12 +6,14 @@ With ``aws`` DynamoDB's TTL and the bucket's lifecycle do this.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from core.access import Action
 from core.audit import AuditEntry
 from core.clock import Clock
+from core.errors import Conflict
 from core.photo_keys import SUBMITTED
 from core.ports import AuditTrail, ExpiringPhotos, ExpiringRecords, RegistrationImport
 
@@ -38,21 +40,33 @@ class Retention:
         audit: AuditTrail,
         clock: Clock,
         record_ttl: timedelta,
+        steady: Callable[[], bool],
     ) -> None:
+        """``steady`` says whether the clock can be trusted (``core.steadiness``)."""
         self._records = records
         self._registrations = registrations
         self._photos = photos
         self._audit = audit
         self._clock = clock
         self._record_ttl = record_ttl
+        self._steady = steady
 
-    def sweep(self) -> Swept:
+    def sweep(self, *, trust_clock: bool = False) -> Swept:
         """Take away what has expired, and tell the audit trail how much.
 
         First a record's photos, then the record: stopped in between, the next sweep finds both. Submitted photos that
         are older than a record is kept, and that none names, go as well. A photo stays that a record names which has
         not expired, or a registration. Raises ``ServiceError``.
+
+        Raises ``Conflict``, and takes nothing away, if the clock has not been steady for some days; but not with
+        ``trust_clock``, which is for somebody who has checked the clock.
         """
+        if not self._steady() and not trust_clock:
+            raise Conflict(
+                f"The clock says {self._clock():%Y-%m-%d %H:%M} UTC. It has jumped, or nothing ran here for more "
+                "than a week, so nothing was taken away. If the clock is right, this will be done by itself in "
+                "three days, or at once by `python -m core sweep --trust-clock`."
+            )
         photos = records = 0
         while expired := self._records.expired(self._clock(), BATCH):
             keys = {key for record in expired for key in record.photo_keys if key.startswith(SUBMITTED)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,8 +18,10 @@ from core.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-#: In the data folder: a file for each session that was signed out, until it would have ended by itself.
+#: In the data folder: a file for each session that was signed out, dated at the session's end.
 SIGNED_OUT = "signed-out"
+#: How long after its session's end such a file stays: a clock that jumps ahead by less and back forgets nothing.
+KEPT = timedelta(days=30)
 #: A provider's clock may be ahead of ours by as much.
 SKEW = timedelta(minutes=2)
 #: In the claim of the events: all of them.
@@ -68,7 +69,7 @@ class Sessions:
             self._signed_out.mkdir(mode=0o700, parents=True, exist_ok=True)
             with os.scandir(self._signed_out) as ended:
                 for entry in ended:
-                    if entry.stat().st_mtime < time.time():
+                    if entry.stat().st_mtime < (self._clock() - KEPT).timestamp():
                         Path(entry).unlink(missing_ok=True)
             mark = self._signed_out / session.id
             mark.touch(mode=0o600)

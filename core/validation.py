@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from core import photo_keys
@@ -45,6 +46,8 @@ REJECTION_REASONS = tuple(
     reason for reason in Reason if reason not in (Reason.ENGINE_UNAVAILABLE, Reason.REFERENCE_UNUSABLE)
 )
 MAX_NOTE = 500
+#: In the place of an erasure's id if the journal could not be read: then any erasure counts as a later one.
+UNKNOWN = ""
 #: Two engine calls for each of the most submissions that are served at once.
 ENGINE_THREADS = 64
 
@@ -122,11 +125,12 @@ class ValidationService:
         ``PhotoRefused`` (nothing is stored then) and ``ServiceError`` of a store; but without ``must_store`` a
         verdict that the record store did not take is returned as not stored.
         """
-        with self._unless_erased(registration_id, must_store) as registration:
+        with self._unless_erased(registration_id, attempt_id, must_store) as (registration, own_photos):
             if known := self._known(registration, attempt_id, must_store):
                 return known
             photo = self._sanitiser.clean(upload)
             key = photo_keys.key_of(registration_id, attempt_id, photo.jpeg)
+            own_photos.append(key)
             self._photos.put(key, photo.jpeg)
             return self._validate(registration, photo, key, attempt_id, submitter, must_store)
 
@@ -143,7 +147,7 @@ class ValidationService:
 
         Raises ``PhotoNotFound`` where there is none under ``key``.
         """
-        with self._unless_erased(registration_id, must_store) as registration:
+        with self._unless_erased(registration_id, attempt_id, must_store) as (registration, _):
             if known := self._known(registration, attempt_id, must_store):
                 return known
             photo = self.photo(key)
@@ -186,30 +190,58 @@ class ValidationService:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     @contextmanager
-    def _unless_erased(self, registration_id: str, must_store: bool) -> Iterator[Registration]:
-        """The registration, to record an attempt of. Where an erasure of the person overtakes that, nothing is kept.
+    def _unless_erased(
+        self, registration_id: str, attempt_id: str, must_store: bool
+    ) -> Iterator[tuple[Registration, list[str]]]:
+        """The registration to record the attempt for, and a list for the keys of photos that the attempt itself puts.
 
-        Raises ``RegistrationNotFound`` then, as before where there is none.
+        If an erasure of the person overtakes the attempt, the attempt and these photos are taken back. Raises
+        ``RegistrationNotFound`` then, and before anything is done if the person is being erased or not registered.
         """
-        began = self._clock()
-        registration = self._registration(registration_id)
+        own_photos: list[str] = []
+        registration, generation = self._registered(registration_id, must_store)
+        take_back = partial(self._take_back_if_erased, registration, generation, attempt_id, own_photos)
         try:
-            yield registration
+            yield registration, own_photos
         except ServiceError:
             # A photo may have gone with the person while it was being put: then it is no fault of the store's.
             with suppress(ServiceError):
-                self._take_back_if_erased(registration, began)
+                take_back()
             raise
         try:
-            self._take_back_if_erased(registration, began)
+            take_back()
         except ServiceError:
             if must_store:
                 raise
 
-    def _take_back_if_erased(self, registration: Registration, began: datetime) -> None:
-        """Raises ``RegistrationNotFound`` where an erasure overtook an attempt that ``began`` then."""
-        if self._erasures and self._erasures.overtook(registration.user_id, began):
-            self._erasures.take_back(registration.user_id, registration.registration_id)
+    def _registered(self, registration_id: str, must_store: bool) -> tuple[Registration, str | None]:
+        """The registration, and the person's last erasure before the attempt (``Erasures.generation``)."""
+        registration = self._registration(registration_id)
+        while self._erasures:
+            try:
+                generation = self._erasures.generation(registration.user_id)
+            except ServiceError:
+                if must_store:
+                    raise
+                return registration, UNKNOWN
+            if generation is None:
+                break
+            # That erasure may have ended after the registration was read: it must still be there, and theirs.
+            again = self._registration(registration_id)
+            if again.user_id == registration.user_id:
+                return again, generation
+            registration = again
+        return registration, None
+
+    def _take_back_if_erased(
+        self, registration: Registration, generation: str | None, attempt_id: str, own_photos: Sequence[str]
+    ) -> None:
+        """Raises ``RegistrationNotFound`` if an erasure overtook the attempt, which began after ``generation``."""
+        if self._erasures and self._erasures.overtook(registration.user_id, generation):
+            self._records.take_back(registration.user_id, registration.registration_id, attempt_id)
+            for key in own_photos:
+                self._photos.erase(key)
+            self._erasures.scrub(registration.user_id)
             raise RegistrationNotFound("This person has been erased: nothing was kept.")
 
     def _registration(self, registration_id: str) -> Registration:

@@ -68,7 +68,7 @@ MARK_WORDS = {
 class Item:
     """A registration's photo to validate: a ``key`` in the photo store or the name of a ``file``.
 
-    ``seen`` is the time of the record's newest attempt when the batch began; None where there was none.
+    ``seen`` tells which was the record's newest attempt when the batch began; None where there was none.
     """
 
     user_id: str

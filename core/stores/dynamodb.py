@@ -22,7 +22,7 @@ import pyarrow as pa
 from boto3.dynamodb.types import TypeSerializer
 
 from core.aws import translated
-from core.clock import Clock
+from core.clock import Clock, Stopwatch, elapsed
 from core.errors import NotConfigured, Refused, Unavailable
 from core.frames import alive_in_order, as_they_became, record_frame
 from core.ports import EventChanges
@@ -36,6 +36,7 @@ from core.records import (
     isoformat,
     newest_first,
     with_attempt,
+    without_attempt,
 )
 from core.retry import Retry
 from core.stores.answers import PATHS, Item, Page, columns_of, decode, in_columns, of_event, page_of, value_at
@@ -83,6 +84,7 @@ class DynamoRecords:
         table: str,
         retry: Retry,
         clock: Clock,
+        stopwatch: Stopwatch = elapsed,
         *,
         index_check: timedelta | None = timedelta(minutes=30),
     ) -> None:
@@ -95,7 +97,7 @@ class DynamoRecords:
         # Threads of this process take turns on a record: what is left to race with is other processes.
         self._turns = [threading.Lock() for _ in range(256)]
         self._clock = clock
-        self._index = EventIndex(self._index_description, self._strays, clock, index_check)
+        self._index = EventIndex(self._index_description, self._strays, stopwatch, index_check)
 
     def get(self, user_id: str, registration_id: str) -> ValidationRecord | None:
         return self._alive(self._retry(lambda: self._read(_key(user_id, registration_id))))
@@ -111,6 +113,9 @@ class DynamoRecords:
         """As the port says. By scans all is read each time; by the index what is not older than the newest record
         known, or than now, minus ``LAG``."""
         began = self._clock()
+        if since is not None:
+            # A mark that a clock ahead of now has set must not hide what comes now.
+            since = min(since, _to_the_second(began - LAG))
         complete, pages = self._by_index_or_scan(
             lambda: (
                 (True, self._all_in_index(event_id, began))
@@ -143,6 +148,21 @@ class DynamoRecords:
     def record_attempt(self, outcome: Outcome, ttl: timedelta) -> ValidationRecord:
         key = _key(outcome.user_id, outcome.registration_id)
         return self._change(key, lambda current: with_attempt(current, outcome, ttl))
+
+    def take_back(self, user_id: str, registration_id: str, attempt_id: str) -> ValidationRecord | None:
+        key = _key(user_id, registration_id)
+
+        def once() -> ValidationRecord | None:
+            stored = self._read(key)
+            current = _record(stored) if stored else None
+            left = without_attempt(current, attempt_id) if current else None
+            if current and left is None:
+                self._delete(key, stored)
+            elif current and left and left is not current:
+                self._write(key, stored, current, left)
+            return left
+
+        return self._race(once)
 
     def decide(self, user_id: str, registration_id: str, review: Review, seen_version: str) -> ValidationRecord:
         return self._change(_key(user_id, registration_id), lambda current: decided(current, review, seen_version))
@@ -195,21 +215,30 @@ class DynamoRecords:
         ]
         if gone := (before if current else stored).keys() - after.keys():
             clauses.append("REMOVE " + ", ".join(update.name(name) for name in sorted(gone)))
+        self._if_unchanged(self._client.update_item, key, stored, update, UpdateExpression=" ".join(clauses))
+
+    def _delete(self, key: Item, stored: Item) -> None:
+        """Delete the item if it is still as ``stored``."""
+        self._if_unchanged(self._client.delete_item, key, stored, _Expression())
+
+    def _if_unchanged(
+        self, call: Callable[..., Any], key: Item, stored: Item, used: _Expression, **request: Any
+    ) -> None:
         unchanged = [
-            f"{update.name(name)} = {update.value(stored[name])}"
+            f"{used.name(name)} = {used.value(stored[name])}"
             if name in stored
-            else f"attribute_not_exists({update.name(name)})"
+            else f"attribute_not_exists({used.name(name)})"
             for name in (_VERSION if stored else ("userId",))
         ]
         with _errors():
             try:
-                self._client.update_item(
+                call(
                     TableName=self._table,
                     Key=key,
-                    UpdateExpression=" ".join(clauses),
                     ConditionExpression=" AND ".join(unchanged),
-                    ExpressionAttributeNames=update.names,
-                    ExpressionAttributeValues=update.values,
+                    ExpressionAttributeNames=used.names,
+                    ExpressionAttributeValues=used.values,
+                    **request,
                 )
             except self._client.exceptions.ConditionalCheckFailedException as error:
                 raise Unavailable(SERVICE, "ConditionalCheckFailedException") from error

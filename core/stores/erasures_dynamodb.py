@@ -5,22 +5,28 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from datetime import datetime
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from core.aws import translated
-from core.erasure import REMEMBERED, Erasure, Receipt
+from core.erasure import Erasure, Receipt
 from core.errors import Unavailable
 from core.ports import StoredRecord
 from core.retry import Retry
-from core.stores.journal import entry_of, text_of
+from core.stores.journal import as_finished, entry_of, is_finished, text_of
 from core.stores.table import RECORDS_NOT_CONFIGURED, TTL_ATTRIBUTE
 
 SERVICE = "validation records"
 #: The partition of the journal's entries, in the place of a user id; the sort key is the person's hash. They have no
 #: event, so no list of an event has them.
 JOURNAL = "facedesk-erasures"
+#: How long the journal keeps a finished entry. DynamoDB removes it by its own clock and ours has dated it, so the two
+#: may differ by as much, less the minute that an attempt takes. (AWS refuses calls of a clock that is 5 minutes off.)
+REMEMBERED = timedelta(days=1)
+#: Only a finished entry has an end, and only such a one may be replaced by another erasure.
+_MAY_BEGIN = f"attribute_not_exists(userId) OR attribute_exists({TTL_ATTRIBUTE})"
+_UNCHANGED = "entry = :was"
 #: How many parts of the table are read at once.
 SCAN_SEGMENTS = 4
 #: How often records may have been added while others were taken away.
@@ -71,31 +77,38 @@ class DynamoErasures:
         """Nothing: the table's files are not ours."""
 
     def journal_entry(self, user: str) -> Erasure | Receipt | None:
-        item = self._call(self._client.get_item, Key=_key(user), ConsistentRead=True).get("Item")
-        return entry_of(item["entry"]["S"]) if item else None
+        text = self._text(user)
+        return entry_of(text) if text else None
 
     def unfinished(self) -> list[Erasure | Receipt]:
-        return [entry for entry in self._journal() if not (isinstance(entry, Receipt) and entry.finished)]
+        return [entry for entry in self._journal() if not is_finished(entry)]
 
     def ended(self) -> list[Receipt]:
         return [entry for entry in self._journal() if isinstance(entry, Receipt)]
 
-    def begin(self, erasure: Erasure, forgotten: datetime) -> None:
-        """As the port says; finished entries go by the table's TTL."""
-        self._put(erasure)
+    def begin(self, erasure: Erasure) -> Erasure | Receipt:
+        # Each turn that is lost was won by another: an erasure that began, or one that ended.
+        while True:
+            if self._put(erasure, _MAY_BEGIN):
+                return erasure
+            there = self.journal_entry(erasure.user)
+            if there is not None and not is_finished(there):
+                return there
 
     def forget(self, receipt: Receipt) -> Receipt:
-        there = self.journal_entry(receipt.user)
-        if isinstance(there, Receipt) and there.erasure_id == receipt.erasure_id:
+        was = self._text(receipt.user)
+        there = entry_of(was) if was else None
+        if there is None or there.erasure_id != receipt.erasure_id:
+            return as_finished(receipt)
+        if isinstance(there, Receipt):
             return there
-        self._put(receipt)
-        return receipt
+        return receipt if self._put(receipt, _UNCHANGED, was) else self.forget(receipt)
 
     def finish(self, receipt: Receipt) -> None:
-        there = self.journal_entry(receipt.user)
-        if there is not None and there.erasure_id == receipt.erasure_id:
-            goes = int((receipt.ended_at + REMEMBERED).timestamp())
-            self._put(receipt.model_copy(update={"finished": True}), **{TTL_ATTRIBUTE: {"N": str(goes)}})
+        was = self._text(receipt.user)
+        if was and entry_of(was).erasure_id == receipt.erasure_id:
+            # If it is no longer there as it was, somebody else has finished it.
+            self._put(as_finished(receipt), _UNCHANGED, was)
 
     def ping(self) -> None:
         self.journal_entry("ping")
@@ -136,8 +149,27 @@ class DynamoErasures:
                 return
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
-    def _put(self, entry: Erasure | Receipt, **more: Any) -> None:
-        self._call(self._client.put_item, Item={**_key(entry.user), "entry": {"S": text_of(entry)}, **more})
+    def _text(self, user: str) -> str | None:
+        """The entry of the person with this hash as it is stored."""
+        item = self._call(self._client.get_item, Key=_key(user), ConsistentRead=True).get("Item")
+        return str(item["entry"]["S"]) if item else None
+
+    def _put(self, entry: Erasure | Receipt, condition: str, was: str | None = None) -> bool:
+        """Whether the entry was put; False if the condition does not hold, or holds no longer because the entry was
+        put already and the answer was lost."""
+        item = {**_key(entry.user), "entry": {"S": text_of(entry)}}
+        if isinstance(entry, Receipt) and entry.finished:
+            item[TTL_ATTRIBUTE] = {"N": str(int((entry.ended_at + REMEMBERED).timestamp()))}
+        values = {"ExpressionAttributeValues": {":was": {"S": was}}} if was else {}
+
+        def put(**request: Any) -> bool:
+            try:
+                self._client.put_item(**request)
+            except self._client.exceptions.ConditionalCheckFailedException:
+                return False
+            return True
+
+        return bool(self._call(put, Item=item, ConditionExpression=condition, **values))
 
     def _call(self, method: Any, **request: Any) -> Any:
         def once() -> Any:

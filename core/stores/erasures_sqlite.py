@@ -13,7 +13,7 @@ from core.erasure import Erasure, Receipt
 from core.ports import ExpiredRecord, StoredRecord
 from core.records import isoformat
 from core.sqlite import Database
-from core.stores.journal import entry_of, text_of
+from core.stores.journal import as_finished, entry_of, is_finished, text_of
 
 SERVICE = "validation records"
 
@@ -101,15 +101,20 @@ class SqliteErasures:
         entries = [entry_of(str(entry)) for (entry,) in rows]
         return [entry for entry in entries if isinstance(entry, Receipt)]
 
-    def begin(self, erasure: Erasure, forgotten: datetime) -> None:
+    def begin(self, erasure: Erasure) -> Erasure | Receipt:
         with self._database.write() as connection:
-            connection.execute("DELETE FROM erasures WHERE finished AND changedAt < ?", (isoformat(forgotten),))
+            there = self._entry(connection, erasure.user)
+            if there is not None and not is_finished(there):
+                return there
             _put(connection, erasure, erasure.began_at)
+            return erasure
 
     def forget(self, receipt: Receipt) -> Receipt:
         with self._database.write() as connection:
             there = self._entry(connection, receipt.user)
-            if isinstance(there, Receipt) and there.erasure_id == receipt.erasure_id:
+            if there is None or there.erasure_id != receipt.erasure_id:
+                return as_finished(receipt)
+            if isinstance(there, Receipt):
                 return there
             _put(connection, receipt, receipt.ended_at)
             return receipt
@@ -118,7 +123,7 @@ class SqliteErasures:
         with self._database.write() as connection:
             there = self._entry(connection, receipt.user)
             if there is not None and there.erasure_id == receipt.erasure_id:
-                _put(connection, receipt.model_copy(update={"finished": True}), receipt.ended_at)
+                _put(connection, as_finished(receipt), receipt.ended_at)
 
     def ping(self) -> None:
         self._database.check()
@@ -138,6 +143,5 @@ class SqliteErasures:
 
 
 def _put(connection: apsw.Connection, entry: Erasure | Receipt, changed: datetime) -> None:
-    finished = isinstance(entry, Receipt) and entry.finished
-    row = (entry.user, isoformat(changed), finished, text_of(entry))
+    row = (entry.user, isoformat(changed), is_finished(entry), text_of(entry))
     connection.execute("INSERT OR REPLACE INTO erasures VALUES (?, ?, ?, ?)", row)

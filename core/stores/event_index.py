@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from core.clock import Clock
+from core.clock import Stopwatch
 from core.errors import Refused, ServiceError
 from core.stores.table import event_index
 
@@ -30,8 +30,8 @@ _OTHER = (
 class _Finding:
     #: What stands in the way of using the index and what to do about it; None: nothing does.
     notice: str | None
-    #: When to look again; None: never.
-    due: datetime | None
+    #: When to look again, by the stopwatch; None: never.
+    due: timedelta | None
 
 
 class EventIndex:
@@ -52,7 +52,7 @@ class EventIndex:
         self,
         describe: Callable[[], Mapping[str, Any] | None],
         strays: Callable[[bool], int],
-        clock: Clock,
+        stopwatch: Stopwatch,
         check_every: timedelta | None,
     ) -> None:
         """``describe`` gives the index as ``DescribeTable`` does, None where there is none.
@@ -62,7 +62,7 @@ class EventIndex:
         """
         self._describe = describe
         self._strays = strays
-        self._clock = clock
+        self._stopwatch = stopwatch
         self._check_every = check_every
         self._finding: _Finding | None = None
         self._asking = threading.Lock()
@@ -91,12 +91,12 @@ class EventIndex:
         return obstacle is None
 
     def _is_due(self, finding: _Finding) -> bool:
-        return finding.due is not None and self._clock() >= finding.due
+        return finding.due is not None and self._stopwatch() >= finding.due
 
     def _is_too_old(self, finding: _Finding) -> bool:
         if finding.due is None or self._check_every is None:
             return False
-        return self._clock() >= finding.due + self._check_every
+        return self._stopwatch() >= finding.due + self._check_every
 
     def _look_again(self) -> None:
         self._finding = self._found(hurry=False)
@@ -110,7 +110,7 @@ class EventIndex:
             )
         if obstacle:
             return self._unusable(obstacle)
-        return _Finding(None, due=self._clock() + self._check_every if self._check_every else None)
+        return _Finding(None, due=self._stopwatch() + self._check_every if self._check_every else None)
 
     def _lack(self, hurry: bool) -> str | None:
         """What the index lacks."""
@@ -138,7 +138,7 @@ class EventIndex:
         return None if _suits(index) else _OTHER
 
     def _unusable(self, notice: str) -> _Finding:
-        return _Finding(notice, due=self._clock() + LOOK_AGAIN)
+        return _Finding(notice, due=self._stopwatch() + LOOK_AGAIN)
 
 
 def _suits(index: Mapping[str, Any]) -> bool:

@@ -7,6 +7,14 @@ import orjson
 from core.erasure import Erasure, Receipt
 
 
+def is_finished(entry: Erasure | Receipt) -> bool:
+    return isinstance(entry, Receipt) and entry.finished
+
+
+def as_finished(receipt: Receipt) -> Receipt:
+    return receipt.model_copy(update={"finished": True})
+
+
 def text_of(entry: Erasure | Receipt) -> str:
     return orjson.dumps(entry.to_dict()).decode()
 

@@ -26,6 +26,7 @@ from core.records import (
     decided,
     newest_first,
     with_attempt,
+    without_attempt,
 )
 from core.sqlite import Database
 from core.stores.listing import TO_THE_SECOND, newest
@@ -69,6 +70,8 @@ CREATE UNIQUE INDEX IF NOT EXISTS faceVerificationsByKey ON faceVerifications (u
 CREATE INDEX IF NOT EXISTS faceVerificationsByEvent ON faceVerifications (eventId, timestamp);
 CREATE INDEX IF NOT EXISTS faceVerificationsInOrder ON faceVerifications (eventId);
 """
+
+_ONE = "faceVerifications WHERE userId = ? AND registrationId = ?"
 
 #: A frame's column -> what it is read from, where that is not a column of its name.
 _READ_FROM = {"status": "validationStatus", "attempts": "verificationAttempt", "reasons": "failureReasons"}
@@ -172,6 +175,16 @@ class SqliteRecords:
             current = self._find(connection, outcome.user_id, outcome.registration_id)
             return _save(connection, with_attempt(current, outcome, ttl))
 
+    def take_back(self, user_id: str, registration_id: str, attempt_id: str) -> ValidationRecord | None:
+        with self._database.write() as connection:
+            current = self._stored(connection, user_id, registration_id)
+            left = without_attempt(current, attempt_id) if current else None
+            if left is None:
+                connection.execute(f"DELETE FROM {_ONE}", (user_id, registration_id))
+            elif left is not current:
+                _save(connection, left)
+            return left
+
     def decide(self, user_id: str, registration_id: str, review: Review, seen_version: str) -> ValidationRecord:
         with self._database.write() as connection:
             current = self._find(connection, user_id, registration_id)
@@ -184,11 +197,12 @@ class SqliteRecords:
         self._database.close()
 
     def _find(self, connection: apsw.Connection, user_id: str, registration_id: str) -> ValidationRecord | None:
-        row = connection.execute(
-            "SELECT item FROM faceVerifications WHERE userId = ? AND registrationId = ?", (user_id, registration_id)
-        ).fetchone()
-        record = _record(row[0]) if row else None
+        record = self._stored(connection, user_id, registration_id)
         return None if record is None or record.is_expired(self._clock()) else record
+
+    def _stored(self, connection: apsw.Connection, user_id: str, registration_id: str) -> ValidationRecord | None:
+        row = connection.execute(f"SELECT item FROM {_ONE}", (user_id, registration_id)).fetchone()
+        return _record(row[0]) if row else None
 
     def _page(self, event_id: str, after: int) -> Sequence[Any]:
         """A batch by column, and the number of its last row; None where there is no row."""

@@ -13,7 +13,7 @@ import pytest
 
 from core.erasure import Counts, Erasure, Receipt
 from core.ports import ErasureStore, ValidationRecords
-from core.stores.erasures_dynamodb import JOURNAL, DynamoErasures
+from core.stores.erasures_dynamodb import JOURNAL, REMEMBERED, DynamoErasures
 from core.stores.erasures_sqlite import SqliteErasures
 from tests.support.clock import NOON
 from tests.support.records import a_foreign_item, an_outcome
@@ -189,31 +189,31 @@ def test_what_has_begun_is_found_as_it_was(store: ErasureStore) -> None:
     erasure = an_erasure(
         photos=("face-images/a.jpg",), folders=("face-images/f/",), counts=Counts(records=1, photos=2)
     )
-    store.begin(erasure, NOON - HOUR)
+    store.begin(erasure)
     assert (store.journal_entry(USER), store.unfinished()) == (erasure, [erasure])
 
 
 def test_a_receipt_takes_the_place_of_its_erasure(store: ErasureStore) -> None:
-    store.begin(an_erasure(), NOON - HOUR)
+    store.begin(an_erasure())
     assert store.forget(a_receipt()) == a_receipt()
     assert (store.journal_entry(USER), store.unfinished()) == (a_receipt(), [a_receipt()])
 
 
 def test_the_first_receipt_of_an_erasure_stays(store: ErasureStore) -> None:
-    store.begin(an_erasure(), NOON - HOUR)
+    store.begin(an_erasure())
     store.forget(a_receipt())
     assert store.forget(a_receipt(ended_at=NOON + HOUR)) == a_receipt()
 
 
 def test_what_is_finished_is_remembered_and_no_longer_unfinished(store: ErasureStore) -> None:
-    store.begin(an_erasure(), NOON - HOUR)
+    store.begin(an_erasure())
     store.finish(store.forget(a_receipt()))
     assert (store.journal_entry(USER), store.unfinished()) == (a_receipt(finished=True), [])
 
 
 def test_what_has_taken_all_away_has_ended_finished_or_not(store: ErasureStore) -> None:
-    store.begin(an_erasure(), NOON - HOUR)
-    store.begin(an_erasure(user="another", erasure_id="e2"), NOON - HOUR)
+    store.begin(an_erasure())
+    store.begin(an_erasure(user="another", erasure_id="e2"))
     assert store.ended() == []
     receipt = store.forget(a_receipt())
     assert store.ended() == [receipt]
@@ -222,15 +222,15 @@ def test_what_has_taken_all_away_has_ended_finished_or_not(store: ErasureStore) 
 
 
 def test_a_person_can_be_erased_again(store: ErasureStore) -> None:
-    store.begin(an_erasure(), NOON - HOUR)
+    store.begin(an_erasure())
     store.finish(store.forget(a_receipt()))
     again = an_erasure(erasure_id="e2")
-    store.begin(again, NOON - HOUR)
+    store.begin(again)
     assert store.unfinished() == [again]
 
 
 def test_a_finished_entry_is_no_record_of_anybody(bench: Bench) -> None:
-    bench.store.begin(an_erasure(), NOON - HOUR)
+    bench.store.begin(an_erasure())
     assert bench.store.records_of(JOURNAL) == []
     assert bench.store.erase_records(JOURNAL) == 0
     assert len(bench.store.unfinished()) == 1
@@ -240,13 +240,44 @@ def test_a_store_that_is_set_up_answers_a_ping(store: ErasureStore) -> None:
     store.ping()
 
 
-def test_finished_entries_are_not_kept_for_long(tmp_path: Path) -> None:
-    sqlite_bench(tmp_path)
-    store = SqliteErasures(tmp_path / "facedesk.db")
-    store.begin(an_erasure(), NOON - HOUR)
+def test_a_finished_entry_stays_whatever_the_clock_of_a_later_erasure_says(store: ErasureStore) -> None:
+    """An attempt that began before it may be under way still."""
+    store.begin(an_erasure())
     store.finish(store.forget(a_receipt()))
-    store.begin(an_erasure(user="another"), NOON + HOUR)
-    assert store.journal_entry(USER) is None
+    for days in (-400, 400):
+        moment = NOON + timedelta(days=days)
+        store.begin(an_erasure(erasure_id=f"e{days}", user=f"another{days}", began_at=moment))
+    assert store.journal_entry(USER) == a_receipt(finished=True)
+
+
+@pytest.mark.parametrize("finished", [False, True], ids=["begun", "taken away"])
+def test_an_erasure_under_way_is_not_replaced_by_another(store: ErasureStore, finished: bool) -> None:
+    there: Erasure | Receipt = store.begin(an_erasure())
+    if finished:
+        there = store.forget(a_receipt())
+    assert store.begin(an_erasure(erasure_id="e2")) == there
+    assert store.unfinished() == [there]
+
+
+def test_an_erasure_that_begins_twice_is_one(store: ErasureStore) -> None:
+    """As a write does whose first answer was lost."""
+    assert store.begin(an_erasure()) == store.begin(an_erasure()) == an_erasure()
+
+
+def test_of_erasures_that_begin_at_once_one_does(race_bench: Bench) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        erasures = [an_erasure(erasure_id=f"e{number}") for number in range(8)]
+        begun = list(threads.map(race_bench.store.begin, erasures))
+    assert {each.erasure_id for each in begun} == {race_bench.store.unfinished()[0].erasure_id}
+
+
+def test_a_receipt_never_takes_the_place_of_another_erasure(store: ErasureStore) -> None:
+    store.begin(an_erasure())
+    store.finish(store.forget(a_receipt()))
+    again = store.begin(an_erasure(erasure_id="e2"))
+    assert store.forget(a_receipt()) == a_receipt(finished=True)
+    store.finish(a_receipt())
+    assert store.unfinished() == [again]
 
 
 @pytest.mark.dynamodb_server
@@ -254,7 +285,7 @@ def test_finished_entries_go_by_the_tables_ttl(dynamodb: Any) -> None:
     of_records = dynamodb_bench(dynamodb)
     table = of_records.records._table  # type: ignore[attr-defined]
     store = DynamoErasures(dynamodb, table, PATIENT)
-    store.begin(an_erasure(), NOON - HOUR)
+    store.begin(an_erasure())
     store.finish(store.forget(a_receipt()))
     (item,) = dynamodb.scan(TableName=table)["Items"]
-    assert int(item["expiresAt"]["N"]) == int((NOON + HOUR).timestamp())
+    assert int(item["expiresAt"]["N"]) == int((NOON + REMEMBERED).timestamp())

@@ -95,6 +95,16 @@ def test_what_came_a_minute_late_is_among_them(bench: Bench) -> None:
     assert "reg-2" in ids(changes(bench, mark))
 
 
+@pytest.mark.parametrize("ahead", [HOUR, timedelta(days=20)], ids=str)
+def test_what_comes_after_the_clock_was_ahead_for_a_while_is_among_them(bench: Bench, ahead: timedelta) -> None:
+    bench.clock.jump(ahead)
+    record(bench, 1)
+    mark = changes(bench, changes(bench).mark).mark
+    bench.clock.jump(-ahead)
+    record(bench, 2)
+    assert "reg-2" in ids(changes(bench, mark))
+
+
 def test_another_event_is_not_among_them(bench: Bench) -> None:
     mark = changes(bench).mark
     record(bench, 1, event_id="event-2")

@@ -14,7 +14,7 @@ import pytest
 
 from core.errors import Conflict, RecordNotFound, Refused
 from core.ports import ValidationRecords
-from core.records import MAX_ATTEMPTS, Decision, Status
+from core.records import MAX_ATTEMPTS, Decision, Status, isoformat
 from tests.support.clock import NOON
 from tests.support.records import a_foreign_item, a_review, an_outcome
 from tests.support.stores import Bench, dynamodb_bench, sqlite_bench
@@ -209,6 +209,87 @@ def test_an_attempt_after_expiry_starts_a_new_record(expired: Bench) -> None:
 def test_a_limit_counts_only_what_has_not_expired(expired: Bench) -> None:
     expired.records.record_attempt(an_outcome(registration_id="reg-2", timestamp=NOON), 2 * TTL)
     assert [record.registration_id for record in expired.records.history("user-1", 1)] == ["reg-2"]
+
+
+# Taking an attempt back
+
+
+def test_a_record_with_nothing_but_the_attempt_goes_with_it(records: ValidationRecords) -> None:
+    records.record_attempt(an_outcome(), TTL)
+    assert records.take_back("user-1", "reg-1", "attempt-1") is None
+    assert (records.get("user-1", "reg-1"), records.history("user-1")) == (None, [])
+
+
+def test_without_a_record_there_is_nothing_to_take_back(records: ValidationRecords) -> None:
+    assert records.take_back("user-1", "reg-1", "attempt-1") is None
+
+
+def test_an_attempt_that_is_not_listed_changes_nothing(records: ValidationRecords) -> None:
+    written = records.record_attempt(an_outcome(), TTL)
+    assert records.take_back("user-1", "reg-1", "another") == written
+    assert records.get("user-1", "reg-1") == written
+
+
+def test_an_earlier_attempt_goes_and_the_newest_still_speaks(records: ValidationRecords) -> None:
+    records.record_attempt(an_outcome("attempt-1", status="failed"), TTL)
+    both = records.record_attempt(an_outcome("attempt-2", timestamp=NOON + SECOND), TTL)
+    left = records.take_back("user-1", "reg-1", "attempt-1")
+    assert left is not None
+    assert records.get("user-1", "reg-1") == left
+    assert left.version != both.version
+    same = {"attempts", "verification_attempt", "updated_at"}
+    assert left.model_dump(exclude=same) == both.model_dump(exclude=same)
+    assert [(each.attempt_id, each.number) for each in left.attempts] == [("attempt-2", 1)]
+    assert left.verification_attempt == 1
+
+
+def test_without_the_newest_attempt_the_one_before_speaks(records: ValidationRecords) -> None:
+    pending = records.record_attempt(an_outcome("attempt-1", status="pending"), TTL)
+    review = a_review(Decision.REJECTED, reason="FACE_MISMATCH")
+    before = records.decide("user-1", "reg-1", review, pending.version)
+    later = NOON + timedelta(hours=1)
+    records.record_attempt(an_outcome("attempt-2", timestamp=later, status="pending", ip_address="203.0.113.9"), TTL)
+    left = records.take_back("user-1", "reg-1", "attempt-2")
+    assert left is not None
+    assert records.get("user-1", "reg-1") == left
+    # What only the record has of the earlier attempt is not known any more.
+    unknown = {"updated_at", "comparison_result", "attributes", "stored_face_key"}
+    assert left.model_dump(exclude=unknown) == before.model_dump(exclude=unknown)
+    assert (left.similarity, left.attributes, left.stored_face_key) == (before.similarity, {}, None)
+
+
+def test_what_another_service_wrote_over_an_attempt_stays(bench: Bench) -> None:
+    entry = {"attemptId": "attempt-1", "number": 1, "timestamp": isoformat(NOON), "status": "success"}
+    bench.put(a_foreign_item(attempts=[entry], verificationAttempt=2))
+    left = bench.records.take_back("user-1", "reg-1", "attempt-1")
+    assert left is not None
+    assert (left.face_image_key, left.similarity, left.attempts) == ("face-images/verify.jpg", 92.5, ())
+
+
+def test_an_expired_attempt_is_taken_back_too(bench: Bench) -> None:
+    bench.records.record_attempt(an_outcome(), TTL)
+    bench.clock.jump(TTL)
+    assert bench.records.take_back("user-1", "reg-1", "attempt-1") is None
+    bench.clock.jump(-TTL)
+    assert bench.records.get("user-1", "reg-1") is None
+
+
+def test_attempts_that_race_with_one_taken_back_all_stay(race_bench: Bench) -> None:
+    """Each thread records an attempt that stays and one that it takes back."""
+    records = race_bench.records
+
+    def work(number: int) -> None:
+        records.record_attempt(an_outcome(f"goes-{number}"), TTL)
+        records.record_attempt(an_outcome(f"stays-{number}"), TTL)
+        records.take_back("user-1", "reg-1", f"goes-{number}")
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(16)))
+    found = records.get("user-1", "reg-1")
+    assert found is not None
+    assert {each.attempt_id for each in found.attempts} == {f"stays-{number}" for number in range(16)}
+    assert [each.number for each in found.attempts] == list(range(1, 17))
+    assert found.verification_attempt == 16
 
 
 # Decisions

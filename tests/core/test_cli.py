@@ -382,8 +382,13 @@ def test_erase_with_another_id_typed_does_nothing(loaded: Run) -> None:
 
 
 def test_sweep_says_what_it_took_away(loaded: Run) -> None:
-    result = loaded("sweep")
+    result = loaded("sweep", "--trust-clock")
     assert (result.exit_code, result.stdout.splitlines()) == (
         0,
         ["0 erasures ended.", "0 expired records and 0 photos taken away."],
     )
+
+
+def test_sweep_takes_nothing_away_by_a_clock_that_nobody_has_seen_run(loaded: Run) -> None:
+    result = loaded("sweep")
+    assert (result.exit_code, "--trust-clock" in result.stderr) == (1, True)

@@ -12,7 +12,7 @@ from core.access import Action, Principal, local
 from core.audit import AuditEntry
 from core.clock import utc_now
 from core.erasure import BEGUN, Erasures
-from core.errors import InvalidInput, Refused, RegistrationNotFound, Unavailable
+from core.errors import InvalidInput, Refused, RegistrationNotFound, ServiceError, Unavailable
 from core.photo_keys import folder_of
 from core.records import Source
 from core.stores.erasures_sqlite import SqliteErasures
@@ -294,14 +294,92 @@ def test_what_comes_between_the_look_and_the_journal_goes_too(
 ) -> None:
     begin = desk.erasures._store.begin
 
-    def late(*given: Any) -> None:
+    def late(*given: Any) -> Any:
         desk.photos.put("face-images/theirs.jpg", hopper_jpeg)
         desk.photos.put("reference-faces/new.jpg", hopper_jpeg)
         changes = {"registration_id": "reg-3", "reference_photo_key": "reference-faces/new.jpg"}
         desk.registrations.import_many([REGISTERED.model_copy(update=changes)])
         desk.validation.validate_stored("reg-3", "face-images/theirs.jpg", "a1", AT_THE_DESK)
-        begin(*given)
+        return begin(*given)
 
     monkeypatch.setattr(desk.erasures._store, "begin", late)
     erase(desk)
     assert (desk.registrations.of_user("user-1"), desk.records.history("user-1"), files(desk)) == ([], [], set())
+
+
+def test_of_two_erasures_at_once_the_second_carries_on_the_first(
+    desk: Desk, hopper_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    validated(desk, hopper_jpeg)
+    begin = desk.erasures._store.begin
+
+    def after_another(erasure: Any) -> Any:
+        monkeypatch.setattr(desk.erasures._store, "begin", begin)
+        fail_once(desk, "photos", "erase", monkeypatch)
+        with pytest.raises(ServiceError):
+            erase(desk, by=local("eve"))
+        return begin(erasure)
+
+    monkeypatch.setattr(desk.erasures._store, "begin", after_another)
+    receipt = erase(desk)
+    assert (receipt.who, receipt.finished, desk.erasures.unfinished()) == ("eve", True, [])
+    assert files(desk) == set()
+
+
+def test_who_carries_on_an_erasure_that_another_has_ended_takes_nothing_of_the_person_registered_again(
+    desk: Desk, hopper_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    validated(desk, hopper_jpeg)
+    erase_under = desk.photos.erase_under
+
+    def slow(*given: Any) -> None:
+        monkeypatch.setattr(desk.photos, "erase_under", erase_under)
+        desk.erasures.resume()
+        desk.registrations.import_many([REGISTERED.model_copy(update={"reference_photo_key": None})])
+        validated(desk, hopper_jpeg, attempt_id="again")
+
+    monkeypatch.setattr(desk.photos, "erase_under", slow)
+    assert erase(desk).finished
+    assert [each.attempt("again") is not None for each in desk.records.history("user-1")] == [True]
+    assert len(desk.registrations.of_user("user-1")) == 1
+    assert len(files(desk)) == 1
+
+
+def test_while_a_person_is_being_erased_nothing_is_begun_for_them(
+    desk: Desk, hopper_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_once(desk, "photos", "erase", monkeypatch)
+    with pytest.raises(Unavailable):
+        erase(desk)
+    with pytest.raises(RegistrationNotFound, match="being erased"):
+        validated(desk, hopper_jpeg)
+    assert (desk.engine.calls, files(desk)) == ([], {REFERENCE_KEY})
+
+
+@pytest.mark.parametrize("store", ["required", "optional"])
+def test_an_attempt_that_could_not_read_the_journal_is_taken_back_if_the_person_was_ever_erased(
+    desk: Desk, hopper_jpeg: bytes, monkeypatch: pytest.MonkeyPatch, store: str
+) -> None:
+    erase(desk)
+    desk.registrations.import_many([REGISTERED.model_copy(update={"reference_photo_key": None})])
+    fail_once(desk, "store", "journal_entry", monkeypatch)
+    expected = Unavailable if store == "required" else RegistrationNotFound
+    with pytest.raises(expected):
+        desk.validation.validate_upload("reg-1", hopper_jpeg, "a1", AT_THE_DESK, must_store=store == "required")
+    assert (desk.erasures._store.records_of("user-1"), files(desk)) == ([], set())
+
+
+def test_an_erasure_between_reading_the_registration_and_the_journal_is_seen(
+    desk: Desk, hopper_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal_entry = desk.erasures._store.journal_entry
+
+    def late(user: str) -> Any:
+        monkeypatch.setattr(desk.erasures._store, "journal_entry", journal_entry)
+        erase(desk)
+        return journal_entry(user)
+
+    monkeypatch.setattr(desk.erasures._store, "journal_entry", late)
+    with pytest.raises(RegistrationNotFound):
+        validated(desk, hopper_jpeg)
+    assert (desk.erasures._store.records_of("user-1"), files(desk)) == ([], set())

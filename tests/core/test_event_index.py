@@ -80,7 +80,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def index(table: Table, clock: FakeClock) -> EventIndex:
-    return EventIndex(table.describe, table.strays, clock, EVERY)
+    return EventIndex(table.describe, table.strays, clock.elapsed, EVERY)
 
 
 def asked_and_checked(index: EventIndex) -> bool:
@@ -143,7 +143,7 @@ def test_an_index_that_lacks_records_is_not_used_and_the_notice_counts_them(inde
 
 
 def test_an_index_that_is_never_checked_is_used_at_once(table: Table, clock: FakeClock) -> None:
-    index = EventIndex(table.describe, table.strays, clock, None)
+    index = EventIndex(table.describe, table.strays, clock.elapsed, None)
     clock.advance(timedelta(days=365))
     assert asked_and_checked(index)
     assert (table.described, table.checks) == (1, [])
@@ -265,6 +265,21 @@ def test_a_finding_of_long_ago_counts_no_more(index: EventIndex, table: Table, c
     assert index.usable()
 
 
+@pytest.mark.parametrize("jump", [timedelta(days=-400), timedelta(days=400)], ids=str)
+def test_a_clock_that_jumps_changes_nothing_about_when_the_index_is_checked(
+    index: EventIndex, table: Table, clock: FakeClock, jump: timedelta
+) -> None:
+    assert index.usable()
+    clock.jump(jump)
+    assert index.usable()
+    wait_for_checks()
+    assert table.checks == [True]
+    clock.advance(EVERY)
+    assert index.usable()
+    wait_for_checks()
+    assert table.checks == [True, False]
+
+
 # After a refused read
 
 
@@ -319,7 +334,7 @@ def desk_of(
 
     def make(make_table: Callable[[Any], str], **choice: Any) -> Desk:
         table = make_table(dynamodb)
-        records = DynamoRecords(seen_client, table, QUICK, clock, **choice)
+        records = DynamoRecords(seen_client, table, QUICK, clock, clock.elapsed, **choice)
         return Desk(records, dynamodb_proxy, clock, dynamodb, table)
 
     yield make

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core.errors import Unavailable
+from core.errors import Conflict, Unavailable
 from core.housekeeping import Housekeeping
 
 
@@ -57,3 +57,12 @@ def test_where_services_clear_away_there_is_no_sweep() -> None:
     assert resume.done.wait(10)
     keeping.close()
     assert not keeping._thread.is_alive()
+
+
+def test_a_clock_that_has_jumped_is_told_to_the_log_with_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
+    look = Work()
+    with caplog.at_level(logging.WARNING):
+        keeping = Housekeeping(lambda: services(Work(), Work(Conflict("Say --trust-clock.")), look))
+        assert look.done.wait(10)
+        keeping.close()
+    assert "Say --trust-clock." in caplog.text

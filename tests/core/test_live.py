@@ -25,6 +25,7 @@ from tests.support.records import a_review, an_outcome
 
 TTL = timedelta(days=30)
 SECOND = timedelta(seconds=1)
+JUMPS = [timedelta(hours=-1), timedelta(days=-400), timedelta(hours=1), timedelta(days=20)]
 #: Seconds that nothing here takes unless it hangs.
 HANG = 30
 
@@ -83,7 +84,7 @@ def elsewhere(store: Watched, clock: FakeClock) -> Iterator[SqliteRecords]:
 
 @pytest.fixture
 def records(store: Watched, clock: FakeClock) -> LiveRecords:
-    return LiveRecords(store, clock)
+    return LiveRecords(store, clock, clock.elapsed)
 
 
 def wait_for_rereading() -> None:
@@ -168,13 +169,17 @@ def test_a_first_reading_that_is_slow_makes_the_refreshes_no_rarer(
     assert ids(records) == ["reg-1"]
 
 
-def test_a_clock_that_is_set_back_does_not_stop_the_refreshing(
-    records: LiveRecords, store: Watched, clock: FakeClock
+@pytest.mark.parametrize("jump", JUMPS, ids=str)
+def test_a_clock_that_jumps_neither_stops_nor_hurries_the_refreshing(
+    records: LiveRecords, store: Watched, clock: FakeClock, jump: timedelta
 ) -> None:
     ids(records)
-    clock.advance(-timedelta(days=1))
-    attempt(store)
+    clock.jump(jump)
+    attempt(store, timestamp=clock())
+    assert ids(records) == []
+    clock.advance(FRESH)
     assert ids(records) == ["reg-1"]
+    assert [mark is None for mark in store.asked()] == [True, False]
 
 
 # What is in an answer
@@ -360,16 +365,79 @@ def test_a_whole_reading_that_fails_leaves_what_is_there_and_is_tried_again(
 
 
 def test_an_erased_persons_records_are_in_no_answer_even_if_a_read_still_has_them(
-    records: LiveRecords, store: Watched, clock: FakeClock
+    records: LiveRecords, store: Watched, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attempt(store, 1)
     attempt(store, 2, user_id="user-2")
     ids(records)
-    clock.advance(3 * SECOND)
+    old = store.event_changes("event-1")
+    erase(store, "reg-1")
     records.forget("user-1")
     assert ids(records) == ["reg-2"]
-    clock.advance(FRESH)  # the store has them still
+    # As an index that trails its table answers.
+    monkeypatch.setattr(store, "event_changes", lambda event_id, since=None: old)
+    clock.advance(FRESH)
     assert ids(records) == ["reg-2"]
+
+
+def test_an_erasure_while_an_event_is_read_is_in_the_answer(
+    records: LiveRecords, store: Watched, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt(store, 1)
+    attempt(store, 2, user_id="user-2")
+    ids(records)
+    event_changes = store.event_changes
+
+    def changes(event_id: str, since: Any = None) -> EventChanges:
+        found = event_changes(event_id, None)
+        erase(store, "reg-1")
+        records.forget("user-1")
+        return found
+
+    monkeypatch.setattr(store, "event_changes", changes)
+    clock.advance(FRESH)
+    assert ids(records) == ["reg-2"]
+
+
+@pytest.mark.parametrize("jump", JUMPS, ids=str)
+@pytest.mark.parametrize("where", ["here", "elsewhere"])
+def test_who_was_erased_and_registers_again_is_in_the_answer_however_the_clock_jumps(
+    records: LiveRecords,
+    store: Watched,
+    elsewhere: SqliteRecords,
+    clock: FakeClock,
+    jump: timedelta,
+    where: str,
+) -> None:
+    attempt(records, 1)
+    ids(records)
+    erase(store, "reg-1")
+    records.forget("user-1")
+    clock.jump(jump)
+    attempt(records if where == "here" else elsewhere, 1, attempt_id="again", status="failed", timestamp=clock())
+    for _ in range(3):
+        clock.advance(FRESH)
+        assert statuses(records) == ["failed"]
+    clock.advance(REREAD)
+    ids(records)
+    wait_for_rereading()
+    assert statuses(records) == ["failed"]
+
+
+def test_an_attempt_that_is_taken_back_is_in_no_answer_and_the_others_are(
+    records: LiveRecords, store: Watched, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt(records, 1)
+    attempt(records, 1, attempt_id="again", status="failed", timestamp=NOON + 9 * SECOND)
+    attempt(records, 2)
+    assert statuses(records) == ["success", "failed"]
+    old = store.event_changes("event-1")
+    records.take_back("user-1", "reg-1", "again")
+    records.take_back("user-1", "reg-2", "attempt-2")
+    assert (ids(records), statuses(records)) == (["reg-1"], ["success"])
+    monkeypatch.setattr(store, "event_changes", lambda event_id, since=None: old)
+    clock.advance(FRESH)
+    assert (ids(records), statuses(records)) == (["reg-1"], ["success"])
 
 
 def test_what_an_erased_person_does_later_is_in_the_answer(records: LiveRecords, clock: FakeClock) -> None:
@@ -385,7 +453,7 @@ def test_what_an_erased_person_does_later_is_in_the_answer(records: LiveRecords,
 
 
 def test_the_event_looked_at_least_lately_goes_first(store: Watched, clock: FakeClock) -> None:
-    records = LiveRecords(store, clock, max_events=2)
+    records = LiveRecords(store, clock, clock.elapsed, max_events=2)
     for event_id in ("a", "b", "a", "c"):
         records.event_frame(event_id)
     store.asked()
@@ -400,7 +468,7 @@ def test_frames_take_no_more_bytes_than_allowed_but_for_the_one_looked_at(store:
     for number in range(50):
         attempt(store, number, event_id="a" if number % 2 else "b")
     one = int(store.event_frame("a").memory_usage(deep=True).sum())
-    records = LiveRecords(store, clock, max_bytes=one + one // 2)
+    records = LiveRecords(store, clock, clock.elapsed, max_bytes=one + one // 2)
     for event_id in ("a", "b"):
         assert len(records.event_frame(event_id)) == 25
     assert list(records._events) == ["b"]
@@ -487,8 +555,7 @@ def test_many_sessions_that_write_and_read_at_once_end_with_what_the_store_has(
     for name in ("FRESH", "REREAD", "KEPT", "STALE"):
         monkeypatch.setattr(live, name, timedelta(milliseconds=1))
     monkeypatch.setattr(live, "SHARE", 1)
-    clock = _Ticking()
-    records = LiveRecords(store, clock, max_events=1)
+    records = LiveRecords(store, lambda: NOON, _Ticking(), max_events=1)
 
     def session(number: int) -> None:
         for turn in range(25):
@@ -516,10 +583,10 @@ def test_many_sessions_that_write_and_read_at_once_end_with_what_the_store_has(
 
 
 class _Ticking:
-    """A clock that moves on by a millisecond each time it is asked."""
+    """A stopwatch that moves on by a millisecond each time it is asked."""
 
     def __init__(self) -> None:
-        self._now = NOON
+        self._now = timedelta(0)
         self._lock = threading.Lock()
 
     def __call__(self) -> Any:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from core.access import Action
 from core.clock import utc_now
-from core.errors import Unavailable
+from core.errors import Conflict, Unavailable
 from core.retention import Retention, Swept
+from core.steadiness import BACK, GAP, STEADY, Steadiness
 from core.stores.erasures_sqlite import SqliteErasures
 from tests.support.clock import FakeClock
 from tests.support.desk import REFERENCE_KEY, REGISTERED, Desk
@@ -36,7 +38,7 @@ def store(desk: Desk) -> Iterator[SqliteErasures]:
 
 @pytest.fixture
 def retention(desk: Desk, store: SqliteErasures, clock: FakeClock) -> Retention:
-    return Retention(store, desk.registrations, desk.photos, desk.audit, clock, TTL)
+    return Retention(store, desk.registrations, desk.photos, desk.audit, clock, TTL, lambda: True)
 
 
 def attempted(desk: Desk, at: datetime, key: str = KEY, **changes: Any) -> None:
@@ -157,3 +159,86 @@ def test_the_trail_is_told_how_much_went_and_nothing_of_nothing(
     (entry,) = desk.audit.entries(clock() - DAY, clock() + DAY)
     told = (entry.action, entry.who, entry.details)
     assert told == (Action.ERASE, "retention", {"records": "1", "photos": "1"})
+
+
+# A clock that cannot be trusted
+
+
+@pytest.fixture
+def watchful(desk: Desk, store: SqliteErasures, clock: FakeClock, tmp_path: Path) -> Retention:
+    """It has seen the clock go steadily for as long as it must."""
+    steady = Steadiness(tmp_path / "state", clock)
+    steady()
+    clock.advance(STEADY)
+    return Retention(store, desk.registrations, desk.photos, desk.audit, clock, TTL, steady)
+
+
+def test_a_clock_that_jumps_ahead_and_back_takes_nothing_away(
+    desk: Desk, store: SqliteErasures, watchful: Retention, clock: FakeClock
+) -> None:
+    attempted(desk, clock())
+    put(desk, "face-images/f/orphan.jpg", clock())
+    watchful.sweep()
+    clock.jump(60 * DAY)
+    for _ in range(3):  # as after each start
+        with pytest.raises(Conflict, match="--trust-clock"):
+            watchful.sweep()
+        clock.advance(timedelta(hours=20))
+    clock.jump(-60 * DAY)
+    with pytest.raises(Conflict):
+        watchful.sweep()
+    clock.advance(STEADY)
+    assert watchful.sweep() == Swept(0, 0)
+    assert (len(store.records_of("user-1")), len(files(desk))) == (1, 3)
+
+
+def test_after_a_pause_what_has_expired_goes_once_the_clock_has_been_steady(
+    desk: Desk, watchful: Retention, clock: FakeClock
+) -> None:
+    attempted(desk, clock())
+    clock.advance(TTL + DAY)
+    with pytest.raises(Conflict):
+        watchful.sweep()
+    clock.advance(STEADY)
+    assert watchful.sweep() == Swept(records=1, photos=1)
+
+
+def test_somebody_who_has_checked_the_clock_need_not_wait(desk: Desk, watchful: Retention, clock: FakeClock) -> None:
+    attempted(desk, clock())
+    clock.advance(TTL + DAY)
+    assert watchful.sweep(trust_clock=True) == Swept(records=1, photos=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "steady"),
+    [
+        (timedelta(0), True),
+        (GAP - BACK, True),
+        (GAP + BACK, False),
+        (-BACK / 2, True),
+        (-2 * BACK, False),
+        (-400 * DAY, False),
+    ],
+)
+def test_a_clock_is_steady_until_it_jumps(tmp_path: Path, clock: FakeClock, change: timedelta, steady: bool) -> None:
+    looked_at = Steadiness(tmp_path, clock)
+    assert not looked_at()
+    clock.advance(STEADY + DAY)
+    assert looked_at()
+    clock.jump(change)
+    assert Steadiness(tmp_path, clock)() is steady
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"steadySince": "soon", "seen": 7}', b"\xff"], ids=str)
+def test_a_mark_that_cannot_be_read_is_none(tmp_path: Path, clock: FakeClock, content: bytes) -> None:
+    (tmp_path / "clock.json").write_bytes(content)
+    looked_at = Steadiness(tmp_path, clock)
+    assert not looked_at()
+    clock.advance(STEADY)
+    assert looked_at()
+
+
+def test_a_mark_that_cannot_be_written_takes_nothing_away(tmp_path: Path, clock: FakeClock) -> None:
+    (tmp_path / "state").write_bytes(b"a file where the folder should be")
+    with pytest.raises(Unavailable):
+        Steadiness(tmp_path / "state", clock)()

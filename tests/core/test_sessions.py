@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.access import Role
-from core.sessions import Session, Sessions
+from core.sessions import KEPT, Session, Sessions
 from core.settings import Settings
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -89,6 +89,30 @@ def test_a_mark_is_kept_as_long_as_its_session_would_have_lasted(tmp_path: Path)
     marks.sign_out(ended)
     (mark,) = (tmp_path / "signed-out").iterdir()
     assert mark.stat().st_mtime == pytest.approx(NOW.timestamp() + 1)
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=9), KEPT], ids=str)
+def test_who_signed_out_stays_out_though_the_clock_jumps_ahead_and_back(tmp_path: Path, jump: timedelta) -> None:
+    sessions(tmp_path).sign_out(claims())
+    # Meanwhile somebody else signs out, by the wrong clock.
+    later = (NOW + jump).timestamp()
+    assert sessions(tmp_path, jump).sign_out(claims(sub="s2", iat=later, exp=later + 3600))
+    assert session(tmp_path, claims()) is None
+
+
+def test_a_mark_goes_when_its_session_has_long_been_over(tmp_path: Path) -> None:
+    sessions(tmp_path).sign_out(claims())
+    after = KEPT + timedelta(days=2)
+    later = (NOW + after).timestamp()
+    sessions(tmp_path, after).sign_out(claims(sub="s2", iat=later, exp=later + 3600))
+    assert len(list((tmp_path / "signed-out").iterdir())) == 1
+
+
+@pytest.mark.parametrize(("jump", "signed_in"), [(timedelta(minutes=-1), True), (timedelta(hours=-1), False)])
+def test_a_clock_behind_the_providers_lets_nobody_in_beyond_the_skew_that_is_borne(
+    tmp_path: Path, jump: timedelta, signed_in: bool
+) -> None:
+    assert (session(tmp_path, claims(), jump) is not None) is signed_in
 
 
 @pytest.mark.parametrize(

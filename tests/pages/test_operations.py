@@ -235,13 +235,13 @@ def test_this_months_pace_is_for_the_whole_month(run_page: RunPage, busy: Servic
 
 def test_the_what_if_answers_the_hand_worked_example(run_page: RunPage, production: Services) -> None:
     app = run_page("operations", validations="10000", repeats="0", record_kb="2", entry_kb="1", entries_read="0")
-    assert metrics(app)["A month, USD"] == "600.77"
+    assert metrics(app)["A month, USD"] == "600.81"
 
 
 def test_changing_the_what_if_changes_its_answer(run_page: RunPage, production: Services) -> None:
     app = run_page("operations", repeats="0", entries_read="0")
     app.number_input(key="validations").set_value(20_000.0).run()
-    assert metrics(app)["A month, USD"] == "1,201.53"
+    assert metrics(app)["A month, USD"] == "1,201.62"
 
 
 def test_metrics_that_are_denied_are_a_banner_that_names_the_permission(

@@ -12,9 +12,20 @@ class FakeClock:
 
     def __init__(self, now: datetime = NOON) -> None:
         self.now = now
+        self._elapsed = timedelta(0)
 
     def __call__(self) -> datetime:
         return self.now
 
     def advance(self, by: timedelta) -> None:
+        """Time passes."""
         self.now += by
+        self._elapsed += by
+
+    def jump(self, by: timedelta) -> None:
+        """Somebody sets the clock, forward or back; no time passes."""
+        self.now += by
+
+    def elapsed(self) -> timedelta:
+        """A ``core.clock.Stopwatch``."""
+        return self._elapsed

@@ -77,8 +77,9 @@ def desk(tmp_path: Path, sanitiser: PhotoSanitiser, astronaut_jpeg: bytes) -> It
     engine, audit = ChosenEngine(), SqliteAudit(database)
     journal = SqliteErasures(database)
     forgetting = Forgetting(journal.ended, HASHED)
-    keepers = (forgetting.announce,)
-    erasures = Erasures(journal, registrations, registrations, photos, audit, HASHED, utc_now, keepers)
+    erasures = Erasures(
+        journal, registrations, registrations, photos, audit, HASHED, utc_now, announce=forgetting.announce
+    )
     parts: Mapping[str, Any] = {
         "records": records,
         "registrations": registrations,

@@ -63,7 +63,7 @@ def sqlite_bench(folder: Path) -> Bench:
 
 def dynamodb_bench(client: Any, *, event_index: bool = True) -> Bench:
     table, clock = create_table(client) if event_index else table_without_index(client), FakeClock()
-    store = DynamoRecords(client, table, PATIENT, clock)
+    store = DynamoRecords(client, table, PATIENT, clock, clock.elapsed)
     indexed = {"eventId": "event-1"} if event_index else {}
     return Bench(store, clock, lambda item: put_item(client, table, item), indexed)
 
