@@ -87,13 +87,18 @@ _WORDS: dict[str, tuple[str, str]] = {
 }
 
 
+def is_known(code: str) -> bool:
+    """Whether the code is one of ours; another service's may be any text."""
+    return code in _WORDS
+
+
 def label(code: str) -> str:
     """The short form for lists and charts; an unknown code (another service's) is shown as it is."""
-    return _WORDS[code][0] if code in _WORDS else code
+    return _WORDS[code][0] if is_known(code) else code
 
 
 def advice(code: str) -> str:
     """The sentence to send to the person; for an unknown code a general one."""
-    if code in _WORDS:
+    if is_known(code):
         return _WORDS[code][1]
     return "Your photo could not be accepted. Please send a new one: face the camera, in good light."

@@ -69,12 +69,13 @@ def _running(kind: str, event_id: str, job: Job) -> None:
     title = "Validating photos" if kind == BATCH else "Checking reference photos"
     with st.container(border=True):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            by = f" · started by {ui.plain(job.operator)}" if job.operator else ""
-            st.markdown(f"**{title}**{by}")
+            st.markdown(f"**{title}**")
             if job.stop.is_set():
                 st.caption("Stopping: what is in hand is finished.")
             else:
                 st.button("Stop", icon=":material/stop_circle:", key=f"stop-{kind}", on_click=job.stop.set)
+        if job.operator:
+            st.text(f"Started by {job.operator}")
         progress = job.progress
         if progress is None:
             st.progress(0.0, "Reading the event…")
@@ -84,7 +85,7 @@ def _running(kind: str, event_id: str, job: Job) -> None:
         if isinstance(progress, BatchProgress):
             st.caption(_counts(progress))
         if progress.paused:
-            st.warning(f"Waiting: {ui.plain(progress.paused)} It goes on by itself.", icon=":material/pause_circle:")
+            ui.banner("warning", "Waiting. It goes on by itself.", progress.paused, icon=":material/pause_circle:")
 
 
 def _pace(progress: Progress) -> str:
@@ -149,9 +150,8 @@ def _confirm(services: GuardedServices, event_id: str, choice: Choice) -> None:
     if not photos:
         st.write("No photo of this event waits to be validated.")
         return
-    st.write(
-        f"**{photos:,} photos** of {ui.plain(event_id)}: {CHOICE_WORDS[choice].lower()}.{_price(services, photos)}"
-    )
+    st.text(event_id)
+    st.write(f"**{photos:,} photos**: {CHOICE_WORDS[choice].lower()}.{_price(services, photos)}")
     st.caption("It goes on when you close this page, and can be stopped.")
     begin = {"on_click": _start, "args": (services, event_id, choice)}
     if st.button(f"Validate {photos:,} photos", type="primary", key="batch-start", **begin):
@@ -231,24 +231,27 @@ def _ended(kind: str, event_id: str, title: str, said: str, summary: Progress) -
         st.markdown(f"**{title}**")
         _close_button(kind, event_id)
     st.write(said)
-    failed = ", ".join(f"{count:,} ({ui.plain(name)})" for name, count in summary.errors.items())
+    failed = [f"{count:,} times {name}" for name, count in summary.errors.items()]
     match summary.end:
         case End.DONE:
             st.success("All done.", icon=":material/check:")
         case End.STOPPED:
             st.info(f"Stopped: {summary.left:,} left.", icon=":material/stop_circle:")
         case End.GAVE_UP:
-            why = ui.plain(summary.paused or "")
-            st.error(
-                f"Given up: {why} Nobody's record was touched by it; {summary.left:,} left.",
+            ui.banner(
+                "error",
+                f"Given up. Nobody's record was touched by it; {summary.left:,} left.",
+                summary.paused or "The service did not answer.",
                 icon=":material/cloud_off:",
             )
         case _:
-            st.warning(f"{summary.left:,} left, which failed each time: {failed}.", icon=":material/sync_problem:")
+            ui.banner(
+                "warning", f"{summary.left:,} left, which failed each time.", *failed, icon=":material/sync_problem:"
+            )
 
 
 def _broke_off(kind: str, event_id: str, failure: str) -> None:
-    st.error(ui.plain(failure), icon=":material/error:")
+    ui.banner("error", "This broke off.", failure, icon=":material/error:")
     _close_button(kind, event_id)
 
 
@@ -286,7 +289,8 @@ def _confirm_audit(services: GuardedServices, event_id: str) -> None:
     photos = _counted(partial(services.references.count, event_id))
     if photos is None:
         return
-    st.write(f"**{photos:,} reference photos** of {ui.plain(event_id)}.{_price(services, photos, images=1)}")
+    st.text(event_id)
+    st.write(f"**{photos:,} reference photos**.{_price(services, photos, images=1)}")
     begin = {"on_click": _start_audit, "args": (services, event_id)}
     if st.button("Check them", type="primary", key="audit-start", **begin):
         st.rerun()

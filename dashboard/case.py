@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -27,13 +28,8 @@ def palette() -> charts.Palette:
 
 def show_notice() -> None:
     """What came of the last action, once."""
-    kind, text = st.session_state.pop(_NOTICE, (None, ""))
-    if kind == "error":
-        st.error(text, icon=":material/error:")
-    elif kind == "warning":
-        st.warning(text, icon=":material/sync_problem:")
-    elif kind:
-        st.toast(text, icon=":material/check:")
+    if show := st.session_state.pop(_NOTICE, None):
+        show()
 
 
 def verdict(record: ValidationRecord, policy: Policy, *, faces: bool) -> None:
@@ -44,7 +40,7 @@ def verdict(record: ValidationRecord, policy: Policy, *, faces: bool) -> None:
     look = ui.STATUS[record.validation_status]
     with st.container(border=True):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            st.subheader(f":{look.badge}[{look.icon}] {ui.plain(ui.headline(record))}", anchor=False)
+            st.subheader(f":{look.badge}[{look.icon}] {ui.headline(record)}", anchor=False)
             st.badge(
                 f"Stored · attempt {record.verification_attempt} · "
                 f"{ui.when(record.updated_at or record.timestamp, get_services().clock())}",
@@ -234,11 +230,15 @@ def decide(seen: ValidationRecord, decision: Decision, key: str) -> None:
             note=st.session_state.get(f"note-{key}") or "",
         )
     except Conflict as error:
-        st.session_state[_NOTICE] = ("warning", ui.plain(str(error)))
+        st.session_state[_NOTICE] = partial(
+            ui.banner, "warning", "The decision was not stored.", str(error), icon=":material/sync_problem:"
+        )
     except FacedeskError as error:
-        st.session_state[_NOTICE] = ("error", f"The decision was not stored. {ui.plain(str(error))}")
+        st.session_state[_NOTICE] = partial(
+            ui.banner, "error", "The decision was not stored.", str(error), icon=":material/error:"
+        )
     else:
-        st.session_state[_NOTICE] = ("done", "Decision stored.")
+        st.session_state[_NOTICE] = partial(st.toast, "Decision stored.", icon=":material/check:")
 
 
 def _run_again(record: ValidationRecord, key: str, attempt_id: str) -> None:
@@ -247,6 +247,8 @@ def _run_again(record: ValidationRecord, key: str, attempt_id: str) -> None:
         submitter = ui.submitter(services.principal)
         services.validation.validate_stored(record.registration_id, key, attempt_id, submitter)
     except FacedeskError as error:
-        st.session_state[_NOTICE] = ("error", f"The photo was not checked. {ui.plain(str(error))}")
+        st.session_state[_NOTICE] = partial(
+            ui.banner, "error", "The photo was not checked.", str(error), icon=":material/error:"
+        )
     else:
-        st.session_state[_NOTICE] = ("done", "Checked again.")
+        st.session_state[_NOTICE] = partial(st.toast, "Checked again.", icon=":material/check:")

@@ -81,9 +81,8 @@ def standing(registrations: pd.DataFrame, records: pd.DataFrame) -> Standing:
 
 def notice() -> None:
     """Say what makes event reads slow or late, and what to do about it, if anything does."""
-    # The store's own sentence: it holds nothing that anybody typed, so its command may be set as code.
     if said := get_services().records.event_notice():
-        st.info(said, icon=":material/speed:")
+        ui.banner("info", "Event pages may be slow or late.", said.replace("`", ""), icon=":material/speed:")
 
 
 def picker(container: st.delta_generator.DeltaGenerator, events: list[str]) -> str:
@@ -111,10 +110,17 @@ def drawn(draw: Callable[..., go.Figure], *given: object, **options: object) -> 
     return draw(*given, **options)
 
 
-def chart_card(title: str, figure: go.Figure | None, alt: str, *, empty: str, key: str, note: str = "") -> None:
-    """A chart in a card with its title; where there is nothing to draw, the sentence ``empty`` instead."""
+def chart_card(
+    title: str, figure: go.Figure | None, alt: str, *, empty: str, key: str, note: str = "", group: str = ""
+) -> None:
+    """A chart in a card with its title; if there is nothing to draw, the sentence ``empty`` instead.
+
+    ``group`` names whom the chart is about, in whatever words another service has for them.
+    """
     with st.container(border=True):
-        st.markdown(f"**{ui.plain(title)}**", help=note or None)
+        st.markdown(f"**{title}**", help=note or None)
+        if group:
+            st.text(group)
         if figure is None:
             st.caption(empty)
         else:

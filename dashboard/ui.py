@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pandas as pd
@@ -55,12 +55,20 @@ COLUMN_WORDS = {
 }
 DECISION_WORDS = {Decision.APPROVED: "approved", Decision.REJECTED: "rejected"}
 
-_MARKDOWN = re.compile(r"([!-/:-@\[-`{-~])")
+#: How each kind of banner looks.
+_BANNERS = {"error": st.error, "warning": st.warning, "info": st.info}
 
 
-def plain(text: str) -> str:
-    """``text`` for a place that renders markdown, shown as it is: an image or a link in a name must not load."""
-    return _MARKDOWN.sub(r"\\\1", text)
+def banner(kind: Literal["error", "warning", "info"], sentence: str, *typed: str, icon: str) -> None:
+    """A sentence of ours in a banner and, below it, what somebody typed or another service reported, as it is.
+
+    Streamlit renders markdown in a banner, and escaping does not stop it: a bare address becomes a link, ``:cat:`` an
+    emoji. Typed text is therefore shown by ``st.text`` alone, here and on all pages.
+    """
+    with st.container(border=bool(typed), gap="xsmall"):
+        _BANNERS[kind](sentence, icon=icon)
+        for text in typed:
+            st.text(text)
 
 
 def operator_box() -> None:
@@ -104,17 +112,16 @@ def submitter(person: Principal) -> Submitter:
 
 
 @contextmanager
-def banner_on_failure(doing: str) -> Iterator[None]:
+def banner_on_failure(doing: str, *typed: str) -> Iterator[None]:
     """Run a part of a page; a failure shows as a banner in its place, and the rest of the page lives.
 
-    ``doing`` completes the sentence "Could not ...".
+    ``doing`` completes the sentence "Could not ..."; ``typed`` says to what, for example an event's id.
     """
     try:
         yield
-    except ServiceError as error:
-        st.error(f"Could not {doing}. {plain(str(error))}", icon=":material/cloud_off:")
     except FacedeskError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+        icon = ":material/cloud_off:" if isinstance(error, ServiceError) else ":material/error:"
+        banner("error", f"Could not {doing}.", *typed, str(error), icon=icon)
 
 
 def viewer_zone() -> tzinfo:
@@ -147,12 +154,16 @@ def reason_labels(codes: str) -> str:
 
 
 def headline(record: ValidationRecord) -> str:
-    """The verdict in a line, e.g. "Failed: not the same person"."""
+    """The verdict in a line of our own words, e.g. "Failed: not the same person"."""
     word = STATUS[record.validation_status].word
     if record.review:
         return f"{word}: {DECISION_WORDS[record.review.decision]} by a person"
     if record.failure_reasons:
-        first, *others = (reasons.label(reason) for reason in record.failure_reasons)
+        # An unknown code may be any text of another service; the attempts below show it.
+        first, *others = (
+            reasons.label(code) if reasons.is_known(code) else "A reason of another service"
+            for code in record.failure_reasons
+        )
         more = f" and {len(others)} more" if others else ""
         return f"{word}: {first[0].lower()}{first[1:]}{more}"
     if record.validation_status is Status.PENDING:

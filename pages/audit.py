@@ -107,7 +107,8 @@ def filters() -> AuditFilter:
     )
     if person:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.badge(f"On {ui.plain(person)}", icon=":material/person:", color="blue")
+            st.badge("On one person", icon=":material/person:", color="blue")
+            st.text(person)
             st.button("Everybody", icon=":material/close:", type="tertiary", on_click=everybody)
     return AuditFilter(frozenset(actions), (name or "").strip() or None, person, result)
 

@@ -53,7 +53,7 @@ def figures(counts: Counts) -> None:
 
 def notes(texts: tuple[str, ...]) -> None:
     for text in texts:
-        st.caption(ui.plain(text))
+        st.text(text)
 
 
 def confirmation(preview: Preview) -> None:
@@ -144,7 +144,7 @@ def main() -> None:
     if isinstance(outcome, Receipt):
         receipt_card(outcome)
     elif outcome:
-        st.error(f"The erasure has not ended. {ui.plain(outcome)}", icon=":material/cloud_off:")
+        ui.banner("error", "The erasure has not ended.", outcome, icon=":material/cloud_off:")
     if user_id is None:
         if not outcome:
             nothing_chosen()

@@ -112,12 +112,15 @@ def health_cards() -> None:
             st.metric(
                 service.service.capitalize(),
                 "Healthy" if service.ok else "Failing",
-                delta=time_taken(service.milliseconds) if service.ok else service.error,
+                delta=time_taken(service.milliseconds),
                 delta_arrow="off",
                 delta_color="off" if service.ok else "red",
                 icon=":material/check_circle:" if service.ok else ":material/cancel:",
                 border=True,
             )
+    for service in found:
+        if service.error:
+            st.text(f"{service.service.capitalize()}: {service.error}")
 
 
 def time_taken(milliseconds: float) -> str:

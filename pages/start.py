@@ -94,9 +94,10 @@ def report(done: ImportReport) -> None:
 
 
 def read_only() -> None:
-    st.info(
-        "Registrations are read from MongoDB here, and only read: "
-        f"collection {ui.plain(services.settings.mongodb_collection)}.",
+    ui.banner(
+        "info",
+        "Registrations are read from MongoDB here, and only read.",
+        f"Collection: {services.settings.mongodb_collection}",
         icon=":material/database:",
     )
 

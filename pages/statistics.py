@@ -114,24 +114,21 @@ def distributions(records: pd.DataFrame) -> None:
         "Split by", list(SPLITS), default="Nothing", required=True, key="split", bind="query-params"
     )
     for name, rows in groups(records, split or "Nothing"):
-        title = f" · {name}" if name else ""
         confidence, similarity, quality = st.columns(3)
         with confidence:
-            distribution(
-                f"Confidence{title}", rows, "confidence", palette, f"confidence-{name}", low=LOWEST_CONFIDENCE
-            )
+            distribution("Confidence", rows, "confidence", palette, name, low=LOWEST_CONFIDENCE)
         with similarity:
             threshold = services.settings.policy.similarity_threshold
-            key = f"similarity-{name}"
-            distribution(f"Similarity{title}", rows, "similarity", palette, key, threshold=threshold)
+            distribution("Similarity", rows, "similarity", palette, name, threshold=threshold)
         with quality:
             by_quality = statistics.quality_by_status(rows)
             event.chart_card(
-                f"Quality{title}",
+                "Quality",
                 event.drawn(charts.quality_bars, by_quality, palette),
                 charts.describe_quality(by_quality),
                 empty="",
                 key=f"quality-chart-{name}",
+                group=name,
             )
 
 
@@ -140,7 +137,7 @@ def distribution(
     rows: pd.DataFrame,
     column: str,
     palette: charts.Palette,
-    key: str,
+    group: str,
     *,
     low: float = 0,
     threshold: float | None = None,
@@ -155,7 +152,8 @@ def distribution(
         else None,
         charts.describe_histogram(bins, column),
         empty="Nothing was measured here.",
-        key=key,
+        key=f"{column}-{group}",
+        group=group,
     )
 
 
@@ -196,8 +194,8 @@ def attribute_groups(records: pd.DataFrame) -> None:
             )
             small = rates_of[rates_of["small"]]
             if len(small):
-                names = ui.plain(", ".join(map(str, small["group"])))
-                st.warning(f"Under 30 people, too few to judge by: {names}", icon=":material/groups:")
+                names = ", ".join(map(str, small["group"]))
+                ui.banner("warning", "Under 30 people, too few to judge by:", names, icon=":material/groups:")
 
 
 def what_if(chosen: list[str], records: pd.DataFrame, query: dict[str, object]) -> None:
@@ -222,11 +220,12 @@ def what_if(chosen: list[str], records: pd.DataFrame, query: dict[str, object]) 
 
 def exports(chosen: list[str], files: dict[str, str], query: dict[str, object]) -> None:
     """Links to ``files`` (name -> label) of each event."""
-    with st.container(horizontal=True):
-        for event_id in chosen:
+    for event_id in chosen:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if len(chosen) > 1:
+                st.text(event_id)
             for name, label in files.items():
-                text = label if len(chosen) == 1 else f"{label}: {ui.plain(event_id)}"
-                event.file_link(text, event.file_address(event_id, name, query), f"{name}-{event_id}")
+                event.file_link(label, event.file_address(event_id, name, query), f"{name}-{event_id}")
 
 
 def as_query(given: dict[str, object]) -> dict[str, object]:
@@ -253,7 +252,7 @@ def main() -> None:
         return
     by_event: dict[str, pd.DataFrame] = {}
     for event_id in chosen:
-        with ui.banner_on_failure(f"read the event {ui.plain(event_id)}"):
+        with ui.banner_on_failure("read an event", event_id):
             by_event[event_id] = statistics.with_age_groups(statistics.filtered(event.records(event_id), **given))
     if not by_event:
         return

@@ -142,9 +142,11 @@ def timeline(record: ValidationRecord) -> None:
 def person(user_id: str) -> None:
     registered = services.registrations.of_user(user_id)
     names = list(dict.fromkeys(filter(None, (registration.name for registration in registered))))
-    st.subheader(ui.plain(", ".join(names) or user_id), anchor=False)
     emails = list(dict.fromkeys(filter(None, (registration.email for registration in registered))))
-    st.text(" · ".join([user_id, *emails, f"{len(registered)} registration{'s' if len(registered) != 1 else ''}"]))
+    count = f"{len(registered)} registration{'s' if len(registered) != 1 else ''}"
+    with st.container(gap="xxsmall"):
+        st.subheader("Person", anchor=False)
+        st.text(" · ".join([*names, user_id, *emails, count]))
 
 
 def nothing_chosen() -> None:

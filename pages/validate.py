@@ -54,7 +54,7 @@ def look(registration: Registration) -> bool:
 
 def registration_card(registration: Registration, attempts: int) -> None:
     with st.container(border=True):
-        st.markdown(f"**{ui.plain(registration.name or registration.user_id)}**")
+        st.text(registration.name or registration.user_id)
         earlier = {0: "no earlier attempt", 1: "1 earlier attempt"}.get(attempts, f"{attempts} earlier attempts")
         st.text(" · ".join((registration.event_id, registration.registration_id, earlier)))
         if registration.email:
@@ -112,12 +112,19 @@ def validate(registration: Registration, photo: tuple[str, bytes | str] | None) 
         with st.spinner("Looking for the face and comparing it…", show_time=True):
             record = submit(registration.registration_id, content, attempt_id, submitter).record
     except PhotoRefused as error:
-        st.error(f"{ui.plain(str(error))} Nothing was stored.", icon=":material/image_not_supported:")
+        ui.banner(
+            "error",
+            "The photo was refused. Nothing was stored.",
+            str(error),
+            icon=":material/image_not_supported:",
+        )
     except PhotoNotFound:
         st.error("There is no photo under this key. Nothing was stored.", icon=":material/image_not_supported:")
     except FacedeskError as error:
-        st.error(
-            f"The photo was not validated. {ui.plain(str(error))} Press Validate to try again.",
+        ui.banner(
+            "error",
+            "The photo was not validated. Press Validate to try again.",
+            str(error),
             icon=":material/cloud_off:",
         )
     else:

@@ -18,7 +18,7 @@ from core.settings import Settings
 from core.validation import Submitter
 from dashboard.jobs import Job, jobs
 from tests.pages.test_validate import press, text_of
-from tests.support.app import RunPage
+from tests.support.app import RunPage, failure
 from tests.support.desk import REFERENCE_KEY, Desk
 
 EVENT = "expo"
@@ -172,8 +172,8 @@ def test_with_the_engine_down_it_says_what_is_and_that_the_rest_is_as_it_was(pag
     started(page)
     ended()
     page.run()
-    assert "Given up" in page.error[0].value
-    assert "out of reach" in page.error[0].value
+    assert "Given up" in failure(page)
+    assert "out of reach" in failure(page)
     assert desk.records.event_frame(EVENT).empty
 
 
@@ -183,7 +183,7 @@ def test_what_another_process_runs_is_not_run_beside_it(page: AppTest, desk: Des
         press(page, f"Validate {PEOPLE:,} photos")
         assert ended().failure == "A batch of this event is running already."
     page.run()
-    assert "running already" in page.error[0].value
+    assert "running already" in failure(page)
 
 
 def test_photos_that_could_not_be_used_are_listed(run_page: RunPage, people: list[Registration], desk: Desk) -> None:

@@ -10,7 +10,7 @@ from core.clock import utc_now
 from core.records import Source
 from core.validation import Submitter
 from tests.pages.test_validate import down, text_of
-from tests.support.app import RunPage
+from tests.support.app import RunPage, failure
 from tests.support.desk import Desk
 
 ANYBODY = Submitter(Source.API)
@@ -81,7 +81,7 @@ def test_what_makes_event_reads_slow_is_said_with_what_to_do(
 def test_records_out_of_reach_are_a_banner(run_page: RunPage, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk.records, "event_frame", down("validation records"))
     app = run_page("event_overview", event_id="event-1")
-    assert "Could not read this event's validations" in app.error[0].value
+    assert "Could not read this event's validations" in failure(app)
     assert app.selectbox(key="event_id").value == "event-1"
 
 
@@ -89,4 +89,4 @@ def test_registrations_out_of_reach_are_a_banner(
     run_page: RunPage, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(desk.registrations, "events", down("registrations"))
-    assert "out of reach" in run_page("event_overview").error[0].value
+    assert "out of reach" in failure(run_page("event_overview"))

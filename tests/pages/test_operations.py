@@ -43,7 +43,7 @@ from tests.pages.test_charts import contrast
 from tests.pages.test_event_charts import MAX_JSON_BYTES, THEME, both, colours_of
 from tests.pages.test_event_overview import charts, metrics
 from tests.pages.test_validate import down, text_of
-from tests.support.app import RunPage
+from tests.support.app import RunPage, failure
 from tests.support.desk import Desk
 
 ANYBODY = Submitter(Source.API)
@@ -123,7 +123,7 @@ def test_a_data_folder_that_cannot_be_read_is_a_banner(
 ) -> None:
     (tmp_path / "facedesk.sqlite3").rename(tmp_path / "elsewhere")
     app = run_page("operations")
-    assert "Could not measure the disk" in app.error[0].value
+    assert "Could not measure the disk" in failure(app)
     assert metrics(app)["Face engine"] == "Healthy"
 
 
@@ -251,8 +251,8 @@ def test_metrics_that_are_denied_are_a_banner_that_names_the_permission(
         for _ in ("the charts", "the cost"):
             denying.add_client_error("get_metric_data", "AccessDenied", http_status_code=403)
         app = run_page("operations")
-    assert "Could not read the metrics" in app.error[0].value
-    assert "GetMetricData" in app.error[0].value
+    assert "Could not read the metrics" in failure(app)
+    assert "GetMetricData" in failure(app)
 
 
 def test_without_metrics_the_rest_of_the_page_lives(run_page: RunPage, production: Services, cloudwatch: Any) -> None:

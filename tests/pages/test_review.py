@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from core.records import Decision, Source, Status
 from core.validation import Submitter
 from tests.pages.test_validate import down, press, text_of
-from tests.support.app import RunPage
+from tests.support.app import RunPage, failure
 from tests.support.desk import REGISTERED, Desk
 
 ANYBODY = Submitter(Source.API)
@@ -109,7 +109,7 @@ def test_a_case_can_be_run_again(run_page: RunPage, waiting: Desk) -> None:
 
 def test_records_out_of_reach_are_a_banner(run_page: RunPage, waiting: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting.records, "event_frame", down("validation records"))
-    assert "out of reach" in run_page("review").error[0].value
+    assert "out of reach" in failure(run_page("review"))
 
 
 def test_one_case_out_of_reach_is_a_banner_and_the_figures_stay(
@@ -117,5 +117,5 @@ def test_one_case_out_of_reach_is_a_banner_and_the_figures_stay(
 ) -> None:
     monkeypatch.setattr(waiting.records, "get", down("validation records"))
     app = run_page("review")
-    assert "out of reach" in app.error[0].value
+    assert "out of reach" in failure(app)
     assert metrics(app)["Waiting"] == "2"

@@ -10,7 +10,7 @@ from core.records import Source
 from core.validation import Submitter
 from tests.pages.test_event_overview import charts, metrics
 from tests.pages.test_validate import down, text_of
-from tests.support.app import RunPage
+from tests.support.app import RunPage, failure
 from tests.support.desk import Desk
 
 ANYBODY = Submitter(Source.API)
@@ -71,4 +71,4 @@ def test_two_events_stand_side_by_side(run_page: RunPage, sampled: Desk, astrona
 
 def test_records_out_of_reach_are_a_banner(run_page: RunPage, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk.records, "event_frame", down("validation records"))
-    assert "out of reach" in run_page("statistics", event_id="event-1").error[0].value
+    assert "out of reach" in failure(run_page("statistics", event_id="event-1"))

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from core.errors import Unavailable
 from core.records import Decision, Source, Status
 from core.validation import Submitter
-from tests.support.app import RunPage
+from tests.support.app import RunPage, failure
 from tests.support.desk import REGISTERED, Desk
 
 ANYBODY = Submitter(Source.API)
@@ -171,7 +171,7 @@ def test_records_out_of_reach_are_a_banner_and_the_registration_still_shows(
 ) -> None:
     monkeypatch.setattr(desk.records, "get", down("validation records"))
     app = run_page("validate", registration_id="reg-1")
-    assert "out of reach" in app.error[0].value
+    assert "out of reach" in failure(app)
     assert "Ada Example" in text_of(app)
 
 
@@ -179,7 +179,7 @@ def test_registrations_out_of_reach_are_a_banner(
     run_page: RunPage, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(desk.registrations, "get", down("registrations"))
-    assert "out of reach" in run_page("validate", registration_id="reg-1").error[0].value
+    assert "out of reach" in failure(run_page("validate", registration_id="reg-1"))
 
 
 def test_photos_out_of_reach_leave_the_verdict_readable(

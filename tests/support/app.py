@@ -22,6 +22,11 @@ ROOT = Path(__file__).parents[2]
 RunPage = Callable[..., AppTest]
 
 
+def failure(app: AppTest) -> str:
+    """What the page's first error banner says, and the texts that say why."""
+    return "\n".join([app.error[0].value, *(text.value for text in app.text)])
+
+
 class BorrowedServices(Services):
     """Their parts belong to other fixtures, which close them."""
 

@@ -1,0 +1,246 @@
+"""Typed text never reaches an element that renders markdown: shown of the source, and of the pages when all fails."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.access import PAGES
+from core.errors import Unavailable
+from tests.support.app import RunPage
+from tests.support.desk import Desk
+
+ROOT = Path(__file__).parents[2]
+FILES = [
+    path
+    for folder in ("pages", "dashboard")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    if "import streamlit as st" in path.read_text()
+]
+
+EVIL = "www.evil.example"
+#: Kinds of elements that show text as it is.
+AS_IT_IS = ("text", "text_input", "arrow_data_frame")
+#: Streamlit's elements that render markdown in their text, and ours that hand a text on to them. An element that is
+#: not here (``text``, ``code``, ``dataframe``, ``selectbox``'s options) shows text as it is.
+MARKDOWN = re.findall(
+    r"\w+",
+    """write markdown caption error warning info success exception toast title header subheader metric badge button
+    link_button page_link download_button form_submit_button radio pills segmented_control selectbox multiselect
+    checkbox toggle slider text_input text_area number_input date_input file_uploader camera_input tabs expander
+    popover status spinner dialog image progress html latex Page
+    banner banner_on_failure chart_card file_link link distribution number box show _ended""",
+)
+#: Their arguments, by place and by name, that are no text, or are shown as they are.
+NOT_MARKDOWN = re.findall(
+    r"\w+",
+    """key bind default value icon on_click on_change args width height alt url query_params options config color
+    delta_color delta_arrow data file_name mime address figure typed group persist_state disabled blurred type index
+    max_chars max_upload_size threshold""",
+)
+#: The elements whose options are rendered too.
+RENDERED_OPTIONS = ("radio", "pills", "segmented_control")
+#: Of these the text stands in the first places; what follows is a value, options, a figure, a photo's key or typed.
+PLACES = {
+    **dict.fromkeys(("image", "page_link"), 0),
+    **dict.fromkeys(("download_button", "link_button", "selectbox", "multiselect", "slider", "text_input"), 1),
+    **dict.fromkeys(("text_area", "number_input", "date_input", "file_uploader", "camera_input", "toggle"), 1),
+    **dict.fromkeys(("checkbox", "popover", "banner_on_failure", "chart_card", "file_link", "distribution"), 1),
+    "number": 1,
+    "box": 2,
+    "metric": 3,
+}
+#: Where our own text does not stand first: these places.
+ELSEWHERE = {"banner": {1}, "link": {1}, "show": {1}, "_ended": {2, 3}, "progress": {1}}
+#: Read by a person, each: fixed words of ours or a number. Of a parameter the callers are looked at as well.
+REVIEWED: dict[str, set[str]] = {
+    "dashboard/batch.py": {
+        "_ended: said",
+        "button: begin",
+        "segmented_control: CHOICE_WORDS.__getitem__",
+        "segmented_control: list(CHOICE_WORDS)",
+        "caption: _counts(progress)",
+        "markdown: title",
+        "progress: _pace(progress)",
+        "write: CHOICE_WORDS[choice]",
+        "write: CHOICE_WORDS[choice].lower()",
+        "write: _price(services, photos)",
+        "write: _price(services, photos, images=1)",
+        "write: said",
+    },
+    "dashboard/case.py": {
+        "badge: record.verification_attempt",
+        "badge: ui.when(record.updated_at or record.timestamp, get_services().clock())",
+        "caption: _why_no_similarity(record)",
+        "expander: count",
+        "markdown: ui.DECISION_WORDS[review.decision].capitalize()",
+        "metric: meaning",
+        "metric: name",
+        "metric: value",  # numbers, and the quality, which is one of three
+        "popover: label",
+        "subheader: look.badge",
+        "subheader: look.icon",
+        "subheader: ui.headline(record)",
+    },
+    "dashboard/event.py": {"caption: empty", "link_button: label", "markdown: note", "markdown: title"},
+    "dashboard/pages.py": {
+        "Page: entry.address",
+        "Page: entry.script",
+        "Page: entry.title",
+        "Page: home",
+        "Page: instead",
+        "page_link: label",
+    },
+    "dashboard/photos.py": {"image: caption", "info: caption", "warning: caption"},
+    "dashboard/search.py": {"text_input: label", "text_input: placeholder"},
+    "dashboard/signin.py": {"caption: ', '.join(sorted(person.roles))"},
+    "dashboard/ui.py": {"banner: doing", "html: label"},
+    "pages/audit.py": {"segmented_control: list(SPANS)"},
+    "pages/erasure.py": {"markdown: count"},
+    "pages/event_overview.py": {
+        "chart_card: unit",
+        "file_link: span",
+        "metric: share",
+        "segmented_control: list(SPANS)",
+    },
+    "pages/operations.py": {
+        "badge: ', '.join(down)",  # names of our services
+        "chart_card: every(period)",
+        "chart_card: per",
+        "metric: every(found.period)",
+        "metric: help_text",
+        "metric: service.service.capitalize()",
+        "metric: size(disk.database_bytes + disk.log_bytes)",
+        "metric: size(disk.free_bytes)",
+        "metric: size(disk.log_bytes)",
+        "metric: size(disk.photo_bytes)",
+        "metric: time_taken(service.milliseconds)",
+        "number_input: label",
+        "number_input: note",
+        "segmented_control: spans",
+    },
+    "pages/statistics.py": {
+        "chart_card: label",
+        "chart_card: title",
+        "chart_card: unit",
+        "file_link: label",
+        "metric: look.word.lower()",
+        "metric: mean(records['confidence'])",
+        "metric: mean(records['similarity'])",
+        "segmented_control: list(SPLITS)",
+    },
+    "pages/user_lookup.py": {
+        "metric: days",
+        "metric: standing",
+        "metric: statistics.failed_validations",
+        "metric: statistics.pending_validations",
+        "metric: statistics.successful_validations",
+        "metric: statistics.total_attempts",
+    },
+}
+
+
+def is_number_or_time(spec: ast.expr | None) -> bool:
+    """Whether a text would be refused by this format: what goes through it is no text."""
+    if not isinstance(spec, ast.JoinedStr) or not all(isinstance(part, ast.Constant) for part in spec.values):
+        return False
+    try:
+        format("text", "".join(str(part.value) for part in spec.values if isinstance(part, ast.Constant)))
+    except ValueError:
+        return True
+    return False
+
+
+def doubtful(node: ast.expr, constants: set[str]) -> Iterator[str]:
+    """The parts of an expression that may be text which is not in the source."""
+    match node:
+        case ast.Constant() | ast.List():
+            return
+        case ast.JoinedStr(values=parts):
+            for part in parts:
+                if isinstance(part, ast.FormattedValue) and not is_number_or_time(part.format_spec):
+                    yield from doubtful(part.value, constants)
+        case ast.IfExp(body=body, orelse=orelse):
+            yield from doubtful(body, constants)
+            yield from doubtful(orelse, constants)
+        case ast.BoolOp(values=values):
+            for value in values:
+                yield from doubtful(value, constants)
+        case ast.Call(func=ast.Name(id="len")):
+            return
+        case ast.Name(id=name) if name in constants:
+            return
+        case _:
+            yield ast.unparse(node)
+
+
+def texts(call: ast.Call, name: str, given: list[ast.expr]) -> Iterator[ast.expr]:
+    """The arguments that are rendered."""
+    for place, argument in enumerate(given):
+        if place in ELSEWHERE.get(name, set()) or (name not in ELSEWHERE and place < PLACES.get(name, 99)):
+            yield argument
+    for keyword in call.keywords:
+        if keyword.arg in NOT_MARKDOWN or (keyword.arg == "format_func" and name not in RENDERED_OPTIONS):
+            continue
+        yield keyword.value
+
+
+def found(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text())
+    constants = {
+        target.id
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    doubts: set[str] = set()
+    for call in ast.walk(tree):
+        if not isinstance(call, ast.Call) or ast.unparse(call.func).startswith("logger."):
+            continue
+        called, given = call.func, call.args
+        if isinstance(called, ast.Name) and called.id == "partial" and given:
+            called, *given = given
+        name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+        if name in MARKDOWN:
+            for argument in texts(call, name, given):
+                doubts.update(f"{name}: {doubt}" for doubt in doubtful(argument, constants))
+    return doubts
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_no_text_but_our_own_is_rendered(path: Path) -> None:
+    assert found(path) == REVIEWED.get(f"{path.parent.name}/{path.name}", set())
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_failing_service_says_is_text(
+    run_page: RunPage, desk: Desk, page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error's code is another service's: whatever it says, no element that renders markdown gets it."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise Unavailable("validation records", EVIL)
+
+    for part in (desk.records, desk.registrations, desk.audit, desk.engine, desk.photos):
+        for name in (
+            "get",
+            "history",
+            "search",
+            "of_user",
+            "event_frame",
+            "event_changes",
+            "events",
+            "ping",
+            "entries",
+        ):
+            if hasattr(part, name):
+                monkeypatch.setattr(type(part), name, fail)
+    app = run_page(page, registration_id="reg-1", user_id="user-1", event_id="event-1")
+    assert [element.value for element in app.text if EVIL in element.value] or page == "start"
+    for element in app.main:
+        assert element.type in AS_IT_IS or EVIL not in str(element.proto), element.type
