@@ -67,6 +67,13 @@ FOUND = """(pages) => {
 }"""
 
 
+#: The middle of a chart's largest bar, and its area.
+LARGEST_BAR = """(chart) => [...chart.querySelectorAll('.bars path')]
+    .map((bar) => bar.getBoundingClientRect())
+    .map((box) => [box.x + box.width / 2, box.y + box.height / 2, box.width * box.height])
+    .reduce((one, other) => one[2] > other[2] ? one : other)"""
+
+
 @dataclass(frozen=True)
 class Site:
     address: str
@@ -228,19 +235,19 @@ def shown(page: Page, text: str) -> None:
 
 
 def test_the_desk_shows_people_as_they_are_written(site: Site, page: Page) -> None:
-    for each in (Person(0, REGISTERED), Person(1, DECIDED), Person(2, UNTRIED)):
+    for each in (Person(0, REGISTERED), Person(2, UNTRIED)):
         open_page(site, page, "validate", registration_id=each.registration_id)
         shown(page, each.name)
         shown(page, each.email)
         if each.number != UNTRIED:
             page.get_by_text("Details", exact=True).click()
         only_text(page)
-    for each in (Person(1, REGISTERED), Person(2, DECIDED)):
-        open_page(site, page, "user_lookup", user_id=each.user_id)
-        shown(page, each.user_id)
-        shown(page, each.name)
-        page.get_by_text("Details", exact=True).click()
-        only_text(page)
+    each = Person(1, DECIDED)
+    open_page(site, page, "user_lookup", user_id=each.user_id)
+    shown(page, each.user_id)
+    shown(page, each.name)
+    page.get_by_text("Details", exact=True).click()
+    only_text(page)
 
 
 def test_a_decision_and_its_note_are_text(site: Site, page: Page) -> None:
@@ -290,10 +297,9 @@ def hover_bars(page: Page) -> None:
     """What a chart says of its bars is text too."""
     for chart in page.locator(".js-plotly-plot:has(.bars path)").all():
         chart.scroll_into_view_if_needed()
-        boxes = filter(None, (bar.bounding_box() for bar in chart.locator(".bars path").all()))
-        largest = max(boxes, key=lambda box: box["width"] * box["height"])
-        if largest["width"] * largest["height"]:
-            page.mouse.move(largest["x"] + largest["width"] / 2, largest["y"] + largest["height"] / 2)
+        across, down, area = chart.evaluate(LARGEST_BAR)
+        if area:
+            page.mouse.move(across, down)
             expect(chart.locator(".hoverlayer text").first).to_be_attached()
     only_text(page)
 
@@ -320,7 +326,8 @@ def test_no_page_makes_anything_of_its_address_or_its_fields(site: Site, page: P
     for field in page.locator("input[type=text]:visible, textarea:visible").all():
         if field.is_editable():
             field.fill(HOSTILE[0][:80])
-            field.press("Enter")
+            if field.get_attribute("role") != "combobox":  # those search among what there is
+                field.press("Enter")
             only_text(page)
             field.press("Escape")
 

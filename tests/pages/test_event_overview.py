@@ -73,9 +73,10 @@ def test_who_never_tried_is_listed(run_page: RunPage) -> None:
 def test_what_makes_event_reads_slow_is_said_with_what_to_do(
     run_page: RunPage, sampled: Desk, monkeypatch: pytest.MonkeyPatch, page: str
 ) -> None:
-    said = "Run `python -m core provision --add-index`."
-    monkeypatch.setattr(sampled.records, "event_notice", lambda: said)
-    assert said in [info.value for info in run_page(page).info]
+    monkeypatch.setattr(sampled.records, "event_notice", lambda: "Run `python -m core provision --add-index`.")
+    app = run_page(page)
+    assert "Event pages may be slow or late." in [info.value for info in app.info]
+    assert "Run python -m core provision --add-index." in [text.value for text in app.text]
 
 
 def test_records_out_of_reach_are_a_banner(run_page: RunPage, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
