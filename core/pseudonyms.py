@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,16 @@ _COUNTED = frozenset(
         *("timestamp", "updatedAt", "expiresAt", "decidedAt"),
     }
 )
+
+#: Numbers from 0 to 100 that are cut to a tenth. They are cut, not rounded, so that each comparison with a threshold of
+#: at most one decimal and each bin of a chart comes out as it does for the exact number.
+_MEASURED = frozenset({"confidence", "similarity"})
+#: Times are cut to this. Every time zone is a multiple of it off UTC, so charts by hour and by day stay exact.
+_TIME_STEP = "15min"
+#: What rows are sorted by, where a frame has the column. All of these are shown, and never as the real ids.
+_ORDER = ("timestamp", "registrationId", "userId")
+#: Rows of one batch.
+_BATCH_ROWS = 5000
 
 #: Few: each holds an event's frame of some time, and the one that was made of it.
 _KEPT_FRAMES = 4
@@ -65,7 +76,33 @@ class Pseudonyms:
         return self._kept(_Same(frame))
 
     def frame(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """``frame`` with its rows, columns and dtypes, and nobody's id, name, address or photo in it."""
+        """``frame`` with its columns and dtypes, and nobody's id, name, address or photo in it.
+
+        Times are cut to the quarter of an hour and confidence and similarity to a tenth, so that exact values do not
+        link rows with logs. Rows are sorted by time, then by pseudonym, with a fresh index: the order that they came
+        in may be that of the real ids.
+        """
+        return _in_shown_order(self._unnamed(frame))
+
+    def batches(self, frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        """The rows of all ``frames`` as ``frame`` shows them, in one order over all batches.
+
+        Which batch a row came in, too, may follow from its real id: all rows are read before the first is given, and
+        memory grows with them. Gives an empty frame for each frame that it reads, so that callers can stop meanwhile.
+        """
+        from core.frames import joined
+
+        held = []
+        for frame in frames:
+            held.append(self._unnamed(frame))
+            yield held[-1].iloc[:0]
+        if held:
+            whole = _in_shown_order(joined(*held))
+            held.clear()
+            for start in range(0, len(whole), _BATCH_ROWS):
+                yield whole.iloc[start : start + _BATCH_ROWS].reset_index(drop=True)
+
+    def _unnamed(self, frame: pd.DataFrame) -> pd.DataFrame:
         import pandas as pd
 
         from core.frames import NEVER_ABSENT
@@ -79,4 +116,24 @@ class Pseudonyms:
             elif name not in _COUNTED:
                 nothing = "" if name in NEVER_ABSENT else None
                 changed[str(name)] = pd.Series(nothing, index=frame.index, dtype=column.dtype)
+            elif isinstance(column.dtype, pd.DatetimeTZDtype):
+                changed[str(name)] = column.dt.floor(_TIME_STEP)
+            elif name in _MEASURED:
+                changed[str(name)] = _cut_to_a_tenth(column)
         return frame.assign(**changed)
+
+
+def _cut_to_a_tenth(values: pd.Series[Any]) -> pd.Series[Any]:
+    # Not by multiplying and flooring: that would turn some exact tenths into the tenth below.
+    nearest = values.round(1)
+    return nearest.where(nearest <= values, (nearest - 0.1).round(1))
+
+
+def _in_shown_order(shown: pd.DataFrame) -> pd.DataFrame:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    keys = [name for name in _ORDER if name in shown]
+    columns = pa.Table.from_pandas(shown[keys], preserve_index=False, nthreads=1)
+    places = pc.sort_indices(columns, sort_keys=[(name, "ascending") for name in keys])
+    return shown.take(places.to_numpy()).reset_index(drop=True)
