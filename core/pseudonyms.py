@@ -25,8 +25,8 @@ _COUNTED = frozenset(
     }
 )
 
-#: Numbers from 0 to 100 that are cut to a tenth. They are cut, not rounded, so that each comparison with a threshold of
-#: at most one decimal and each bin of a chart comes out as it does for the exact number.
+#: Numbers from 0 to 100 that are cut to a tenth. They are cut, not rounded, so that each comparison with a threshold
+#: of at most one decimal and each bin of a chart comes out as it does for the exact number.
 _MEASURED = frozenset({"confidence", "similarity"})
 #: Times are cut to this. Every time zone is a multiple of it off UTC, so charts by hour and by day stay exact.
 _TIME_STEP = "15min"
