@@ -192,7 +192,7 @@ def with_changes(records: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
     known = records[records["registrationId"].isin(changes["registrationId"])]
     if _comparable(known).equals(_comparable(changes)):
         return records
-    whole = as_they_became(_joined(records, changes))
+    whole = as_they_became(joined(records, changes))
     return _in_order(whole)
 
 
@@ -236,7 +236,8 @@ def _comparable(records: pd.DataFrame) -> pd.DataFrame:
     return texts.sort_values(["registrationId", "userId"], ignore_index=True)
 
 
-def _joined(*frames: pd.DataFrame) -> pd.DataFrame:
+def joined(*frames: pd.DataFrame) -> pd.DataFrame:
+    """The rows of all frames of records, with their dtypes."""
     whole = pd.concat(frames, ignore_index=True)
     for column in _FREE_CATEGORIES:
         # Of different categories pandas would make objects.

@@ -1,20 +1,14 @@
-"""Frames for those who may count people but not know them: pseudonyms instead of ids, and nothing else that names.
-
-The order of the rows names nobody either. Stores read rows in the order of the real ids or of writing, so whoever has
-a list of the people would only have to lay it beside them. Times are coarse for the same reason: an exact one joins a
-row with any log, or with what somebody saw at the desk.
-"""
+"""Frames for those who may count people but not know them: pseudonyms instead of ids, and nothing else that names."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from core.hashing import IdHash
 
 if TYPE_CHECKING:  # half a second to load, and only frames need it
-    import numpy as np
-    import numpy.typing as npt
     import pandas as pd
 
 #: Columns that join rows with rows: a pseudonym keeps that.
@@ -22,19 +16,24 @@ _IDS = frozenset({"userId", "registrationId"})
 #: Columns of which it is told whether there is something: how many have a reference photo is counted.
 _PHOTOS = frozenset({"faceImageKey", "storedFaceKey", "referencePhotoKey"})
 _WITHHELD = "withheld"
-#: Columns that are shown as they are; times are shown coarsely. What is in none is emptied: a new column names nobody
-#: by being forgotten.
+#: Columns that are shown as they are. What is in none is emptied: a new column names nobody by being forgotten.
 _COUNTED = frozenset(
     {
         *("eventId", "status", "becomes", "reasons", "decision", "source", "quality", "attempts"),
         *("confidence", "similarity", "threshold", "age", "gender", "smile"),
+        *("timestamp", "updatedAt", "expiresAt", "decidedAt"),
     }
 )
 
-#: Times are told by quarters of an hour: no chart has finer ones, and every time zone's hours begin with one.
-_COARSE = "15min"
-#: Told as the end of its quarter, so that no record that is still kept looks expired; all others as the beginning.
-_ENDS = frozenset({"expiresAt"})
+#: Numbers from 0 to 100 that are cut to a tenth. They are cut, not rounded, so that each comparison with a threshold
+#: of at most one decimal and each bin of a chart comes out as it does for the exact number.
+_MEASURED = frozenset({"confidence", "similarity"})
+#: Times are cut to this. Every time zone is a multiple of it off UTC, so charts by hour and by day stay exact.
+_TIME_STEP = "15min"
+#: What rows are sorted by, where a frame has the column. All of these are shown, and never as the real ids.
+_ORDER = ("timestamp", "registrationId", "userId")
+#: Rows of one batch.
+_BATCH_ROWS = 5000
 
 #: Few: each holds an event's frame of some time, and the one that was made of it.
 _KEPT_FRAMES = 4
@@ -64,51 +63,77 @@ class Pseudonyms:
         self._kept = lru_cache(_KEPT_FRAMES)(lambda same: self.frame(same.frame))
 
     def of(self, ids: pd.Series[Any]) -> pd.Series[Any]:
-        return _digits(self._numbers(ids), ids)
+        import numpy as np
+        import pandas as pd
+
+        plain = ids.to_numpy(dtype=object)
+        numbers = pd.util.hash_array(plain, hash_key=self._key, categorize=False)
+        digits = np.frombuffer(numbers.astype(">u8").tobytes().hex().encode(), dtype="S16")
+        return pd.Series(digits.astype("U16").astype(object), index=ids.index, dtype=ids.dtype)
 
     def kept(self, frame: pd.DataFrame) -> pd.DataFrame:
         """As ``frame``, and the very same one for the very same frame: nobody writes into either."""
         return self._kept(_Same(frame))
 
     def frame(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The rows of ``frame`` with its columns and dtypes, and nobody's id, name, address or photo in it.
+        """``frame`` with its columns and dtypes, and nobody's id, name, address or photo in it.
 
-        They are in the order of what is shown: by ``timestamp``, if there is one, then by pseudonym.
+        Times are cut to the quarter of an hour and confidence and similarity to a tenth, so that exact values do not
+        link rows with logs. Rows are sorted by time, then by pseudonym, with a fresh index: the order that they came
+        in may be that of the real ids.
         """
-        import numpy as np
+        return _in_shown_order(self._unnamed(frame))
+
+    def batches(self, frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        """The rows of all ``frames`` as ``frame`` shows them, in one order over all batches.
+
+        Which batch a row came in, too, may follow from its real id: all rows are read before the first is given, and
+        memory grows with them. Gives an empty frame for each frame that it reads, so that callers can stop meanwhile.
+        """
+        from core.frames import joined
+
+        held = []
+        for frame in frames:
+            held.append(self._unnamed(frame))
+            yield held[-1].iloc[:0]
+        if held:
+            whole = _in_shown_order(joined(*held))
+            held.clear()
+            for start in range(0, len(whole), _BATCH_ROWS):
+                yield whole.iloc[start : start + _BATCH_ROWS].reset_index(drop=True)
+
+    def _unnamed(self, frame: pd.DataFrame) -> pd.DataFrame:
         import pandas as pd
 
         from core.frames import NEVER_ABSENT
 
         changed: dict[str, Any] = {}
-        numbers = {str(name): self._numbers(column) for name, column in frame.items() if name in _IDS}
         for name, column in frame.items():
             if name in _IDS:
-                changed[str(name)] = _digits(numbers[str(name)], column)
+                changed[str(name)] = self.of(column)
             elif name in _PHOTOS:
                 changed[str(name)] = column.where(column.isna(), _WITHHELD)
-            elif isinstance(column.dtype, pd.DatetimeTZDtype):
-                changed[str(name)] = column.dt.ceil(_COARSE) if name in _ENDS else column.dt.floor(_COARSE)
             elif name not in _COUNTED:
                 nothing = "" if name in NEVER_ABSENT else None
                 changed[str(name)] = pd.Series(nothing, index=frame.index, dtype=column.dtype)
-        shown = frame.assign(**changed)
-        keys = [numbers[name] for name in ("userId", "registrationId") if name in numbers]
-        if "timestamp" in shown:
-            keys.append(shown["timestamp"].dt.tz_convert(None).to_numpy())
-        return shown.iloc[np.lexsort(keys)].reset_index(drop=True) if keys else shown
-
-    def _numbers(self, ids: pd.Series[Any]) -> npt.NDArray[np.uint64]:
-        import pandas as pd
-
-        plain = ids.to_numpy(dtype=object)
-        return pd.util.hash_array(plain, hash_key=self._key, categorize=False)
+            elif isinstance(column.dtype, pd.DatetimeTZDtype):
+                changed[str(name)] = column.dt.floor(_TIME_STEP)
+            elif name in _MEASURED:
+                changed[str(name)] = _cut_to_a_tenth(column)
+        return frame.assign(**changed)
 
 
-def _digits(numbers: npt.NDArray[np.uint64], ids: pd.Series[Any]) -> pd.Series[Any]:
-    """16 hexadecimal digits for each number, in the place of these ids."""
-    import numpy as np
-    import pandas as pd
+def _cut_to_a_tenth(values: pd.Series[Any]) -> pd.Series[Any]:
+    # Not by multiplying and flooring: that would turn some exact tenths into the tenth below.
+    nearest = values.round(1)
+    return nearest.where(nearest <= values, (nearest - 0.1).round(1))
 
-    digits = np.frombuffer(numbers.astype(">u8").tobytes().hex().encode(), dtype="S16")
-    return pd.Series(digits.astype("U16").astype(object), index=ids.index, dtype=ids.dtype)
+
+def _in_shown_order(shown: pd.DataFrame) -> pd.DataFrame:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    keys = [name for name in _ORDER if name in shown]
+    columns = pa.Table.from_pandas(shown[keys], preserve_index=False, nthreads=1)
+    places = pc.sort_indices(columns, sort_keys=[(name, "ascending") for name in keys])
+    return shown.take(places.to_numpy()).reset_index(drop=True)

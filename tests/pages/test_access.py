@@ -158,6 +158,36 @@ def test_an_analyst_is_shown_nobody_though_a_manager_has_just_looked(open_page: 
     assert "reg-1" not in everything(open_page("event_overview", said("analyst")))
 
 
+@pytest.mark.parametrize("page", [page for page, action in PAGES.items() if Role.ANALYST in ALLOWED[action]])
+def test_no_list_of_an_analyst_stands_in_the_order_of_ids(open_page: OpenPage, desk: Desk, page: str) -> None:
+    people = [
+        REGISTERED.model_copy(update={"registration_id": f"reg-{n}", "user_id": f"user-{n}"}) for n in range(10, 60)
+    ]
+    desk.registrations.import_many(people)
+    moment = datetime.now(UTC).replace(minute=1, second=0) - timedelta(hours=2)
+    for number, person in enumerate(people[:25]):
+        outcome = Outcome(
+            attempt_id=f"a{number}",
+            user_id=person.user_id,
+            registration_id=person.registration_id,
+            event_id=person.event_id,
+            timestamp=moment + timedelta(milliseconds=number),
+            status=Status.SUCCESS,
+            face_image_key=REFERENCE_KEY,
+            comparison_result={"similarity": 85.0, "threshold": 80.0, "is_match": True},
+        )
+        desk.records.record_attempt(outcome, timedelta(days=1))
+    app = open_page(page, said("analyst"), threshold="90")
+    tables = [table.value for table in app.dataframe if "Registration" in table.value]
+    assert tables
+    for table in tables:
+        keys = [name for name in ("Last attempt", "Registration", "User") if name in table]
+        ordered = table.sort_values(keys, ignore_index=True)[keys]
+        shown = table[keys].reset_index(drop=True)
+        newest_first = ordered.iloc[::-1].reset_index(drop=True)
+        assert shown.equals(ordered) or shown.equals(newest_first)
+
+
 def test_an_admin_finds_people_and_sees_no_face(open_page: OpenPage) -> None:
     assert "data:image" in everything(open_page("user_lookup", said("support"), user_id="user-1"))
     shown = open_page("user_lookup", said("admin"), user_id="user-1")
