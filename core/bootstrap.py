@@ -83,6 +83,8 @@ class Services:
     #: What this process did of late; empty where nobody observes it.
     journal: Journal = field(default_factory=Journal)
     observer: Observer | None = None
+    #: Reads the whole database and raises ``Refused`` if it is damaged; None if the backend has no file of its own.
+    verify: Callable[[], None] | None = None
     #: What else ends with them, and before them.
     closing: tuple[Callable[[], None], ...] = ()
 
@@ -113,6 +115,10 @@ class _Adapters:
     expiring: tuple[ExpiringRecords, ExpiringPhotos] | None = None
     importer: RegistrationImport | None = None
     metrics: CloudWatchMetrics | None = None
+    #: As ``Services.verify``.
+    verify: Callable[[], None] | None = None
+    #: What ends with them.
+    closing: tuple[Callable[[], None], ...] = ()
 
 
 def build(settings: Settings, clock: Clock = utc_now) -> Services:
@@ -210,25 +216,34 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
         metrics=adapters.metrics and observer.observed(adapters.metrics, "metrics"),
         journal=journal,
         observer=observer,
-        closing=(batch_validation.close, batch_sanitiser.close),
+        verify=adapters.verify,
+        closing=(batch_validation.close, batch_sanitiser.close, *adapters.closing),
     )
 
 
 def _embedded(settings: Settings, clock: Clock) -> _Adapters:
     from core.faces.local import LocalEngine
+    from core.installation import InUse, prepare
     from core.photos.folder import FolderPhotos
     from core.registrations.sqlite import SqliteRegistrations
     from core.stores.audit_sqlite import SqliteAudit
     from core.stores.erasures_sqlite import SqliteErasures
     from core.stores.sqlite import SqliteRecords
 
+    in_use = InUse(settings.data_dir)
+    try:
+        prepare(settings.data_dir)
+    except BaseException:
+        in_use.close()
+        raise
     database = settings.data_dir / DATABASE
+    records = SqliteRecords(database, clock)
     registrations = SqliteRegistrations(database)
     erasures = SqliteErasures(database)
     photos = FolderPhotos(settings.data_dir / PHOTOS, max_bytes=settings.max_upload_bytes)
     engine = LocalEngine()
     return _Adapters(
-        records=SqliteRecords(database, clock),
+        records=records,
         registrations=registrations,
         photos=photos,
         engine=engine,
@@ -238,6 +253,8 @@ def _embedded(settings: Settings, clock: Clock) -> _Adapters:
         erasures=erasures,
         expiring=(erasures, photos),
         importer=registrations,
+        verify=records.verify,
+        closing=(in_use.close,),
     )
 
 

@@ -25,8 +25,8 @@ from core.crew import End
 from core.crew import Progress as Work
 from core.errors import FacedeskError, InvalidInput, SettingsError, Unavailable
 from core.importing import MAX_TABLE_BYTES, FolderSource, PhotoSource, ZipSource, import_registrations
-from core.records import Source
-from core.settings import load_settings
+from core.records import Source, isoformat
+from core.settings import Backend, load_settings
 from core.text import is_text
 from core.validation import Submitter
 from core.worklist import MARK_WORDS
@@ -315,6 +315,48 @@ def sweep(
             return
         swept = services.retention.sweep(trust_clock=trust_clock)
         _say(f"{swept.records:,} expired records and {swept.photos:,} photos taken away.")
+
+
+@app.command("backup")
+def backup_command(
+    file: Annotated[Path, typer.Argument(help="New file to write, readable by its owner alone.")],
+) -> None:
+    """Back up the database, the photos and the key of this machine's installation. The server may go on meanwhile."""
+    from core.backup import backup
+
+    with _one_line_errors(), _bar("Photos") as progress:
+        made = backup(_data_dir(), file, progress)
+    _say(f"Backed up the database and {made.photos:,} photos to {file}.")
+
+
+@app.command("restore")
+def restore_command(
+    file: Annotated[Path, typer.Argument(help="A file that the command backup wrote.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Set the installation that is there aside, in its data folder.")
+    ] = False,
+) -> None:
+    """Put the installation of a backup into the data folder. The server must be stopped.
+
+    Whoever was erased after the backup was made is back then: erase them again.
+    """
+    from core.backup import restore
+
+    with _one_line_errors(), _bar("Photos") as progress:
+        manifest, aside = restore(file, _data_dir(), progress, replace=replace)
+    _say(f"Restored the database and {manifest.photos:,} photos of {isoformat(manifest.made_at)}.")
+    if aside:
+        _say(f"What was there before is in {aside}. Delete it when you no longer need it: it holds faces.")
+
+
+def _data_dir() -> Path:
+    settings = load_settings()
+    if settings.backend is not Backend.EMBEDDED:
+        raise InvalidInput(
+            "With FACEDESK_BACKEND=aws the data lies in DynamoDB, S3 and MongoDB: use point-in-time recovery, the "
+            "bucket's versions and MongoDB's own backups."
+        )
+    return settings.data_dir
 
 
 def main() -> None:

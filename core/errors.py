@@ -14,6 +14,7 @@ FacedeskError
 ├── Conflict                the record changed since the caller saw it; nothing was written
 └── ServiceError            a service behind a port failed: which one, and its own error code
     ├── Unavailable         passing (throttled, timed out, 5xx, no connection): worth trying again
+    │   └── DiskFull        its disk has no room: worth trying again when there is some
     ├── Refused             final (access denied, bad request): trying again changes nothing
     └── NotConfigured       the service is there, what we need in it (table, bucket) is not
 
@@ -93,6 +94,14 @@ class Unavailable(ServiceError):
     @staticmethod
     def _describe(service: str, code: str) -> str:
         return f"The {service} service is out of reach right now ({code}). Try again in a moment."
+
+
+class DiskFull(Unavailable):
+    """The disk that a service writes to has no room."""
+
+    @staticmethod
+    def _describe(service: str, code: str) -> str:
+        return f"The disk of the {service} is full ({code}). Free some space on it, then try again."
 
 
 class Refused(ServiceError):

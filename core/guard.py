@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: Parts of the services that hold nobody's data and do nothing to it.
-OPEN = frozenset({"settings", "clock", "sanitiser", "observer", "closing"})
+OPEN = frozenset({"settings", "clock", "sanitiser", "observer", "verify", "closing"})
 #: A method that is a deed -> the action that the audit trail names it by.
 _DEEDS: Mapping[str, Action] = {
     "validation.validate_upload": Action.VALIDATE,

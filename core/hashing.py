@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import SettingsError
+from core.private import FILE, make_folder
 from core.settings import Backend, Settings
 
 #: In the data folder, where no key is set: the installation's own, made once.
@@ -42,11 +43,11 @@ def id_hash(settings: Settings) -> IdHash:
 
 def _kept_key(path: Path) -> bytes:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         # Whole before it is there under its name, and the first of several processes wins.
         new = path.with_name(f"{KEY_FILE}.{secrets.token_hex(8)}")
         if not path.exists():
-            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE), "w") as file:
                 file.write(secrets.token_hex(32))
                 file.flush()
                 os.fsync(file.fileno())

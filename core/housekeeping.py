@@ -47,6 +47,7 @@ class Housekeeping:
                 self._try("resume erasures", lambda: self._services().erasures.resume())
             if turn % (SWEEP_EVERY // NOTICE_EVERY) == 0:
                 self._try("clear away what has expired", self._sweep)
+                self._try("check the database", self._verify)
             # A store that is out of reach is logged once, not every few seconds.
             noticed = self._try("notice erasures", lambda: self._services().forgetting.look(), log=noticed)
             turn += 1
@@ -59,6 +60,10 @@ class Housekeeping:
                 retention.sweep()
             except Conflict as jumped:  # its words name nobody
                 logger.warning("%s", jumped)
+
+    def _verify(self) -> None:
+        if verify := self._services().verify:
+            verify()
 
     def _try(self, doing: str, work: Callable[[], object], *, log: bool = True) -> bool:
         """Whether it could be done."""

@@ -29,6 +29,7 @@ from core.aws import Tally, counted
 from core.clock import Clock
 from core.errors import FacedeskError, ServiceError
 from core.hashing import id_hash
+from core.private import FILE, make_folder
 from core.records import isoformat
 from core.settings import Backend, OperationLog, Settings
 
@@ -305,8 +306,8 @@ class _File(RotatingFileHandler):
 
     def _open(self) -> IO[str]:  # type: ignore[override]
         path = Path(self.baseFilename)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        make_folder(path.parent)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, FILE)
         return os.fdopen(descriptor, "a", encoding=self.encoding)
 
     def handleError(self, record: logging.LogRecord) -> None:

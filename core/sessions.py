@@ -14,6 +14,7 @@ from typing import Any
 from core.access import Principal, Role
 from core.clock import Clock
 from core.errors import InvalidInput
+from core.private import make_folder
 from core.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ class Sessions:
         if session is None:
             return None
         try:
-            self._signed_out.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._signed_out)
             with os.scandir(self._signed_out) as ended:
                 for entry in ended:
                     if entry.stat().st_mtime < (self._clock() - KEPT).timestamp():

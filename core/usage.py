@@ -17,15 +17,26 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from core.errors import Unavailable
+from core.errors import DiskFull, Unavailable
 
 if TYPE_CHECKING:  # half a second to load, and only frames need it
     import pandas as pd
 
 DATABASE = "facedesk.sqlite3"
 PHOTOS = "photos"
+#: Below the photos: those that are being written.
+INCOMING = ".incoming"
+#: A disk with less room counts as full: the next photo, or the file written anew after an erasure, may not fit.
+MIN_FREE_BYTES = 64 * 1024 * 1024
 _BUSY_TIMEOUT_MS = 1_000
 _FIGURES = ("count", "failed", "mean_ms", "max_ms", "calls", "read_units", "write_units")
+
+
+def require_room(folder: Path, service: str) -> None:
+    """Raises ``DiskFull`` if the disk of ``folder`` has less than ``MIN_FREE_BYTES`` left."""
+    free = shutil.disk_usage(folder).free
+    if free < MIN_FREE_BYTES:
+        raise DiskFull(service, f"{free // 2**20} MB free")
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import Conflict, Unavailable
+from core.private import FILE, make_folder
 
 if TYPE_CHECKING:
     from core.sqlite import Database
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 _PREFIX = "batch-"
 #: Items that are read at once.
 _PAGE = 500
-_SCHEMA = """
+#: A list's tables, of which nothing was ever changed.
+_TABLES = """
 CREATE TABLE IF NOT EXISTS run (id TEXT NOT NULL, chosen TEXT NOT NULL, folder TEXT);
 CREATE TABLE IF NOT EXISTS items (
     number INTEGER PRIMARY KEY,
@@ -99,9 +101,9 @@ class Worklist:
         """Raises ``Conflict`` where a batch of this event runs, ``ServiceError`` where ``folder`` cannot be used."""
         name = _name(event_id)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             # The lock ends with its process, however that ends. Its file stays: to remove it would be a race.
-            self._lock = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            self._lock = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, FILE)
         except OSError as error:
             raise Unavailable("data folder", type(error).__name__) from error
         try:
@@ -110,7 +112,6 @@ class Worklist:
             os.close(self._lock)
             raise Conflict("A batch of this event is running already.") from error
         self._path = folder / f"{name}.sqlite3"
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         self._database = _opened(self._path)
 
     def run(self) -> Run | None:
@@ -210,9 +211,18 @@ def _name(event_id: str) -> str:
 
 def _opened(path: Path) -> Database:
     # Only now: the command line's help needs no database.
-    from core.sqlite import Database
+    from core.sqlite import Database, Schema, script
 
-    return Database(path, "batch", _SCHEMA)
+    schema = Schema(
+        application_id=int.from_bytes(b"FDBL"),
+        steps=(script(_TABLES),),
+        before={
+            "run": frozenset({"id", "chosen", "folder"}),
+            "items": frozenset({"number", "registration_id", "mark"}),
+        },
+        remedy=f"Delete {path} and start the batch again.",
+    )
+    return Database(path, "batch", schema)
 
 
 def _run(database: Database) -> Run | None:

@@ -28,6 +28,7 @@ from core import health, statistics
 from core.access import ROUTES, Action, Principal
 from core.errors import (
     Conflict,
+    DiskFull,
     FacedeskError,
     Forbidden,
     InvalidInput,
@@ -239,7 +240,10 @@ class Api:
 
     async def ready(self, request: Request) -> Response:
         """Whether each service behind the ports answers: 503 where one does not."""
-        found = await unless_gone(request.receive, self._ready.result())
+        try:
+            found = await unless_gone(request.receive, self._ready.result())
+        except ServiceError as refusal:  # the services could not be made at all
+            return error(503, str(refusal), _RETRY_AFTER_SECONDS)
         listed = [
             {"service": each.service, "ok": each.ok, "milliseconds": round(each.milliseconds, 1)}
             | ({"error": each.error} if each.error else {})
@@ -248,6 +252,8 @@ class Api:
         failing = [each.service for each in found if not each.ok]
         if failing:
             message = f"Out of order: {', '.join(failing)}."
+            if any(each.error and each.error.startswith(DiskFull.__name__) for each in found):
+                message += " The disk is full: free some space on it."
             return error(503, message, _RETRY_AFTER_SECONDS, data={"dependencies": listed})
         return success({"dependencies": listed})
 

@@ -6,9 +6,14 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import pages, services, signin
+from core.errors import FacedeskError
+from dashboard import pages, services, signin, ui
 
-person = services.principal()
+person, failure = None, ""
+try:
+    person = services.principal()
+except FacedeskError as error:  # the services cannot be made: a damaged database, say
+    failure = str(error)
 st.set_page_config(
     page_title="Facedesk",
     # It is served under /media, which is closed to strangers.
@@ -16,6 +21,9 @@ st.set_page_config(
     layout="wide",
     initial_sidebar_state=230,
 )
+if failure:
+    ui.banner("error", "Facedesk cannot work right now.", failure, icon=":material/error:")
+    st.stop()
 page = st.navigation(pages.navigation(person))
 signin.sidebar(person)
 signin.banner()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,16 +13,18 @@ import streamlit as st
 
 from core.access import Principal, local
 from core.bootstrap import build
-from core.errors import Forbidden, SettingsError
+from core.errors import Forbidden, Refused, ServiceError, SettingsError
 from core.guard import Guard, GuardedServices
 from core.housekeeping import Housekeeping
 from core.sessions import Session, Sessions
-from core.settings import Settings, check_exposure, load_settings
+from core.settings import Backend, Settings, check_exposure, load_settings
 from dashboard.caches import forget_when_erased
 from dashboard.doors import plain_address
 from dashboard.jobs import jobs
 from dashboard.once import Once
 from dashboard.server import running_server
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,8 @@ def principal() -> Principal | None:
 
 
 def require_settings() -> Settings:
-    """The settings. Ends the process with one line where one is missing or bad, or where the server would be open
-    to those it must not be: better than a server that fails later, or does not.
+    """The settings. Ends the process with one line if one is missing or bad, if the server would be open to those it
+    must not be, or if the database cannot be used: better than a server that fails later, or does not.
     """
     # Under another command than Streamlit's the server is there already, with an address of its own.
     server = running_server()
@@ -82,8 +85,15 @@ def require_settings() -> Settings:
         check_exposure(settings, [address or "every address"], st.get_option("server.allowedHosts"))
         if settings.sign_in and st.get_option("server.trustedUserHeaders"):
             raise SettingsError("server.trustedUserHeaders: with sign-in nobody may name themself by a header.")
-    except SettingsError as error:
+        if settings.backend is Backend.EMBEDDED:
+            from core.installation import prepare  # loads SQLite, which aws has no use for
+
+            prepare(settings.data_dir)
+    except (SettingsError, Refused) as error:
         sys.exit(f"Facedesk did not start. {error}")
+    except ServiceError as error:
+        # It may pass, or be mended while the server runs; until then the pages say so.
+        logger.warning("%s", error)
     return settings
 
 

@@ -17,23 +17,22 @@ from pathlib import Path
 from typing import BinaryIO
 
 from core.clock import Clock, utc_now
-from core.errors import NotConfigured, PhotoNotFound, Refused, Unavailable
+from core.errors import DiskFull, NotConfigured, PhotoNotFound, Refused, Unavailable
 from core.photos import keys
+from core.private import make_folder
+from core.usage import INCOMING, require_room
 
 #: Half of what file systems take as a name, since some count in units of two bytes.
 _MAX_NAME_BYTES = 127
 #: Holds, under their hash, the keys that cannot be paths as they are. No key as typed begins with a dot.
 _HASHED = ".hashed"
-#: Holds the photos that are being written. One folder for all, so that what was left there is quick to find.
-_INCOMING = ".incoming"
 #: Far longer than any ``put`` takes, so that what is older was left by a killed one.
 _ABANDONED_AFTER = timedelta(hours=1)
 #: How many photos ``expire`` asks about at once.
 _EXPIRED_AT_ONCE = 500
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG})
-_PASSING = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ESTALE}
-)
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_PASSING = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ESTALE})
 
 
 class FolderPhotos:
@@ -48,10 +47,11 @@ class FolderPhotos:
     def __init__(self, root: Path, max_bytes: int = keys.MAX_PHOTO_BYTES, clock: Clock = utc_now) -> None:
         """Make ``root`` if it is missing; ``get`` refuses files above ``max_bytes``."""
         with _translated():
-            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(root)
             self._root = root.resolve()
         self._max_bytes = max_bytes
-        self._incoming = self._root / _INCOMING
+        # One folder for all, so that what was left there is quick to find.
+        self._incoming = self._root / INCOMING
         self._making_folders = threading.Lock()
         self._remove_abandoned(clock().timestamp() - _ABANDONED_AFTER.total_seconds())
 
@@ -133,6 +133,8 @@ class FolderPhotos:
             raise NotConfigured("photos", "the folder is missing")
         if not os.access(self._root, os.R_OK | os.W_OK | os.X_OK):
             raise Refused("photos", "EACCES")
+        with _translated():
+            require_room(self._root, "photos")
 
     def close(self) -> None:
         """Nothing is held open between calls."""
@@ -252,4 +254,6 @@ def _translated() -> Iterator[None]:
         yield
     except OSError as error:
         code = errno.errorcode.get(error.errno or 0, type(error).__name__)
+        if error.errno in _FULL:
+            raise DiskFull("photos", code) from error
         raise (Unavailable if error.errno in _PASSING else Refused)("photos", code) from error

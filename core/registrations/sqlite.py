@@ -13,23 +13,9 @@ import pandas as pd
 
 from core.frames import REGISTRATION_DTYPES, registration_frame
 from core.records import Registration
+from core.schema import SCHEMA
 from core.sqlite import Database
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS registrations (
-    registration_id TEXT PRIMARY KEY,
-    user_id TEXT NOT NULL,
-    event_id TEXT NOT NULL,
-    name TEXT,
-    email TEXT,
-    reference_photo_key TEXT,
-    folded_email TEXT NOT NULL,
-    words TEXT NOT NULL,
-    submitted_photo_key TEXT
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS registrations_by_user ON registrations (user_id, registration_id);
-CREATE INDEX IF NOT EXISTS registrations_by_event ON registrations (event_id, registration_id);
-"""
 _NAMED = """
 WITH named AS (
     SELECT reference_photo_key AS key, user_id FROM registrations
@@ -38,8 +24,6 @@ WITH named AS (
 SELECT DISTINCT key FROM named
 WHERE key IN (SELECT value FROM json_each(:keys)) AND (:user IS NULL OR user_id <> :user)
 """
-#: Of files made before there were submitted photos.
-_ADDED = "ALTER TABLE registrations ADD COLUMN submitted_photo_key TEXT"
 _COLUMNS = "registration_id, user_id, event_id, name, email, reference_photo_key, submitted_photo_key"
 
 #: Stands in ``words`` before every place where a word begins; text that people type has no such character.
@@ -52,11 +36,7 @@ class SqliteRegistrations:
     """Registrations of one machine, which are also imported here (``Registrations`` and ``RegistrationImport``)."""
 
     def __init__(self, path: Path) -> None:
-        self._database = Database(path, "registrations", _SCHEMA)
-        with self._database.write() as connection:
-            columns = {name for _, name, *_ in connection.execute("PRAGMA table_info(registrations)")}
-            if "submitted_photo_key" not in columns:
-                connection.execute(_ADDED)
+        self._database = Database(path, "registrations", SCHEMA)
 
     def get(self, registration_id: str) -> Registration | None:
         found = self._select("WHERE registration_id = ?", registration_id)
@@ -81,7 +61,8 @@ class SqliteRegistrations:
             rows = connection.execute(
                 f"SELECT {_COLUMNS} FROM registrations WHERE event_id = ? ORDER BY registration_id", (event_id,)
             ).fetchall()
-        return registration_frame(dict(zip(REGISTRATION_DTYPES, zip(*rows, strict=True), strict=False)))
+        with self._database.decoding():
+            return registration_frame(dict(zip(REGISTRATION_DTYPES, zip(*rows, strict=True), strict=False)))
 
     def events(self) -> list[str]:
         with self._database.read() as connection:
@@ -122,7 +103,8 @@ class SqliteRegistrations:
         bindings = (values,) if isinstance(values, str) else values
         with self._database.read() as connection:
             rows = connection.execute(f"SELECT {_COLUMNS} FROM registrations {clauses}", bindings).fetchall()
-        return [Registration(**dict(zip(_COLUMNS.split(", "), row, strict=True))) for row in rows]
+        with self._database.decoding():
+            return [Registration(**dict(zip(_COLUMNS.split(", "), row, strict=True))) for row in rows]
 
 
 def _row(registration: Registration) -> tuple[str | None, ...]:

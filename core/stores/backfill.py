@@ -15,6 +15,7 @@ from typing import Any
 from core.aws import translated
 from core.errors import InvalidInput, NotConfigured, Refused
 from core.pace import Pace
+from core.private import make_folder
 from core.records import KEY_ATTRIBUTES
 from core.retry import Retry
 
@@ -227,7 +228,7 @@ class _Places:
         text = json.dumps({**self._header, "places": self._places})
         new = self._path.with_name(f"{self._path.name}.new")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self._path.parent)
             new.unlink(missing_ok=True)
             with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(text)

@@ -12,19 +12,12 @@ import orjson
 from core.erasure import Erasure, Receipt
 from core.ports import ExpiredRecord, StoredRecord
 from core.records import isoformat
+from core.schema import SCHEMA
 from core.sqlite import Database
 from core.stores.journal import as_finished, entry_of, is_finished, text_of
 
 SERVICE = "validation records"
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS erasures (
-    user TEXT PRIMARY KEY,
-    changedAt TEXT NOT NULL,
-    finished INTEGER NOT NULL,
-    entry TEXT NOT NULL
-) WITHOUT ROWID;
-"""
 # The keys of the photos that were submitted: the newest one's, and those of its attempts.
 _PHOTOS = """(SELECT json_group_array(value) FROM (
     SELECT item ->> '$.faceImageKey' AS value
@@ -48,15 +41,16 @@ UNION SELECT item ->> (attempt.fullkey || '.faceImageKey')
 
 
 class SqliteErasures:
-    """``ErasureStore``, and ``ExpiringRecords``, in the file of ``SqliteRecords``, which makes the records' table."""
+    """``ErasureStore``, and ``ExpiringRecords``, in the file of ``SqliteRecords``."""
 
     def __init__(self, path: Path) -> None:
-        self._database = Database(path, SERVICE, _SCHEMA)
+        self._database = Database(path, SERVICE, SCHEMA)
 
     def records_of(self, user_id: str) -> list[StoredRecord]:
         with self._database.read() as connection:
             rows = connection.execute(_OF_USER, (user_id,)).fetchall()
-        return [StoredRecord(str(row[0]), int(str(row[1])), frozenset(orjson.loads(str(row[2])))) for row in rows]
+        with self._database.decoding():
+            return [StoredRecord(str(row[0]), int(str(row[1])), frozenset(orjson.loads(str(row[2])))) for row in rows]
 
     def named_elsewhere(self, keys: Collection[str], user_id: str | None) -> set[str]:
         return self._named(keys, ":user IS NULL OR userId <> :user", user=user_id)
@@ -69,7 +63,8 @@ class SqliteErasures:
     def expired(self, now: datetime, limit: int) -> list[ExpiredRecord]:
         with self._database.read() as connection:
             rows = connection.execute(_EXPIRED, (now.timestamp(), limit)).fetchall()
-        return [ExpiredRecord(str(row[0]), str(row[1]), frozenset(orjson.loads(str(row[2])))) for row in rows]
+        with self._database.decoding():
+            return [ExpiredRecord(str(row[0]), str(row[1]), frozenset(orjson.loads(str(row[2])))) for row in rows]
 
     def drop_expired(self, records: Collection[ExpiredRecord], now: datetime) -> int:
         gone = 0
@@ -93,7 +88,8 @@ class SqliteErasures:
     def unfinished(self) -> list[Erasure | Receipt]:
         with self._database.read() as connection:
             rows = connection.execute("SELECT entry FROM erasures WHERE NOT finished").fetchall()
-        return [entry_of(str(entry)) for (entry,) in rows]
+        with self._database.decoding():
+            return [entry_of(str(entry)) for (entry,) in rows]
 
     def ended(self) -> list[Receipt]:
         with self._database.read() as connection:
@@ -139,7 +135,8 @@ class SqliteErasures:
 
     def _entry(self, connection: apsw.Connection, user: str) -> Erasure | Receipt | None:
         row = connection.execute("SELECT entry FROM erasures WHERE user = ?", (user,)).fetchone()
-        return entry_of(str(row[0])) if row else None
+        with self._database.decoding():
+            return entry_of(str(row[0])) if row else None
 
 
 def _put(connection: apsw.Connection, entry: Erasure | Receipt, changed: datetime) -> None:

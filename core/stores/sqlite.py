@@ -28,48 +28,13 @@ from core.records import (
     with_attempt,
     without_attempt,
 )
+from core.schema import SCHEMA
 from core.sqlite import Database
 from core.stores.listing import TO_THE_SECOND, newest
 
 SERVICE = "validation records"
 #: How many records a batch of ``event_batches`` is read from.
 BATCH_ROWS = 10_000
-
-# The item, in the table's own attribute names, is the one source of truth. SQLite keeps the columns that lists and
-# charts read in step with it; as they stand before the item, reading them does not touch it.
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS faceVerifications (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    userId TEXT NOT NULL AS (item ->> '$.userId') STORED,
-    registrationId TEXT NOT NULL AS (item ->> '$.registrationId') STORED,
-    eventId TEXT AS (coalesce(nullif(item ->> '$.eventId', ''), item ->> '$.metadata.eventId')) STORED,
-    validationStatus TEXT NOT NULL AS (item ->> '$.validationStatus') STORED,
-    confidence REAL AS (item ->> '$.confidence') STORED,
-    quality TEXT AS (item ->> '$.quality') STORED,
-    similarity REAL AS (item ->> '$.comparisonResult.similarity') STORED,
-    threshold REAL AS (item ->> '$.comparisonResult.threshold') STORED,
-    verificationAttempt INTEGER NOT NULL AS (coalesce(item ->> '$.verificationAttempt', 1)) STORED,
-    timestamp TEXT NOT NULL AS (item ->> '$.timestamp') STORED,
-    updatedAt TEXT AS (item ->> '$.updatedAt') STORED,
-    expiresAt INTEGER AS (item ->> '$.expiresAt') STORED,
-    source TEXT AS (item ->> '$.metadata.source') STORED,
-    failureReasons TEXT AS (item -> '$.failureReasons') STORED,
-    decision TEXT AS (item ->> '$.review.decision') STORED,
-    reviewer TEXT AS (item ->> '$.review.reviewer') STORED,
-    decidedAt TEXT AS (item ->> '$.review.decidedAt') STORED,
-    faceImageKey TEXT AS (item ->> '$.faceImageKey') STORED,
-    storedFaceKey TEXT AS (item ->> '$.storedFaceKey') STORED,
-    age TEXT AS (CASE json_type(item, '$.attributes.age') WHEN 'text' THEN item ->> '$.attributes.age' END) STORED,
-    gender TEXT AS (
-        CASE json_type(item, '$.attributes.gender') WHEN 'text' THEN item ->> '$.attributes.gender' END
-    ) STORED,
-    smile INTEGER AS (CASE json_type(item, '$.attributes.smile') WHEN 'true' THEN 1 WHEN 'false' THEN 0 END) STORED,
-    item TEXT NOT NULL
-);
-CREATE UNIQUE INDEX IF NOT EXISTS faceVerificationsByKey ON faceVerifications (userId, registrationId);
-CREATE INDEX IF NOT EXISTS faceVerificationsByEvent ON faceVerifications (eventId, timestamp);
-CREATE INDEX IF NOT EXISTS faceVerificationsInOrder ON faceVerifications (eventId);
-"""
 
 _ONE = "faceVerifications WHERE userId = ? AND registrationId = ?"
 
@@ -120,7 +85,7 @@ class SqliteRecords:
     """``ValidationRecords`` in one SQLite file; a change reads and writes inside one transaction."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
-        self._database = Database(path, SERVICE, _SCHEMA)
+        self._database = Database(path, SERVICE, SCHEMA)
         self._clock = clock
 
     def get(self, user_id: str, registration_id: str) -> ValidationRecord | None:
@@ -130,7 +95,8 @@ class SqliteRecords:
     def history(self, user_id: str, limit: int | None = None) -> list[ValidationRecord]:
         with self._database.read() as connection:
             rows = connection.execute("SELECT item FROM faceVerifications WHERE userId = ?", (user_id,)).fetchall()
-        return newest_first((_record(item) for (item,) in rows), self._clock(), limit)
+        with self._database.decoding():
+            return newest_first((_record(item) for (item,) in rows), self._clock(), limit)
 
     def event_frame(self, event_id: str) -> pd.DataFrame:
         """As the port says."""
@@ -145,7 +111,7 @@ class SqliteRecords:
                 else connection.execute(_CHANGED, (event_id, since))
             )
             ((*columns, last),) = found
-        records = alive_in_order(_frame(columns), self._clock())
+        records = alive_in_order(self._frame(columns), self._clock())
         return EventChanges(records, mark=last or 0, complete=since is None)
 
     def event_batches(self, event_id: str) -> Iterator[pd.DataFrame]:
@@ -157,7 +123,7 @@ class SqliteRecords:
                 if last is None:
                     return
                 page = ahead.submit(self._page, event_id, last)
-                if len(alive := alive_of(_frame(columns), self._clock())):
+                if len(alive := alive_of(self._frame(columns), self._clock())):
                     yield alive
 
     def event_records(self, event_id: str, limit: int) -> list[ValidationRecord]:
@@ -165,7 +131,8 @@ class SqliteRecords:
         asked = {"event": event_id, "now": now.timestamp(), "limit": limit}
         with self._database.read() as connection:
             rows = connection.execute(_NEWEST, asked).fetchall()
-        return newest((_record(item, EVENT_ATTRIBUTES) for (item,) in rows), now, limit)
+        with self._database.decoding():
+            return newest((_record(item, EVENT_ATTRIBUTES) for (item,) in rows), now, limit)
 
     def event_notice(self) -> str | None:
         return None
@@ -193,6 +160,10 @@ class SqliteRecords:
     def ping(self) -> None:
         self._database.check()
 
+    def verify(self) -> None:
+        """Read the whole file, and raise ``Refused`` if it is damaged, as ``ping`` does from then on."""
+        self._database.check_whole()
+
     def close(self) -> None:
         self._database.close()
 
@@ -202,12 +173,17 @@ class SqliteRecords:
 
     def _stored(self, connection: apsw.Connection, user_id: str, registration_id: str) -> ValidationRecord | None:
         row = connection.execute(f"SELECT item FROM {_ONE}", (user_id, registration_id)).fetchone()
-        return _record(row[0]) if row else None
+        with self._database.decoding():
+            return _record(row[0]) if row else None
 
     def _page(self, event_id: str, after: int) -> Sequence[Any]:
         """A batch by column, and the number of its last row; None where there is no row."""
         with self._database.read() as connection:
             return connection.execute(_BATCH, (event_id, after, BATCH_ROWS)).fetchall()[0]
+
+    def _frame(self, columns: Sequence[Any]) -> pd.DataFrame:
+        with self._database.decoding():
+            return _frame(columns)
 
 
 def _frame(columns: Sequence[Any]) -> pd.DataFrame:
@@ -243,9 +219,9 @@ def _codes(text: str | None) -> Any:
 
 def _record(item: Any, attributes: Collection[str] | None = None) -> ValidationRecord:
     """The stored item as a record, where given of ``attributes`` alone."""
+    stored = orjson.loads(item)
+    wanted = stored if attributes is None else {name: stored[name] for name in attributes if name in stored}
     try:
-        stored = orjson.loads(item)
-        wanted = stored if attributes is None else {name: stored[name] for name in attributes if name in stored}
         return ValidationRecord.from_item(wanted)
     except ValueError as error:
         raise Refused(SERVICE, "UnreadableRecord", str(error)) from None

@@ -72,6 +72,8 @@ def registrations(tmp_path: Path) -> SqliteRegistrations:
                 "erase",
                 "sweep",
                 "token",
+                "backup",
+                "restore",
             )
         ),
     ],
@@ -392,3 +394,24 @@ def test_sweep_says_what_it_took_away(loaded: Run) -> None:
 def test_sweep_takes_nothing_away_by_a_clock_that_nobody_has_seen_run(loaded: Run) -> None:
     result = loaded("sweep")
     assert (result.exit_code, "--trust-clock" in result.stderr) == (1, True)
+
+
+def test_a_backup_is_made_and_restored_by_command(run: Run, tmp_path: Path) -> None:
+    run("sample", "--registrations", 3)
+    made = run("backup", "desk.tar")
+    assert made.exit_code == 0
+    assert "3 photos" in made.output
+    assert run("backup", "desk.tar").exit_code == 1
+    refused = run("restore", "desk.tar")
+    assert (refused.exit_code, "--replace" in refused.output) == (1, True)
+    restored = run("restore", "desk.tar", "--replace")
+    assert restored.exit_code == 0
+    assert "Delete it when you no longer need it" in restored.output
+    assert len(registrations(tmp_path).of_user("sample-user-0001")) == 1
+
+
+@pytest.mark.parametrize("command", ["backup", "restore"])
+def test_with_aws_other_backups_are_named(run: Run, command: str) -> None:
+    refused = run(command, "desk.tar", **AWS)
+    assert refused.exit_code == 1
+    assert "point-in-time recovery" in refused.output

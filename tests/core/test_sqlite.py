@@ -19,16 +19,17 @@ from hypothesis import strategies as st
 
 from core import sqlite
 from core.errors import Refused, Unavailable
-from core.records import Registration
-from core.registrations.sqlite import SqliteRegistrations
-from core.sqlite import Database
+from core.schema import SCHEMA
+from core.sqlite import Database, Schema, script
 from core.stores import sqlite as store
 from core.stores.sqlite import SqliteRecords
 from tests.support.clock import NOON, FakeClock
 from tests.support.records import a_foreign_item, a_review, an_outcome
 
 TTL = timedelta(days=30)
-NUMBERS = "CREATE TABLE IF NOT EXISTS numbers (number INTEGER)"
+NUMBERS = Schema(
+    application_id=1, steps=(script("CREATE TABLE numbers (number INTEGER)"),), before={}, remedy="Make another."
+)
 
 
 @pytest.fixture
@@ -56,20 +57,6 @@ def _count(database: Database) -> Any:
 
 
 # The file
-
-
-def test_a_file_made_before_there_were_submitted_photos_takes_them(path: Path) -> None:
-    columns = "registration_id TEXT PRIMARY KEY, user_id TEXT, event_id TEXT, name TEXT, email TEXT"
-    theirs = f"CREATE TABLE registrations ({columns}, reference_photo_key TEXT, folded_email TEXT, words TEXT)"
-    before = Database(path, "registrations", theirs)
-    with before.write() as connection:
-        connection.execute("INSERT INTO registrations VALUES ('r1', 'u1', 'e1', 'Ana', '', 'ref.jpg', '', '')")
-    before.close()
-    store = SqliteRegistrations(path)
-    new = Registration(registration_id="r2", user_id="u1", event_id="e1", submitted_photo_key="sent.jpg")
-    store.import_many([new])
-    assert [each.submitted_photo_key for each in store.of_user("u1")] == [None, "sent.jpg"]
-    store.close()
 
 
 def test_every_connection_is_in_wal_mode_and_syncs_fully(database: Database) -> None:
@@ -306,7 +293,7 @@ def test_after_a_scrub_nothing_that_was_deleted_is_in_the_file_or_its_log(path: 
     """Deleting overwrites, but about one row of 8,000 leaves a copy on a page that was split: both seeds have one."""
     for seed in (4, 7):
         random, here = Random(seed), path.with_name(f"{seed}.db")
-        database, alive, gone = Database(here, "records", store._SCHEMA), set[str](), set[str]()
+        database, alive, gone = Database(here, "records", SCHEMA), set[str](), set[str]()
         with database.read() as connection:
             for number in range(3000):
                 if alive and random.random() < 0.45:
