@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 from core import reasons
 from core.access import ALLOWED, ROUTES, Action, Role
 from core.audit import Result
-from core.records import ComparisonResult, Percent, Quality, Status, Timestamp, ValidationRecord
+from core.records import MAX_ATTEMPTS, ComparisonResult, Percent, Quality, Status, Timestamp, ValidationRecord
 from core.statistics import NOT_MEASURED, UserStatistics
 from core.validation import Validation
 from dashboard import parameters
@@ -190,7 +190,9 @@ _IDEMPOTENCY_KEY: Schema = {
     "in": "header",
     "required": False,
     "schema": {"type": "string", "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
-    "description": "Names the attempt: the same again changes nothing and answers what came of the first",
+    "description": "Names the attempt: the same again changes nothing and answers what came of the first. "
+    f"A record knows the keys of its last {MAX_ATTEMPTS} attempts; an older key is unknown, and counts as a new "
+    "attempt",
 }
 _STORE = _query(
     "store",

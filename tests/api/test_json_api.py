@@ -11,6 +11,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from core import usage
 from core.clock import utc_now
 from core.errors import Conflict, NotConfigured, Refused, SettingsError, Unavailable
 from core.records import Decision, isoformat
@@ -542,3 +543,10 @@ def test_many_who_ask_at_once_ask_the_services_once(client: Client, desk: Desk) 
     for _ in range(3):
         client.get("/api/ready")
     assert desk.engine.calls.count("ping") == 1
+
+
+def test_a_full_disk_is_not_ready_and_is_named(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usage, "MIN_FREE_BYTES", 2**60)
+    answer = client.get("/api/ready")
+    assert is_error(answer, 503)
+    assert "The disk is full" in answer.json()["message"]

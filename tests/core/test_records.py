@@ -156,6 +156,16 @@ def test_the_count_goes_on_beyond_the_listed_attempts(attempts: int) -> None:
     assert len(record.attempts) == min(attempts, MAX_ATTEMPTS)
 
 
+def test_a_key_older_than_the_kept_attempts_is_unknown() -> None:
+    record = None
+    for number in range(MAX_ATTEMPTS + 1):
+        record = with_attempt(record, an_outcome(f"attempt-{number}"), TTL)
+    assert record
+    assert with_attempt(record, an_outcome("attempt-1"), TTL) is record
+    again = with_attempt(record, an_outcome("attempt-0"), TTL)
+    assert again.verification_attempt == MAX_ATTEMPTS + 2
+
+
 def test_a_foreign_outcome_becomes_the_first_entry() -> None:
     record = with_attempt(a_record(), an_outcome(), TTL)
     assert [(entry.attempt_id, entry.number) for entry in record.attempts] == [(None, 2), ("attempt-1", 3)]
