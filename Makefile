@@ -27,6 +27,8 @@ bench: setup-dev .venv-bench/.ready
 	$(BIN)/python -m benchmarks.validate
 	$(BIN)/python -m benchmarks.api
 	$(BIN)/python -m benchmarks.batch
+	$(BIN)/python -m benchmarks.doors
+	$(BIN)/python -m benchmarks.singled_out
 
 # Outside of .venv, which has nothing that is not needed. Asks advisory databases on the internet.
 audit:

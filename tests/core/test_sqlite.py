@@ -338,7 +338,7 @@ def test_a_scrub_leaves_rows_their_numbers(path: Path, records: SqliteRecords) -
     """Batches of an event go on by these."""
     for number in range(9):
         records.record_attempt(an_outcome(registration_id=f"reg-{number}"), TTL)
-    database = Database(path, "records", "")
+    database = Database(path, "records", SCHEMA)
     numbers = "SELECT rowid, registrationId FROM faceVerifications ORDER BY rowid"
     with database.write() as connection:
         connection.execute("DELETE FROM faceVerifications WHERE rowid % 2")
