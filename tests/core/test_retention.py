@@ -185,11 +185,18 @@ def test_a_clock_that_jumps_ahead_and_back_takes_nothing_away(
             watchful.sweep()
         clock.advance(timedelta(hours=20))
     clock.jump(-60 * DAY)
-    with pytest.raises(Conflict):
-        watchful.sweep()
+    assert watchful.sweep() == Swept(0, 0)
     clock.advance(STEADY)
     assert watchful.sweep() == Swept(0, 0)
     assert (len(store.records_of("user-1")), len(files(desk))) == (1, 3)
+
+
+def test_a_new_installation_says_nothing_of_the_clock(tmp_path: Path, desk: Desk, clock: FakeClock) -> None:
+    steady = Steadiness(tmp_path / "new", clock)
+    store = SqliteErasures(tmp_path / "facedesk.sqlite3")
+    fresh = Retention(store, desk.registrations, desk.photos, desk.audit, clock, TTL, steady)
+    assert fresh.sweep() == Swept(0, 0)
+    store.close()
 
 
 def test_after_a_pause_what_has_expired_goes_once_the_clock_has_been_steady(
