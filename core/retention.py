@@ -58,8 +58,8 @@ class Retention:
         are older than a record is kept, and that none names, go as well. A photo stays that a record names which has
         not expired, or a registration. Raises ``ServiceError``.
 
-        Takes nothing away if the clock has not been steady for some days, and raises ``Conflict`` if a record seems to
-        have expired; but not with ``trust_clock``, which is for somebody who has checked the clock.
+        Takes nothing away if the clock has not been steady for some days, and raises ``Conflict`` if a record seems
+        to have expired; but not with ``trust_clock``, which is for somebody who has checked the clock.
         """
         if not self._steady() and not trust_clock:
             if not self._records.expired(self._clock(), 1):
