@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from core.private import FILE, make_folder, narrow
 from core.schema import SCHEMA
 from core.sqlite import Database
 from core.usage import DATABASE, PHOTOS
+
+logger = logging.getLogger(__name__)
 
 SERVICE = "database"
 #: How the names of folders begin in which a restore has set something aside.
@@ -87,6 +90,8 @@ def _locked(data_dir: Path, kind: int, otherwise: str) -> int:
     except BlockingIOError as error:
         os.close(lock)
         raise Conflict(otherwise) from error
+    except OSError as error:
+        logger.warning("the data folder cannot be locked: %s", error.strerror)
     return lock
 
 

@@ -249,7 +249,8 @@ class Database:
                 self._service,
                 "NewerVersion",
                 f"The database {self._path.name} was made by a newer Facedesk (its schema has the version {version}, "
-                f"this one knows {self._schema.version}). Install that one, or restore a backup of this version.",
+                f"this one knows {self._schema.version}) (NewerVersion). Install that one, or restore a backup of "
+                "this version.",
             )
         if version == self._schema.version and (lacking := self._schema.objects - found):
             kind, name = min(lacking)
@@ -277,8 +278,8 @@ class Database:
             raise Refused(
                 self._service,
                 "ReplacedDatabase",
-                f"The database {self._path.name} was moved, deleted or replaced while Facedesk runs. "
-                "Restart Facedesk.",
+                f"The database {self._path.name} was moved, deleted or replaced while Facedesk runs "
+                "(ReplacedDatabase). Restart Facedesk.",
             )
 
     def _missing(self) -> Refused:
