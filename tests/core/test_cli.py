@@ -7,10 +7,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import apsw
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
@@ -391,7 +393,10 @@ def test_sweep_says_what_it_took_away(loaded: Run) -> None:
     )
 
 
-def test_sweep_takes_nothing_away_by_a_clock_that_nobody_has_seen_run(loaded: Run) -> None:
+def test_sweep_takes_nothing_away_by_a_clock_that_nobody_has_seen_run(loaded: Run, tmp_path: Path) -> None:
+    assert "0 expired records" in loaded("sweep").output
+    with closing(apsw.Connection(str(tmp_path / "data" / "facedesk.sqlite3"))) as connection:
+        connection.execute("UPDATE faceVerifications SET item = json_set(item, '$.expiresAt', 1)")
     result = loaded("sweep")
     assert (result.exit_code, "--trust-clock" in result.stderr) == (1, True)
 
