@@ -13,11 +13,12 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from dashboard import services, signin
-from dashboard.api import Api
-from dashboard.gate import Gate
+from dashboard import services
+from dashboard.access import signin
+from dashboard.access.gate import Gate
+from dashboard.access.websocket import bound_websockets
+from dashboard.api.routes import Api
 from dashboard.shutdown import end_in_time
-from dashboard.websocket import bound_websockets
 
 settings = services.require_settings()
 signin.configure(settings)

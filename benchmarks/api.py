@@ -26,8 +26,8 @@ from uuid import uuid4
 
 import httpx
 
-from core import sample
-from core.bootstrap import Services, build
+from core.runtime.bootstrap import Services, build
+from core.services import sample
 from core.settings import Settings
 from tests.support.browser import ROOT, free_port
 from tests.support.desk import REFERENCE_KEY
@@ -64,9 +64,9 @@ class StubEngine:
 
 def with_stub_engine(settings: Settings) -> Services:
     """Services as the settings say, but for the engine."""
-    from core.faces import local
+    from core.adapters.embedded import engine
 
-    local.LocalEngine = StubEngine  # type: ignore[assignment, misc]
+    engine.LocalEngine = StubEngine  # type: ignore[assignment, misc]
     return build(settings)
 
 

@@ -3,7 +3,8 @@
 The engine listens on loopback, answers after a while as Rekognition does, and allows ``--rate`` calls of each
 operation in any second, not only on average. What is beyond is throttled. The same photos are validated
 
-* by ``core.batch``, with everything as in production (one retry loop, every try paced) but over the embedded stores;
+* by ``core.services.batch``, with everything as in production (one retry loop, every try paced) but over the embedded
+stores;
 * by threads with botocore's adaptive retries, which is what boto3 offers for it: both calls of each photo, and no
   store, no rules and no photo check to slow it down.
 
@@ -32,16 +33,16 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from benchmarks.results import publish, table
-from core import aws
-from core.batch import Batches, Choice
-from core.bootstrap import BATCH_CALL_DEADLINE, BATCH_DEADLINE, build
-from core.faces.rekognition import QUOTA_SHARE, Quota, RekognitionEngine
-from core.importing import keep_submitted
-from core.policy import Policy
-from core.records import Registration, Source
-from core.retry import Retry
+from core.adapters.aws import clients
+from core.adapters.aws.engine import QUOTA_SHARE, Quota, RekognitionEngine
+from core.domain.policy import Policy
+from core.domain.records import Registration, Source
+from core.flow.retry import Retry
+from core.runtime.bootstrap import BATCH_CALL_DEADLINE, BATCH_DEADLINE, build
+from core.services.batch import Batches, Choice
+from core.services.importing import keep_submitted
+from core.services.validation import Submitter
 from core.settings import Backend, Settings
-from core.validation import Submitter
 from tests.support.portraits import as_jpeg, astronaut
 from tests.support.production import validation_by
 from tests.support.rekognition import SameFace
@@ -172,8 +173,8 @@ def measured(server: Engine, work: Callable[[], int]) -> Figures:
 def ours(photos: int, rate: int, photo: bytes) -> Figures:
     with engine(rate) as server, tempfile.TemporaryDirectory() as folder:
         rekognition = RekognitionEngine(
-            aws.client("rekognition", REGION, pool=2 * THREADS),
-            Retry(BATCH_CALL_DEADLINE, aws.CALL_TIMEOUT_SECONDS),
+            clients.client("rekognition", REGION, pool=2 * THREADS),
+            Retry(BATCH_CALL_DEADLINE, clients.CALL_TIMEOUT_SECONDS),
             Quota.of(rate),
             patient=True,
         )

@@ -16,12 +16,12 @@ from typing import Any
 import apsw
 import orjson
 
-from core.clock import utc_now
-from core.records import Registration, isoformat
-from core.registrations.sqlite import SqliteRegistrations
-from core.stores import table as definition
-from core.stores.sqlite import SqliteRecords
-from core.usage import DATABASE
+from core.adapters.aws import table as definition
+from core.adapters.embedded.records import SqliteRecords
+from core.adapters.embedded.registrations import SqliteRegistrations
+from core.domain.clock import utc_now
+from core.domain.records import Registration, isoformat
+from core.files.disk import DATABASE
 
 EVENT = "event-1"
 TABLE = "face-verifications"

@@ -31,7 +31,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from benchmarks import results
-from core.tokens import new_token, setting
+from core.services.tokens import new_token, setting
 from tests.support import knocking, pages_socket, signin
 from tests.support.browser import ROOT, dashboard_process, free_port
 from tests.support.portraits import astronaut

@@ -10,25 +10,25 @@ from typing import Any
 
 from benchmarks import data
 from benchmarks.alternatives import REGION
-from core import live
-from core.clock import Clock, elapsed, utc_now
-from core.export import RECORD_EXPORT, frames_csv, records_parquet
-from core.live import LiveRecords
-from core.records import isoformat
-from core.retry import Retry
-from core.stores.sqlite import SqliteRecords
+from core.adapters.embedded.records import SqliteRecords
+from core.domain.clock import Clock, elapsed, utc_now
+from core.domain.records import isoformat
+from core.flow.retry import Retry
+from core.services import live_events
+from core.services.export import RECORD_EXPORT, frames_csv, records_parquet
+from core.services.live_events import LiveRecords
 
 ROOT = Path(__file__).parents[1]
 Work = Callable[[], int]
 
 
 def store(url: str, table: str, clock: Clock = utc_now) -> Any:
-    from core import aws  # not before it is needed: it is in nobody's memory who reads a file
-    from core.stores.dynamodb import DynamoRecords
+    from core.adapters.aws import clients  # not before it is needed: it is in nobody's memory who reads a file
+    from core.adapters.aws.records import DynamoRecords
 
     os.environ |= {"AWS_ENDPOINT_URL_DYNAMODB": url, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-    client = aws.client("dynamodb", REGION)
-    records = DynamoRecords(client, table, Retry(60, aws.CALL_TIMEOUT_SECONDS), clock, index_check=None)
+    client = clients.client("dynamodb", REGION)
+    records = DynamoRecords(client, table, Retry(60, clients.CALL_TIMEOUT_SECONDS), clock, index_check=None)
     records.event_frame("no event")  # whether there is an index is asked once a process
     return records
 
@@ -49,9 +49,9 @@ def refresh(url: str, table: str, event_id: str, new: int) -> Work:
     moved = _MovedClock()
     kept = LiveRecords(store(url, table, moved), moved, moved.elapsed)
     known = len(kept.event_frame(event_id))
-    from core import aws
+    from core.adapters.aws import clients
 
-    client = aws.client("dynamodb", REGION)
+    client = clients.client("dynamodb", REGION)
     for item in _new_items(new):
         client.put_item(TableName=table, Item=data.in_the_apis_form(item))
     return _counting_new(kept, event_id, known, moved)
@@ -167,5 +167,5 @@ def _new_items(count: int) -> Iterator[dict[str, Any]]:
 
 def _counting_new(kept: LiveRecords, event_id: str, known: int, moved: _MovedClock) -> Work:
     # Reading it took a while: so long it counts as fresh.
-    moved.by = live.STALE - timedelta(seconds=1)
+    moved.by = live_events.STALE - timedelta(seconds=1)
     return lambda: len(kept.event_frame(event_id)) - known

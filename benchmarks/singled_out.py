@@ -9,12 +9,12 @@ from random import Random
 
 import pandas as pd
 
-from core import sample
-from core.frames import frame_of
-from core.hashing import IdHash
-from core.policy import Policy
-from core.pseudonyms import Pseudonyms
-from core.records import ValidationRecord, with_attempt
+from core.domain.frames import frame_of
+from core.domain.policy import Policy
+from core.domain.records import ValidationRecord, with_attempt
+from core.services import sample
+from core.services.hashing import IdHash
+from core.services.pseudonyms import Pseudonyms
 
 PEOPLE = 6000
 COMBINATIONS = {

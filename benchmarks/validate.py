@@ -27,14 +27,14 @@ import cv2
 import PIL
 from PIL import Image
 
-from core.bootstrap import Services, build
-from core.clock import utc_now
-from core.importing import keep_reference
-from core.policy import judge
+from core.domain.clock import utc_now
+from core.domain.policy import judge
+from core.domain.records import Outcome, Registration, Source
 from core.ports import Answer, FaceEngine
-from core.records import Outcome, Registration, Source
+from core.runtime.bootstrap import Services, build
+from core.services.importing import keep_reference
+from core.services.validation import Submitter
 from core.settings import Backend, Settings
-from core.validation import Submitter
 from tests.support.portraits import as_jpeg, astronaut
 from tests.support.production import validation_by
 

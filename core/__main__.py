@@ -1,7 +1,7 @@
 import sys
 
 try:
-    from core.cli import main
+    from core.cli.commands import main
 
     main()
 except KeyboardInterrupt:  # before any command ran

@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from core.audit import AuditEntry
-from core.records import Outcome, Registration, Review, ValidationRecord
+from core.domain.audit import AuditEntry
+from core.domain.records import Outcome, Registration, Review, ValidationRecord
 
 if TYPE_CHECKING:  # half a second to load, and only frames need it
     from pandas import DataFrame
 
-    from core.erasure import Erasure, Receipt
+    from core.domain.costs import Usage
+    from core.domain.erasures import Erasure, Receipt
+    from core.domain.metrics import Metrics
 
 #: An answer in the shape of Rekognition's DetectFaces or CompareFaces.
 Answer = Mapping[str, Any]
@@ -51,8 +53,8 @@ class ValidationRecords(Protocol):
         ...
 
     def event_frame(self, event_id: str) -> DataFrame:
-        """All of the event's records as ``core.frames.record_frame``: oldest ``timestamp`` first, equal ones by
-        registration id, then user id; empty where there are none.
+        """All of the event's records as ``core.domain.frames.record_frame``: oldest ``timestamp`` first, equal ones
+        by registration id, then user id; empty where there are none.
 
         Never silently shorter: records of other services, with ``metadata.eventId`` alone, are among them, and one
         that cannot be read raises ``Refused`` naming its registration. May trail the last writes by a moment.
@@ -81,7 +83,7 @@ class ValidationRecords(Protocol):
 
     def event_records(self, event_id: str, limit: int) -> list[ValidationRecord]:
         """At most ``limit`` of the event's records, newest ``timestamp`` first, equal ones by registration id, then
-        user id; each with ``core.records.EVENT_ATTRIBUTES`` alone. Complete and fresh as ``event_frame``.
+        user id; each with ``core.domain.records.EVENT_ATTRIBUTES`` alone. Complete and fresh as ``event_frame``.
         """
         ...
 
@@ -92,7 +94,7 @@ class ValidationRecords(Protocol):
         ...
 
     def record_attempt(self, outcome: Outcome, ttl: timedelta) -> ValidationRecord:
-        """Add one attempt, atomically, and return the record with it (``core.records.with_attempt``).
+        """Add one attempt, atomically, and return the record with it (``core.domain.records.with_attempt``).
 
         Durable when it returns. An ``attempt_id`` that the record lists already changes nothing: a retried write,
         or one whose answer was lost, counts once. Any number of attempts may race; none is lost. Attributes that we
@@ -101,8 +103,8 @@ class ValidationRecords(Protocol):
         ...
 
     def take_back(self, user_id: str, registration_id: str, attempt_id: str) -> ValidationRecord | None:
-        """Remove one attempt (``core.records.without_attempt``), atomically, and return the record without it; None
-        if there is no record, or was nothing but this attempt in it.
+        """Remove one attempt (``core.domain.records.without_attempt``), atomically, and return the record without it;
+        None if there is no record, or was nothing but this attempt in it.
 
         Durable when it returns. Other attempts stay, however they race with it. An attempt that the record does not
         list changes nothing. An expired record is not absent here: what is to be taken back must go.
@@ -110,7 +112,7 @@ class ValidationRecords(Protocol):
         ...
 
     def decide(self, user_id: str, registration_id: str, review: Review, seen_version: str) -> ValidationRecord:
-        """Write a person's decision (``core.records.with_decision``) if the record is still the one they saw.
+        """Write a person's decision (``core.domain.records.with_decision``) if the record is still the one they saw.
 
         Raises ``RecordNotFound`` where there is none and ``Conflict`` where ``version`` is no longer
         ``seen_version``; then nothing is written. Of several decisions on one version exactly one succeeds.
@@ -143,7 +145,7 @@ class Registrations(Protocol):
         ...
 
     def event_frame(self, event_id: str) -> DataFrame:
-        """All of the event's registrations as ``core.frames.registration_frame``, by registration id."""
+        """All of the event's registrations as ``core.domain.frames.registration_frame``, by registration id."""
         ...
 
     def events(self) -> list[str]:
@@ -231,8 +233,24 @@ class FaceEngine(Protocol):
     def close(self) -> None: ...
 
 
+class ServiceMetrics(Protocol):
+    """What a metrics service counted of the table of records and of the face engine."""
+
+    def read(self, since: datetime, until: datetime) -> Metrics:
+        """The whole periods between ``since`` and ``until`` that are complete by now, at most ``MAX_POINTS``."""
+        ...
+
+    def month_to_date(self, now: datetime) -> Usage:
+        """What has been used since the month of ``now`` began (UTC): by whoever wrote to the table or read it, and by
+        whoever called the face engine in this account and region.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
 class AuditTrail(Protocol):
-    """Who did what (``core.audit``). Entries are added, never changed and never taken away."""
+    """Who did what (``core.domain.audit``). Entries are added, never changed and never taken away."""
 
     def append(self, entry: AuditEntry) -> None:
         """Keep the entry. Durable when it returns; an entry of the same moment and ``entry_id`` again changes

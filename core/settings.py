@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, Json, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from core.access import ApiToken, Role
-from core.errors import SettingsError
-from core.policy import Policy
+from core.domain.errors import SettingsError
+from core.domain.policy import Policy
+from core.domain.roles import ApiToken, Role
 
 #: Names of this machine that no other can reach.
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})

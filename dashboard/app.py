@@ -6,8 +6,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.errors import FacedeskError
-from dashboard import pages, services, signin, ui
+from core.domain.errors import FacedeskError
+from dashboard import pages, services
+from dashboard.access import signin
+from dashboard.parts import ui
 
 person, failure = None, ""
 try:

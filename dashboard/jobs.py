@@ -6,8 +6,8 @@ import logging
 import threading
 from collections.abc import Callable
 
-from core.crew import Progress
-from core.errors import Conflict, FacedeskError
+from core.domain.errors import Conflict, FacedeskError
+from core.flow.crew import Progress
 from dashboard.once import Once
 
 logger = logging.getLogger(__name__)

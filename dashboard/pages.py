@@ -8,8 +8,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.access import PAGES, Principal
-from dashboard import services, signin
+from core.domain.roles import PAGES, Principal
+from dashboard import services
+from dashboard.access import signin
 
 _FOLDER = Path(__file__).resolve().parent.parent / "pages"
 

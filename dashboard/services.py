@@ -11,15 +11,15 @@ from typing import Any
 
 import streamlit as st
 
-from core.access import Principal, local
-from core.bootstrap import build
-from core.errors import Forbidden, Refused, ServiceError, SettingsError
-from core.guard import Guard, GuardedServices
-from core.housekeeping import Housekeeping
-from core.sessions import Session, Sessions
+from core.domain.errors import Forbidden, Refused, ServiceError, SettingsError
+from core.domain.roles import Principal, local
+from core.runtime.bootstrap import build
+from core.runtime.guard import Guard, GuardedServices
+from core.runtime.housekeeping import Housekeeping
+from core.services.sessions import Session, Sessions
 from core.settings import Backend, Settings, check_exposure, load_settings
+from dashboard.access.authentication import plain_address
 from dashboard.caches import forget_when_erased
-from dashboard.doors import plain_address
 from dashboard.jobs import jobs
 from dashboard.once import Once
 from dashboard.server import running_server
@@ -86,7 +86,7 @@ def require_settings() -> Settings:
         if settings.sign_in and st.get_option("server.trustedUserHeaders"):
             raise SettingsError("server.trustedUserHeaders: with sign-in nobody may name themself by a header.")
         if settings.backend is Backend.EMBEDDED:
-            from core.installation import prepare  # loads SQLite, which aws has no use for
+            from core.runtime.installation import prepare  # loads SQLite, which aws has no use for
 
             prepare(settings.data_dir)
     except (SettingsError, Refused) as error:

@@ -10,11 +10,11 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
-from core.access import Action
-from core.audit import AuditEntry, AuditFilter, Result, result_of
-from core.hashing import id_hash
-from core.records import isoformat
-from dashboard import ui
+from core.domain.audit import AuditEntry, AuditFilter, Result, result_of
+from core.domain.records import isoformat
+from core.domain.roles import Action
+from core.services.hashing import id_hash
+from dashboard.parts import ui
 from dashboard.services import get_services
 
 SPANS = {

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.erasure import Counts, Preview, Receipt
-from core.errors import ServiceError
-from dashboard import ui
+from core.domain.erasures import Counts, Receipt
+from core.domain.errors import ServiceError
+from core.services.erasure import Preview
+from dashboard.parts import ui
 from dashboard.services import get_services
 
 _RECEIPT, _PREVIEW = "erasure-receipt", "erasure-preview"

@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 import pandas as pd
 import streamlit as st
 
-from core import statistics
-from core.records import Status
-from core.statistics import Readiness
-from dashboard import batch, case, charts, event, pages, ui
+from core.domain import statistics
+from core.domain.records import Status
+from core.domain.statistics import Readiness
+from dashboard import pages
+from dashboard.charts import figures as charts
+from dashboard.parts import batch, case, event, ui
 from dashboard.services import get_services
 
 SPANS = {"24 h": timedelta(hours=24), "7 days": timedelta(days=7), "30 days": timedelta(days=30)}

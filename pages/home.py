@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.errors import ServiceError
+from core.domain.errors import ServiceError
 from dashboard import pages
 from dashboard.services import get_services
 

@@ -7,12 +7,15 @@ from datetime import datetime, timedelta
 import pandas as pd
 import streamlit as st
 
-from core import costs, usage
-from core.cloudwatch import ENGINE_OPERATIONS, TABLE_OPERATIONS, CloudWatchMetrics, Metrics, period_of
-from core.costs import Cost, Load, Prices, Usage
-from core.health import Health, check
-from dashboard import case, charts, event, ui
-from dashboard.charts import Trace
+from core.domain import costs
+from core.domain.costs import Cost, Load, Prices, Usage
+from core.domain.metrics import ENGINE_OPERATIONS, TABLE_OPERATIONS, Metrics, period_of
+from core.ports import ServiceMetrics
+from core.runtime import usage
+from core.runtime.health import Health, check
+from dashboard.charts import figures as charts
+from dashboard.charts.figures import Trace
+from dashboard.parts import case, event, ui
 from dashboard.services import get_services
 
 SPANS = {
@@ -65,13 +68,13 @@ def health() -> tuple[list[Health], datetime]:
 
 # Resources, not data: handed out without a copy for each rerun, and nobody writes into them.
 @st.cache_resource(ttl=60, max_entries=len(SPANS), show_spinner=False)
-def metrics(_source: CloudWatchMetrics, span: str) -> Metrics:
+def metrics(_source: ServiceMetrics, span: str) -> Metrics:
     now = services.clock()
     return _source.read(now - SPANS[span], now)
 
 
 @st.cache_resource(ttl=300, show_spinner=False)
-def used_this_month(_source: CloudWatchMetrics) -> tuple[Usage, datetime]:
+def used_this_month(_source: ServiceMetrics) -> tuple[Usage, datetime]:
     now = services.clock()
     return _source.month_to_date(now), now
 
@@ -243,7 +246,7 @@ def trouble_charts(found: Metrics) -> None:
         )
 
 
-def aws_part(source: CloudWatchMetrics, span: str) -> None:
+def aws_part(source: ServiceMetrics, span: str) -> None:
     with ui.banner_on_failure("read the metrics"):
         with st.spinner("Reading the metrics…"):
             found = metrics(source, span)
@@ -261,7 +264,7 @@ def prices() -> Prices:
     return Prices(settings.price_dynamodb_write, settings.price_dynamodb_read, settings.price_rekognition)
 
 
-def month_so_far(source: CloudWatchMetrics) -> None:
+def month_so_far(source: ServiceMetrics) -> None:
     with st.container(border=True), ui.banner_on_failure("read this month's use"):
         st.markdown(
             "**Cost of this month**",

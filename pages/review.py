@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core.frames import record_frame
-from core.records import Decision, Status, ValidationRecord
-from dashboard import case, event, photos, ui
+from core.domain.frames import record_frame
+from core.domain.records import Decision, Status, ValidationRecord
+from dashboard.parts import case, event, photos, ui
 from dashboard.services import get_services
 
 ALL = "All events"

@@ -7,10 +7,11 @@ import io
 import pandas as pd
 import streamlit as st
 
-from core import sample
-from core.importing import ImportReport, ZipSource, import_registrations
 from core.ports import RegistrationImport
-from dashboard import pages, ui
+from core.services import sample
+from core.services.importing import ImportReport, ZipSource, import_registrations
+from dashboard import pages
+from dashboard.parts import ui
 from dashboard.services import get_services
 
 services = get_services()

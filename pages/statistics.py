@@ -7,10 +7,11 @@ from datetime import date, datetime, time, timedelta
 import pandas as pd
 import streamlit as st
 
-from core import reasons, statistics
-from core.reasons import Reason
-from core.records import Quality, Status
-from dashboard import case, charts, event, ui
+from core.domain import reasons, statistics
+from core.domain.reasons import Reason
+from core.domain.records import Quality, Status
+from dashboard.charts import figures as charts
+from dashboard.parts import case, event, ui
 from dashboard.services import get_services
 
 #: What the distributions can be split by: label -> column; None shows everybody in one chart.

@@ -7,11 +7,13 @@ from urllib.parse import quote
 import pandas as pd
 import streamlit as st
 
-from core import reasons
-from core.access import Action
-from core.records import ValidationRecord
-from core.statistics import latest_valid, user_statistics
-from dashboard import case, charts, pages, photos, search, ui
+from core.domain import reasons
+from core.domain.records import ValidationRecord
+from core.domain.roles import Action
+from core.domain.statistics import latest_valid, user_statistics
+from dashboard import pages
+from dashboard.charts import figures as charts
+from dashboard.parts import case, photos, search, ui
 from dashboard.services import get_services
 
 #: Rows of the history with thumbnails and text; the CSV has all.

@@ -6,9 +6,10 @@ import uuid
 
 import streamlit as st
 
-from core.errors import FacedeskError, PhotoNotFound, PhotoRefused
-from core.records import Registration, ValidationRecord
-from dashboard import case, pages, photos, search, ui
+from core.domain.errors import FacedeskError, PhotoNotFound, PhotoRefused
+from core.domain.records import Registration, ValidationRecord
+from dashboard import pages
+from dashboard.parts import case, photos, search, ui
 from dashboard.services import get_services
 
 PHOTO_TYPES = ["jpg", "jpeg", "png", "webp", "heic", "heif"]

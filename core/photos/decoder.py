@@ -1,4 +1,4 @@
-"""A worker of ``core.photos.sanitise``, run as a program: here an upload is looked into for the first time.
+"""A worker of ``core.photos.sanitiser``, run as a program: here an upload is looked into for the first time.
 
 It has limits on memory and processor time, no credentials in its environment, and answers in plain numbers and bytes.
 What it loads is all that a photo could take over, so it imports little.

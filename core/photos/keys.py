@@ -1,36 +1,21 @@
-"""What both photo stores hold about keys, sizes and absence, so that they answer alike."""
+"""The keys of submitted photos. Nothing of a key was typed by anybody."""
 
 from __future__ import annotations
 
-from core.errors import InvalidInput, PhotoNotFound, PhotoTooLarge
+import uuid
+from hashlib import sha256
 
-#: S3's limit on a key, bytes of UTF-8.
-MAX_KEY_BYTES = 1024
-#: Rekognition's limit on an image in S3.
-MAX_PHOTO_BYTES = 15 * 1024 * 1024
-
-
-def is_valid(key: str) -> bool:
-    """Whether a store can hold ``key``: text without NUL and without the steps ``.`` and ``..``."""
-    try:
-        size = len(key.encode())
-    except UnicodeEncodeError:
-        return False
-    return 0 < size <= MAX_KEY_BYTES and "\0" not in key and not {".", ".."} & set(key.split("/"))
+#: How the key of every submitted photo begins; such photos go with their records.
+SUBMITTED = "face-images/"
+_KEYS = uuid.UUID("6f1c0a52-5a0e-4c3e-9d43-2f6f0c1e8b7d")
 
 
-def require_valid(key: str) -> None:
-    """Raises ``InvalidInput`` for a key under which nothing can be put."""
-    if not is_valid(key):
-        raise InvalidInput("This cannot be the key of a photo: give a name such as face-images/photo.jpg.")
+def folder_of(registration_id: str) -> str:
+    """How the keys of all photos begin that were uploaded for a registration, whether a record names them or not."""
+    return f"{SUBMITTED}{uuid.uuid5(_KEYS, registration_id)}/"
 
 
-# The messages leave the key out: one that another service made may hold a person's name.
-
-
-def not_found() -> PhotoNotFound:
-    return PhotoNotFound("There is no photo under this key in the store.")
-
-
-def too_large(max_bytes: int) -> PhotoTooLarge:
-    return PhotoTooLarge(f"The stored photo is larger than {max_bytes / 2**20:g} MB: store a smaller copy of it.")
+def key_of(registration_id: str, attempt_id: str, jpeg: bytes) -> str:
+    """The same for a retried upload, different for any other."""
+    name = "\0".join((registration_id, attempt_id, sha256(jpeg).hexdigest()))
+    return f"{folder_of(registration_id)}{uuid.uuid5(_KEYS, name)}.jpg"

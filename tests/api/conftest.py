@@ -19,10 +19,10 @@ import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp
 
-from core.bootstrap import Services
-from core.export import BOM
+from core.runtime.bootstrap import Services
+from core.services.export import BOM
 from dashboard import services as dashboard_services
-from dashboard.api import Api
+from dashboard.api.routes import Api
 from tests.support.browser import free_port
 
 #: Settings that a developer's shell may have and that a process of a test must not see.

@@ -18,15 +18,15 @@ import pytest
 from streamlit.auth_util import set_cookie_with_chunks
 from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
 
-from core.access import ALLOWED, ROUTES, Action, ApiToken, Role
-from core.audit import AuditEntry
-from core.bootstrap import Services
-from core.export import READ_CSV
-from core.records import Outcome, Status, ValidationRecord
-from core.sessions import Sessions
-from core.tokens import new_token
-from dashboard import openapi
-from dashboard.api import Api
+from core.domain.audit import AuditEntry
+from core.domain.records import Outcome, Status, ValidationRecord
+from core.domain.roles import ALLOWED, ROUTES, Action, ApiToken, Role
+from core.runtime.bootstrap import Services
+from core.services.export import READ_CSV
+from core.services.sessions import Sessions
+from core.services.tokens import new_token
+from dashboard.api import openapi
+from dashboard.api.routes import Api
 from tests.api.conftest import Client, MakeApi, is_error, serving
 from tests.support import signin
 from tests.support.desk import REGISTERED, Desk

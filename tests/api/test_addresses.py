@@ -11,11 +11,11 @@ import pytest
 import streamlit as st
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from core.access import ApiToken, Role
-from core.bootstrap import Services
-from core.tokens import new_token
+from core.domain.roles import ApiToken, Role
+from core.runtime.bootstrap import Services
+from core.services.tokens import new_token
 from dashboard import services as dashboard_services
-from dashboard.doors import plain_address
+from dashboard.access.authentication import plain_address
 from tests.api.conftest import MakeApi
 from tests.api.test_access import SIGN_IN
 from tests.support.app import RunPage

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from core.access import Action
-from core.clock import utc_now
-from core.errors import Unavailable
-from core.export import AUDIT_COLUMNS, BOM
-from core.records import isoformat
+from core.domain.clock import utc_now
+from core.domain.errors import Unavailable
+from core.domain.records import isoformat
+from core.domain.roles import Action
+from core.services.export import AUDIT_COLUMNS, BOM
 from tests.api.conftest import Client, is_error, rows
 from tests.support.audit import an_entry
 from tests.support.desk import Desk

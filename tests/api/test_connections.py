@@ -24,8 +24,8 @@ from starlette.websockets import WebSocket
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from websockets.sync.client import connect as connect_websocket
 
-from dashboard import connections
-from dashboard.connections import LEAST_BYTES, watched
+from dashboard.access import connections
+from dashboard.access.connections import LEAST_BYTES, watched
 from tests.api.conftest import BARE, MakeApi, serving
 from tests.api.test_exports import RECORDS, PutBatches, batch
 from tests.api.test_exports import batches as batches

@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.bootstrap import Services
-from core.clock import utc_now
-from core.errors import Unavailable
-from core.export import BOM, RECORD_EXPORT
-from core.frames import REGISTRATION_DTYPES, record_frame
-from dashboard.exports import takes_gzip
+from core.domain.clock import utc_now
+from core.domain.errors import Unavailable
+from core.domain.frames import REGISTRATION_DTYPES, record_frame
+from core.runtime.bootstrap import Services
+from core.services.export import BOM, RECORD_EXPORT
+from dashboard.api.exports import takes_gzip
 from tests.api.conftest import Client, MakeApi, is_error, rows, serving
 from tests.core.test_export import as_text
 from tests.pages.test_validate import down

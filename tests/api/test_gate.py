@@ -16,7 +16,7 @@ from streamlit.runtime.memory_session_storage import MemorySessionStorage
 from streamlit.runtime.session_manager import SessionInfo
 
 from core.settings import Settings
-from dashboard.gate import Gate, forget_left_pages
+from dashboard.access.gate import Gate, forget_left_pages
 from tests.support import signin
 
 HTTPS = "https://desk.example"

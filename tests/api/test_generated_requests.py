@@ -13,8 +13,8 @@ from hypothesis import strategies
 from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from core.records import Source
-from core.validation import Submitter
+from core.domain.records import Source
+from core.services.validation import Submitter
 from tests.support.desk import REFERENCE_KEY, Desk
 
 #: What is there, for some of the requests to find.

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from core.clock import utc_now
-from core.records import Registration
+from core.domain.clock import utc_now
+from core.domain.records import Registration
 from tests.api.conftest import rows
 from tests.support.browser import dashboard
 from tests.support.dynamodb import Proxy

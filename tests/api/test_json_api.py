@@ -11,10 +11,10 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from core import usage
-from core.clock import utc_now
-from core.errors import Conflict, NotConfigured, Refused, SettingsError, Unavailable
-from core.records import Decision, isoformat
+from core.domain.clock import utc_now
+from core.domain.errors import Conflict, NotConfigured, Refused, SettingsError, Unavailable
+from core.domain.records import Decision, isoformat
+from core.files import disk
 from tests.api.conftest import A_PAGE, Client, is_error
 from tests.api.test_routes import ODD_IDS
 from tests.pages.test_validate import down
@@ -546,7 +546,7 @@ def test_many_who_ask_at_once_ask_the_services_once(client: Client, desk: Desk) 
 
 
 def test_a_full_disk_is_not_ready_and_is_named(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usage, "MIN_FREE_BYTES", 2**60)
+    monkeypatch.setattr(disk, "MIN_FREE_BYTES", 2**60)
     answer = client.get("/api/ready")
     assert is_error(answer, 503)
     assert "The disk is full" in answer.json()["message"]

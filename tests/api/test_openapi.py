@@ -10,11 +10,11 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from core.errors import NotConfigured, Refused, Unavailable
+from core.domain.errors import NotConfigured, Refused, Unavailable
 from core.settings import Settings
-from dashboard import openapi, parameters
-from dashboard.api import Api
-from dashboard.parameters import Count, Id
+from dashboard.api import openapi, parameters
+from dashboard.api.parameters import Count, Id
+from dashboard.api.routes import Api
 from tests.api.conftest import Client
 from tests.api.test_json_api import CHECK, EVENT, HISTORY, READS, RECORD, STATS, STORED, VALIDATE, record_attempts
 from tests.support.desk import Desk

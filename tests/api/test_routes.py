@@ -18,15 +18,15 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
 
-from core import sample
-from core.clock import utc_now
-from core.export import BOM, OUTCOME_COLUMNS
-from core.photos.folder import FolderPhotos
-from core.photos.sanitise import PhotoSanitiser
-from core.records import Source
-from core.registrations.sqlite import SqliteRegistrations
-from core.stores.sqlite import SqliteRecords
-from core.validation import Submitter
+from core.adapters.embedded.photos import FolderPhotos
+from core.adapters.embedded.records import SqliteRecords
+from core.adapters.embedded.registrations import SqliteRegistrations
+from core.domain.clock import utc_now
+from core.domain.records import Source
+from core.photos.sanitiser import PhotoSanitiser
+from core.services import sample
+from core.services.export import BOM, OUTCOME_COLUMNS
+from core.services.validation import Submitter
 from tests.api.conftest import BARE, Client, is_error, rows
 from tests.pages.test_validate import down
 from tests.support import signin

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from core.clock import utc_now
-from core.stores.sqlite import SqliteRecords
+from core.adapters.embedded.records import SqliteRecords
+from core.domain.clock import utc_now
 from dashboard.shutdown import GRACE_SECONDS
 from tests.api.test_routes import process
 from tests.support.records import an_outcome

@@ -18,8 +18,8 @@ import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from core.tokens import new_token, setting
-from dashboard.websocket import BURST_SECONDS, MESSAGES_A_SECOND
+from core.services.tokens import new_token, setting
+from dashboard.access.websocket import BURST_SECONDS, MESSAGES_A_SECOND
 from tests.api.conftest import BARE
 from tests.support import knocking, pages_socket, signin
 from tests.support.browser import ROOT, dashboard_process, free_port

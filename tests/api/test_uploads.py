@@ -12,12 +12,12 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
-from core.access import Principal, Role
+from core.domain.roles import Principal, Role
 from core.settings import Settings
-from dashboard import gate as gates
-from dashboard import uploads
-from dashboard.gate import Gate
-from dashboard.uploads import Refused, Uploads
+from dashboard.access import gate as gates
+from dashboard.access import uploads
+from dashboard.access.gate import Gate
+from dashboard.access.uploads import Refused, Uploads
 from tests.api.test_websocket import ORIGIN, SIGN_IN, Streamlit, cookie_of, scope, use
 from tests.support import signin
 

@@ -10,10 +10,10 @@ from starlette.types import Message, Receive, Scope, Send
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from core.access import Role
+from core.domain.roles import Role
 from core.settings import Settings
-from dashboard import websocket
-from dashboard.gate import Gate
+from dashboard.access import websocket
+from dashboard.access.gate import Gate
 from tests.support import signin
 
 ORIGIN = "http://localhost"

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from dashboard.workers import Busy, Downloads, Shared, TooMany, Workers
+from dashboard.api.workers import Busy, Downloads, Shared, TooMany, Workers
 from tests.api.conftest import MakeApi, is_error, serving
 from tests.api.test_json_api import HISTORY, RECORD, STORED, VALIDATE
 from tests.support.desk import Desk

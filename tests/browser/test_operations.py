@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from core import aws
-from core.stores.table import EVENT_INDEX
+from core.adapters.aws import clients
+from core.adapters.aws.table import EVENT_INDEX
 from tests.core.test_cloudwatch import put
 from tests.support.browser import dashboard
 from tests.support.dynamodb import REGION
@@ -33,7 +33,7 @@ def on_aws(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     folder: Path = tmp_path_factory.mktemp("operations")
     with production(servers, AWS_ENDPOINT_URL_CLOUDWATCH=servers.s3) as site:
         with environment_of(site.environment):
-            client = aws.client("cloudwatch", REGION)
+            client = clients.client("cloudwatch", REGION)
         table = {"TableName": site.environment["DYNAMODB_FACE_VALIDATION_TABLE"]}
         now = datetime.now(UTC)
         for minutes in range(10, 160, 10):

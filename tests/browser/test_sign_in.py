@@ -15,8 +15,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from core.access import ALLOWED, PAGES, ROUTES, Role
-from dashboard.websocket import CHECK_SECONDS
+from core.domain.roles import ALLOWED, PAGES, ROUTES, Role
+from dashboard.access.websocket import CHECK_SECONDS
 from tests.api.conftest import BARE
 from tests.support import signin
 from tests.support.browser import PATIENCE, ROOT, dashboard, free_port

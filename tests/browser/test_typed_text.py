@@ -14,12 +14,12 @@ from urllib.parse import quote, urlencode
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from core.access import PAGES, Role
-from core.audit import AuditEntry
-from core.bootstrap import build
-from core.clock import utc_now
-from core.importing import COLUMNS, ZipSource, import_registrations
-from core.records import Decision, Review
+from core.domain.audit import AuditEntry
+from core.domain.clock import utc_now
+from core.domain.records import Decision, Review
+from core.domain.roles import PAGES, Role
+from core.runtime.bootstrap import build
+from core.services.importing import COLUMNS, ZipSource, import_registrations
 from core.settings import Settings
 from tests.api.conftest import BARE
 from tests.support import signin

@@ -11,11 +11,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from core.access import ALLOWED, METHODS, Role
-from core.bootstrap import Services
-from core.frames import frame_of
-from core.guard import Guard
-from core.records import Outcome, with_attempt
+from core.domain.frames import frame_of
+from core.domain.records import Outcome, with_attempt
+from core.domain.roles import ALLOWED, METHODS, Role
+from core.runtime.bootstrap import Services
+from core.runtime.guard import Guard
 from tests.core.test_guard import a
 from tests.support.clock import NOON
 from tests.support.records import an_outcome

@@ -15,12 +15,13 @@ from typing import Any
 import apsw
 import pytest
 
-from core.audit import AuditEntry
-from core.errors import NotConfigured, Refused
+from core.adapters.aws import audit as aws_audit
+from core.adapters.aws.audit import DynamoAudit
+from core.adapters.embedded import audit as embedded_audit
+from core.adapters.embedded.audit import SqliteAudit
+from core.domain.audit import AuditEntry
+from core.domain.errors import NotConfigured, Refused
 from core.ports import AuditTrail
-from core.stores import audit_dynamodb, audit_sqlite
-from core.stores.audit_dynamodb import DynamoAudit
-from core.stores.audit_sqlite import SqliteAudit
 from tests.support.app import ROOT
 from tests.support.audit import an_entry
 from tests.support.clock import NOON
@@ -176,7 +177,7 @@ def test_a_span_that_ends_before_it_begins_is_empty(trail: AuditTrail) -> None:
 
 
 def test_more_entries_than_are_read_at_once_all_come_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit_sqlite, "BATCH_ROWS", 3)
+    monkeypatch.setattr(embedded_audit, "BATCH_ROWS", 3)
     for number in range(7):
         bench.trail.append(an_entry(f"entry-{number}", at=NOON + number // 2 * SECOND))
     assert sorted(ids(bench.trail.entries(*around()))) == [f"entry-{number}" for number in range(7)]
@@ -255,7 +256,7 @@ def test_writes_of_a_day_lie_in_several_partitions(dynamodb: Any) -> None:
     for number in range(40):
         bench.trail.append(an_entry(f"entry-{number}"))
     days = {item["day"]["S"] for item in dynamodb.scan(TableName=bench.where[2])["Items"]}
-    assert days == {f"2026-03-01#{shard}" for shard in range(audit_dynamodb.SHARDS)}
+    assert days == {f"2026-03-01#{shard}" for shard in range(aws_audit.SHARDS)}
 
 
 @pytest.mark.dynamodb_server
@@ -274,7 +275,7 @@ def test_whoever_has_enough_reads_no_earlier_day(dynamodb: Any, dynamodb_proxy: 
     trail.append(an_entry())
     dynamodb_proxy.seen.clear()
     list(islice(trail.entries(NOON - 300 * DAY, NOON + SECOND), 1))
-    assert len(dynamodb_proxy.seen) == audit_dynamodb.SHARDS
+    assert len(dynamodb_proxy.seen) == aws_audit.SHARDS
 
 
 @pytest.mark.dynamodb_server

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from core.erasure import Counts, Erasure, Receipt
+from core.adapters.aws.erasures import JOURNAL, REMEMBERED, DynamoErasures
+from core.adapters.embedded.erasures import SqliteErasures
+from core.domain.erasures import Counts, Erasure, Receipt
 from core.ports import ErasureStore, ValidationRecords
-from core.stores.erasures_dynamodb import JOURNAL, REMEMBERED, DynamoErasures
-from core.stores.erasures_sqlite import SqliteErasures
 from tests.support.clock import NOON
 from tests.support.records import a_foreign_item, an_outcome
 from tests.support.stores import PATIENT, dynamodb_bench, sqlite_bench

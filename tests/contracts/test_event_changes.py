@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from core.errors import Refused
-from core.frames import with_changes
+from core.domain.errors import Refused
+from core.domain.frames import with_changes
 from core.ports import EventChanges
 from tests.support.clock import NOON
 from tests.support.records import a_review, an_outcome

@@ -12,13 +12,13 @@ import pytest
 from botocore.validate import ParamValidator
 from PIL import Image, ImageEnhance, ImageOps
 
-from core import aws
-from core.errors import Refused
-from core.faces.rekognition import Quota, RekognitionEngine
-from core.policy import Policy, judge
+from core.adapters.aws import clients
+from core.adapters.aws.engine import Quota, RekognitionEngine
+from core.domain.errors import Refused
+from core.domain.policy import Policy, judge
+from core.domain.reasons import Reason
+from core.flow.retry import Retry
 from core.ports import Answer, FaceEngine
-from core.reasons import Reason
-from core.retry import Retry
 
 
 @pytest.fixture(params=["local", "rekognition"])
@@ -28,7 +28,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[FaceEngine]:
         return
     request.getfixturevalue("rekognition_server")
     remote = RekognitionEngine(
-        aws.client("rekognition", "eu-west-1"), Retry(deadline=9, call_timeout=4), Quota.of(25)
+        clients.client("rekognition", "eu-west-1"), Retry(deadline=9, call_timeout=4), Quota.of(25)
     )
     yield remote
     remote.close()

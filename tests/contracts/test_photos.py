@@ -10,11 +10,11 @@ from uuid import uuid4
 
 import pytest
 
-from core.errors import InvalidInput, PhotoNotFound, PhotoTooLarge
-from core.photos.folder import FolderPhotos
-from core.photos.s3 import S3Photos
+from core.adapters.aws.photos import S3Photos
+from core.adapters.embedded.photos import FolderPhotos
+from core.domain.errors import InvalidInput, PhotoNotFound, PhotoTooLarge
+from core.flow.retry import Retry
 from core.ports import Photos
-from core.retry import Retry
 from tests.support.s3 import Bucket
 
 MAX_BYTES = 2_000_000

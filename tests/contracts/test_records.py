@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from core.errors import Conflict, RecordNotFound, Refused
+from core.domain.errors import Conflict, RecordNotFound, Refused
+from core.domain.records import MAX_ATTEMPTS, Decision, Status, isoformat
 from core.ports import ValidationRecords
-from core.records import MAX_ATTEMPTS, Decision, Status, isoformat
 from tests.support.clock import NOON
 from tests.support.records import a_foreign_item, a_review, an_outcome
 from tests.support.stores import Bench, dynamodb_bench, sqlite_bench

@@ -9,8 +9,8 @@ import pytest
 from bson import ObjectId
 from pymongo.collection import Collection
 
-from core.frames import registration_frame
-from core.registrations.mongodb import MongoRegistrations
+from core.adapters.aws.registrations import MongoRegistrations
+from core.domain.frames import registration_frame
 from tests.support.registrations import Fill, Store, registration
 
 

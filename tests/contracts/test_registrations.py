@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from core.records import Registration
-from core.registrations.sqlite import SqliteRegistrations
+from core.adapters.embedded.registrations import SqliteRegistrations
+from core.domain.records import Registration
 from tests.support.registrations import Fill, registration
 
 

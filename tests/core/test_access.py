@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from core.access import ALLOWED, PAGES, ROUTES, Action, Role
+from core.domain.roles import ALLOWED, PAGES, ROUTES, Action, Role
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 

@@ -18,14 +18,14 @@ from botocore.parsers import ResponseParserError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.aws import Tally, counted
-from core.errors import Unavailable
-from core.frames import record_frame
-from core.records import isoformat
-from core.retry import Retry
-from core.stores import answers
-from core.stores import dynamodb as store
-from core.stores.dynamodb import DynamoRecords
+from core.adapters.aws import answers
+from core.adapters.aws import records as store
+from core.adapters.aws.records import DynamoRecords
+from core.domain.errors import Unavailable
+from core.domain.frames import record_frame
+from core.domain.records import isoformat
+from core.flow.retry import Retry
+from core.flow.tally import Tally, counted
 from tests.support.clock import NOON, FakeClock
 from tests.support.dynamodb import Proxy, client_of, create_table, put_item
 from tests.support.records import a_foreign_item, an_outcome

@@ -1,4 +1,4 @@
-"""Dependencies point downwards only."""
+"""The layers of the code, and what each may import."""
 
 from __future__ import annotations
 
@@ -12,54 +12,133 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ADAPTERS = ("core.stores", "core.registrations", "core.photos", "core.faces")
-#: They lie beside adapters and are none.
-NO_ADAPTERS = ("core.photos.sanitise", "core.stores.table")
-#: The modules that put parts together: the services, and what the commands that look after the table need.
-COMPOSITION_ROOTS = ("bootstrap.py", "maintenance.py")
-
-
-def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield node.module or ""
+#: A room of core -> the rooms that it may import besides itself.
+ROOMS = {
+    "domain": set(),
+    "flow": {"domain"},
+    "files": {"domain"},
+    "ports": {"domain"},
+    "settings": {"domain"},
+    "photos": {"domain", "flow", "files"},
+    "services": {"domain", "flow", "files", "ports", "settings", "photos"},
+    "adapters": {"domain", "flow", "files", "ports", "settings", "photos"},
+    "runtime": {"domain", "flow", "files", "ports", "settings", "photos", "services", "adapters"},
+    "cli": {"domain", "flow", "files", "ports", "settings", "photos", "services", "runtime"},
+    "__main__": {"cli"},
+}
+#: Modules of the runtime that name adapters: each puts the parts of one thing together.
+COMPOSITION_ROOTS = {"backup", "bootstrap", "installation", "maintenance"}
+BACKENDS = {"embedded": {"boto3", "botocore", "pymongo"}, "aws": {"apsw", "cv2"}}
+#: What brings a library of the user interface or of a service into a module.
+ABOVE_CORE = {"streamlit", "starlette", "uvicorn", "dashboard", "pages", "plotly"}
+BELOW_PAGES = {"boto3", "botocore", "pymongo", "apsw", "cv2"}
+#: Lines of a module, at most; of a page's script, which only composes.
+MODULE_LINES, PAGE_LINES = 400, 120
 
 
 def modules(*folders: str) -> list[Path]:
     return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
-@pytest.mark.parametrize("path", modules("core"), ids=str)
-def test_core_imports_nothing_above_it(path: Path) -> None:
-    above = {"streamlit", "starlette", "dashboard", "pages", "plotly"}
-    assert not above & {name.split(".")[0] for name in imports(path)}
+def imports(path: Path) -> Iterator[str]:
+    """The modules that ``path`` imports, wherever in it; ``from core import ports`` is ``core.ports``."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            for alias in node.names:
+                named = f"{node.module}.{alias.name}"
+                yield named if _is_module(named) else str(node.module)
 
 
-@pytest.mark.parametrize("path", modules("dashboard", "pages"), ids=str)
-def test_pages_and_dashboard_know_no_adapter(path: Path) -> None:
-    below = ("boto3", "botocore", "pymongo", "apsw", "cv2", *ADAPTERS)
-    assert not [name for name in imports(path) if name.startswith(below)]
+def _is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.with_suffix(".py").exists() or path.is_dir()
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in modules("core") if path.parent == ROOT / "core" and path.name not in COMPOSITION_ROOTS],
-    ids=str,
-)
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def room_of(module: str) -> str | None:
+    parts = module.split(".")
+    return parts[1] if parts[0] == "core" and len(parts) > 1 else None
+
+
+@pytest.mark.parametrize("path", modules("core"), ids=module_of)
+def test_a_room_imports_only_what_lies_below_it(path: Path) -> None:
+    room = room_of(module_of(path))
+    if room is None:
+        return
+    others = {other for name in imports(path) if (other := room_of(name)) not in (None, room)}
+    assert others <= ROOMS[room]
+
+
+@pytest.mark.parametrize("path", modules("core"), ids=module_of)
+def test_core_knows_no_user_interface(path: Path) -> None:
+    assert not ABOVE_CORE & {name.split(".")[0] for name in imports(path)}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_backends_never_meet(backend: str) -> None:
+    (other,) = BACKENDS.keys() - {backend}
+    for path in modules(f"core/adapters/{backend}"):
+        found = set(imports(path))
+        assert not {name for name in found if name.startswith(f"core.adapters.{other}")}, path
+        assert not BACKENDS[backend] & {name.split(".")[0] for name in found}, path
+
+
+@pytest.mark.parametrize("path", modules("core/runtime"), ids=module_of)
 def test_only_composition_roots_name_adapters(path: Path) -> None:
-    assert not [name for name in imports(path) if name.startswith(ADAPTERS) and name not in NO_ADAPTERS]
+    if path.stem not in COMPOSITION_ROOTS:
+        assert not [name for name in imports(path) if name.startswith("core.adapters")]
+
+
+@pytest.mark.parametrize("path", modules("dashboard", "pages"), ids=module_of)
+def test_pages_and_dashboard_know_no_adapter(path: Path) -> None:
+    found = set(imports(path))
+    assert not [name for name in found if name.startswith("core.adapters")]
+    assert not BELOW_PAGES & {name.split(".")[0] for name in found}
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    edges = {module_of(path): {*_at_import(path)} for path in modules("core", "dashboard", "pages")}
+    ended: set[str] = set()
+
+    def walk(module: str, under_way: tuple[str, ...]) -> None:
+        assert module not in under_way, " -> ".join((*under_way[under_way.index(module) :], module))
+        if module not in ended:
+            for other in sorted(edges.get(module, ())):
+                walk(other, (*under_way, module))
+            ended.add(module)
+
+    for module in sorted(edges):
+        walk(module, ())
+
+
+def _at_import(path: Path) -> Iterator[str]:
+    """What is imported when the module is; not what only the type checker reads."""
+    tree = ast.parse(path.read_text())
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                named = f"{node.module}.{alias.name}"
+                yield named if _is_module(named) else str(node.module)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
 
 
 def test_importing_core_loads_neither_streamlit_nor_starlette() -> None:
     program = (
-        "import core.bootstrap, core.cli, sys; sys.exit('streamlit' in sys.modules or 'starlette' in sys.modules)"
+        "import core.runtime.bootstrap, core.cli.commands, sys;"
+        " sys.exit('streamlit' in sys.modules or 'starlette' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
 
 
-@pytest.mark.parametrize("path", modules("core", "dashboard", "pages"), ids=str)
+@pytest.mark.parametrize("path", modules("core", "dashboard", "pages"), ids=module_of)
 def test_csv_is_written_by_the_one_module_that_neutralises_formulas(path: Path) -> None:
     writers = re.compile(r"csv\.(writer|DictWriter)|to_csv|write_csv|to_clipboard")
     assert not writers.search(path.read_text())

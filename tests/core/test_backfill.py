@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from core.errors import InvalidInput, NotConfigured, Refused
-from core.pace import Pace
-from core.records import Decision
-from core.retry import Retry
-from core.stores.backfill import Backfill, Counts
-from core.stores.dynamodb import DynamoRecords
+from core.adapters.aws.backfill import Backfill, Counts
+from core.adapters.aws.records import DynamoRecords
+from core.domain.errors import InvalidInput, NotConfigured, Refused
+from core.domain.records import Decision
+from core.flow.pace import Pace
+from core.flow.retry import Retry
 from tests.core.test_provision import table_with_keys_alone
 from tests.support.clock import NOON
 from tests.support.dynamodb import Proxy, client_of, create_table, first, put_item, stored_item

@@ -16,16 +16,16 @@ from pathlib import Path
 import apsw
 import pytest
 
-from core import bootstrap
-from core.backup import backup, restore
-from core.clock import utc_now
-from core.errors import Conflict, FacedeskError, InvalidInput, NotFound, Refused
-from core.hashing import KEY_FILE
-from core.photos.folder import FolderPhotos
-from core.schema import SCHEMA
+from core.adapters.embedded.photos import FolderPhotos
+from core.adapters.embedded.records import SqliteRecords
+from core.adapters.embedded.schema import SCHEMA
+from core.domain.clock import utc_now
+from core.domain.errors import Conflict, FacedeskError, InvalidInput, NotFound, Refused
+from core.files.disk import DATABASE, PHOTOS
+from core.runtime import bootstrap
+from core.runtime.backup import backup, restore
+from core.services.hashing import KEY_FILE
 from core.settings import Settings
-from core.stores.sqlite import SqliteRecords
-from core.usage import DATABASE, PHOTOS
 from tests.support.records import an_outcome
 
 TTL = timedelta(days=30)

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from core.batch import BatchProgress, Choice
-from core.crew import End
-from core.errors import Conflict, InvalidInput, RegistrationNotFound, Unavailable
-from core.records import Decision, Registration, Source, Status, ValidationRecord
-from core.validation import Submitter
-from core.worklist import Mark, Worklist
+from core.domain.errors import Conflict, InvalidInput, RegistrationNotFound, Unavailable
+from core.domain.records import Decision, Registration, Source, Status, ValidationRecord
+from core.flow.crew import End
+from core.services.batch import BatchProgress, Choice
+from core.services.validation import Submitter
+from core.services.worklist import Mark, Worklist
 from tests.support import hostile
 from tests.support.desk import Desk
 

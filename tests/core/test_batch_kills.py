@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from core.bootstrap import Services
-from core.records import Registration
+from core.domain.records import Registration
+from core.runtime.bootstrap import Services
 from tests.support.portraits import as_jpeg, hopper
 from tests.support.production import Site, embedded
 

@@ -17,10 +17,11 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from core import cli, maintenance
-from core.cli import app
-from core.importing import FolderSource
-from core.registrations.sqlite import SqliteRegistrations
+from core.adapters.embedded.registrations import SqliteRegistrations
+from core.cli import commands
+from core.cli.commands import app
+from core.runtime import maintenance
+from core.services.importing import FolderSource
 from tests.core.test_backfill import interrupting
 from tests.core.test_provision import table_with_keys_alone
 from tests.support.dynamodb import REGION, Proxy, put_item
@@ -86,7 +87,7 @@ def test_help_is_everywhere(run: Run, arguments: list[str]) -> None:
 
 
 def test_the_module_runs_and_its_help_loads_no_adapter() -> None:
-    code = "import sys, core.cli; sys.exit(bool({'boto3', 'cv2', 'pymongo', 'apsw'} & sys.modules.keys()))"
+    code = "import sys, core.cli.commands; sys.exit(bool({'boto3', 'cv2', 'pymongo', 'apsw'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -260,7 +261,7 @@ def test_the_watch_outlasts_an_outage(maintain: Run, dynamodb_proxy: Proxy, monk
 def test_without_a_terminal_backfill_tells_how_far_it_is_by_lines(
     maintain: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "LINE_SECONDS", 0)
+    monkeypatch.setattr(commands, "LINE_SECONDS", 0)
     assert maintain("backfill-index").stderr.splitlines()[-1] == "Records: 1 of about 1"
 
 
@@ -334,7 +335,7 @@ def test_anew_drops_what_is_not_done(run: Run, event: Path, monkeypatch: pytest.
 def test_without_a_terminal_a_batch_tells_how_far_it_is_by_lines(
     run: Run, event: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "LINE_SECONDS", 0)
+    monkeypatch.setattr(commands, "LINE_SECONDS", 0)
     assert "Photos: 3 of 3" in run("validate-event", "e1", "--photos", event).stderr
 
 

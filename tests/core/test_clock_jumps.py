@@ -15,24 +15,24 @@ from typing import Any
 
 import pytest
 
-from core.access import local
-from core.audit import AuditEntry
-from core.batch import Batches, Choice
-from core.bootstrap import Services, build
-from core.erasure import Erasures
-from core.errors import Conflict, RegistrationNotFound, Unavailable
-from core.photo_keys import folder_of
-from core.photos.folder import FolderPhotos
-from core.photos.sanitise import PhotoSanitiser
-from core.policy import Policy
-from core.records import Registration, Source
-from core.registrations.sqlite import SqliteRegistrations
+from core.adapters.aws.erasures import DynamoErasures
+from core.adapters.embedded.audit import SqliteAudit
+from core.adapters.embedded.erasures import SqliteErasures
+from core.adapters.embedded.photos import FolderPhotos
+from core.adapters.embedded.registrations import SqliteRegistrations
+from core.domain.audit import AuditEntry
+from core.domain.errors import Conflict, RegistrationNotFound, Unavailable
+from core.domain.policy import Policy
+from core.domain.records import Registration, Source
+from core.domain.roles import local
+from core.photos.keys import folder_of
+from core.photos.sanitiser import PhotoSanitiser
+from core.runtime.bootstrap import Services, build
+from core.services.batch import Batches, Choice
+from core.services.erasure import Erasures
+from core.services.validation import Submitter, ValidationService
+from core.services.worklist import Mark
 from core.settings import Settings
-from core.stores.audit_sqlite import SqliteAudit
-from core.stores.erasures_dynamodb import DynamoErasures
-from core.stores.erasures_sqlite import SqliteErasures
-from core.validation import Submitter, ValidationService
-from core.worklist import Mark
 from tests.support.clock import NOON, FakeClock
 from tests.support.desk import HASHED
 from tests.support.engine import GOOD_FACE, ChosenEngine

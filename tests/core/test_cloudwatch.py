@@ -10,12 +10,13 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from core import aws, cloudwatch
-from core.cloudwatch import CloudWatchMetrics
-from core.costs import Usage
-from core.errors import Refused, Unavailable
-from core.retry import Retry
-from core.stores.table import EVENT_INDEX
+from core.adapters.aws import clients
+from core.adapters.aws.metrics import CloudWatchMetrics
+from core.adapters.aws.table import EVENT_INDEX
+from core.domain.costs import Usage
+from core.domain.errors import Refused, Unavailable
+from core.domain.metrics import period_of
+from core.flow.retry import Retry
 
 REGION = "ap-south-1"
 TABLE = "face-verifications"
@@ -47,7 +48,7 @@ def client() -> Any:
         environment.setenv("AWS_ACCESS_KEY_ID", "testing")
         environment.setenv("AWS_SECRET_ACCESS_KEY", "testing")
         environment.delenv("AWS_ENDPOINT_URL_CLOUDWATCH", raising=False)
-        return aws.client("cloudwatch", REGION)
+        return clients.client("cloudwatch", REGION)
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def result(number: int, *values: float, status: str = "Complete") -> dict[str, A
     ],
 )
 def test_a_span_is_shown_in_few_points(span: timedelta, period: timedelta) -> None:
-    assert cloudwatch.period_of(span) == period
+    assert period_of(span) == period
 
 
 def test_units_are_summed_by_period(moto: Any, metrics: CloudWatchMetrics) -> None:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from core import costs
-from core.costs import Cost, Load, Prices, Usage
+from core.domain import costs
+from core.domain.costs import Cost, Load, Prices, Usage
 from core.settings import Settings
 
 KB = 1024

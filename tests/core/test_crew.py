@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from core.crew import FAILURES_IN_A_ROW, PASSES, Crew, End, Progress
-from core.errors import Refused, Unavailable
+from core.domain.errors import Refused, Unavailable
+from core.flow.crew import FAILURES_IN_A_ROW, PASSES, Crew, End, Progress
 
 DOWN = Unavailable("face engine", "Throttling")
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from core import aws
-from core.errors import Conflict, NotConfigured, Refused, ServiceError, Unavailable
-from core.records import Decision, Status
-from core.retry import Retry
-from core.stores.dynamodb import DynamoRecords
+from core.adapters.aws import clients
+from core.adapters.aws.records import DynamoRecords
+from core.domain.errors import Conflict, NotConfigured, Refused, ServiceError, Unavailable
+from core.domain.records import Decision, Status
+from core.flow.retry import Retry
 from tests.support.clock import NOON, FakeClock
 from tests.support.dynamodb import Proxy, client_of, create_table, first, put_item, stored_item
 from tests.support.records import a_foreign_item, a_review, an_outcome
@@ -68,7 +68,7 @@ def faulty(proxy_client: Any, table: str) -> DynamoRecords:
 @pytest.fixture
 def hasty_client(dynamodb_proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """As ``proxy_client``, but waits 0.5 s for an answer."""
-    monkeypatch.setattr(aws, "READ_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(clients, "READ_TIMEOUT_SECONDS", 0.5)
     client = client_of(dynamodb_proxy.url)
     yield client
     client.close()

@@ -13,12 +13,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from core.errors import NotConfigured, Refused, Unavailable
-from core.retry import Retry
-from core.stores import dynamodb as store_module
-from core.stores import table as definition
-from core.stores.dynamodb import DynamoRecords
-from core.stores.event_index import LOOK_AGAIN, EventIndex
+from core.adapters.aws import records as store_module
+from core.adapters.aws import table as definition
+from core.adapters.aws.event_index import LOOK_AGAIN, EventIndex
+from core.adapters.aws.records import DynamoRecords
+from core.domain.errors import NotConfigured, Refused, Unavailable
+from core.flow.retry import Retry
 from tests.support.clock import NOON, FakeClock
 from tests.support.dynamodb import Proxy, client_of, create_table, put_item
 from tests.support.records import a_foreign_item, an_outcome

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.statistics import (
+from core.domain.statistics import (
     NOT_MEASURED,
     NOT_REPORTED,
     attempts_until_success,

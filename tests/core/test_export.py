@@ -15,8 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow.parquet import ParquetFile
 
-from core import export
-from core.export import (
+from core.domain.formulas import neutral
+from core.domain.frames import REGISTRATION_DTYPES, record_frame, registration_frame
+from core.domain.records import Attempt, Status, ValidationRecord
+from core.services import export
+from core.services.export import (
     BOM,
     OUTCOME_COLUMNS,
     READ_CSV,
@@ -29,9 +32,6 @@ from core.export import (
     records_parquet,
     registrations_csv,
 )
-from core.formulas import neutral
-from core.frames import REGISTRATION_DTYPES, record_frame, registration_frame
-from core.records import Attempt, Status, ValidationRecord
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, 123000, tzinfo=UTC)
 

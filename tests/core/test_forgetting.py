@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from core.erasure import Counts, Receipt
-from core.errors import Unavailable
-from core.forgetting import Forgetting, IsErased
-from core.hashing import IdHash
+from core.domain.erasures import Counts, Receipt
+from core.domain.errors import Unavailable
+from core.services.forgetting import Forgetting, IsErased
+from core.services.hashing import IdHash
 
 HASHED = IdHash(b"a key of these tests")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

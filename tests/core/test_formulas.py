@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.audit import AuditEntry
-from core.export import audit_csv, frame_csv, outcomes_csv, registrations_csv
-from core.formulas import neutral, restored
-from core.frames import REGISTRATION_DTYPES, record_frame, registration_frame
-from core.records import Status, ValidationRecord
+from core.domain.audit import AuditEntry
+from core.domain.formulas import neutral, restored
+from core.domain.frames import REGISTRATION_DTYPES, record_frame, registration_frame
+from core.domain.records import Status, ValidationRecord
+from core.services.export import audit_csv, frame_csv, outcomes_csv, registrations_csv
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 SIGNS = ["=", "+", "-", "@", "\t", "\r", "\0", "＝", "＋", "－", "＠"]

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.frames import (
+from core.domain.frames import (
     RECORD_DTYPES,
     REGISTRATION_DTYPES,
     alive_in_order,
     record_frame,
     registration_frame,
 )
-from core.records import ValidationRecord
+from core.domain.records import ValidationRecord
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

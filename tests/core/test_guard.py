@@ -13,24 +13,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core import ports, statistics
-from core.access import ALLOWED, METHODS, Action, Principal, Role, local
-from core.audit import AuditEntry
-from core.batch import Batches
-from core.bootstrap import Services
-from core.cloudwatch import CloudWatchMetrics
-from core.erasure import Erasures
-from core.errors import Forbidden, InvalidInput, Refused, RegistrationNotFound, Unavailable
-from core.forgetting import Forgetting
-from core.frames import record_frame, registration_frame
-from core.guard import BEGUN, OPEN, Guard, GuardedServices
-from core.hashing import IdHash
-from core.operations import Journal
-from core.pseudonyms import Pseudonyms
-from core.records import Decision, Outcome, Registration, Source, Status, isoformat
-from core.references import ReferenceAudit
-from core.retention import Retention
-from core.validation import Submitter, ValidationService
+from core import ports
+from core.domain import statistics
+from core.domain.audit import AuditEntry
+from core.domain.errors import Forbidden, InvalidInput, Refused, RegistrationNotFound, Unavailable
+from core.domain.frames import record_frame, registration_frame
+from core.domain.records import Decision, Outcome, Registration, Source, Status, isoformat
+from core.domain.roles import ALLOWED, METHODS, Action, Principal, Role, local
+from core.runtime.bootstrap import Services
+from core.runtime.guard import BEGUN, OPEN, Guard, GuardedServices
+from core.runtime.operation_log import Journal
+from core.services.batch import Batches
+from core.services.erasure import Erasures
+from core.services.forgetting import Forgetting
+from core.services.hashing import IdHash
+from core.services.pseudonyms import Pseudonyms
+from core.services.reference_check import ReferenceAudit
+from core.services.retention import Retention
+from core.services.validation import Submitter, ValidationService
 from tests.support.desk import REGISTERED, Desk
 from tests.support.portraits import as_jpeg, astronaut
 
@@ -48,7 +48,7 @@ PARTS: dict[str, type] = {
     "erasures": Erasures,
     "forgetting": Forgetting,
     "retention": Retention,
-    "metrics": CloudWatchMetrics,
+    "metrics": ports.ServiceMetrics,
     "journal": Journal,
 }
 OTHER = Registration(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import SettingsError
-from core.hashing import KEY_FILE, id_hash
+from core.domain.errors import SettingsError
+from core.services.hashing import KEY_FILE, id_hash
 from core.settings import Settings
 
 

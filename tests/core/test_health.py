@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from core import health
-from core.bootstrap import Services
-from core.errors import NotConfigured
+from core.domain.errors import NotConfigured
+from core.runtime import health
+from core.runtime.bootstrap import Services
 from tests.support.desk import Desk
 
 

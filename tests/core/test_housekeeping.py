@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from core.errors import Conflict, Unavailable
-from core.housekeeping import Housekeeping
+from core.domain.errors import Conflict, Unavailable
+from core.runtime.housekeeping import Housekeeping
 
 
 class Work:

@@ -15,10 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.errors import InvalidInput, PhotoNotFound, PhotoTooLarge, PhotoUnsupported, Unavailable
-from core.export import registrations_csv
-from core.frames import REGISTRATION_DTYPES, registration_frame
-from core.importing import (
+from core.adapters.embedded.registrations import SqliteRegistrations
+from core.domain.errors import InvalidInput, PhotoNotFound, PhotoTooLarge, PhotoUnsupported, Unavailable
+from core.domain.frames import REGISTRATION_DTYPES, registration_frame
+from core.domain.records import Registration
+from core.services.export import registrations_csv
+from core.services.importing import (
     BATCH,
     MAX_TABLE_BYTES,
     FolderSource,
@@ -27,8 +29,6 @@ from core.importing import (
     ZipSource,
     import_registrations,
 )
-from core.records import Registration
-from core.registrations.sqlite import SqliteRegistrations
 
 HEADER = "registrationId,userId,eventId,name,email,photo"
 PHOTO, OTHER_PHOTO = b"\xff\xd8 one", b"\xff\xd8 two"

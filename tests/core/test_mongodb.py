@@ -15,9 +15,9 @@ from pydantic import SecretStr
 from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect
 
-from core.errors import InvalidInput, Refused, ServiceError, SettingsError, Unavailable
-from core.records import Registration
-from core.registrations.mongodb import MongoRegistrations, connect
+from core.adapters.aws.registrations import MongoRegistrations, connect
+from core.domain.errors import InvalidInput, Refused, ServiceError, SettingsError, Unavailable
+from core.domain.records import Registration
 
 ID, USER, EVENT = (ObjectId(f"65f0000000000000000000{end}") for end in ("a1", "b2", "c3"))
 FIND = OpMsg("find", "registrations")

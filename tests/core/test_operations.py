@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from core import operations
-from core.errors import PhotoNotFound, Refused, Unavailable
-from core.operations import Journal, Observer, Operation
-from core.records import Outcome
-from core.retry import Retry
+from core.adapters.aws.records import DynamoRecords
+from core.domain.errors import PhotoNotFound, Refused, Unavailable
+from core.domain.records import Outcome
+from core.flow.retry import Retry
+from core.runtime import operation_log
+from core.runtime.operation_log import Journal, Observer, Operation
 from core.settings import Settings
-from core.stores.dynamodb import DynamoRecords
 from tests.support.clock import NOON, FakeClock
 from tests.support.dynamodb import Proxy, client_of, create_table
 from tests.support.records import an_outcome
@@ -104,7 +104,7 @@ class Stopwatch:
 @pytest.fixture
 def stopwatch(monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
     watch = Stopwatch()
-    monkeypatch.setattr(operations, "time", watch)
+    monkeypatch.setattr(operation_log, "time", watch)
     return watch
 
 
@@ -251,7 +251,7 @@ def test_the_file_is_for_its_owner_alone(watched: Watched) -> None:
 def test_a_full_file_makes_room_and_only_five_older_ones_stay(
     watch: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operations, "_FILE_BYTES", 1_000)
+    monkeypatch.setattr(operation_log, "_FILE_BYTES", 1_000)
     watched = watch()
     for _ in range(100):
         watched.port.get("user-1")
@@ -434,7 +434,7 @@ def an_operation(name: str = "engine.detect", **changes: Any) -> Operation:
 def test_a_minute_is_one_row_an_operation() -> None:
     journal = Journal()
     for milliseconds in (10.0, 30.0):
-        asked = operations.Tally(calls=2, read_units=0.5, write_units=3.0)
+        asked = operation_log.Tally(calls=2, read_units=0.5, write_units=3.0)
         journal.add(an_operation(milliseconds=milliseconds, asked=asked))
     journal.add(an_operation("engine.compare", ended=NOON + timedelta(seconds=59), failed=True))
     frame = journal.by_minute(NOON)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from core.pace import CALM_SECONDS, MIN_SHARE, STEP, Pace
+from core.flow.pace import CALM_SECONDS, MIN_SHARE, STEP, Pace
 
 
 class FakeTime:

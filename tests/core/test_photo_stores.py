@@ -22,13 +22,13 @@ from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
 from urllib3.exceptions import ReadTimeoutError
 
-from core import aws
-from core.clock import utc_now
-from core.errors import NotConfigured, PhotoNotFound, PhotoTooLarge, Refused, Unavailable
-from core.photos import folder as photo_folder
-from core.photos.folder import FolderPhotos
-from core.photos.s3 import S3Photos
-from core.retry import Retry
+from core.adapters.aws import clients
+from core.adapters.aws.photos import S3Photos
+from core.adapters.embedded import photos as photo_folder
+from core.adapters.embedded.photos import FolderPhotos
+from core.domain.clock import utc_now
+from core.domain.errors import NotConfigured, PhotoNotFound, PhotoTooLarge, Refused, Unavailable
+from core.flow.retry import Retry
 from tests.support.s3 import REGION, Bucket
 
 KEY = "face-images/ab/ab12.jpg"
@@ -481,7 +481,7 @@ def test_an_unreachable_server_is_unavailable(s3_credentials: None, monkeypatch:
         address = closed.server_address
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://{address[0]!s}:{address[1]}")
     with pytest.raises(Unavailable):
-        S3Photos(aws.client("s3", REGION), "faces", NO_RETRY).get(KEY)
+        S3Photos(clients.client("s3", REGION), "faces", NO_RETRY).get(KEY)
 
 
 def test_a_connection_cut_amid_the_body_is_unavailable(s3_credentials: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -495,5 +495,5 @@ def test_a_connection_cut_amid_the_body_is_unavailable(s3_credentials: None, mon
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_address[1]}")
         with pytest.raises(Unavailable):
-            S3Photos(aws.client("s3", REGION), "faces", NO_RETRY).get(KEY)
+            S3Photos(clients.client("s3", REGION), "faces", NO_RETRY).get(KEY)
         server.shutdown()

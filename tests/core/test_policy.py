@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from core.policy import Policy, Verdict, judge
-from core.reasons import Reason
-from core.records import Box, Quality, Status
+from core.domain.policy import Policy, Verdict, judge
+from core.domain.reasons import Reason
+from core.domain.records import Box, Quality, Status
 
 POLICY = Policy()
 SIZE = (1000, 800)

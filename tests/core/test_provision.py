@@ -10,12 +10,12 @@ from uuid import uuid4
 import pytest
 from botocore.stub import Stubber
 
-from core import aws
-from core.errors import Refused
-from core.retry import Retry
-from core.stores import table as definition
-from core.stores.provision import AUDIT, WANTED, Action, Index, Provision, Step, Table, plan
-from core.stores.table import EVENT_INDEX
+from core.adapters.aws import clients
+from core.adapters.aws import table as definition
+from core.adapters.aws.provision import AUDIT, WANTED, Action, Index, Provision, Step, Table, plan
+from core.adapters.aws.table import EVENT_INDEX
+from core.domain.errors import Refused
+from core.flow.retry import Retry
 from tests.support.dynamodb import REGION, Proxy, client_of, first
 
 RETRY = Retry(deadline=10, call_timeout=1, base=0.001, cap=0.01)
@@ -306,7 +306,7 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
     """A client that gives the answers queued for it, in their order."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
-    client = aws.client("dynamodb", REGION)
+    client = clients.client("dynamodb", REGION)
     with Stubber(client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()

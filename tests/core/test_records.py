@@ -1,4 +1,4 @@
-"""The pure functions of ``core.records``."""
+"""The pure functions of ``core.domain.records``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import Conflict, RecordNotFound
-from core.records import (
+from core.domain.errors import Conflict, RecordNotFound
+from core.domain.records import (
     MAX_ATTEMPTS,
     Decision,
     Status,

@@ -8,11 +8,11 @@ import threading
 
 import pytest
 
-from core.crew import End
-from core.errors import Unavailable
-from core.export import REFERENCE_COLUMNS, references_csv
-from core.records import Registration
-from core.references import Audit, Person, ReferenceProblem
+from core.domain.errors import Unavailable
+from core.domain.records import Registration
+from core.flow.crew import End
+from core.services.export import REFERENCE_COLUMNS, references_csv
+from core.services.reference_check import Audit, Person, ReferenceProblem
 from tests.support.desk import REFERENCE_KEY, Desk
 from tests.support.engine import GOOD_FACE
 

@@ -12,10 +12,10 @@ import pytest
 from botocore.config import Config
 from botocore.stub import Stubber
 
-from core import aws
-from core.errors import Refused, Unavailable
-from core.faces.rekognition import Quota, RekognitionEngine
-from core.retry import Retry
+from core.adapters.aws import clients
+from core.adapters.aws.engine import Quota, RekognitionEngine
+from core.domain.errors import Refused, Unavailable
+from core.flow.retry import Retry
 from tests.support.rekognition import Faults, RekognitionServer, SameFace
 
 PHOTO = b"\xff\xd8\xff submitted"
@@ -36,7 +36,7 @@ EAGER = Retry(deadline=30, call_timeout=1, base=0.001, cap=0.001)
 def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    with Stubber(aws.client("rekognition", "eu-west-1")) as stubber:
+    with Stubber(clients.client("rekognition", "eu-west-1")) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
 
@@ -157,8 +157,8 @@ def server(rekognition_server: RekognitionServer) -> RekognitionServer:
 
 def engine_with(retry: Retry, call_timeout: float = 3) -> RekognitionEngine:
     """Against the loopback server; ``call_timeout`` in seconds, shorter than the real one for quick tests."""
-    client = aws.client("rekognition", "eu-west-1")
-    if call_timeout != aws.READ_TIMEOUT_SECONDS:
+    client = clients.client("rekognition", "eu-west-1")
+    if call_timeout != clients.READ_TIMEOUT_SECONDS:
         client = boto3.client(
             "rekognition",
             region_name="eu-west-1",
@@ -312,7 +312,7 @@ def test_every_try_counts_for_the_operations_own_quota(
 
 def test_a_batch_keeps_its_pace_while_people_are_answered_at_once(rekognition_server: RekognitionServer) -> None:
     rekognition_server.engine = SameFace()
-    client = aws.client("rekognition", "eu-west-1")
+    client = clients.client("rekognition", "eu-west-1")
     quota = Quota.of(10)
     people = RekognitionEngine(client, EAGER, quota)
     batch = RekognitionEngine(client, EAGER, quota, patient=True)

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from core.access import Action
-from core.clock import utc_now
-from core.errors import Conflict, Unavailable
-from core.retention import Retention, Swept
-from core.steadiness import BACK, GAP, STEADY, Steadiness
-from core.stores.erasures_sqlite import SqliteErasures
+from core.adapters.embedded.erasures import SqliteErasures
+from core.domain.clock import utc_now
+from core.domain.errors import Conflict, Unavailable
+from core.domain.roles import Action
+from core.services.retention import Retention, Swept
+from core.services.steady_clock import BACK, GAP, STEADY, Steadiness
 from tests.support.clock import FakeClock
 from tests.support.desk import REFERENCE_KEY, REGISTERED, Desk
 from tests.support.records import an_outcome
@@ -109,7 +109,7 @@ def test_a_reference_photo_never_goes_wherever_it_lies(desk: Desk, retention: Re
 def test_more_records_than_go_at_once_all_go(
     desk: Desk, retention: Retention, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.retention.BATCH", 3)
+    monkeypatch.setattr("core.services.retention.BATCH", 3)
     for number in range(8):
         desk.records.record_attempt(an_outcome(registration_id=f"reg-{number}", timestamp=clock()), TTL)
     clock.advance(TTL + DAY)

@@ -9,10 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core import sample
-from core.errors import Conflict
-from core.policy import Policy
-from core.records import (
+from core.domain.errors import Conflict
+from core.domain.policy import Policy
+from core.domain.records import (
     Outcome,
     Registration,
     Review,
@@ -21,6 +20,7 @@ from core.records import (
     with_attempt,
     with_decision,
 )
+from core.services import sample
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 COUNT = 300

@@ -22,9 +22,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from core.errors import PhotoRefused, PhotoTooLarge, PhotoUnsupported, Unavailable
-from core.photos import decoder, sanitise
-from core.photos.sanitise import CleanPhoto, PhotoSanitiser
+from core.domain.errors import PhotoRefused, PhotoTooLarge, PhotoUnsupported, Unavailable
+from core.photos import decoder
+from core.photos import sanitiser as sanitising
+from core.photos.sanitiser import CleanPhoto, PhotoSanitiser
 from tests.support import hostile, portraits
 
 MAX_BYTES = 15 * 1024 * 1024
@@ -35,7 +36,7 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.fixture(autouse=True)
 def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test's photos go through a worker, whatever went through it before."""
-    monkeypatch.setattr(sanitise, "REMEMBERED", 0)
+    monkeypatch.setattr(sanitising, "REMEMBERED", 0)
 
 
 @pytest.fixture(scope="module")
@@ -395,7 +396,7 @@ def test_an_answer_takes_two_seconds_of_processor_time_at_most(sanitiser: PhotoS
     started, used = time.monotonic(), processor_time()
     refusal(sanitiser, data)
     assert processor_time() - used < 2
-    assert time.monotonic() - started < sanitise.WALL_SECONDS + 2
+    assert time.monotonic() - started < sanitising.WALL_SECONDS + 2
 
 
 @LINUX
@@ -459,7 +460,7 @@ def test_only_refusals_escape_from_random_bytes(sanitiser: PhotoSanitiser, head:
 
 @pytest.fixture
 def without_wall_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sanitise, "WALL_SECONDS", 300)
+    monkeypatch.setattr(sanitising, "WALL_SECONDS", 300)
 
 
 @LINUX
@@ -503,7 +504,7 @@ def test_a_worker_that_hangs_is_replaced(own_sanitiser: PhotoSanitiser, monkeypa
     worker = started_worker(own_sanitiser)
     os.kill(worker, signal.SIGSTOP)
     with monkeypatch.context() as patch:
-        patch.setattr(sanitise, "WALL_SECONDS", 0.1)
+        patch.setattr(sanitising, "WALL_SECONDS", 0.1)
         with pytest.raises(PhotoUnsupported, match="takes too long"):
             own_sanitiser.clean(hostile.jpeg())
     assert are_close(colours(own_sanitiser.clean(hostile.jpeg())), hostile.CORNERS)
@@ -549,7 +550,7 @@ def wait_for_bytes(worker: int) -> None:
 def test_a_worker_is_replaced_after_its_share_of_photos(
     own_sanitiser: PhotoSanitiser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sanitise, "PHOTOS_PER_WORKER", 2)
+    monkeypatch.setattr(sanitising, "PHOTOS_PER_WORKER", 2)
     for _ in range(5):
         assert are_close(colours(own_sanitiser.clean(hostile.jpeg())), hostile.CORNERS)
 
@@ -557,13 +558,13 @@ def test_a_worker_is_replaced_after_its_share_of_photos(
 def test_a_file_that_comes_again_is_not_decoded_again(
     own_sanitiser: PhotoSanitiser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sanitise, "REMEMBERED", 2)
+    monkeypatch.setattr(sanitising, "REMEMBERED", 2)
     first = own_sanitiser.clean(hostile.jpeg())
     assert own_sanitiser.clean(hostile.jpeg()) is first
 
 
 def test_only_the_last_files_are_remembered(own_sanitiser: PhotoSanitiser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sanitise, "REMEMBERED", 2)
+    monkeypatch.setattr(sanitising, "REMEMBERED", 2)
     first = own_sanitiser.clean(hostile.jpeg())
     for shade in (10, 20):
         own_sanitiser.clean(hostile.jpeg(Image.new("RGB", (100, 100), (shade, shade, shade))))
@@ -588,7 +589,7 @@ def test_waiting_in_the_queue_is_no_reason_to_refuse(
         threads.submit(own_sanitiser.clean, hostile.jpeg())  # for as long as it may take
         wait_for_bytes(worker)
         # Only now: on a busy machine the first photo would be given up before anybody saw its bytes.
-        monkeypatch.setattr(sanitise, "WALL_SECONDS", 2)
+        monkeypatch.setattr(sanitising, "WALL_SECONDS", 2)
         behind = threads.submit(own_sanitiser.clean, hostile.jpeg())
         assert are_close(colours(behind.result()), hostile.CORNERS)
 
@@ -669,7 +670,9 @@ def test_a_worker_has_no_credentials_in_its_environment(
 def test_the_worker_loads_no_heavy_library() -> None:
     program = "import sys, core.photos.decoder, pillow_heif; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert not {"boto3", "streamlit", "cv2", "pydantic", "numpy", "subprocess", "core.errors"} & set(loaded.split())
+    assert not {"boto3", "streamlit", "cv2", "pydantic", "numpy", "subprocess", "core.domain.errors"} & set(
+        loaded.split()
+    )
 
 
 def test_a_worker_that_does_not_start_is_an_unavailable_service(

@@ -15,14 +15,14 @@ from typing import Any
 import apsw
 import pytest
 
-from core.bootstrap import build
-from core.errors import Refused
-from core.registrations.sqlite import SqliteRegistrations
-from core.schema import SCHEMA
+from core.adapters.embedded.records import SqliteRecords
+from core.adapters.embedded.registrations import SqliteRegistrations
+from core.adapters.embedded.schema import SCHEMA
+from core.domain.errors import Refused
+from core.files.database import Database, script
+from core.runtime.bootstrap import build
+from core.services.worklist import Worklist
 from core.settings import Settings
-from core.sqlite import Database, script
-from core.stores.sqlite import SqliteRecords
-from core.worklist import Worklist
 from tests.support import damage
 from tests.support.clock import FakeClock
 from tests.support.old_schemas import OLD_SCHEMAS, RECORDS_FIRST

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from core.access import Role
-from core.sessions import KEPT, Session, Sessions
+from core.domain.roles import Role
+from core.services.sessions import KEPT, Session, Sessions
 from core.settings import Settings
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import SettingsError
+from core.domain.errors import SettingsError
 from core.settings import Backend, Settings, check_exposure, load_settings
 from tests.support import signin
 

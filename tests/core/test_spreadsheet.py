@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from core.access import Action
-from core.audit import AuditEntry
-from core.export import audit_csv, frame_csv, frames_csv, outcomes_csv, references_csv, registrations_csv
-from core.frames import REGISTRATION_DTYPES, record_frame, registration_frame
-from core.records import Decision, Review, Status, ValidationRecord
-from core.references import Person, ReferenceProblem
+from core.domain.audit import AuditEntry
+from core.domain.frames import REGISTRATION_DTYPES, record_frame, registration_frame
+from core.domain.records import Decision, Review, Status, ValidationRecord
+from core.domain.roles import Action
+from core.services.export import audit_csv, frame_csv, frames_csv, outcomes_csv, references_csv, registrations_csv
+from core.services.reference_check import Person, ReferenceProblem
 from tests.support.spreadsheet import Splitting, Spreadsheet
 
 pytestmark = pytest.mark.libreoffice

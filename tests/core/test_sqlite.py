@@ -17,12 +17,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core import sqlite
-from core.errors import Refused, Unavailable
-from core.schema import SCHEMA
-from core.sqlite import Database, Schema, script
-from core.stores import sqlite as store
-from core.stores.sqlite import SqliteRecords
+from core.adapters.embedded import records as store
+from core.adapters.embedded.records import SqliteRecords
+from core.adapters.embedded.schema import SCHEMA
+from core.domain.errors import Refused, Unavailable
+from core.files import database as databases
+from core.files.database import Database, Schema, script
 from tests.support.clock import NOON, FakeClock
 from tests.support.records import a_foreign_item, a_review, an_outcome
 
@@ -133,7 +133,7 @@ def test_threads_writing_at_once_all_get_their_turn(database: Database) -> None:
 
 
 def test_a_file_locked_by_another_process_is_unavailable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 50)
+    monkeypatch.setattr(databases, "BUSY_TIMEOUT_MS", 50)
     records = SqliteRecords(path, FakeClock())
     other = apsw.Connection(str(path))
     other.execute("BEGIN IMMEDIATE")
@@ -153,7 +153,7 @@ def test_readers_are_not_held_up_by_a_writer(records: SqliteRecords, path: Path)
 def test_a_writer_that_never_ends_makes_the_next_unavailable(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 50)
+    monkeypatch.setattr(databases, "BUSY_TIMEOUT_MS", 50)
 
     def write() -> None:
         with database.write():
@@ -322,7 +322,7 @@ def test_after_a_scrub_nothing_that_was_deleted_is_in_the_file_or_its_log(path: 
 
 
 def test_a_scrub_waits_for_nobody_who_reads_on(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 100)
+    monkeypatch.setattr(databases, "BUSY_TIMEOUT_MS", 100)
     with database.write() as connection:
         connection.execute("INSERT INTO numbers VALUES (1)")
     with database.read() as reading:

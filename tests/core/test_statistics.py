@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from core.records import Attempt, Quality, Status, ValidationRecord
-from core.statistics import latest_valid, user_statistics
+from core.domain.records import Attempt, Quality, Status, ValidationRecord
+from core.domain.statistics import latest_valid, user_statistics
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

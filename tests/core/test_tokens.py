@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from core.access import ApiToken, Role
-from core.cli import app
+from core.cli.commands import app
+from core.domain.roles import ApiToken, Role
+from core.services.tokens import Tokens, new_token, setting
 from core.settings import Settings
-from core.tokens import Tokens, new_token, setting
 
 
 def tokens(folder: Path, *known: ApiToken, **more: Any) -> Tokens:

@@ -11,14 +11,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from core import usage
-from core.bootstrap import build
-from core.clock import utc_now
-from core.errors import Unavailable
-from core.operations import Journal, Operation
-from core.records import Source
+from core.domain.clock import utc_now
+from core.domain.errors import Unavailable
+from core.domain.records import Source
+from core.runtime import usage
+from core.runtime.bootstrap import build
+from core.runtime.operation_log import Journal, Operation
+from core.services.validation import Submitter
 from core.settings import Settings
-from core.validation import Submitter
 from tests.support.desk import Desk
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from core.errors import (
+from core.domain.errors import (
     Conflict,
     InvalidInput,
     PhotoNotFound,
@@ -16,9 +16,9 @@ from core.errors import (
     RegistrationNotFound,
     Unavailable,
 )
-from core.reasons import Reason
-from core.records import Decision, Source, Status
-from core.validation import Submitter
+from core.domain.reasons import Reason
+from core.domain.records import Decision, Source, Status
+from core.services.validation import Submitter
 from tests.support.desk import REFERENCE_KEY, Desk
 
 AT_THE_DESK = Submitter(Source.DASHBOARD, "asha", "127.0.0.1")

@@ -7,8 +7,8 @@ import signal
 from collections.abc import Mapping
 from typing import Any
 
-from core.access import local
-from core.erasure import Erasures
+from core.domain.roles import local
+from core.services.erasure import Erasures
 from tests.support.production import built
 
 #: The parts of an erasure that reach outside of its process.

@@ -14,9 +14,9 @@ import orjson
 import pytest
 
 from benchmarks import api
-from core.clock import utc_now
-from core.records import isoformat
-from core.stores.sqlite import SqliteRecords
+from core.adapters.embedded.records import SqliteRecords
+from core.domain.clock import utc_now
+from core.domain.records import isoformat
 from tests.support.records import a_foreign_item
 
 pytestmark = pytest.mark.faults
@@ -24,8 +24,8 @@ pytestmark = pytest.mark.faults
 RECORDS = 1_000_000
 #: Records of an event that is large enough for an export to fill all of its buffers, which later exports use again.
 ORDINARY = 50_000
-#: Megabytes that a server may grow by while it streams the large event after the ordinary one. The large event's lines
-#: alone are more than 150 MB, so an export that holds them is caught.
+#: Megabytes that a server may grow by while it streams the large event after the ordinary one. The large event's
+#: lines alone are more than 150 MB, so an export that holds them is caught.
 GROWTH = 64
 
 

@@ -8,11 +8,11 @@ from contextlib import closing
 
 import pytest
 
-from core.batch import BatchProgress, Choice
-from core.crew import End
-from core.records import Registration, Source
-from core.validation import Submitter
-from core.worklist import Mark
+from core.domain.records import Registration, Source
+from core.flow.crew import End
+from core.services.batch import BatchProgress, Choice
+from core.services.validation import Submitter
+from core.services.worklist import Mark
 from tests.support.portraits import as_jpeg, hopper
 from tests.support.production import Servers, Site, production
 from tests.support.rekognition import Faults, RekognitionServer, SameFace

@@ -14,9 +14,9 @@ from uuid import uuid4
 
 import pytest
 
-from core.reasons import Reason
-from core.records import Registration, Source, Status
-from core.validation import Submitter, ValidationService
+from core.domain.reasons import Reason
+from core.domain.records import Registration, Source, Status
+from core.services.validation import Submitter, ValidationService
 from tests.support.dynamodb import REGION
 from tests.support.portraits import as_jpeg, hopper
 from tests.support.production import Servers, Site, built, embedded, production, validation_by

@@ -16,8 +16,8 @@ from uuid import uuid4
 import apsw
 import pytest
 
-from core.photos.sanitise import PhotoSanitiser
-from core.records import MAX_ATTEMPTS, Registration
+from core.domain.records import MAX_ATTEMPTS, Registration
+from core.photos.sanitiser import PhotoSanitiser
 from tests.faults.writer import Acknowledged, Job, write
 from tests.support.portraits import as_jpeg, hopper
 from tests.support.production import Servers, Site, built, embedded, production

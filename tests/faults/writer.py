@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from core.records import Source
-from core.validation import Submitter
+from core.domain.records import Source
+from core.services.validation import Submitter
 from tests.support.production import built, validation_by
 from tests.support.rekognition import SameFace
 

@@ -12,14 +12,14 @@ from uuid import uuid4
 
 import pytest
 
-from core.access import local
-from core.batch import Choice
-from core.errors import Unavailable
-from core.housekeeping import Housekeeping
-from core.photo_keys import folder_of
-from core.records import Registration, Source
+from core.domain.errors import Unavailable
+from core.domain.records import Registration, Source
+from core.domain.roles import local
+from core.photos.keys import folder_of
+from core.runtime.housekeeping import Housekeeping
+from core.services.batch import Choice
+from core.services.validation import Submitter
 from core.settings import Backend
-from core.validation import Submitter
 from tests.support import traces
 from tests.support.dynamodb import running_server
 from tests.support.production import Gate, Servers, Site, built, embedded, production

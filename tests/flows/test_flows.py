@@ -7,11 +7,11 @@ from uuid import uuid4
 
 import pytest
 
-from core.errors import Conflict, PhotoNotFound, PhotoRefused, RegistrationNotFound
-from core.reasons import Reason
-from core.records import Decision, Source, Status, ValidationRecord
+from core.domain.errors import Conflict, PhotoNotFound, PhotoRefused, RegistrationNotFound
+from core.domain.reasons import Reason
+from core.domain.records import Decision, Source, Status, ValidationRecord
+from core.services.validation import Submitter
 from core.settings import Backend
-from core.validation import Submitter
 from tests.support.portraits import as_jpeg, hopper
 from tests.support.production import Servers, Site, embedded, production
 

@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from core.retry import Retry
-from core.stores.dynamodb import DynamoRecords
-from core.stores.table import EVENT_INDEX
+from core.adapters.aws.records import DynamoRecords
+from core.adapters.aws.table import EVENT_INDEX
+from core.flow.retry import Retry
 from tests.core.test_provision import table_with_keys_alone
 from tests.support.clock import NOON
 from tests.support.dynamodb import REGION, put_item, stored_item

@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
-from core import health
-from core.bootstrap import Services
-from core.errors import Conflict, FacedeskError, PhotoRefused, RegistrationNotFound, Unavailable
-from core.records import Decision, Registration, Source
+from core.domain.errors import Conflict, FacedeskError, PhotoRefused, RegistrationNotFound, Unavailable
+from core.domain.records import Decision, Registration, Source
+from core.runtime import health
+from core.runtime.bootstrap import Services
+from core.services.validation import Submitter
 from core.settings import Backend
-from core.validation import Submitter
 from tests.support.app import BorrowedServices, RunPage
 from tests.support.production import Servers, Site, built, embedded, production
 from tests.support.rekognition import Faults, RekognitionServer

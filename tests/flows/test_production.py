@@ -11,13 +11,13 @@ from functools import partial
 
 import pytest
 
-from core.bootstrap import Services
-from core.errors import NotConfigured, Refused, Unavailable
-from core.faces.local import LocalEngine
+from core.adapters.embedded.engine import LocalEngine
+from core.domain.errors import NotConfigured, Refused, Unavailable
+from core.domain.reasons import Reason
+from core.domain.records import Registration, Source, Status
 from core.ports import Answer
-from core.reasons import Reason
-from core.records import Registration, Source, Status
-from core.validation import Submitter, Validation
+from core.runtime.bootstrap import Services
+from core.services.validation import Submitter, Validation
 from tests.pages.test_validate import press, text_of
 from tests.support.app import BorrowedServices, RunPage
 from tests.support.dynamodb import Proxy

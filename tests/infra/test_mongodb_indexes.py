@@ -10,7 +10,7 @@ import pymongo
 import pytest
 from pymongo import monitoring
 
-from core.registrations.mongodb import DEFAULT_FIELDS, MongoRegistrations
+from core.adapters.aws.registrations import DEFAULT_FIELDS, MongoRegistrations
 from core.settings import Settings
 from tests.infra.terraform import INFRA
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from core.access import local
-from core.bootstrap import Services
-from core.cli import app
-from core.clock import utc_now
-from core.stores import table as definition
+from core.adapters.aws import table as definition
+from core.cli.commands import app
+from core.domain.clock import utc_now
+from core.domain.roles import local
+from core.runtime.bootstrap import Services
 from tests.infra.terraform import granted
 from tests.support.audit import an_entry
 from tests.support.calls import Call, differences

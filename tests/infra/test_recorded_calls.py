@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from core.photos.s3 import S3Photos
-from core.retry import Retry
+from core.adapters.aws.photos import S3Photos
+from core.flow.retry import Retry
 from tests.support.calls import ROOT, Call, allowed_to_code, differences
 from tests.support.s3 import Bucket
 

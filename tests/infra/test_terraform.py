@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from core import photo_keys
+from core.adapters.aws import table as definition
+from core.photos import keys
 from core.settings import Settings
-from core.stores import table as definition
 from tests.infra.terraform import INFRA, ROLES, Body, declared, parsed, statements
 
 FILES = sorted(INFRA.glob("*.tf"))
@@ -155,7 +155,7 @@ def test_submitted_photos_and_no_others_expire_with_their_records() -> None:
 
 
 def test_submitted_photos_lie_where_they_expire_and_may_be_written() -> None:
-    key = photo_keys.key_of("reg-1", "attempt-1", b"a photo")
+    key = keys.key_of("reg-1", "attempt-1", b"a photo")
     (statement,) = [each for each in statements("dashboard") if "s3:PutObject" in each["actions"]]
     assert key.startswith("face-images/")
     assert statement["resources"] == ["${aws_s3_bucket.photos.arn}/face-images/*"]

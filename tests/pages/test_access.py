@@ -11,12 +11,13 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from core.access import ALLOWED, PAGES, Action, Role
-from core.bootstrap import Services
-from core.records import Outcome, Status
-from core.sessions import Sessions
-from dashboard import pages, photos
+from core.domain.records import Outcome, Status
+from core.domain.roles import ALLOWED, PAGES, Action, Role
+from core.runtime.bootstrap import Services
+from core.services.sessions import Sessions
+from dashboard import pages
 from dashboard import services as dashboard_services
+from dashboard.parts import photos
 from tests.support import signin
 from tests.support.app import ROOT, BorrowedServices, RunPage
 from tests.support.desk import REFERENCE_KEY, REGISTERED, Desk

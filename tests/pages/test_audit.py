@@ -8,11 +8,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from core.access import Action
-from core.bootstrap import Services
-from core.clock import utc_now
-from core.errors import Unavailable
-from core.hashing import id_hash
+from core.domain.clock import utc_now
+from core.domain.errors import Unavailable
+from core.domain.roles import Action
+from core.runtime.bootstrap import Services
+from core.services.hashing import id_hash
 from tests.support.app import RunPage, failure
 from tests.support.audit import an_entry
 from tests.support.desk import Desk

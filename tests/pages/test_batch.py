@@ -10,12 +10,12 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.batch import BatchProgress, Choice
-from core.bootstrap import Services
-from core.errors import Unavailable
-from core.records import Registration, Source
+from core.domain.errors import Unavailable
+from core.domain.records import Registration, Source
+from core.runtime.bootstrap import Services
+from core.services.batch import BatchProgress, Choice
+from core.services.validation import Submitter
 from core.settings import Settings
-from core.validation import Submitter
 from dashboard.jobs import Job, jobs
 from tests.pages.test_validate import press, text_of
 from tests.support.app import RunPage, failure

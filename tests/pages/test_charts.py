@@ -10,8 +10,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from core.records import MAX_ATTEMPTS, Status
-from dashboard.charts import DARK, LIGHT, Palette, attempts_timeline, similarity_gauge
+from core.domain.records import MAX_ATTEMPTS, Status
+from dashboard.charts.figures import DARK, LIGHT, Palette, attempts_timeline, similarity_gauge
 from tests.support.app import ROOT
 
 MAX_JSON_BYTES = 20 * 1024

@@ -10,11 +10,11 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from core import sample
-from core.access import PAGES
-from core.bootstrap import Services, build
+from core.domain.roles import PAGES
+from core.files.disk import DATABASE
+from core.runtime.bootstrap import Services, build
+from core.services import sample
 from core.settings import Settings
-from core.usage import DATABASE
 from dashboard import services as dashboard_services
 from tests.support.app import ROOT, failure
 

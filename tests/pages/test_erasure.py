@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from core.access import local
-from core.clock import utc_now
-from core.erasure import Erasures
-from core.errors import PhotoNotFound, Unavailable
-from dashboard import photos
+from core.domain.clock import utc_now
+from core.domain.errors import PhotoNotFound, Unavailable
+from core.domain.roles import local
+from core.services.erasure import Erasures
+from dashboard.parts import photos
 from tests.support.app import RunPage, failure
 from tests.support.desk import HASHED, REFERENCE_KEY, Desk
 from tests.support.records import an_outcome

@@ -13,11 +13,11 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from core import statistics
-from core.records import Status
-from core.statistics import STATUSES, Readiness
-from dashboard import charts
-from dashboard.charts import DARK, LIGHT, Palette
+from core.domain import statistics
+from core.domain.records import Status
+from core.domain.statistics import STATUSES, Readiness
+from dashboard.charts import figures as charts
+from dashboard.charts.figures import DARK, LIGHT, Palette
 from tests.pages.test_charts import contrast
 from tests.support.app import ROOT
 from tests.support.frames import record_rows

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import sample
-from core.clock import utc_now
-from core.records import Source
-from core.validation import Submitter
+from core.domain.clock import utc_now
+from core.domain.records import Source
+from core.services import sample
+from core.services.validation import Submitter
 from tests.pages.test_validate import down, text_of
 from tests.support.app import RunPage, failure
 from tests.support.desk import Desk

@@ -18,17 +18,17 @@ from botocore.stub import Stubber
 from moto import mock_aws
 from streamlit.testing.v1 import AppTest
 
-from core import aws
-from core.bootstrap import Services
-from core.cloudwatch import CloudWatchMetrics
-from core.operations import Operation
-from core.records import Source
-from core.retry import Retry
+from core.adapters.aws import clients
+from core.adapters.aws.metrics import CloudWatchMetrics
+from core.adapters.aws.table import EVENT_INDEX
+from core.domain.records import Source
+from core.flow.retry import Retry
+from core.runtime.bootstrap import Services
+from core.runtime.operation_log import Operation
+from core.services.validation import Submitter
 from core.settings import Settings
-from core.stores.table import EVENT_INDEX
-from core.validation import Submitter
 from dashboard import services as dashboard_services
-from dashboard.charts import (
+from dashboard.charts.figures import (
     LIGHT,
     Palette,
     Trace,
@@ -144,7 +144,7 @@ def cloudwatch() -> Any:
         environment.setenv("AWS_ACCESS_KEY_ID", "testing")
         environment.setenv("AWS_SECRET_ACCESS_KEY", "testing")
         environment.delenv("AWS_ENDPOINT_URL_CLOUDWATCH", raising=False)
-        return aws.client("cloudwatch", REGION)
+        return clients.client("cloudwatch", REGION)
 
 
 @pytest.fixture

@@ -16,13 +16,13 @@ from google.protobuf.message import Message
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from core.bootstrap import Services
-from core.errors import Refused
-from core.records import Box, Decision, Source, ValidationRecord
+from core.domain.errors import Refused
+from core.domain.records import Box, Decision, Source, ValidationRecord
+from core.runtime.bootstrap import Services
+from core.services.validation import Submitter
 from core.settings import Settings
-from core.validation import Submitter
-from dashboard import photos
 from dashboard import services as dashboard_services
+from dashboard.parts import photos
 from tests.pages.test_validate import down, press, text_of
 from tests.support.app import RunPage
 from tests.support.desk import REFERENCE_KEY, REGISTERED, Desk

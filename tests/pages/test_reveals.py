@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.access import Action
-from core.audit import AuditEntry
-from core.bootstrap import Services
-from core.clock import utc_now
-from core.errors import Unavailable
-from core.hashing import id_hash
+from core.domain.audit import AuditEntry
+from core.domain.clock import utc_now
+from core.domain.errors import Unavailable
+from core.domain.roles import Action
+from core.runtime.bootstrap import Services
+from core.services.hashing import id_hash
 from tests.support.app import RunPage, failure
 from tests.support.desk import REFERENCE_KEY, Desk
 from tests.support.records import an_outcome

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.records import Decision, Source, Status
-from core.validation import Submitter
+from core.domain.records import Decision, Source, Status
+from core.services.validation import Submitter
 from tests.pages.test_validate import down, press, text_of
 from tests.support.app import RunPage, failure
 from tests.support.desk import REGISTERED, Desk

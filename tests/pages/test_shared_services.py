@@ -6,7 +6,7 @@ import threading
 
 import streamlit as st
 
-from core.crew import Progress
+from core.flow.crew import Progress
 from dashboard.jobs import jobs
 from dashboard.services import shared
 from tests.support.app import RunPage

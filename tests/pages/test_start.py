@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import sample
-from core.bootstrap import Services
-from core.registrations.sqlite import SqliteRegistrations
+from core.adapters.embedded.registrations import SqliteRegistrations
+from core.runtime.bootstrap import Services
+from core.services import sample
 from core.settings import Settings
 from dashboard import services as dashboard_services
 from tests.pages.test_validate import down, press, text_of

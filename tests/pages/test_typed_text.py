@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from core.access import PAGES
-from core.errors import Unavailable
+from core.domain.errors import Unavailable
+from core.domain.roles import PAGES
 from tests.support.app import RunPage
 from tests.support.desk import Desk
 
@@ -58,7 +58,7 @@ PLACES = {
 ELSEWHERE = {"banner": {1}, "link": {1}, "show": {1}, "_ended": {2, 3}, "progress": {1}}
 #: Read by a person, each: fixed words of ours or a number. Of a parameter the callers are looked at as well.
 REVIEWED: dict[str, set[str]] = {
-    "dashboard/batch.py": {
+    "dashboard/parts/batch.py": {
         "_ended: said",
         "button: begin",
         "segmented_control: CHOICE_WORDS.__getitem__",
@@ -72,7 +72,7 @@ REVIEWED: dict[str, set[str]] = {
         "write: _price(services, photos, images=1)",
         "write: said",
     },
-    "dashboard/case.py": {
+    "dashboard/parts/case.py": {
         "badge: record.verification_attempt",
         "badge: ui.when(record.updated_at or record.timestamp, get_services().clock())",
         "caption: _why_no_similarity(record)",
@@ -86,7 +86,7 @@ REVIEWED: dict[str, set[str]] = {
         "subheader: look.icon",
         "subheader: ui.headline(record)",
     },
-    "dashboard/event.py": {"caption: empty", "link_button: label", "markdown: note", "markdown: title"},
+    "dashboard/parts/event.py": {"caption: empty", "link_button: label", "markdown: note", "markdown: title"},
     "dashboard/pages.py": {
         "Page: entry.address",
         "Page: entry.script",
@@ -95,10 +95,10 @@ REVIEWED: dict[str, set[str]] = {
         "Page: instead",
         "page_link: label",
     },
-    "dashboard/photos.py": {"image: caption", "info: caption", "warning: caption"},
-    "dashboard/search.py": {"text_input: label", "text_input: placeholder"},
-    "dashboard/signin.py": {"caption: ', '.join(sorted(person.roles))"},
-    "dashboard/ui.py": {"banner: doing", "html: label"},
+    "dashboard/parts/photos.py": {"image: caption", "info: caption", "warning: caption"},
+    "dashboard/parts/search.py": {"text_input: label", "text_input: placeholder"},
+    "dashboard/access/signin.py": {"caption: ', '.join(sorted(person.roles))"},
+    "dashboard/parts/ui.py": {"banner: doing", "html: label"},
     "pages/audit.py": {"segmented_control: list(SPANS)"},
     "pages/erasure.py": {"markdown: count"},
     "pages/event_overview.py": {

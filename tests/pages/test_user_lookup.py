@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.records import Source
-from core.validation import Submitter
+from core.domain.records import Source
+from core.services.validation import Submitter
 from tests.pages.test_validate import down, text_of
 from tests.support.app import RunPage, failure
 from tests.support.desk import REGISTERED, Desk

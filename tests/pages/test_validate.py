@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.errors import Unavailable
-from core.records import Decision, Source, Status
-from core.validation import Submitter
+from core.domain.errors import Unavailable
+from core.domain.records import Decision, Source, Status
+from core.services.validation import Submitter
 from tests.support.app import RunPage, failure
 from tests.support.desk import REGISTERED, Desk
 

@@ -9,11 +9,11 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from core.bootstrap import Services
-from core.clock import utc_now
+from core.domain.clock import utc_now
+from core.runtime.bootstrap import Services
 from core.settings import Settings
-from dashboard import event, photos
 from dashboard import services as dashboard_services
+from dashboard.parts import event, photos
 from tests.support.desk import Desk
 
 ROOT = Path(__file__).parents[2]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.access import Action
-from core.audit import AuditEntry
+from core.domain.audit import AuditEntry
+from core.domain.roles import Action
 from tests.support.clock import NOON
 
 

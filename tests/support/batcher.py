@@ -10,11 +10,11 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
-from core.batch import Batches, BatchProgress, Choice
-from core.bootstrap import build
-from core.records import Source
+from core.domain.records import Source
+from core.runtime.bootstrap import build
+from core.services.batch import Batches, BatchProgress, Choice
+from core.services.validation import Submitter
 from core.settings import Settings
-from core.validation import Submitter
 from tests.support.production import validation_by
 from tests.support.rekognition import SameFace
 

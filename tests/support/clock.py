@@ -8,7 +8,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class FakeClock:
-    """A ``core.clock.Clock``."""
+    """A ``core.domain.clock.Clock``."""
 
     def __init__(self, now: datetime = NOON) -> None:
         self.now = now
@@ -27,5 +27,5 @@ class FakeClock:
         self.now += by
 
     def elapsed(self) -> timedelta:
-        """A ``core.clock.Stopwatch``."""
+        """A ``core.domain.clock.Stopwatch``."""
         return self._elapsed

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import apsw
 
-from core.clock import utc_now
-from core.records import isoformat
+from core.domain.clock import utc_now
+from core.domain.records import isoformat
 
 Damage = Callable[[Path], None]
 

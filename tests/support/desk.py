@@ -10,21 +10,21 @@ from typing import Any
 
 import pytest
 
-from core.batch import Batches
-from core.clock import utc_now
-from core.erasure import Erasures
-from core.forgetting import Forgetting
-from core.hashing import IdHash
-from core.photos.folder import FolderPhotos
-from core.photos.sanitise import PhotoSanitiser
-from core.policy import Policy
-from core.records import Registration
-from core.references import ReferenceAudit
-from core.registrations.sqlite import SqliteRegistrations
-from core.stores.audit_sqlite import SqliteAudit
-from core.stores.erasures_sqlite import SqliteErasures
-from core.stores.sqlite import SqliteRecords
-from core.validation import ValidationService
+from core.adapters.embedded.audit import SqliteAudit
+from core.adapters.embedded.erasures import SqliteErasures
+from core.adapters.embedded.photos import FolderPhotos
+from core.adapters.embedded.records import SqliteRecords
+from core.adapters.embedded.registrations import SqliteRegistrations
+from core.domain.clock import utc_now
+from core.domain.policy import Policy
+from core.domain.records import Registration
+from core.photos.sanitiser import PhotoSanitiser
+from core.services.batch import Batches
+from core.services.erasure import Erasures
+from core.services.forgetting import Forgetting
+from core.services.hashing import IdHash
+from core.services.reference_check import ReferenceAudit
+from core.services.validation import ValidationService
 from tests.support.engine import ChosenEngine
 
 HASHED = IdHash(b"a key of these tests")

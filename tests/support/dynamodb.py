@@ -23,8 +23,8 @@ import pytest
 from boto3.dynamodb.types import TypeSerializer
 from moto import mock_aws
 
-from core import aws
-from core.stores import table as definition
+from core.adapters.aws import clients
+from core.adapters.aws import table as definition
 
 REGION = "ap-south-1"
 _ROOT = Path(__file__).parents[2]
@@ -70,7 +70,7 @@ def client_of(url: str, **config: Any) -> Any:
         environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", url)
         environment.setenv("AWS_ACCESS_KEY_ID", "local")
         environment.setenv("AWS_SECRET_ACCESS_KEY", "local")
-        return aws.client("dynamodb", REGION, **config)
+        return clients.client("dynamodb", REGION, **config)
 
 
 @contextmanager
@@ -122,7 +122,7 @@ def dynamodb(dynamodb_url: str) -> Iterator[Any]:
 def moto_dynamodb() -> Iterator[Any]:
     """The production client, answered by moto inside this process. Not for races: moto loses updates there."""
     with mock_aws():
-        client = aws.client("dynamodb", REGION)
+        client = clients.client("dynamodb", REGION)
         yield client
         client.close()
 

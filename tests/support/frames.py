@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from core.frames import RECORD_DTYPES, REGISTRATION_DTYPES, record_frame, registration_frame
-from core.records import isoformat
+from core.domain.frames import RECORD_DTYPES, REGISTRATION_DTYPES, record_frame, registration_frame
+from core.domain.records import isoformat
 
 #: What no record is without.
 _ALWAYS = {"userId": "u", "eventId": "e", "status": "success", "timestamp": datetime(2026, 11, 20, 12, tzinfo=UTC)}

@@ -7,22 +7,22 @@ import io
 import pytest
 from PIL import Image
 
-from core import carriers
+from core.files import bundled
 
 
 def astronaut() -> bytes:
     """Eileen Collins, NASA; a 512x512 PNG."""
-    return carriers.read("skimage", "data/astronaut.png")
+    return bundled.read("skimage", "data/astronaut.png")
 
 
 def hopper() -> bytes:
     """Grace Hopper, US Navy; a 512x600 JPEG."""
-    return carriers.read("matplotlib", "mpl-data/sample_data/grace_hopper.jpg")
+    return bundled.read("matplotlib", "mpl-data/sample_data/grace_hopper.jpg")
 
 
 def landscape() -> bytes:
     """A rocket on its pad: sky, smoke, nobody. A 640x427 JPEG."""
-    return carriers.read("skimage", "data/rocket.jpg")
+    return bundled.read("skimage", "data/rocket.jpg")
 
 
 def as_jpeg(photo: bytes, size: tuple[int, int] | None = None, orientation: int | None = None) -> bytes:

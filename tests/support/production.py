@@ -22,13 +22,13 @@ import boto3
 import pymongo
 import pytest
 
-from core import aws
-from core.bootstrap import Services, build
-from core.faces.local import LocalEngine
+from core.adapters.aws import clients
+from core.adapters.embedded.engine import LocalEngine
+from core.domain.records import Registration
 from core.ports import FaceEngine
-from core.records import Registration
+from core.runtime.bootstrap import Services, build
+from core.services.validation import ValidationService
 from core.settings import Settings
-from core.validation import ValidationService
 from tests.support.dynamodb import REGION, create_audit_table, create_table
 from tests.support.rekognition import RekognitionServer
 
@@ -135,7 +135,7 @@ def production(servers: Servers, **variables: str) -> Iterator[Site]:
         **variables,
     }
     with environment_of(environment):
-        s3, dynamodb = aws.client("s3", REGION), aws.client("dynamodb", REGION)
+        s3, dynamodb = clients.client("s3", REGION), clients.client("dynamodb", REGION)
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     environment.setdefault("DYNAMODB_FACE_VALIDATION_TABLE", create_table(dynamodb))
     environment.setdefault("DYNAMODB_AUDIT_TABLE", create_audit_table(dynamodb))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.records import Decision, Outcome, Review
+from core.domain.records import Decision, Outcome, Review
 from tests.support.clock import NOON
 
 SUCCESS = {

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from core.records import Registration
-from core.registrations.mongodb import MongoRegistrations
-from core.registrations.sqlite import SqliteRegistrations
+from core.adapters.aws.registrations import MongoRegistrations
+from core.adapters.embedded.registrations import SqliteRegistrations
+from core.domain.records import Registration
 
 Store = SqliteRegistrations | MongoRegistrations
 Fill = Callable[..., Store]

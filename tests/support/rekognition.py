@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from core.errors import Refused
-from core.faces.local import LocalEngine
+from core.adapters.embedded.engine import LocalEngine
+from core.domain.errors import Refused
 from core.ports import Answer, FaceEngine
 
 _BOX = {"Left": 0.25, "Top": 0.25, "Width": 0.5, "Height": 0.5}

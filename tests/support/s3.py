@@ -11,7 +11,7 @@ import pytest
 from moto import mock_aws
 from moto.server import ThreadedMotoServer
 
-from core import aws
+from core.adapters.aws import clients
 
 REGION = "ap-south-1"
 
@@ -39,7 +39,7 @@ def s3_client() -> Any:
     # Making one takes longer than most tests do.
     with pytest.MonkeyPatch.context() as environment:
         _use_test_credentials(environment)
-        return aws.client("s3", REGION)
+        return clients.client("s3", REGION)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def s3_server() -> Iterator[str]:
 def s3_server_bucket(s3_server: str, s3_credentials: None, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     """A bucket on the server; the environment points every S3 client of this test and its children there."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3_server)
-    return _made(aws.client("s3", REGION))
+    return _made(clients.client("s3", REGION))
 
 
 def _use_test_credentials(environment: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import oidc_provider_mock
 from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 from playwright.sync_api import Page, expect
 
-from core.access import Role
+from core.domain.roles import Role
 from core.settings import Settings
 
 COOKIE = "_streamlit_user"

@@ -14,13 +14,13 @@ import apsw
 import orjson
 import pytest
 
+from core.adapters.aws import table as definition
+from core.adapters.aws.event_index import THREAD_NAME
+from core.adapters.aws.records import DynamoRecords
+from core.adapters.embedded.records import SqliteRecords
+from core.domain.records import KEY_ATTRIBUTES
+from core.flow.retry import Retry
 from core.ports import ValidationRecords
-from core.records import KEY_ATTRIBUTES
-from core.retry import Retry
-from core.stores import table as definition
-from core.stores.dynamodb import DynamoRecords
-from core.stores.event_index import THREAD_NAME
-from core.stores.sqlite import SqliteRecords
 from tests.support.clock import FakeClock
 from tests.support.dynamodb import create_table, put_item
 from tests.support.records import a_foreign_item

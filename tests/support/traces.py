@@ -7,7 +7,7 @@ from pathlib import Path
 
 import apsw
 
-from core.records import Registration
+from core.domain.records import Registration
 
 #: Bytes of a photo that no other file has by chance.
 PIECE = 64

@@ -1,0 +1,1 @@
+"""The ports in production: DynamoDB, S3, Rekognition, CloudWatch, and MongoDB."""

@@ -1,0 +1,273 @@
+"""DynamoDB's answers to Query and Scan, decoded past botocore's parser: that takes ten times as long.
+
+botocore still signs, sends, chooses the endpoint, tells errors and reads all of an answer but its items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any, TypeAlias
+from zlib import crc32
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json
+from botocore.parsers import ResponseParserError
+
+from core.domain.frames import RECORD_DTYPES, REPORTED, Values, reported
+
+#: An item as the API has it: name -> ``{"S": "..."}``, ``{"N": "..."}``, ... ; binary values in base64.
+Item = Mapping[str, Mapping[str, Any]]
+#: The records of one answer: by column, if all values are of the usual kinds, else as items.
+Page: TypeAlias = pa.Table | list[Item]
+
+#: A frame's column -> where in an item it is.
+PATHS: Mapping[str, tuple[str, ...]] = {
+    **{column: (column,) for column in RECORD_DTYPES},
+    "status": ("validationStatus",),
+    "similarity": ("comparisonResult", "similarity"),
+    "threshold": ("comparisonResult", "threshold"),
+    "attempts": ("verificationAttempt",),
+    "source": ("metadata", "source"),
+    "reasons": ("failureReasons",),
+    **{column: ("review", column) for column in ("decision", "reviewer", "decidedAt")},
+    **{column: ("attributes", column) for column in REPORTED},
+}
+_NUMBERS = frozenset({"confidence", "similarity", "threshold", "attempts", "expiresAt"})
+
+_OPERATIONS = ("Query", "Scan")
+#: Whether the items of the call under way are wanted as columns.
+_as_columns: ContextVar[bool] = ContextVar("as_columns", default=False)
+
+
+def decode(client: Any) -> None:
+    """From now on the answers of ``client`` have their ``Items`` as orjson reads them: ``Item``, with base64 text for
+    bytes; ``in_columns`` they have a ``Page`` instead. Doing it twice changes nothing."""
+    for operation in _OPERATIONS:
+        client.meta.events.register(
+            f"before-parse.dynamodb.{operation}", _take_items, unique_id=f"items-of-{operation}"
+        )
+
+
+def in_columns(call: Callable[..., Any]) -> Callable[..., Any]:
+    """``call``, a method of such a client, answering with a page (``page_of``) instead of items."""
+
+    def asked(**request: Any) -> Any:
+        token = _as_columns.set(True)
+        try:
+            return call(**request)
+        finally:
+            _as_columns.reset(token)
+
+    return asked
+
+
+def page_of(answer: Mapping[str, Any]) -> Page:
+    """The page of an answer that was asked for ``in_columns``."""
+    # Where orjson could not read the items, botocore has.
+    page: Page = answer["Page"] if "Page" in answer else answer.get("Items", [])
+    return page
+
+
+def columns_of(pages: Sequence[Page]) -> dict[str, Values]:
+    """The columns of ``PATHS`` of all pages, in their order, as ``core.domain.frames.record_frame`` takes them.
+
+    A value of a kind that its column cannot have stays as the API has it, and ``record_frame`` refuses it.
+    """
+    if all(isinstance(page, pa.Table) for page in pages):
+        whole = pa.concat_tables([_COLUMNS.empty_table(), *pages])
+        return {column: whole[column] for column in PATHS}
+    return {column: [value for page in pages for value in _values(page, column)] for column in PATHS}
+
+
+def of_event(page: Page, event_id: str) -> Page:
+    """Those records of the page whose own ``eventId`` is the event's, or which have none."""
+    fitting = (None, "", event_id)
+    if isinstance(page, pa.Table):
+        return page.filter(pc.is_in(page["eventId"], pa.array(fitting, pa.string())))
+    return [item for item in page if value_at(item, ("eventId",)) in fitting]
+
+
+def value_at(item: Item, path: tuple[str, ...]) -> Any:
+    """The text, number or truth value at ``path``, None where there is nothing.
+
+    Anything else stays in the API's form, which no column takes.
+    """
+    value: Mapping[str, Any] = {"M": item}
+    for name in path:
+        value = value.get("M", {}).get(name, {"NULL": True})
+    match value:
+        case {"NULL": _}:
+            return None
+        case {"S": inner} | {"BOOL": inner}:
+            return inner
+        case {"N": number}:
+            return float(number)
+        case _:
+            return value
+
+
+def _take_items(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
+    """Take the items out of the answer before botocore parses it."""
+    body = response_dict["body"]
+    if response_dict["status_code"] != 200:
+        return
+    _check_sum(response_dict["headers"], body)
+    if _as_columns.get() and (read := _read_by_arrow(body)):
+        rest, customized_response_dict["Page"] = read
+    else:
+        try:
+            rest = orjson.loads(body)
+            items = rest.pop("Items", None)
+        except (ValueError, AttributeError, TypeError):
+            return  # botocore's parser says what is wrong with it, or can read it
+        if items is not None:
+            customized_response_dict["Page" if _as_columns.get() else "Items"] = items
+    response_dict["body"] = orjson.dumps(rest)
+
+
+def _check_sum(headers: Mapping[str, str], body: bytes) -> None:
+    """Raises where the answer was damaged on its way. botocore would only have tried again, and it tries once."""
+    expected = headers.get("x-amz-crc32")
+    if expected and "content-encoding" not in headers and crc32(body) != int(expected):
+        raise ResponseParserError("The answer's checksum is wrong.")
+
+
+def _kind(*kinds: tuple[str, pa.DataType]) -> pa.DataType:
+    """A value of the API that may be of the ``kinds``, or null."""
+    return pa.struct([*kinds, ("NULL", pa.bool_())])
+
+
+_TEXT, _NUMBER = _kind(("S", pa.string())), _kind(("N", pa.string()))
+_TRUTH = _kind(("BOOL", pa.bool_()))
+_TEXTS = _kind(("L", pa.list_(_kind(("S", pa.string())))))
+
+
+def _kind_of(column: str) -> pa.DataType:
+    if column in _NUMBERS:
+        return _NUMBER
+    return {"smile": _TRUTH, "reasons": _TEXTS}.get(column, _TEXT)
+
+
+def _item_type() -> pa.StructType:
+    maps: dict[str, list[tuple[str, pa.DataType]]] = {}
+    fields: list[tuple[str, pa.DataType]] = []
+    for column, path in PATHS.items():
+        (fields if len(path) == 1 else maps.setdefault(path[0], [])).append((path[-1], _kind_of(column)))
+    return pa.struct([*fields, *((name, _kind(("M", pa.struct(inner)))) for name, inner in maps.items())])
+
+
+#: A page by column.
+_COLUMNS = pa.schema(
+    [
+        (column, pa.float64() if column in _NUMBERS else pa.bool_() if column == "smile" else pa.string())
+        for column in PATHS
+    ]
+)
+#: Of an answer, all that a reader of ours uses.
+_ANSWER = pa.schema(
+    [
+        ("Items", pa.list_(_item_type())),
+        ("Count", pa.int64()),
+        ("ScannedCount", pa.int64()),
+        ("ConsumedCapacity", pa.struct([("TableName", pa.string()), ("CapacityUnits", pa.float64())])),
+        (
+            "LastEvaluatedKey",
+            pa.struct(
+                [
+                    (name, pa.struct([("S", pa.string())]))
+                    for name in ("userId", "registrationId", "eventId", "timestamp")
+                ]
+            ),
+        ),
+    ]
+)
+
+
+def _read_by_arrow(body: bytes) -> tuple[Mapping[str, Any], Page] | None:
+    """The answer without its items, and these; None where Arrow cannot read it or it has something unusual.
+
+    Arrow skips what the schema does not name: a value of another kind looks as if it were absent, and shows by a
+    struct that has none of its fields.
+    """
+    try:
+        table = pyarrow.json.read_json(
+            pa.BufferReader(body),
+            # One block; it is one thread's work, as others read other pages.
+            read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(body) + 1),
+            parse_options=pyarrow.json.ParseOptions(
+                explicit_schema=_ANSWER, newlines_in_values=True, unexpected_field_behavior="ignore"
+            ),
+        )
+    except ValueError:
+        return None
+    listed = table["Items"].combine_chunks()
+    if table.num_rows != 1 or listed.null_count:
+        return None
+    items = listed.flatten()
+    if not all(_is_usual(items, column) for column in PATHS):
+        return None
+    (rest,) = table.drop_columns("Items").to_pylist()
+    return _without_nulls(rest), pa.table({column: _column(column, items) for column in PATHS}, _COLUMNS)
+
+
+def _is_usual(items: pa.StructArray, column: str) -> bool:
+    """Whether all values are of the column's kind, or null or absent."""
+    if column in REPORTED:
+        return True
+    value = _typed_values(items, column)
+    usual, null = value.field(0), value.field("NULL")
+    if column == "reasons" and usual.values.field("S").null_count:
+        return False
+    return bool(usual.null_count == value.null_count + len(null) - null.null_count)
+
+
+def _typed_values(items: pa.StructArray, column: str) -> pa.StructArray:
+    name, *inner = PATHS[column]
+    value = items.field(name)
+    for each in inner:
+        value = value.field("M").field(each)
+    return value
+
+
+def _column(column: str, items: pa.StructArray) -> pa.Array:
+    values = _typed_values(items, column).field(0)
+    if column == "reasons":
+        codes = pa.ListArray.from_arrays(values.offsets, values.values.field("S"), mask=values.is_null())
+        return pc.binary_join(codes, " ")
+    return values.cast(_COLUMNS.field(column).type)
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
+    return value
+
+
+def _values(page: Page, column: str) -> Sequence[Any]:
+    listed: Sequence[Any] = (
+        page[column].to_pylist() if isinstance(page, pa.Table) else [_read(column, item) for item in page]
+    )
+    return listed
+
+
+def _read(column: str, item: Item) -> Any:
+    value = value_at(item, PATHS[column])
+    if column in REPORTED:
+        return reported(column, value)
+    return _codes(item.get("failureReasons", {"L": []})) if column == "reasons" else value
+
+
+def _codes(value: Mapping[str, Any]) -> Any:
+    """A list of texts as one; anything else stays in the API's form, which no column takes."""
+    match value:
+        case {"NULL": _}:
+            return None
+        case {"L": listed} if all("S" in code for code in listed):
+            return " ".join(code["S"] for code in listed)
+        case {"SS": codes}:
+            return " ".join(sorted(codes))
+        case _:
+            return value

@@ -1,0 +1,119 @@
+"""AWS Rekognition as the face engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from core.adapters.aws.clients import THROTTLED, translated
+from core.domain.errors import Refused, Unavailable
+from core.flow.pace import Pace
+from core.flow.retry import Retry
+from core.ports import Answer
+
+_SERVICE = "face engine"
+_NO_FACE_IN_SOURCE = "InvalidParameterException"
+#: What Rekognition says to a request without a picture once it has accepted who asks, and from where.
+_PICTURE_MISSING = frozenset({"InvalidParameterException", "InvalidImageFormatException", "ValidationException"})
+#: How much of the quota is used, at the most: calls that are evenly apart arrive less evenly.
+QUOTA_SHARE = 0.97
+#: For how long a pause is made good, seconds: about a machine's stumble.
+_BURST_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Quota:
+    """What the account may ask of Rekognition in the region, for each of the two operations by itself."""
+
+    detect: Pace
+    compare: Pace
+
+    @classmethod
+    def of(cls, calls_per_second: float) -> Quota:
+        def pace() -> Pace:
+            return Pace(QUOTA_SHARE * calls_per_second, _BURST_SECONDS)
+
+        return cls(pace(), pace())
+
+
+class RekognitionEngine:
+    """``FaceEngine`` with DetectFaces and CompareFaces; needs the permissions of these two names and no more.
+
+    ``client`` comes from ``core.adapters.aws.clients.client("rekognition", region)``, which makes one attempt a call;
+    ``retry`` makes
+    the others. Each try counts for the ``quota``, which engines share. One that is ``patient`` waits for its turn
+    before each try; the others ask at once, for somebody waits for their answer, and the patient ones make room.
+    """
+
+    def __init__(self, client: Any, retry: Retry, quota: Quota, *, patient: bool = False) -> None:
+        self._client = client
+        self._retry = retry
+        self._quota = quota
+        self._patient = patient
+
+    def detect(self, photo: bytes) -> Answer:
+        return self._asked(
+            self._quota.detect,
+            "FaceDetails",
+            lambda: self._client.detect_faces(Image={"Bytes": photo}, Attributes=["ALL"]),
+        )
+
+    def compare(self, submitted: bytes, reference: bytes) -> Answer:
+        try:
+            return self._asked(
+                self._quota.compare,
+                "FaceMatches",
+                lambda: self._client.compare_faces(
+                    SourceImage={"Bytes": submitted},
+                    TargetImage={"Bytes": reference},
+                    # Ours is applied by the rules: below Rekognition's own a face comes without its similarity.
+                    SimilarityThreshold=0,
+                    QualityFilter="NONE",
+                ),
+            )
+        except Refused as error:
+            if error.code != _NO_FACE_IN_SOURCE:
+                raise
+            return {"FaceMatches": [], "UnmatchedFaces": []}
+
+    def ping(self) -> None:
+        """One signed request without a picture: it shows the way, the credentials and the permission to be good.
+
+        Rekognition refuses it before it looks at anything, and charges by pictures looked at.
+        """
+        try:
+            with translated(_SERVICE):
+                self._client.detect_faces(Image={})
+        except Refused as error:
+            if error.code not in _PICTURE_MISSING:
+                raise
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _asked(self, pace: Pace, essential: str, call: Callable[[], dict[str, Any]]) -> Answer:
+        def once() -> Answer:
+            if self._patient:
+                pace.wait()
+            else:
+                pace.spend()
+            try:
+                answer = _answer(essential, call)
+            except Unavailable as error:
+                if error.code in THROTTLED:
+                    pace.slow_down()
+                raise
+            pace.speed_up()
+            return answer
+
+        return self._retry(once)
+
+
+def _answer(essential: str, call: Callable[[], dict[str, Any]]) -> Answer:
+    """The answer without botocore's metadata; one that has not even ``essential`` did not come from Rekognition."""
+    with translated(_SERVICE):
+        answer = call()
+    if essential not in answer:
+        raise Unavailable(_SERVICE, "UnreadableAnswer")
+    return {name: value for name, value in answer.items() if name != "ResponseMetadata"}

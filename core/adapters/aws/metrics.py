@@ -1,0 +1,190 @@
+"""What CloudWatch counted of the table and of Rekognition. Asks for the permission cloudwatch:GetMetricData alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from core.adapters.aws.clients import translated
+from core.adapters.aws.table import EVENT_INDEX
+from core.domain.costs import Usage, month_start
+from core.domain.errors import Refused, Unavailable
+from core.domain.metrics import ENGINE_OPERATIONS, TABLE_OPERATIONS, Metrics, period_of
+from core.flow.retry import Retry
+
+SERVICE = "metrics"
+#: Points come a minute or two late; what is younger would look like silence.
+_SETTLED = timedelta(minutes=2)
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
+
+
+@dataclass(frozen=True)
+class _Series:
+    """One line of figures, and the frame and column of ``Metrics`` that it fills."""
+
+    frame: str
+    column: str
+    namespace: str
+    metric: str
+    statistic: str
+    dimensions: tuple[tuple[str, str], ...] = ()
+
+    def query(self, number: int, period: timedelta) -> dict[str, Any]:
+        return {
+            "Id": f"m{number}",
+            "MetricStat": {
+                "Metric": {
+                    "Namespace": self.namespace,
+                    "MetricName": self.metric,
+                    "Dimensions": [{"Name": name, "Value": value} for name, value in self.dimensions],
+                },
+                "Period": int(period.total_seconds()),
+                "Stat": self.statistic,
+            },
+        }
+
+
+class CloudWatchMetrics:
+    """Reads the metrics of ``table``, of its event index and of Rekognition, in the client's region.
+
+    ``client`` comes from ``core.adapters.aws.clients.client("cloudwatch", region)``. A service refused or out of
+    reach raises ``ServiceError`` of the service "metrics".
+    """
+
+    def __init__(self, client: Any, table: str, retry: Retry) -> None:
+        self._client = client
+        self._table = table
+        self._retry = retry
+
+    def read(self, since: datetime, until: datetime) -> Metrics:
+        """The whole periods between ``since`` and ``until`` that are complete by now, at most ``MAX_POINTS``.
+
+        CloudWatch charges by series asked for: there are 29.
+        """
+        import pandas as pd
+
+        period = period_of(until - since)
+        first, end = _floor(since, period), _floor(until - _SETTLED, period)
+        series = _table_series(self._table) + _engine_series()
+        times = pd.date_range(first, end, freq=period, inclusive="left", unit="us")
+        found = self._values(series, period, first, end)
+        columns: dict[str, dict[str, Any]] = {}
+        for line, values in zip(series, found, strict=True):
+            absent = 0.0 if line.statistic == "Sum" else float("nan")
+            columns.setdefault(line.frame, {"time": times})[line.column] = [
+                values.get(time, absent) for time in times.to_pydatetime()
+            ]
+        return Metrics(period, **{frame: pd.DataFrame(values) for frame, values in columns.items()})
+
+    def month_to_date(self, now: datetime) -> Usage:
+        """What has been used since the month of ``now`` began (UTC): by whoever wrote to the table or read it, and by
+        whoever called Rekognition in this account and region.
+        """
+        now = now.astimezone(UTC)
+        series = [
+            line for line in _table_series(self._table) + _engine_series() if line.frame in ("consumed", "calls")
+        ]
+        found = self._values(series, timedelta(days=1), month_start(now), now)
+        used = {line.column: sum(values.values()) for line, values in zip(series, found, strict=True)}
+        return Usage(
+            write_units=used["table_writes"] + used["index_writes"],
+            read_units=used["table_reads"] + used["index_reads"],
+            images=sum(used[operation] for operation in ENGINE_OPERATIONS),
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _values(
+        self, series: Sequence[_Series], period: timedelta, since: datetime, until: datetime
+    ) -> list[dict[datetime, float]]:
+        """Each series' figures by the start (UTC) of their period."""
+        found: dict[str, dict[datetime, float]] = {f"m{number}": {} for number in range(len(series))}
+        queries = [line.query(number, period) for number, line in enumerate(series)]
+        for answer in self._answers({"MetricDataQueries": queries, "StartTime": since, "EndTime": until}):
+            times = (time.astimezone(UTC) for time in answer["Timestamps"])
+            found[answer["Id"]].update(zip(times, answer["Values"], strict=True))
+        return list(found.values())
+
+    def _answers(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        def page() -> Any:
+            with _errors():
+                answer = self._client.get_metric_data(**request)
+            codes = {result.get("StatusCode") for result in answer["MetricDataResults"]}
+            if "Forbidden" in codes:
+                raise _denied("Forbidden")
+            if "InternalError" in codes:
+                raise Unavailable(SERVICE, "InternalError")
+            return answer
+
+        while True:
+            answer = self._retry(page)
+            yield from answer["MetricDataResults"]
+            if not answer.get("NextToken"):
+                return
+            request["NextToken"] = answer["NextToken"]
+
+
+def _floor(moment: datetime, period: timedelta) -> datetime:
+    """The start of the period that ``moment`` lies in, as CloudWatch cuts time."""
+    seconds = period.total_seconds()
+    return datetime.fromtimestamp(moment.timestamp() // seconds * seconds, UTC)
+
+
+def _table_series(table: str) -> list[_Series]:
+    whole = (("TableName", table),)
+    index = (*whole, ("GlobalSecondaryIndexName", EVENT_INDEX))
+
+    def series(frame: str, column: str, metric: str, statistic: str, *dimensions: tuple[str, str]) -> _Series:
+        return _Series(frame, column, "AWS/DynamoDB", metric, statistic, dimensions)
+
+    return [
+        # The table's own do not contain the index's.
+        series("consumed", "table_reads", "ConsumedReadCapacityUnits", "Sum", *whole),
+        series("consumed", "table_writes", "ConsumedWriteCapacityUnits", "Sum", *whole),
+        series("consumed", "index_reads", "ConsumedReadCapacityUnits", "Sum", *index),
+        series("consumed", "index_writes", "ConsumedWriteCapacityUnits", "Sum", *index),
+        *(
+            series(frame, operation, metric, statistic, *whole, ("Operation", operation))
+            for frame, metric, statistic in (
+                ("latency", "SuccessfulRequestLatency", "Average"),
+                ("slowest", "SuccessfulRequestLatency", "Maximum"),
+                ("throttled", "ThrottledRequests", "Sum"),
+                ("errors", "SystemErrors", "Sum"),
+            )
+            for operation in TABLE_OPERATIONS
+        ),
+        series("errors", "user", "UserErrors", "Sum"),
+        series("errors", "conditional", "ConditionalCheckFailedRequests", "Sum", *whole),
+        series("expired", "deleted", "TimeToLiveDeletedItemCount", "Sum", *whole),
+    ]
+
+
+def _engine_series() -> list[_Series]:
+    return [
+        _Series(frame, operation, "AWS/Rekognition", metric, statistic, (("Operation", operation),))
+        for frame, metric, statistic in (
+            ("calls", "SuccessfulRequestCount", "Sum"),
+            ("calls_throttled", "ThrottledCount", "Sum"),
+            ("response", "ResponseTime", "Average"),
+        )
+        for operation in ENGINE_OPERATIONS
+    ]
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        with translated(SERVICE):
+            yield
+    except Refused as error:
+        if error.code in _DENIED:
+            raise _denied(error.code) from error
+        raise
+
+
+def _denied(code: str) -> Refused:
+    return Refused(SERVICE, code, f"CloudWatch refused it ({code}): the role lacks cloudwatch:GetMetricData.")

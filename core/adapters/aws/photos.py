@@ -1,0 +1,147 @@
+"""Photos in an S3 bucket."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+from botocore.exceptions import ClientError, FlexibleChecksumError, IncompleteReadError
+
+from core.adapters.aws.clients import translated
+from core.domain.errors import NotConfigured, PhotoNotFound, Unavailable
+from core.flow.retry import Retry
+from core.photos import limits
+
+_CHUNK_BYTES = 256 * 1024
+_ABSENT = frozenset({"NoSuchKey", "404"})
+
+
+class S3Photos:
+    """A key is the object's key. Encryption is the bucket's default; an object appears whole or not at all.
+
+    The credentials need ``s3:ListBucket`` besides reading and writing: without it S3 answers 403, not 404, for a
+    photo that is not there.
+    """
+
+    def __init__(self, client: Any, bucket: str, retry: Retry, max_bytes: int = limits.MAX_PHOTO_BYTES) -> None:
+        """``client`` makes one attempt a call (``core.adapters.aws.clients.client("s3", region)``); ``retry`` makes
+        the others.
+        """
+        self._client = client
+        self._bucket = bucket
+        self._retry = retry
+        self._max_bytes = max_bytes
+
+    def put(self, key: str, data: bytes) -> None:
+        limits.require_valid(key)
+
+        def attempt() -> None:
+            with translated("photos"):
+                self._client.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType="image/jpeg")
+
+        self._retry(attempt)
+
+    def get(self, key: str) -> bytes:
+        return self._retry(lambda: self._get(key))
+
+    def exists(self, key: str) -> bool:
+        def attempt() -> bool:
+            with self._reading(key):
+                self._client.head_object(Bucket=self._bucket, Key=key)
+                return True
+
+        try:
+            return self._retry(attempt)
+        except PhotoNotFound:
+            return False
+
+    def under(self, folder: str) -> list[str]:
+        return sorted({key for key, _ in self._versions(folder)})
+
+    def erase(self, key: str) -> None:
+        if limits.is_valid(key):
+            self._erase((name, version) for name, version in self._versions(key) if name == key)
+
+    def erase_under(self, folder: str, kept: Collection[str] = ()) -> None:
+        self._erase((name, version) for name, version in self._versions(folder) if name not in kept)
+
+    def ping(self) -> None:
+        def attempt() -> None:
+            with translated("photos"):
+                try:
+                    self._client.head_bucket(Bucket=self._bucket)
+                except ClientError as error:
+                    # An answer to HEAD has no body, so the code is the bare status.
+                    if _code(error) == "404":
+                        raise NotConfigured("photos", "NoSuchBucket") from error
+                    raise
+
+        self._retry(attempt)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _versions(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """Key and version of all that begins with ``prefix``, marks of deletion too; in a bucket without versions
+        each photo has one, called null.
+        """
+        request = {"Bucket": self._bucket, "Prefix": prefix}
+
+        def page() -> Any:
+            with translated("photos"):
+                return self._client.list_object_versions(**request)
+
+        while True:
+            answer = self._retry(page)
+            for entry in (*answer.get("Versions", ()), *answer.get("DeleteMarkers", ())):
+                yield entry["Key"], entry["VersionId"]
+            if not answer.get("IsTruncated"):
+                return
+            request["KeyMarker"] = answer["NextKeyMarker"]
+            request["VersionIdMarker"] = answer["NextVersionIdMarker"]
+
+    def _erase(self, versions: Iterable[tuple[str, str]]) -> None:
+        # A version by its id is gone for good; without it, a mark would be laid over the photo.
+        for key, version in list(versions):
+
+            def once(key: str = key, version: str = version) -> None:
+                with translated("photos"):
+                    self._client.delete_object(Bucket=self._bucket, Key=key, VersionId=version)
+
+            self._retry(once)
+
+    def _get(self, key: str) -> bytes:
+        deadline = time.monotonic() + self._retry.call_timeout
+        with self._reading(key):
+            answer = self._client.get_object(Bucket=self._bucket, Key=key)
+            with closing(answer["Body"]) as body:
+                if answer["ContentLength"] > self._max_bytes:
+                    raise limits.too_large(self._max_bytes)
+                data = bytearray()
+                # The SDK limits the wait for each piece, not for the whole.
+                for chunk in body.iter_chunks(_CHUNK_BYTES):
+                    data += chunk
+                    if time.monotonic() > deadline:
+                        raise Unavailable("photos", "ReadTimeout")
+                return bytes(data)
+
+    @contextmanager
+    def _reading(self, key: str) -> Iterator[None]:
+        if not limits.is_valid(key):
+            raise limits.not_found()
+        with translated("photos"):
+            try:
+                yield
+            except (IncompleteReadError, FlexibleChecksumError) as error:
+                # Final to the SDK's mind; but what was lost or garbled on the way may arrive the next time.
+                raise Unavailable("photos", type(error).__name__) from error
+            except ClientError as error:
+                if _code(error) in _ABSENT:
+                    raise limits.not_found() from error
+                raise
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))

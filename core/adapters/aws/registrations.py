@@ -1,0 +1,273 @@
+"""Registrations in MongoDB, where another system keeps them. Only read."""
+
+from __future__ import annotations
+
+import logging
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import pandas as pd
+import pymongo
+from bson import ObjectId
+from pydantic import SecretStr
+from pymongo.collection import Collection
+from pymongo.errors import (
+    ConnectionFailure,
+    ExecutionTimeout,
+    OperationFailure,
+    PyMongoError,
+)
+
+from core.domain.errors import InvalidInput, Refused, ServiceError, SettingsError, Unavailable
+from core.domain.frames import REGISTRATION_DTYPES, registration_frame
+from core.domain.records import Registration
+from core.flow.retry import Retry
+
+T = TypeVar("T")
+Document = Mapping[str, Any]
+
+SERVICE = "registrations"
+#: Our name -> where a document has it; ``MONGODB_FIELDS`` overrides any of them.
+DEFAULT_FIELDS: Mapping[str, str] = {
+    "registrationId": "_id",
+    "userId": "userId",
+    "eventId": "eventId",
+    "name": "name",
+    "email": "email",
+    "referencePhotoKey": "storedFaceKey",
+    "submittedPhotoKey": "faceImageKey",
+}
+
+#: Two tries fit into a deadline, with time to wait between them.
+_CALL_SHARE = 0.375
+#: MongoDB's codes that say "later" beyond those for which the driver has an exception of its own: host unreachable,
+#: not found or timed out, time limit exceeded, read concern not there yet, interrupted.
+_PASSING_CODES = frozenset({6, 7, 89, 262, 134, 11601})
+#: A word begins at the start, or after what is no letter or digit in ASCII and Latin-1, or punctuation or a space
+#: beyond. Spelt out, because the server's \w and \b know ASCII alone.
+_WORD_BEGINS = "(^|[\x01-/:-@\\[-`{-\xbf\u2000-\u206f\u3000])"
+
+_log = logging.getLogger(__name__)
+
+
+def connect(uri: SecretStr, deadline_seconds: float) -> pymongo.MongoClient[Document]:
+    """A client that gives up early and tries once. Connects at the first call.
+
+    Read preference and read concern are the URI's. Raises ``SettingsError``, which never shows the URI: it holds
+    a password.
+    """
+    timeout_ms = int(1000 * _CALL_SHARE * deadline_seconds)
+    try:
+        # The driver would take other text for the name of a host.
+        if not uri.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
+            raise ValueError("no MongoDB URI")
+        return pymongo.MongoClient(
+            uri.get_secret_value(),
+            connect=False,
+            retryReads=False,  # core.flow.retry is the one layer that does
+            serverSelectionTimeoutMS=timeout_ms,
+            connectTimeoutMS=timeout_ms,
+            socketTimeoutMS=timeout_ms,
+            waitQueueTimeoutMS=timeout_ms,
+            appname="facedesk",
+        )
+    except (PyMongoError, ValueError, TypeError) as error:
+        raise SettingsError(
+            f"Bad setting MONGODB_URI: not a connection string that MongoDB takes ({type(error).__name__})"
+        ) from None
+
+
+class MongoRegistrations:
+    """Registrations in a collection whose documents others shape (``Registrations``).
+
+    Ids may be ObjectIds or text there and are text here. A document without an id, a user or an event cannot be
+    used: ``get`` raises ``Refused`` naming it, lists leave it out and log how many and which fields they lack.
+    """
+
+    def __init__(
+        self, collection: Collection[Document], fields: Mapping[str, str], deadline_seconds: float = 8
+    ) -> None:
+        """``fields`` maps names of ``DEFAULT_FIELDS`` to (dotted) paths. Raises ``SettingsError`` for others."""
+        unknown = sorted(fields.keys() - DEFAULT_FIELDS.keys())
+        if unknown:
+            raise SettingsError(
+                f"Bad setting MONGODB_FIELDS: no field {unknown[0]!r}; there are {', '.join(DEFAULT_FIELDS)}"
+            )
+        bad = next((name for name, path in fields.items() if not _is_path(path)), None)
+        if bad:
+            raise SettingsError(f"Bad setting MONGODB_FIELDS: {bad} must be a field or a dotted path to one")
+        self._collection = collection
+        self._fields = {**DEFAULT_FIELDS, **fields}
+        # Whole top-level fields: of two paths that overlap a projection takes only one.
+        self._projection = {path.split(".")[0]: 1 for path in self._fields.values()} | {"_id": 1}
+        self._call_timeout = _CALL_SHARE * deadline_seconds
+        self._retry = Retry(deadline_seconds, self._call_timeout)
+
+    def get(self, registration_id: str) -> Registration | None:
+        found = self._find(self._is("registrationId", registration_id), limit=1)
+        return self._registration(found[0]) if found else None
+
+    def of_user(self, user_id: str) -> list[Registration]:
+        found = self._usable(self._find(self._is("userId", user_id)))
+        return sorted(found, key=lambda registration: registration.registration_id)
+
+    def search(self, text: str, limit: int = 20) -> list[Registration]:
+        """As the port says. Words cannot use an index: the collection is read, within the deadline."""
+        text = _require_text(text).strip()
+        if not text or "\0" in text or limit < 1:
+            return []
+        exact = self._in_order(
+            {
+                "$or": [
+                    self._is("registrationId", text),
+                    self._is("userId", text),
+                    {self._fields["email"]: _pattern(f"^{_literal(text)}$")},
+                ]
+            },
+            limit,
+        )
+        begins = _pattern(_WORD_BEGINS + _literal(text))
+        others = self._in_order({"$or": [{self._fields[name]: begins} for name in ("name", "email")]}, limit)
+        unique = {registration.registration_id: registration for registration in exact + others}
+        return list(unique.values())[:limit]
+
+    def event_frame(self, event_id: str) -> pd.DataFrame:
+        found = self._usable(self._find(self._is("eventId", event_id)))
+        found.sort(key=lambda registration: registration.registration_id)
+        rows = [registration.to_dict() for registration in found]
+        return registration_frame({name: [row.get(name) for row in rows] for name in REGISTRATION_DTYPES})
+
+    def events(self) -> list[str]:
+        """As the port says; one that only unusable documents name is listed too, and its frame is empty."""
+        # An index on the field answers this; looking for what else a document lacks would read the collection.
+        found = self._call(lambda: self._collection.distinct(self._fields["eventId"]))
+        return sorted({str(event_id) for event_id in found if event_id and isinstance(event_id, str | ObjectId)})
+
+    def is_empty(self) -> bool:
+        return not self._find({}, limit=1)
+
+    def ping(self) -> None:
+        # A read, not the command of that name: that one answers also where we may not read the collection.
+        self._find({}, limit=1)
+
+    def close(self) -> None:
+        self._collection.database.client.close()
+
+    def _is(self, name: str, text: str) -> Document:
+        """A filter for an id as text, or as the ObjectId that is written so."""
+        path, text = self._fields[name], _require_text(text)
+        as_text = {path: {"$eq": text}}
+        # An ObjectId written in capitals comes out in small letters: not the id that was asked for.
+        if not ObjectId.is_valid(text) or str(ObjectId(text)) != text:
+            return as_text
+        return {"$or": [as_text, {path: {"$eq": ObjectId(text)}}]}
+
+    def _in_order(self, query: Document, limit: int) -> list[Registration]:
+        """The first ``limit`` by name and id, as the database orders them, and in that order as we do."""
+        by = [(self._fields["name"], pymongo.ASCENDING), (self._fields["registrationId"], pymongo.ASCENDING)]
+        found = self._usable(self._find(query, limit=limit, sort=by))
+        return sorted(found, key=lambda registration: (registration.name or "", registration.registration_id))
+
+    def _find(self, query: Document, **options: Any) -> list[Document]:
+        return self._call(lambda: list(self._collection.find(query, self._projection, **options)))
+
+    def _call(self, call: Callable[[], T]) -> T:
+        def attempt() -> T:
+            # Of the whole attempt: choosing a server, connecting, every batch. Sets maxTimeMS at the server too.
+            with _translated(), pymongo.timeout(self._call_timeout):
+                return call()
+
+        return self._retry(attempt)
+
+    def _usable(self, documents: list[Document]) -> list[Registration]:
+        missing = [self._missing(document) for document in documents]
+        lacking = [paths for paths in missing if paths]
+        if lacking:
+            paths = ", ".join(sorted({path for paths in lacking for path in paths}))
+            _log.warning("%d registration documents left out; they lack %s", len(lacking), paths)
+        return [self._registration(document) for document, paths in zip(documents, missing, strict=True) if not paths]
+
+    def _registration(self, document: Document) -> Registration:
+        missing = self._missing(document)
+        if missing:
+            raise Refused(
+                SERVICE,
+                "IncompleteDocument",
+                f"The registration {document.get('_id')} lacks {', '.join(missing)} in MongoDB. "
+                "Complete the document, or name the right fields in MONGODB_FIELDS.",
+            )
+        return Registration(
+            registration_id=self._id(document, "registrationId"),
+            user_id=self._id(document, "userId"),
+            event_id=self._id(document, "eventId"),
+            name=self._text(document, "name"),
+            email=self._text(document, "email"),
+            reference_photo_key=self._text(document, "referencePhotoKey"),
+            submitted_photo_key=self._text(document, "submittedPhotoKey"),
+        )
+
+    def _missing(self, document: Document) -> list[str]:
+        """Paths of the ids that the document has not, or has as something else than text or ObjectId."""
+        names = ("registrationId", "userId", "eventId")
+        return [self._fields[name] for name in names if not self._id(document, name)]
+
+    def _id(self, document: Document, name: str) -> str:
+        value = _at(document, self._fields[name])
+        return str(value) if isinstance(value, str | ObjectId) else ""
+
+    def _text(self, document: Document, name: str) -> str | None:
+        value = _at(document, self._fields[name])
+        return value if value and isinstance(value, str) else None
+
+
+def _require_text(value: str) -> str:
+    """Only text is compared: a mapping would be read as an operator, which can match everything."""
+    if not isinstance(value, str):
+        raise InvalidInput("An id or a search must be text.")
+    return value
+
+
+def _is_path(path: str) -> bool:
+    return all(part and not part.startswith("$") for part in path.split("."))
+
+
+def _at(document: Document, path: str) -> Any:
+    value: Any = document
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _literal(text: str) -> str:
+    """A pattern that matches ``text`` in either form of letters that can be written in two (é)."""
+    forms = dict.fromkeys(unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
+    return f"(?:{'|'.join(re.escape(form) for form in forms)})"
+
+
+def _pattern(pattern: str) -> Document:
+    return {"$regex": pattern, "$options": "i"}
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn the driver's errors into ours. Their own texts are left out: they name hosts."""
+    try:
+        yield
+    except PyMongoError as error:
+        raise _from_driver(error) from error
+
+
+def _from_driver(error: PyMongoError) -> ServiceError:
+    code = type(error).__name__
+    if isinstance(error, OperationFailure) and error.details:
+        code = str(error.details.get("codeName") or error.code or code)
+    passing = (
+        isinstance(error, ConnectionFailure | ExecutionTimeout)
+        or (isinstance(error, OperationFailure) and error.code in _PASSING_CODES)
+        or error.timeout
+        or error.has_error_label("RetryableError")
+    )
+    return Unavailable(SERVICE, code) if passing else Refused(SERVICE, code)

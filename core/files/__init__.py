@@ -1,0 +1,1 @@
+"""Files of this machine: for their owner alone, in a database, inside installed packages."""

@@ -1,0 +1,1 @@
+"""The services put together and looked after: wiring, permissions, health, housekeeping, the operation log."""

@@ -1,0 +1,57 @@
+"""Whether the services behind the ports can be reached, and how long each took to answer."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.domain.errors import ServiceError
+
+if TYPE_CHECKING:
+    from core.runtime.bootstrap import Services
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Health:
+    """How one service answered. ``error`` is the error's class and code, without a detail; None where all is well."""
+
+    service: str
+    milliseconds: float
+    error: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.error is None
+
+
+def check(services: Services) -> list[Health]:
+    """Each service's health now, asked side by side: as long as the slowest, at most the services' own deadlines."""
+    pings: dict[str, Callable[[], None]] = {
+        "validation records": services.records.ping,
+        "registrations": services.registrations.ping,
+        "photos": services.photos.ping,
+        "face engine": services.engine.ping,
+        "audit trail": services.audit.ping,
+    }
+    with ThreadPoolExecutor(len(pings), thread_name_prefix="health") as threads:
+        return list(threads.map(_health, pings, pings.values()))
+
+
+def _health(service: str, ping: Callable[[], None]) -> Health:
+    began = time.monotonic()
+    error = None
+    try:
+        ping()
+    except ServiceError as failure:
+        error = f"{type(failure).__name__} ({failure.code})"
+    except Exception as failure:
+        # Whatever an adapter lets escape: the others' health must still be told.
+        logger.exception("a ping failed")
+        error = type(failure).__name__
+    return Health(service, (time.monotonic() - began) * 1000, error)

@@ -1,0 +1,1 @@
+"""What Facedesk does, over the ports and for both backends."""

@@ -1,0 +1,331 @@
+"""Registrations and their reference photos from a CSV file: what is good goes in, the rest is named by its line."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+import threading
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Protocol
+
+from core.domain.errors import InvalidInput, PhotoNotFound, PhotoRefused, PhotoTooLarge, PhotoUnsupported
+from core.domain.formulas import restored
+from core.domain.records import Registration
+from core.ports import Photos, RegistrationImport
+
+COLUMNS = ("registrationId", "userId", "eventId", "name", "email", "photo")
+REQUIRED = ("registrationId", "userId", "eventId")
+#: Names a photo that the person sent to be validated; it may be missing from a table.
+SUBMITTED = "submittedPhoto"
+#: Columns that only our own list of registrations has (``core.services.export.registrations_csv``), in which
+#: ``photo`` may be missing: keys of photos that are stored.
+KEYS = ("referencePhotoKey", "submittedPhotoKey")
+MAX_TABLE_BYTES = 50 * 1024 * 1024
+#: Longest value: an e-mail address has at most 254 characters (RFC 5321), and ids are keys of at most 1,024 bytes.
+MAX_VALUE = 254
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+#: Registrations that go in together, after their photos.
+BATCH = 200
+#: Photos under way at once; the decoding happens in the sanitiser's own processes.
+_PHOTO_THREADS = 4
+
+#: Called with how many lines are done and how many there are.
+Progress = Callable[[int, int], None]
+
+
+class Clean(Protocol):
+    @property
+    def jpeg(self) -> bytes: ...
+
+
+class Sanitiser(Protocol):
+    def clean(self, data: bytes) -> Clean:
+        """Raises ``PhotoRefused`` with a sentence for the person."""
+        ...
+
+
+class PhotoSource(Protocol):
+    """The photos that a table names. A name is looked up among those that are there, so none leads outside."""
+
+    def read(self, name: str) -> bytes:
+        """Raises ``PhotoNotFound``, or ``PhotoRefused`` for what is too large or damaged."""
+        ...
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A line (1 is the header's) that did not go in, and why, in one sentence."""
+
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"Line {self.line}: {self.message}"
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    imported: int
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class _Row:
+    line: int
+    registration: Registration
+    #: The files' names, empty where there is none: the reference photo, and the one to be validated.
+    photo: str
+    submitted: str
+
+
+def import_registrations(
+    table: bytes,
+    source: PhotoSource | None,
+    *,
+    registrations: RegistrationImport,
+    photos: Photos,
+    sanitiser: Sanitiser,
+    progress: Progress = lambda done, total: None,
+) -> ImportReport:
+    """Import a CSV table (UTF-8; comma, semicolon or tab) with the columns ``COLUMNS``, whose photos ``source`` has.
+
+    It may have the column ``SUBMITTED`` as well. A table with the columns ``KEYS`` is our own export: its text is
+    restored (``core.domain.formulas``), and its keys name photos that ``photos`` must have. Text of any other table
+    is taken as it is.
+
+    A registration that exists is replaced; of two lines with one id the first goes in. A line whose photo is missing
+    or refused does not go in: a registration without its reference photo would be judged on the face alone. Photos
+    are kept before the registrations that name them, in batches; a ``ServiceError`` ends the import with the
+    batches before it in place, and it can be run again. Raises ``InvalidInput`` where the table as a whole cannot be
+    read.
+    """
+    entries = list(_read(table))
+    imported, problems = 0, []
+    with ThreadPoolExecutor(_PHOTO_THREADS) as threads:
+        for start in range(0, len(entries), BATCH):
+            batch = entries[start : start + BATCH]
+            kept = list(threads.map(lambda entry: _with_photos(entry, source, photos, sanitiser), batch))
+            good = [each for each in kept if isinstance(each, Registration)]
+            problems += [each for each in kept if isinstance(each, Problem)]
+            imported += registrations.import_many(good) if good else 0
+            progress(start + len(batch), len(entries))
+    return ImportReport(imported, tuple(problems))
+
+
+def keep_reference(data: bytes, photos: Photos, sanitiser: Sanitiser) -> str:
+    """Keep a photo from outside, cleaned, and return its key, which follows from the content alone.
+
+    Raises ``PhotoRefused`` and ``ServiceError``.
+    """
+    jpeg = sanitiser.clean(data).jpeg
+    key = f"reference-faces/{hashlib.sha256(jpeg).hexdigest()}.jpg"
+    photos.put(key, jpeg)
+    return key
+
+
+def keep_submitted(registration_id: str, data: bytes, photos: Photos, sanitiser: Sanitiser) -> str:
+    """As ``keep_reference``, of a photo to be validated; no two registrations share a key, whatever they sent."""
+    jpeg = sanitiser.clean(data).jpeg
+    key = f"face-images/{hashlib.sha256(registration_id.encode() + bytes(1) + jpeg).hexdigest()}.jpg"
+    photos.put(key, jpeg)
+    return key
+
+
+class FolderSource:
+    """The files of a folder, not of folders inside it, each of at most ``max_bytes``."""
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        if not folder.is_dir():
+            raise InvalidInput(f"There is no folder {folder}.")
+        inside = folder.resolve()
+        files = (path for path in folder.iterdir() if path.is_file() and path.resolve().parent == inside)
+        self._files = {_normal(path.name): path for path in files}
+        self._max_bytes = max_bytes
+
+    @property
+    def names(self) -> Iterable[str]:
+        return self._files.keys()
+
+    def read(self, name: str) -> bytes:
+        if (path := self._files.get(_normal(name))) is None:
+            raise PhotoNotFound("It is not in the folder.")
+        try:
+            with path.open("rb") as file:
+                return _read_limited(file, self._max_bytes)
+        except OSError as error:
+            raise PhotoUnsupported(f"It cannot be read ({error.strerror}).") from error
+
+
+class ZipSource:
+    """The files of a zip archive by name, in whatever folder inside it, each of at most ``max_bytes`` unpacked."""
+
+    def __init__(self, archive: IO[bytes], max_bytes: int) -> None:
+        """``archive`` stays open, and the caller's to close. Raises ``InvalidInput`` where it is no zip archive."""
+        try:
+            self._archive = zipfile.ZipFile(archive)
+        except (zipfile.BadZipFile, OSError, ValueError) as error:
+            raise InvalidInput("The photos are not a readable zip archive.") from error
+        self._files: dict[str, list[zipfile.ZipInfo]] = {}
+        for info in self._archive.infolist():
+            if not info.is_dir():
+                name = PurePosixPath(info.filename.replace("\\", "/")).name
+                self._files.setdefault(_normal(name), []).append(info)
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()  # an archive's readers share one file and its count of users
+
+    def read(self, name: str) -> bytes:
+        found = self._files.get(_normal(name), [])
+        if not found:
+            raise PhotoNotFound("It is not in the zip archive.")
+        if len(found) > 1:
+            raise PhotoUnsupported("The zip archive has several files of this name.")
+        if found[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            # Others may ask for gigabytes of memory before they give the first byte.
+            raise PhotoUnsupported("It is packed in a way that is not taken: make a plain zip archive.")
+        try:
+            with self._lock, self._archive.open(found[0]) as file:
+                # The size that the archive states may be a lie: what counts is what comes out.
+                return _read_limited(file, self._max_bytes)
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
+            raise PhotoUnsupported("It cannot be unpacked: it is damaged or encrypted.") from error
+
+
+def _read_limited(file: IO[bytes], max_bytes: int) -> bytes:
+    data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise PhotoTooLarge(f"It is larger than {max_bytes / 2**20:g} MB.")
+    return data
+
+
+def _normal(name: str) -> str:
+    """One form for letters that can be written in two (é): a table and a file system may differ in it."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _with_photos(
+    entry: _Row | Problem, source: PhotoSource | None, photos: Photos, sanitiser: Sanitiser
+) -> Registration | Problem:
+    if isinstance(entry, Problem):
+        return entry
+    registration = entry.registration
+    for key in (registration.reference_photo_key, registration.submitted_photo_key):
+        if key is not None and not photos.exists(key):
+            return Problem(entry.line, f"photo key {key!r}: there is no such photo here.")
+    name = entry.photo
+    try:
+        if name:
+            key = keep_reference(_named(name, source), photos, sanitiser)
+            registration = registration.model_copy(update={"reference_photo_key": key})
+        if name := entry.submitted:
+            key = keep_submitted(registration.registration_id, _named(name, source), photos, sanitiser)
+            registration = registration.model_copy(update={"submitted_photo_key": key})
+    except (PhotoNotFound, PhotoRefused) as error:
+        return Problem(entry.line, f"photo {name!r}: {error}")
+    return registration
+
+
+def _named(name: str, source: PhotoSource | None) -> bytes:
+    if source is None:
+        raise PhotoNotFound("No photos were given with the table.")
+    return source.read(name)
+
+
+def _read(table: bytes) -> Iterator[_Row | Problem]:
+    """The table's lines in order, each as what it says or as what is wrong with it."""
+    text = _decoded(table)
+    header_line = text.split("\n", 1)[0]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header_line.count), strict=True)
+    header = _header(reader)
+    ours = _is_ours(header)
+    known = (*COLUMNS, SUBMITTED, *(KEYS if ours else ()))
+    positions = {column: header.index(column.casefold()) for column in known if column.casefold() in header}
+    first_lines: dict[str, int] = {}
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            lost = f"; lines {line} to {reader.line_num} are lost with it" if reader.line_num > line else ""
+            yield Problem(line, f"the line is not CSV ({error}){lost}.")
+            continue
+        if not any(cell.strip() for cell in cells):
+            continue
+        if ours:
+            cells = [restored(cell) for cell in cells]
+        entry = _entry(line, cells, len(header), positions, first_lines)
+        if isinstance(entry, _Row):
+            first_lines[entry.registration.registration_id] = line
+        yield entry
+
+
+def _decoded(table: bytes) -> str:
+    if len(table) > MAX_TABLE_BYTES:
+        raise InvalidInput(f"The CSV file is larger than {MAX_TABLE_BYTES // (1024 * 1024)} MB. Split it.")
+    try:
+        return table.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = table.count(b"\n", 0, error.start) + 1
+        raise InvalidInput(
+            f"The CSV file is not UTF-8 (line {line}). Save it as “CSV UTF-8” and try again."
+        ) from error
+
+
+def _header(reader: Iterator[list[str]]) -> list[str]:
+    """The names in the first line, letter case aside; each column that must be there is among them once."""
+    try:
+        names = [name.strip().casefold() for name in next(reader, [])]
+    except csv.Error as error:
+        raise InvalidInput("The first line of the CSV file cannot be read.") from error
+    optional = (SUBMITTED, "photo", *KEYS) if _is_ours(names) else (SUBMITTED,)
+    wrong = [column for column in COLUMNS if column not in optional and names.count(column.casefold()) != 1]
+    wrong += [column for column in optional if names.count(column.casefold()) > 1]
+    if wrong:
+        raise InvalidInput(
+            f"The CSV file must have each of the columns {', '.join(COLUMNS)} once in its first line; "
+            f"look at {', '.join(wrong)}. (Cells of name, email and photo may be empty.)"
+        )
+    return names
+
+
+def _is_ours(names: Collection[str]) -> bool:
+    """Whether a table with these names, letter case aside, is our own export."""
+    return all(key.casefold() in names for key in KEYS)
+
+
+def _entry(
+    line: int, cells: list[str], width: int, positions: Mapping[str, int], first_lines: Mapping[str, int]
+) -> _Row | Problem:
+    if len(cells) != width:  # an unquoted comma in a name would move all that follows it
+        return Problem(line, f"there are {len(cells)} cells where the first line has {width}.")
+    values = {column: cells[place].strip() for column, place in positions.items()}
+    for column, value in values.items():
+        if not value and column in REQUIRED:
+            return Problem(line, f"{column} is empty.")
+        if len(value) > MAX_VALUE:
+            return Problem(line, f"{column} is longer than {MAX_VALUE} characters.")
+        if _CONTROL.search(value):
+            return Problem(line, f"{column} has a line break or another control character.")
+    if (registration_id := values["registrationId"]) in first_lines:
+        return Problem(line, f"registrationId {registration_id!r} is on line {first_lines[registration_id]} already.")
+    photo, submitted = values.get("photo", ""), values.get(SUBMITTED, "")
+    registration = Registration(
+        registration_id=registration_id,
+        user_id=values["userId"],
+        event_id=values["eventId"],
+        name=values["name"] or None,
+        email=values["email"] or None,
+        # A file that the line names comes in the place of a photo that is stored.
+        reference_photo_key=None if photo else values.get("referencePhotoKey") or None,
+        submitted_photo_key=None if submitted else values.get("submittedPhotoKey") or None,
+    )
+    return _Row(line, registration, photo, submitted)

@@ -1,0 +1,139 @@
+"""Frames for those who may count people but not know them: pseudonyms instead of ids, and nothing else that names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from core.services.hashing import IdHash
+
+if TYPE_CHECKING:  # half a second to load, and only frames need it
+    import pandas as pd
+
+#: Columns that join rows with rows: a pseudonym keeps that.
+_IDS = frozenset({"userId", "registrationId"})
+#: Columns of which it is told whether there is something: how many have a reference photo is counted.
+_PHOTOS = frozenset({"faceImageKey", "storedFaceKey", "referencePhotoKey"})
+_WITHHELD = "withheld"
+#: Columns that are shown as they are. What is in none is emptied: a new column names nobody by being forgotten.
+_COUNTED = frozenset(
+    {
+        *("eventId", "status", "becomes", "reasons", "decision", "source", "quality", "attempts"),
+        *("confidence", "similarity", "threshold", "age", "gender", "smile"),
+        *("timestamp", "updatedAt", "expiresAt", "decidedAt"),
+    }
+)
+
+#: Numbers from 0 to 100 that are cut to a tenth. They are cut, not rounded, so that each comparison with a threshold
+#: of at most one decimal and each bin of a chart comes out as it does for the exact number.
+_MEASURED = frozenset({"confidence", "similarity"})
+#: Times are cut to this. Every time zone is a multiple of it off UTC, so charts by hour and by day stay exact.
+_TIME_STEP = "15min"
+#: What rows are sorted by, where a frame has the column. All of these are shown, and never as the real ids.
+_ORDER = ("timestamp", "registrationId", "userId")
+#: Rows of one batch.
+_BATCH_ROWS = 5000
+
+#: Few: each holds an event's frame of some time, and the one that was made of it.
+_KEPT_FRAMES = 4
+
+
+class _Same:
+    """A frame that equals itself alone."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.frame = frame
+
+    def __hash__(self) -> int:
+        return id(self.frame)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.frame is self.frame
+
+
+class Pseudonyms:
+    """The same id has the same pseudonym (16 hexadecimal digits) in every frame of the installation.
+
+    It is SipHash under a key made of ``HASH_KEY``: whoever lacks that key cannot try ids out.
+    """
+
+    def __init__(self, hashed: IdHash) -> None:
+        self._key = hashed("the key of pseudonyms")
+        self._kept = lru_cache(_KEPT_FRAMES)(lambda same: self.frame(same.frame))
+
+    def of(self, ids: pd.Series[Any]) -> pd.Series[Any]:
+        import numpy as np
+        import pandas as pd
+
+        plain = ids.to_numpy(dtype=object)
+        numbers = pd.util.hash_array(plain, hash_key=self._key, categorize=False)
+        digits = np.frombuffer(numbers.astype(">u8").tobytes().hex().encode(), dtype="S16")
+        return pd.Series(digits.astype("U16").astype(object), index=ids.index, dtype=ids.dtype)
+
+    def kept(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """As ``frame``, and the very same one for the very same frame: nobody writes into either."""
+        return self._kept(_Same(frame))
+
+    def frame(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """``frame`` with its columns and dtypes, and nobody's id, name, address or photo in it.
+
+        Times are cut to the quarter of an hour and confidence and similarity to a tenth, so that exact values do not
+        link rows with logs. Rows are sorted by time, then by pseudonym, with a fresh index: the order that they came
+        in may be that of the real ids.
+        """
+        return _in_shown_order(self._unnamed(frame))
+
+    def batches(self, frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        """The rows of all ``frames`` as ``frame`` shows them, in one order over all batches.
+
+        Which batch a row came in, too, may follow from its real id: all rows are read before the first is given, and
+        memory grows with them. Gives an empty frame for each frame that it reads, so that callers can stop meanwhile.
+        """
+        from core.domain.frames import joined
+
+        held = []
+        for frame in frames:
+            held.append(self._unnamed(frame))
+            yield held[-1].iloc[:0]
+        if held:
+            whole = _in_shown_order(joined(*held))
+            held.clear()
+            for start in range(0, len(whole), _BATCH_ROWS):
+                yield whole.iloc[start : start + _BATCH_ROWS].reset_index(drop=True)
+
+    def _unnamed(self, frame: pd.DataFrame) -> pd.DataFrame:
+        import pandas as pd
+
+        from core.domain.frames import NEVER_ABSENT
+
+        changed: dict[str, Any] = {}
+        for name, column in frame.items():
+            if name in _IDS:
+                changed[str(name)] = self.of(column)
+            elif name in _PHOTOS:
+                changed[str(name)] = column.where(column.isna(), _WITHHELD)
+            elif name not in _COUNTED:
+                nothing = "" if name in NEVER_ABSENT else None
+                changed[str(name)] = pd.Series(nothing, index=frame.index, dtype=column.dtype)
+            elif isinstance(column.dtype, pd.DatetimeTZDtype):
+                changed[str(name)] = column.dt.floor(_TIME_STEP)
+            elif name in _MEASURED:
+                changed[str(name)] = _cut_to_a_tenth(column)
+        return frame.assign(**changed)
+
+
+def _cut_to_a_tenth(values: pd.Series[Any]) -> pd.Series[Any]:
+    # Not by multiplying and flooring: that would turn some exact tenths into the tenth below.
+    nearest = values.round(1)
+    return nearest.where(nearest <= values, (nearest - 0.1).round(1))
+
+
+def _in_shown_order(shown: pd.DataFrame) -> pd.DataFrame:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    keys = [name for name in _ORDER if name in shown]
+    columns = pa.Table.from_pandas(shown[keys], preserve_index=False, nthreads=1)
+    places = pc.sort_indices(columns, sort_keys=[(name, "ascending") for name in keys])
+    return shown.take(places.to_numpy()).reset_index(drop=True)

@@ -1,0 +1,141 @@
+"""Whether an event's reference photos will do: each judged by the rules before anybody is compared with it."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from core.domain.errors import PhotoNotFound, PhotoRefused
+from core.domain.policy import Policy, judge
+from core.domain.reasons import advice
+from core.flow.crew import PATIENCE_SECONDS, Crew, Progress
+from core.ports import FaceEngine, Registrations
+from core.services.forgetting import IsErased
+from core.services.validation import ValidationService
+
+#: Events whose last audit is remembered.
+_REMEMBERED = 16
+#: Codes beside those of ``core.domain.reasons``, and the sentence to send to the person.
+NO_REFERENCE = "NO_REFERENCE"
+PHOTO_MISSING = "PHOTO_MISSING"
+PHOTO_UNREADABLE = "PHOTO_UNREADABLE"
+_ASK_FOR_ONE = (
+    "We have no photo of you to compare with. Please send one of your face, taken from the front, "
+    "with no one else in the picture."
+)
+
+
+@dataclass(frozen=True)
+class Person:
+    """A registration, as far as it takes to ask for another photo."""
+
+    registration_id: str
+    user_id: str
+    name: str
+    email: str
+    key: str | None
+
+
+@dataclass(frozen=True)
+class ReferenceProblem:
+    """Whom to ask for another reference photo: ``codes`` of what is wrong with it, ``message`` the words to send."""
+
+    person: Person
+    codes: tuple[str, ...]
+    message: str
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What came of an audit: the problems by registration id, and how far it came."""
+
+    problems: tuple[ReferenceProblem, ...]
+    progress: Progress
+
+
+class ReferenceAudit:
+    """Judges the reference photos of events by the rules that submitted photos meet. Writes nothing."""
+
+    def __init__(
+        self,
+        registrations: Registrations,
+        validation: ValidationService,
+        engine: FaceEngine,
+        policy: Policy,
+        *,
+        workers: int,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        """``validation`` gives the photos; ``engine`` keeps its quota. The rest is as of ``Crew``."""
+        self._registrations = registrations
+        self._validation = validation
+        self._engine = engine
+        self._policy = policy
+        self._workers = workers
+        self._patience = patience
+        self._latest: OrderedDict[str, Audit] = OrderedDict()
+
+    def count(self, event_id: str) -> int:
+        """How many reference photos the engine would examine."""
+        return int(self._registrations.event_frame(event_id)["referencePhotoKey"].notna().sum())
+
+    def run(
+        self, event_id: str, stop: threading.Event, report: Callable[[Progress], None] = lambda progress: None
+    ) -> Audit:
+        """Judge them all; ``stop``, once set, ends it with those in hand. Memory grows with the problems alone.
+
+        Raises ``ServiceError`` where the registrations cannot be read; photos that could not be judged are counted in
+        the progress's ``errors``.
+        """
+        registered = self._registrations.event_frame(event_id)
+        problems: list[ReferenceProblem] = []
+
+        def keep(person: Person, problem: ReferenceProblem | None) -> None:
+            if problem:
+                problems.append(problem)
+
+        crew = Crew(self._workers, self._judged, keep, patience=self._patience)
+        progress = crew.run(_people(registered), len(registered), stop, report)
+        audit = Audit(tuple(sorted(problems, key=lambda each: each.person.registration_id)), progress)
+        self._latest[event_id] = audit
+        self._latest.move_to_end(event_id)
+        if len(self._latest) > _REMEMBERED:
+            self._latest.popitem(last=False)
+        return audit
+
+    def latest(self, event_id: str) -> Audit | None:
+        """The event's last audit of this process; None where there was none."""
+        return self._latest.get(event_id)
+
+    def forget(self, is_erased: IsErased) -> None:
+        """Keep nothing of people who are erased."""
+        for event_id, audit in list(self._latest.items()):
+            left = tuple(problem for problem in audit.problems if not is_erased(problem.person.user_id))
+            if len(left) < len(audit.problems):
+                self._latest[event_id] = replace(audit, problems=left)
+
+    def _judged(self, person: Person) -> ReferenceProblem | None:
+        if person.key is None:
+            return ReferenceProblem(person, (NO_REFERENCE,), _ASK_FOR_ONE)
+        try:
+            photo = self._validation.photo(person.key)
+        except PhotoNotFound:
+            return ReferenceProblem(person, (PHOTO_MISSING,), _ASK_FOR_ONE)
+        except PhotoRefused as error:
+            return ReferenceProblem(person, (PHOTO_UNREADABLE,), str(error))
+        verdict = judge(self._policy, self._engine.detect(photo.jpeg), (photo.width, photo.height), None)
+        if not verdict.reasons:
+            return None
+        message = " ".join(dict.fromkeys(map(advice, verdict.reasons)))
+        return ReferenceProblem(person, verdict.reasons, message)
+
+
+def _people(registered: Any) -> Iterator[Person]:
+    """The rows of a registrations' frame."""
+    from core.domain.frames import optional  # loads pandas
+
+    columns = [registered[name] for name in ("registrationId", "userId", "name", "email")]
+    return (Person(*row) for row in zip(*columns, optional(registered["referencePhotoKey"]), strict=True))

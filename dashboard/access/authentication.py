@@ -1,0 +1,133 @@
+"""Who asks for a route: a token's bearer, a signed-in browser, or, where nobody signs in, whoever can reach it."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection, Request, cookie_parser
+from starlette.types import Scope
+
+from core.domain.clock import utc_now
+from core.domain.roles import Principal, local
+from core.services.sessions import Session, Sessions
+from core.services.tokens import Tokens
+from core.settings import Settings
+from dashboard.access import cookies
+
+#: What a cookie is good for: another site can make a browser send it, but can read no answer.
+_READING = frozenset({"GET", "HEAD"})
+
+
+class Unauthorized(Exception):
+    """Nobody is known to ask; ``told`` says whether they claimed to be somebody."""
+
+    def __init__(self, message: str, *, told: bool) -> None:
+        super().__init__(message)
+        self.told = told
+
+
+class TooFast(Exception):
+    """The token is good for another request in ``retry_after`` seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("This token is used too fast. Try again in a moment.")
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Whoever has the pages open: ``key`` names this one sign-in, ``person`` whoever signed in, on all devices."""
+
+    key: str
+    person: str
+    principal: Principal
+
+
+class Doors:
+    """Finds out who asks, by the settings' tokens and the sessions' cookies."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._tokens = Tokens(settings)
+        self._sessions = Sessions(settings, utc_now)
+
+    def principal(self, scope: Scope) -> Principal:
+        """Raises ``Unauthorized`` or ``TooFast``."""
+        address = client_address(scope)
+        if not self._settings.sign_in:
+            return local(None, address)
+        if given := Headers(scope=scope).get("authorization"):
+            kind, _, token = given.partition(" ")
+            found = self._tokens.bearer(token.strip(), address) if kind.lower() == "bearer" else None
+            if found is None:
+                raise Unauthorized("This is no token of Facedesk's.", told=True)
+            principal, wait = found
+            if wait:
+                raise TooFast(wait)
+            return principal
+        session = self.session(scope) if scope["method"] in _READING else None
+        if session is None:
+            raise Unauthorized("Send a token: Authorization: Bearer ...", told=False)
+        return session.principal
+
+    def visitor(self, scope: Scope) -> Visitor | None:
+        """Who may use the pages in the browser that asks; None if people sign in and this one has not."""
+        if not self._settings.sign_in:
+            principal = local(None, client_address(scope))
+            return Visitor(principal.id, principal.id, principal)
+        session = self.session(scope)
+        return Visitor(session.id, session.principal.id, session.principal) if session else None
+
+    def was_signed_in(self, scope: Scope) -> bool:
+        """Whether the browser that asks has a cookie of ours, whose session may be over."""
+        return bool(cookies.claims(_cookies(scope), self._settings))
+
+    def session(self, scope: Scope) -> Session | None:
+        """Of the browser that asks, by its cookie."""
+        return self._sessions.of(cookies.claims(_cookies(scope), self._settings), client_address(scope))
+
+    def sign_out(self, scope: Scope) -> Session | None:
+        """Ends the session of the browser that asks."""
+        return self._sessions.sign_out(cookies.claims(_cookies(scope), self._settings), client_address(scope))
+
+
+def principal_of(request: Request) -> Principal:
+    """Who was found to make this request."""
+    principal: Principal = request.state.principal
+    return principal
+
+
+def person_of(request: Request) -> str | None:
+    """Whose request this is, for the bounds that each person has; None if nobody signs in here."""
+    person: str | None = request.state.person
+    return person
+
+
+def client_address(scope: Scope) -> str | None:
+    client = HTTPConnection(scope).client
+    return plain_address(client.host) if client else None
+
+
+def plain_address(text: str | None) -> str | None:
+    """The IP address that ``text`` is, without a port, brackets or a zone; None if it is none.
+
+    Behind a proxy it comes from the header X-Forwarded-For, in which anybody may write anything.
+    """
+    host = (text or "").strip()
+    if host.startswith("["):
+        host = host[1:].partition("]")[0]
+    elif host.count(":") == 1:
+        host = host.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+def _cookies(scope: Scope) -> Mapping[str, str]:
+    # A browser may send them in several headers (HTTP/2 does).
+    return cookie_parser("; ".join(Headers(scope=scope).getlist("cookie")))

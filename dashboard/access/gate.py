@@ -1,0 +1,203 @@
+"""The gate before Streamlit and the API: what is open to whom, and the headers that every answer has."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import quote, unquote, urlencode
+
+import streamlit as st
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit import runtime
+from streamlit.auth_util import encode_provider_token
+from streamlit.runtime.uploaded_file_manager import UploadedFileManager
+
+from core.domain.roles import PAGES, Action
+from core.services.sessions import Session
+from core.settings import Settings
+from dashboard.access.authentication import Doors
+from dashboard.access.plain_pages import CLOSED_PAGES, LOGIN, closed_page, sign_in_page
+from dashboard.access.uploads import SWEEP_SECONDS, Upload, Uploads
+from dashboard.access.websocket import Websockets
+from dashboard.services import services_of
+
+#: Of Streamlit, for nobody: figures about the process for whoever asks, and driving pages without a browser.
+CLOSED = ("/_stcore/metrics", "/_stcore/agent", "/_stcore/script-health-check")
+#: For everybody: probes, the API, which asks for credentials by itself, and signing in and out.
+OPEN = ("/api", "/_stcore/health", "/auth", "/oauth2callback")
+#: Of Streamlit: what its pages load. Whoever is not signed in gets no page instead of it.
+PARTS = ("/_stcore", "/media", "/static", "/component")
+UPLOAD = "/_stcore/upload_file"
+#: The page that a stranger asked for, to show it after signing in; kept for some minutes.
+_NEXT_COOKIE = "facedesk_next"
+_NEXT_SECONDS = 600
+#: Characters: what fits into a cookie.
+_MAX_QUERY = 1000
+_SIGN_OUT = "/auth/logout"
+_YEAR = 365 * 24 * 60 * 60
+
+#: Nothing from elsewhere, nothing goes elsewhere. Streamlit styles its elements in place, and compiles WebAssembly;
+#: the one script in a page's text is ``ui.focus_on_arrival``.
+PAGE_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "media-src 'self' blob:",
+        "font-src 'self' data:",
+        # The camera's picture is fetched from its own data: nothing leaves by that.
+        "connect-src 'self' data: blob:",
+        "worker-src 'self' blob:",
+        "manifest-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+
+
+class Gate:
+    """ASGI middleware: the outermost but for the check of the host."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._doors = Doors(settings)
+        self._sign_in = settings.sign_in
+        self._https = (settings.origin or "").startswith("https:")
+        self._uploads = Uploads(settings, st.get_option("server.maxUploadSize") * 1024 * 1024, _files)
+        self._websockets = Websockets(app, self._doors, settings, self._uploads)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        match scope["type"]:
+            case "http":
+                await self._answer(scope, receive, send)
+            case "websocket":
+                await self._websockets(scope, receive, send)
+            case _:
+                sweeping = asyncio.create_task(self._sweep())
+                try:
+                    await self._app(scope, receive, send)
+                finally:
+                    sweeping.cancel()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        secure = self._https or scope["scheme"] == "https"
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _add_headers(MutableHeaders(scope=message), path, secure)
+            await send(message)
+
+        answer = await self._instead(scope, receive)
+        await (answer or self._app)(scope, receive, with_headers)
+
+    async def _instead(self, scope: Scope, receive: Receive) -> ASGIApp | None:
+        """What answers in the place of the pages and the API; None: they do."""
+        path = scope["path"]
+        if _below(path, CLOSED):
+            return PlainTextResponse("Not found", 404)
+        if path in CLOSED_PAGES:
+            return closed_page(path)
+        if self._sign_in and path == LOGIN:
+            return _login(self._app)
+        if self._sign_in and path.rstrip("/") == _SIGN_OUT and (session := self._doors.sign_out(scope)):
+            await run_in_threadpool(_told, session)
+        visitor = self._doors.visitor(scope)
+        if visitor is None and not _below(path, OPEN):
+            return self._stranger(scope)
+        if visitor and _below(path, (UPLOAD,)):
+            return Upload(self._app, self._uploads, visitor)
+        if visitor and self._sign_in and path == "/" and (address := _next_address(scope)):
+            leading = RedirectResponse(address, 302)
+            leading.delete_cookie(_NEXT_COOKIE)
+            return leading
+        return None
+
+    def _stranger(self, scope: Scope) -> Response:
+        if scope["method"] not in ("GET", "HEAD") or _below(scope["path"], PARTS):
+            return PlainTextResponse("Not signed in", 401)
+        page = sign_in_page(over=self._doors.was_signed_in(scope))
+        query = scope["query_string"].decode("latin-1")
+        address = scope["path"] + (f"?{query}" if query else "")
+        if _is_page(address):
+            page.set_cookie(_NEXT_COOKIE, quote(address), _NEXT_SECONDS, httponly=True, samesite="lax")
+        return page
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            if runtime.exists():
+                streamlit = runtime.get_instance()
+                self._uploads.sweep(streamlit.is_active_session)
+                forget_left_pages(streamlit)
+
+
+def forget_left_pages(streamlit: runtime.Runtime) -> None:
+    """Let Streamlit give back what pages hold that were left two minutes ago: memory, and three descriptors each.
+
+    It keeps them for that time, for a browser that comes back, but looks at the time only when the next page is left.
+    """
+    storage = streamlit._session_mgr._session_storage  # type: ignore[attr-defined]
+    storage._cache.expire()
+
+
+def _files() -> UploadedFileManager | None:
+    return runtime.get_instance().uploaded_file_mgr if runtime.exists() else None
+
+
+def _login(app: ASGIApp) -> ASGIApp:
+    """Streamlit's way to the provider, which wants to be asked with a signed name of it."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        asked = urlencode({"provider": encode_provider_token("default")}).encode()
+        await app({**scope, "query_string": asked}, receive, send)
+
+    return answer
+
+
+def _next_address(scope: Scope) -> str | None:
+    """The page that was asked for before signing in."""
+    address = unquote(Request(scope).cookies.get(_NEXT_COOKIE, ""))
+    return address if _is_page(address) else None
+
+
+def _is_page(address: str) -> bool:
+    """Whether it is the address of a page of ours: a link can make a browser ask for anything."""
+    path, _, query = address.partition("?")
+    known = path.startswith("/") and path[1:] in PAGES
+    return known and query.isascii() and query.isprintable() and len(query) <= _MAX_QUERY
+
+
+def _told(session: Session) -> None:
+    services_of(session.principal).acting.tell(Action.SIGN_OUT)
+
+
+def _below(path: str, closed: tuple[str, ...]) -> bool:
+    # Streamlit's router takes a path as it is: "//media" is none of its.
+    return path.startswith(tuple(f"{each}/" for each in closed)) or path in closed
+
+
+def _add_headers(headers: MutableHeaders, path: str, secure: bool) -> None:
+    api = _below(path, ("/api",))
+    headers.setdefault("Content-Security-Policy", API_POLICY if api else PAGE_POLICY)
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["X-Frame-Options"] = "DENY"
+    headers["Referrer-Policy"] = "no-referrer" if api else "same-origin"
+    headers["Permissions-Policy"] = "camera=(self), microphone=(), geolocation=(), payment=(), usb=()"
+    headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    if _below(path, ("/media",)):
+        headers["Cache-Control"] = "no-store"
+    if secure:
+        headers["Strict-Transport-Security"] = f"max-age={_YEAR}"
+        cookies = headers.getlist("set-cookie")
+        del headers["set-cookie"]
+        for cookie in cookies:
+            # Streamlit leaves it out, for the sake of development on this machine.
+            headers.append("set-cookie", cookie if "; secure" in cookie.lower() else f"{cookie}; Secure")

@@ -1,0 +1,117 @@
+"""Pages of plain HTML that need no websocket: signing in, and why a page was closed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+
+import streamlit as st
+from starlette.responses import HTMLResponse, Response
+
+from dashboard.access.websocket import FULL, TOO_FAST, TOO_MANY
+
+LOGIN = "/auth/login"
+#: They have a style of their own and nothing else. Where a form leads is left open: to the sign-in provider, by us.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
+
+
+@dataclass(frozen=True)
+class _Closed:
+    status: int
+    title: str
+    text: str
+
+
+CLOSED_PAGES: Mapping[str, _Closed] = {
+    TOO_MANY: _Closed(
+        429,
+        "Too many open pages",
+        "You have as many Facedesk pages open as one person can have. Close some browser tabs, then try again.",
+    ),
+    FULL: _Closed(
+        503,
+        "Facedesk is full",
+        "As many pages are open as this server allows. Try again in a moment, or ask whoever runs Facedesk to allow "
+        "more (PAGES_OPEN).",
+    ),
+    TOO_FAST: _Closed(
+        429,
+        "Too many requests",
+        "This page was closed because it sent far more requests than a person can make. Nothing that was stored is "
+        "lost.",
+    ),
+}
+
+
+def sign_in_page(*, over: bool) -> Response:
+    """Asks a visitor to sign in; ``over`` if their session has ended."""
+    title = "Your session is over" if over else "Sign in to go on"
+    text = (
+        "Sign in again to go on. Nothing that you stored is lost."
+        if over
+        else "Faces and ids are personal data, so everybody who looks at them has to sign in."
+    )
+    return _page(401, title, text, f'<form action="{LOGIN}"><button autofocus>Sign in</button></form>')
+
+
+def closed_page(address: str) -> Response:
+    """Says why a page was closed, for an address of ``CLOSED_PAGES``."""
+    closed = CLOSED_PAGES[address]
+    return _page(
+        closed.status, closed.title, closed.text, '<form action="/"><button autofocus>Try again</button></form>'
+    )
+
+
+def _page(status: int, title: str, text: str, form: str) -> Response:
+    return HTMLResponse(
+        f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)} · Facedesk</title>
+<style>
+{_colours("light")}
+@media (prefers-color-scheme: dark) {{ {_colours("dark")} }}
+body {{ margin: 0; padding: 12vh 1rem; background: var(--background); color: var(--text);
+  font: 15px/1.5 {st.get_option("theme.font")}; }}
+main {{ max-width: 32rem; margin: auto; }}
+section {{ padding: 1.5rem; border: 1px solid var(--border); border-radius: .6rem; background: var(--card); }}
+h1 {{ margin: 0 0 1rem; font-size: 2rem; }}
+h2 {{ margin: 0 0 .5rem; font-size: 1.5rem; }}
+button {{ padding: .5rem 1.25rem; border: 0; border-radius: .6rem; background: var(--primary);
+  color: var(--on-primary); font: inherit; font-weight: 600; cursor: pointer; }}
+button:focus-visible {{ outline: 3px solid var(--text); outline-offset: 2px; }}
+</style>
+</head>
+<body>
+<main>
+<h1>Facedesk</h1>
+<section>
+<h2>{escape(title)}</h2>
+<p>{escape(text)}</p>
+{form}
+</section>
+</main>
+</body>
+</html>
+""",
+        status_code=status,
+        headers={"Cache-Control": "no-store", "Content-Security-Policy": POLICY},
+    )
+
+
+def _colours(theme: str) -> str:
+    """The theme's colours as the settings of the pages have them."""
+    named = {
+        "background": "backgroundColor",
+        "card": "secondaryBackgroundColor",
+        "text": "textColor",
+        "border": "borderColor",
+        "primary": "primaryColor",
+    }
+    values = {name: st.get_option(f"theme.{theme}.{option}") for name, option in named.items()}
+    # Text on the primary colour has the contrast that reading takes in both themes.
+    values["on-primary"] = "#ffffff" if theme == "light" else values["background"]
+    return ":root {{ {} }}".format(" ".join(f"--{name}: {value};" for name, value in values.items()))

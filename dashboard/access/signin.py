@@ -1,0 +1,84 @@
+"""Signing in and out on the pages: by OpenID Connect, which Streamlit speaks, with the settings of Facedesk."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.runtime.secrets import secrets_singleton
+
+from core.domain.roles import Action, Principal
+from core.settings import Backend, Settings
+from dashboard import services
+from dashboard.parts import ui
+
+
+def configure(settings: Settings) -> None:
+    """Tell Streamlit what it needs to know, before it makes anything of it.
+
+    ``st.App(secrets=...)`` would come too late: what signs the cookie of a sign-in under way is made first, and would
+    be another secret in each process.
+    """
+    if not settings.sign_in:
+        return
+    assert settings.cookie_secret
+    assert settings.oidc_client_secret
+    secrets_singleton.merge_programmatic_secrets(
+        {
+            "auth": {
+                "redirect_uri": settings.oidc_redirect_uri or "",
+                "cookie_secret": settings.cookie_secret.get_secret_value(),
+                "client_id": settings.oidc_client_id or "",
+                "client_secret": settings.oidc_client_secret.get_secret_value(),
+                "server_metadata_url": settings.oidc_metadata_url or "",
+            }
+        }
+    )
+
+
+def over() -> None:
+    """Stands in place of a page whose session ends while the page is being made; the gate leads its browser away."""
+    st.title("Facedesk", anchor=False)
+    st.info("You are not signed in any more. Reload this page to sign in.", icon=":material/lock:")
+
+
+def no_access() -> None:
+    """In place of a page that the person's role does not open."""
+    st.title("No access", anchor=False)
+    person = services.principal()
+    if person and person.roles:
+        st.info("This page is not for your role. The pages that are stand in the sidebar.", icon=":material/lock:")
+    else:
+        st.info("Your account has no role here yet. Ask who runs Facedesk to give it one.", icon=":material/lock:")
+
+
+def sidebar(person: Principal | None) -> None:
+    """Who is signed in, and the way out; without sign-in, the box for the name."""
+    if not services.shared().settings.sign_in:
+        ui.operator_box()
+    elif person:
+        with st.sidebar.container():
+            st.text(person.name or person.id)
+            st.caption(", ".join(sorted(person.roles)) or "no role")
+            if st.button("Sign out", icon=":material/logout:", width="stretch"):
+                st.logout()
+                # Whatever ran on would run as nobody; and a rerun would lose the way out, which is under way.
+                st.stop()
+
+
+def banner() -> None:
+    """Says on every page that nobody has to sign in, where that is no matter of course."""
+    settings = services.shared().settings
+    if settings.backend is Backend.AWS and not settings.sign_in:
+        st.warning(
+            "Sign-in is off (FACEDESK_AUTH=off): whoever reaches this address sees and decides everything.",
+            icon=":material/no_encryption:",
+        )
+
+
+def note() -> None:
+    """Tell the audit trail of a sign-in: once, whichever page and process meets it first."""
+    session = services.session() if services.shared().settings.sign_in else None
+    if session and st.session_state.get("noted") != session.id:
+        st.session_state.noted = session.id
+        acting = services.services_of(session.principal).acting
+        outcome = "ok" if session.principal.roles else "Forbidden"
+        acting.tell(Action.SIGN_IN, outcome, at=session.began, entry_id=f"sign-in-{session.id}")

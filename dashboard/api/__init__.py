@@ -1,0 +1,1 @@
+"""Everything under /api: the JSON API, downloads, and how the process is."""

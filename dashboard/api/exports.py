@@ -1,0 +1,279 @@
+"""The files under /api/exports/: read, filtered and written batch by batch, only as fast as they are taken."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import zlib
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+import pandas as pd
+from starlette.datastructures import QueryParams
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from core.domain import statistics
+from core.domain.audit import AuditFilter, Result
+from core.domain.errors import InvalidInput, NotFound
+from core.domain.records import KEY_ATTRIBUTES, Quality, Status
+from core.domain.roles import Action
+from core.runtime.bootstrap import Services
+from core.services.export import (
+    RECORD_EXPORT,
+    audit_csv,
+    frames_csv,
+    outcomes_csv,
+    records_parquet,
+    references_csv,
+    registrations_csv,
+)
+from dashboard.access.authentication import person_of, principal_of
+from dashboard.api.parameters import EVENT_ID, USER_ID, one
+from dashboard.api.workers import Download, Downloads, unless_gone
+from dashboard.services import services_of
+
+logger = logging.getLogger(__name__)
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+Parts = Generator[bytes]
+#: Services, event id, query -> a file's parts.
+EventFile = Callable[[Services, str, QueryParams], Iterator[bytes]]
+CSV = "text/csv; charset=utf-8"
+PARQUET = "application/vnd.apache.parquet"
+#: Little less is gained by more, at twice the time and beyond.
+_COMPRESSION = 5
+#: Lines that are handed on at once.
+_LINES = 500
+#: The span of an audit trail where none is asked for.
+AUDIT_SPAN = timedelta(days=30)
+#: No audit trail is older: days before it need not be read.
+FIRST_AUDIT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def user_history(downloads: Downloads) -> Endpoint:
+    """Every outcome of a user, newest first (columns: ``core.services.export.OUTCOME_COLUMNS``)."""
+
+    async def endpoint(request: Request) -> Response:
+        user_id = USER_ID.of(request)
+
+        def parts() -> Parts:
+            services = services_of(principal_of(request))
+            lines = outcomes_csv(services.records.history(user_id))
+            yield from services.acting.export("history", lines, user_id=user_id)
+
+        return await _file(request, downloads, "face-validation-history.csv", CSV, parts())
+
+    return endpoint
+
+
+def of_event(downloads: Downloads, name: str, read: EventFile, media_type: str = CSV) -> Endpoint:
+    """A file about an event, by the name that it is saved under."""
+
+    async def endpoint(request: Request) -> Response:
+        event_id = EVENT_ID.of(request)
+
+        def parts() -> Parts:
+            services = services_of(principal_of(request))
+            lines = read(services, event_id, request.query_params)
+            yield from services.acting.export(name, lines, event_id=event_id)
+
+        return await _file(request, downloads, name, media_type, parts())
+
+    return endpoint
+
+
+def audit_trail(downloads: Downloads) -> Endpoint:
+    """The audit trail's entries that match the filters, newest first (columns:
+    ``core.services.export.AUDIT_COLUMNS``).
+    """
+
+    async def endpoint(request: Request) -> Response:
+        query = request.query_params
+
+        def parts() -> Parts:
+            services = services_of(principal_of(request))
+            now = services.clock()
+            until = min(_moment(query, "until") or now, now)
+            since = max(_moment(query, "since") or now - AUDIT_SPAN, FIRST_AUDIT)
+            lines = audit_csv(_audit_filter(query).of(services.audit.entries(since, until)))
+            yield from services.acting.export("audit", _joined(lines), Action.SEE_AUDIT)
+
+        return await _file(request, downloads, "audit.csv", CSV, parts())
+
+    return endpoint
+
+
+def records(services: Services, event_id: str, query: QueryParams) -> Iterator[bytes]:
+    """The event's records that match the filters (columns: ``core.domain.frames.RECORD_DTYPES``)."""
+    return frames_csv(RECORD_EXPORT, _matching(services, event_id, query))
+
+
+def records_as_parquet(services: Services, event_id: str, query: QueryParams) -> Iterator[bytes]:
+    """The same as Parquet."""
+    return records_parquet(_matching(services, event_id, query))
+
+
+def never_tried(services: Services, event_id: str, _query: QueryParams) -> Iterator[bytes]:
+    """The registrations without a record (columns: ``core.domain.frames.REGISTRATION_DTYPES``)."""
+    registered = services.registrations.event_frame(event_id)
+    keys = [pd.DataFrame(columns=KEY_ATTRIBUTES, dtype="str")]
+    for batch in services.records.event_batches(event_id):
+        keys.append(batch[list(KEY_ATTRIBUTES)])
+        yield b""  # a place to stop at
+    tried = pd.concat(keys, ignore_index=True).drop_duplicates()
+    yield from registrations_csv(statistics.never_tried(registered, tried))
+
+
+def expiring(services: Services, event_id: str, _query: QueryParams) -> Iterator[bytes]:
+    """The records that expire within a week."""
+    now = services.clock()
+    batches = services.records.event_batches(event_id)
+    return frames_csv(RECORD_EXPORT, (statistics.expiring(batch, now) for batch in batches))
+
+
+def what_if(services: Services, event_id: str, query: QueryParams) -> Iterator[bytes]:
+    """The matching records whose status another ``threshold`` would change, with the column ``becomes``."""
+    threshold, policy = _threshold(query), services.settings.policy
+    flipped = (
+        statistics.flips(batch, threshold, policy.review_threshold, policy.similarity_threshold)
+        for batch in _matching(services, event_id, query)
+    )
+    return frames_csv([*RECORD_EXPORT, "becomes"], flipped)
+
+
+def reference_problems(services: Services, event_id: str, _query: QueryParams) -> Iterator[bytes]:
+    """Whom to ask for another reference photo, by the event's last audit
+    (``core.services.export.REFERENCE_COLUMNS``).
+    """
+    audit = services.references.latest(event_id)
+    if audit is None:
+        raise NotFound("This event's reference photos have not been checked since the start: do so on its page.")
+    return references_csv(audit.problems)
+
+
+def _matching(services: Services, event_id: str, query: QueryParams) -> Iterable[pd.DataFrame]:
+    filters: dict[str, Any] = {
+        "statuses": _choices(query, "status", [str(status) for status in Status]),
+        "quality": _choices(query, "quality", [*(str(quality) for quality in Quality), statistics.NOT_MEASURED]),
+        "sources": query.getlist("source"),
+        "reason": one(query, "reason"),
+        "since": _moment(query, "since"),
+        "until": _moment(query, "until"),
+    }
+    return (statistics.filtered(batch, **filters) for batch in services.records.event_batches(event_id))
+
+
+def _audit_filter(query: QueryParams) -> AuditFilter:
+    return AuditFilter(
+        actions=frozenset(_choices(query, "action", [str(action) for action in Action])),
+        who=one(query, "who"),
+        person=one(query, "person"),
+        result=next(iter(_choices(query, "result", [str(result) for result in Result])), None),
+    )
+
+
+def _joined(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """Some hundred lines a part."""
+    while batch := b"".join(islice(lines, _LINES)):
+        yield batch
+
+
+def _threshold(query: QueryParams) -> float:
+    try:
+        threshold = float(one(query, "threshold") or "")
+    except ValueError:
+        threshold = -1
+    if not 0 <= threshold <= 100:
+        raise InvalidInput("The parameter threshold must be a number from 0 to 100.")
+    return threshold
+
+
+def _choices(query: QueryParams, name: str, known: list[str]) -> list[str]:
+    given = query.getlist(name)
+    if not set(given) <= set(known):
+        raise InvalidInput(f"The parameter {name} must be one of: {', '.join(known)}.")
+    return given
+
+
+def _moment(query: QueryParams, name: str) -> datetime | None:
+    text = one(query, name)
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise InvalidInput(f"The parameter {name} must be a time in ISO-8601.") from None
+
+
+async def _file(request: Request, downloads: Downloads, name: str, media_type: str, parts: Parts) -> Response:
+    """``parts`` as a download. The first is made before the answer begins: what fails till then is told as JSON.
+
+    Text is packed for whom takes it; Parquet is by itself.
+    """
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Type": media_type}
+    if media_type is CSV:
+        headers["Vary"] = "Accept-Encoding"
+    if media_type is CSV and takes_gzip(request.headers.get("accept-encoding", "")):
+        parts, headers["Content-Encoding"] = _compressed(parts), "gzip"
+    download = downloads.open(parts, person_of(request))
+    try:
+        first = await unless_gone(request.receive, download.next())
+    except BaseException:
+        download.close()
+        raise
+    return _FileResponse(download, first, headers)
+
+
+class _FileResponse(Response):
+    def __init__(self, download: Download, first: bytes | None, headers: dict[str, str]) -> None:
+        super().__init__(headers=headers)
+        del self.headers["Content-Length"]
+        self._download = download
+        self._first = first
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await unless_gone(receive, self._send(scope, send))
+        except ClientDisconnect:
+            return
+        except Exception as failure:  # noqa: BLE001 - the answer has begun: too late for any error but its end
+            # Returning with the answer unfinished makes the server break the connection: nobody takes it for whole.
+            # Not its own words: they may name a registration.
+            logger.warning("a download broke off: %s", type(failure).__name__)
+            return
+        finally:
+            closed = self._download.close()
+        # Before the end is told: whoever waited for it finds the place free.
+        await asyncio.wrap_future(closed)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send(self, scope: Scope, send: Send) -> None:
+        """All but the end."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        part = None if scope["method"] == "HEAD" else self._first
+        while part is not None:
+            if part:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+            part = await self._download.next()
+
+
+def takes_gzip(accepted: str) -> bool:
+    """Whether an Accept-Encoding header allows gzip: by name, or by ``*`` where it is not named."""
+    weights = {}
+    for coding in accepted.lower().split(","):
+        name, _, weight = coding.partition(";")
+        weights[name.strip()] = not re.fullmatch(r"\s*q\s*=\s*0(\.0*)?\s*", weight)
+    return weights.get("gzip", weights.get("*", False))
+
+
+def _compressed(parts: Parts) -> Parts:
+    gzip = zlib.compressobj(_COMPRESSION, wbits=zlib.MAX_WBITS | 16)
+    for part in parts:
+        yield gzip.compress(part)
+    yield gzip.flush()

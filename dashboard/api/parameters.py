@@ -1,0 +1,75 @@
+"""What a request may say in its path and query; ``InvalidInput`` names what is not as it must be."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+
+from core.domain.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class Id:
+    """An id in the path, percent-encoded, with any characters but NUL; at most ``max_bytes`` in UTF-8."""
+
+    name: str
+    max_bytes: int
+
+    def of(self, request: Request) -> str:
+        encoded = unquote_to_bytes(request.path_params[self.name])
+        if len(encoded) > self.max_bytes:
+            raise InvalidInput(f"The parameter {self.name} is longer than {self.max_bytes} bytes.")
+        try:
+            text = encoded.decode()
+        except UnicodeDecodeError:
+            raise InvalidInput(f"The parameter {self.name} is not UTF-8.") from None
+        if "\0" in text:
+            raise InvalidInput(f"The parameter {self.name} holds the character NUL.")
+        return text
+
+
+@dataclass(frozen=True)
+class Count:
+    """A whole number in the query, ``least`` to ``most``."""
+
+    name: str
+    default: int
+    most: int
+    least: int = 1
+
+    def of(self, request: Request) -> int:
+        text = one(request.query_params, self.name)
+        if text is None:
+            return self.default
+        if not re.fullmatch("[0-9]{1,9}", text) or not self.least <= int(text) <= self.most:
+            raise InvalidInput(f"The parameter {self.name} must be a whole number from {self.least} to {self.most}.")
+        return int(text)
+
+
+#: The limits are DynamoDB's: of a partition key, of a sort key, of an index's partition key.
+USER_ID = Id("userId", 2048)
+REGISTRATION_ID = Id("registrationId", 1024)
+EVENT_ID = Id("eventId", 2048)
+HISTORY_LIMIT = Count("limit", default=10, most=1000)
+EVENT_LIMIT = Count("limit", default=100, most=1000)
+DAYS_BACK = Count("daysBack", default=30, most=365)
+
+
+def require_text(request: Request) -> None:
+    """Raises ``InvalidInput`` if the query is no UTF-8: its odd bytes would be read as if they were others."""
+    try:
+        unquote_to_bytes(request.scope["query_string"]).decode()
+    except UnicodeDecodeError:
+        raise InvalidInput("The query is not UTF-8.") from None
+
+
+def one(query: QueryParams, name: str) -> str | None:
+    """The parameter's only value; None where it is not given."""
+    given = query.getlist(name)
+    if len(given) > 1:
+        raise InvalidInput(f"The parameter {name} was given more than once.")
+    return given[0] if given else None

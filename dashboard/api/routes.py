@@ -1,0 +1,455 @@
+"""Everything under /api: the JSON API, the CSV downloads, and how the process is.
+
+It stands before Streamlit, not among its routes: those refuse paths that an id may well have, and answer what they do
+not know with the dashboard's page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+from pydantic import ValidationError
+from python_multipart.multipart import parse_options_header
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from core.domain import statistics
+from core.domain.errors import (
+    Conflict,
+    DiskFull,
+    FacedeskError,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    PhotoRefused,
+    PhotoTooLarge,
+    RecordNotFound,
+    Refused,
+    ServiceError,
+    SettingsError,
+)
+from core.domain.records import Source, ValidationRecord
+from core.domain.roles import ROUTES, Action, Principal
+from core.flow.pace import Pace
+from core.runtime import health
+from core.runtime.guard import GuardedServices
+from core.services.validation import Submitter, Validation
+from core.settings import Settings
+from dashboard.access.authentication import Doors, TooFast, Unauthorized, client_address, person_of, principal_of
+from dashboard.access.connections import limit_connections
+from dashboard.api import exports, openapi, parameters
+from dashboard.api.openapi import FaceImage, Verdict
+from dashboard.api.parameters import (
+    DAYS_BACK,
+    EVENT_ID,
+    EVENT_LIMIT,
+    HISTORY_LIMIT,
+    REGISTRATION_ID,
+    USER_ID,
+    one,
+)
+from dashboard.api.workers import Busy, Downloads, PerPerson, Shared, TooMany, Workers, unless_gone
+from dashboard.server import send_at_once
+from dashboard.services import services_of, shared
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+#: A request's work, done where it may block.
+Work = Callable[[GuardedServices], Response]
+
+#: Bytes of a JSON body, and of what a form may have around its photo.
+MAX_JSON_BYTES = 64 * 1024
+#: How long what the services told of themselves is good, seconds.
+READY_SECONDS = 2
+_RETRY_AFTER_SECONDS = 5
+_STATUS_OF: Mapping[type[Exception], int] = {
+    InvalidInput: 400,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    PhotoTooLarge: 413,
+    PhotoRefused: 415,
+    Refused: 500,
+    ServiceError: 503,
+    SettingsError: 503,
+    FacedeskError: 500,
+}
+_ON_EVERY_ANSWER = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+#: Wrong tokens that the audit trail is told of: whoever tries many must not fill it.
+_WRONG_TOKENS_A_MINUTE, _WRONG_TOKENS_BURST = 6, 60.0
+
+
+class Api:
+    """ASGI middleware: every request for a path under /api is answered here, every other by the ``pages``."""
+
+    def __init__(self, pages: ASGIApp, settings: Settings) -> None:
+        self._pages = pages
+        self._workers = Workers(settings.api_threads, settings.api_queue)
+        self._downloads = Downloads(settings.api_exports, settings.api_exports_per_person)
+        self._requests = PerPerson(settings.api_requests_per_person)
+        self._ready = Shared(lambda: health.check(shared().guard.services), READY_SECONDS)
+        self._doors = Doors(settings)
+        self._sign_in = settings.sign_in
+        self._wrong_tokens = Pace(_WRONG_TOKENS_A_MINUTE / 60, _WRONG_TOKENS_BURST)
+        self._max_upload_bytes = settings.max_upload_bytes
+        self._app = Starlette(
+            routes=[self._guarded(route) for route in self.routes()],
+            exception_handlers={
+                FacedeskError: _failed,
+                Unauthorized: self._unauthorized,
+                TooFast: _too_fast,
+                Busy: _busy,
+                HTTPException: _refused,
+                ClientDisconnect: _nobody_there,
+                Exception: _unforeseen,
+            },
+        )
+        # Not /api/none/ -> /api/none: what is not here is not here.
+        self._app.router.redirect_slashes = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            send_at_once()
+            limit_connections()
+            try:
+                await self._pages(scope, receive, send)
+            finally:
+                self.close()
+            return
+        if scope["type"] != "http" or not re.match("/api(/|$)", scope["path"]):
+            await self._pages(scope, receive, send)
+            return
+
+        started = False
+
+        async def with_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                MutableHeaders(scope=message).update(_ON_EVERY_ANSWER)
+            await send(message)
+
+        try:
+            # Nothing under /api is answered elsewhere: who asks is found out here, what they may do by the route.
+            asked = {**scope, "path": _exact_path(scope), "state": dict(scope.get("state", {}))}
+            await self._app(asked, receive, with_headers)
+        except asyncio.CancelledError:  # the server ends, and has waited long enough
+            if not started:
+                ending = error(503, "Facedesk is being stopped. Try again in a moment.", _RETRY_AFTER_SECONDS)
+                await ending(scope, receive, with_headers)
+
+    def routes(self) -> list[Route]:
+        """In the order in which they win; the names in braces are those of ``dashboard.api.parameters``."""
+        of_user = "/api/registrations/{userId}/face-validation"
+        of_event_path = "/api/exports/events/{eventId}"
+        of_event = partial(exports.of_event, self._downloads)
+        return [
+            Route("/api/registrations/{registrationId}/validate-face-image", self.validate, methods=["POST"]),
+            Route("/api/registrations/event/{eventId}/face-validations", self.working(event_validations)),
+            Route(f"{of_user}/history", self.working(history)),
+            Route(f"{of_user}/stats", self.working(stats)),
+            Route(f"{of_user}/check-recent", self.working(check_recent)),
+            Route(f"{of_user}/{{registrationId}}", self.working(record)),
+            Route("/api/exports/users/{userId}/history.csv", exports.user_history(self._downloads)),
+            Route(f"{of_event_path}/records.csv", of_event("records.csv", exports.records)),
+            Route(
+                f"{of_event_path}/records.parquet",
+                of_event("records.parquet", exports.records_as_parquet, exports.PARQUET),
+            ),
+            Route(f"{of_event_path}/never-tried.csv", of_event("never-tried.csv", exports.never_tried)),
+            Route(f"{of_event_path}/expiring.csv", of_event("expiring.csv", exports.expiring)),
+            Route(f"{of_event_path}/what-if.csv", of_event("what-if.csv", exports.what_if)),
+            Route(
+                f"{of_event_path}/reference-problems.csv",
+                of_event("reference-problems.csv", exports.reference_problems),
+            ),
+            Route("/api/exports/audit.csv", exports.audit_trail(self._downloads)),
+            Route("/api/health", alive),
+            Route("/api/ready", self.ready),
+            Route("/api/openapi.json", self.document),
+        ]
+
+    def _guarded(self, route: Route) -> Route:
+        """The route, for those who may do what it takes by ``core.domain.roles.ROUTES``, which has every route."""
+        methods = route.methods or set()
+        needed = {method: ROUTES["GET" if method == "HEAD" else method, route.path] for method in methods}
+
+        async def endpoint(request: Request) -> Response:
+            actions = needed[request.method]
+            if not actions:
+                return await route.endpoint(request)
+            parameters.require_text(request)
+            principal = request.state.principal = self._doors.principal(request.scope)
+            person = request.state.person = principal.id if self._sign_in else None
+            if not self._requests.take(person):
+                raise TooMany("You have too many requests at once. Try again when one of them is answered.", 1)
+            try:
+                if not all(map(principal.may, actions)):
+                    await self._workers.run(lambda: services_of(principal).acting.require(actions), person)
+                return await route.endpoint(request)
+            finally:
+                self._requests.give_back(person)
+
+        return Route(route.path, endpoint, methods=list(methods))
+
+    def working(self, work_of: Callable[[Request], Work]) -> Endpoint:
+        """An endpoint that checks the request with ``work_of``, and does the work in a thread."""
+
+        async def endpoint(request: Request) -> Response:
+            return await self._done(request, work_of(request))
+
+        return endpoint
+
+    async def validate(self, request: Request) -> Response:
+        """Validate a stored photo (JSON) or an uploaded one (form)."""
+        rest: dict[str, Any] = {
+            "registration_id": REGISTRATION_ID.of(request),
+            "attempt_id": _attempt_id(request),
+            "submitter": Submitter(Source.API, principal_of(request).name, client_address(request.scope)),
+            "must_store": _must_store(request),
+        }
+        kind, _ = parse_options_header(request.headers.get("content-type"))
+        if kind == b"application/json":
+            key = _face_image_key(await _limited(request, MAX_JSON_BYTES).body())
+            return await self._done(
+                request, lambda services: _verdict(partial(services.validation.validate_stored, key=key, **rest))
+            )
+        if kind == b"multipart/form-data":
+            limited = _limited(request, self._max_upload_bytes + MAX_JSON_BYTES)
+            async with limited.form(max_files=1, max_fields=10, max_part_size=MAX_JSON_BYTES) as form:
+                photo = form.get("photo")
+                if not isinstance(photo, UploadFile):
+                    raise InvalidInput("The form needs a file in the field photo.")
+                file = photo.file
+                return await self._done(
+                    request,
+                    lambda services: _verdict(
+                        partial(services.validation.validate_upload, upload=file.read(), **rest)
+                    ),
+                )
+        raise HTTPException(415, "Send application/json with faceImageKey, or multipart/form-data with a file photo.")
+
+    async def ready(self, request: Request) -> Response:
+        """Whether each service behind the ports answers: 503 where one does not."""
+        try:
+            found = await unless_gone(request.receive, self._ready.result())
+        except ServiceError as refusal:  # the services could not be made at all
+            return error(503, str(refusal), _RETRY_AFTER_SECONDS)
+        listed = [
+            {"service": each.service, "ok": each.ok, "milliseconds": round(each.milliseconds, 1)}
+            | ({"error": each.error} if each.error else {})
+            for each in found
+        ]
+        failing = [each.service for each in found if not each.ok]
+        if failing:
+            message = f"Out of order: {', '.join(failing)}."
+            if any(each.error and each.error.startswith(DiskFull.__name__) for each in found):
+                message += " The disk is full: free some space on it."
+            return error(503, message, _RETRY_AFTER_SECONDS, data={"dependencies": listed})
+        return success({"dependencies": listed})
+
+    async def document(self, _request: Request) -> Response:
+        return JSONResponse(openapi.document(sign_in=self._sign_in))
+
+    def close(self) -> None:
+        """End the threads, without waiting for those that work."""
+        self._workers.close()
+        self._ready.close()
+
+    async def _unauthorized(self, request: Request, refusal: Exception) -> Response:
+        assert isinstance(refusal, Unauthorized)
+        if refusal.told and not self._wrong_tokens.delay():
+            self._wrong_tokens.spend()
+            stranger = Principal(id="unknown", name=None, roles=frozenset(), ip_address=client_address(request.scope))
+            await self._workers.run(
+                lambda: services_of(stranger).acting.tell(Action.SIGN_IN, "Unauthorized"), stranger.id
+            )
+        answer = error(401, str(refusal))
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="Facedesk"'
+        return answer
+
+    async def _done(self, request: Request, work: Work) -> Response:
+        working = self._workers.run(lambda: work(services_of(principal_of(request))), person_of(request))
+        return await unless_gone(request.receive, working)
+
+
+def event_validations(request: Request) -> Work:
+    event_id, limit = EVENT_ID.of(request), EVENT_LIMIT.of(request)
+
+    def work(services: GuardedServices) -> Response:
+        return _listed("face validation{s} for event", services.records.event_records(event_id, limit))
+
+    return work
+
+
+def history(request: Request) -> Work:
+    user_id, limit = USER_ID.of(request), HISTORY_LIMIT.of(request)
+
+    def work(services: GuardedServices) -> Response:
+        return _listed("face validation record{s} for user", services.records.history(user_id, limit))
+
+    return work
+
+
+def stats(request: Request) -> Work:
+    user_id = USER_ID.of(request)
+
+    def work(services: GuardedServices) -> Response:
+        found = statistics.user_statistics(user_id, services.records.history(user_id))
+        return success(found.model_dump(mode="json", by_alias=True), "Face validation statistics retrieved")
+
+    return work
+
+
+def check_recent(request: Request) -> Work:
+    user_id, days = USER_ID.of(request), DAYS_BACK.of(request)
+
+    def work(services: GuardedServices) -> Response:
+        found = statistics.latest_valid(services.records.history(user_id), services.clock(), days)
+        data = {"userId": user_id, "hasRecentValidation": found is not None, "daysChecked": days}
+        return success(data, f"User has {'valid' if found else 'no valid'} recent face validation")
+
+    return work
+
+
+def record(request: Request) -> Work:
+    user_id, registration_id = USER_ID.of(request), REGISTRATION_ID.of(request)
+
+    def work(services: GuardedServices) -> Response:
+        found = services.records.get(user_id, registration_id)
+        if found is None:
+            raise RecordNotFound()
+        return success(found.to_dict(), "Face validation record retrieved")
+
+    return work
+
+
+async def alive(_request: Request) -> Response:
+    """That the process answers; it asks no service."""
+    return success({"alive": True})
+
+
+def success(data: Any, message: str | None = None, **more: Any) -> Response:
+    return JSONResponse({"status": "success"} | ({"message": message} if message else {}) | {"data": data} | more)
+
+
+def error(status: int, message: str, retry_after: int | None = None, **more: Any) -> Response:
+    """``retry_after`` in seconds."""
+    return JSONResponse(
+        {"status": "error", "message": message, "statusCode": status, **more},
+        status_code=status,
+        headers=None if retry_after is None else {"Retry-After": str(retry_after)},
+    )
+
+
+def _listed(what: str, records: list[ValidationRecord]) -> Response:
+    count = len(records)
+    message = f"Retrieved {count} {what.format(s='' if count == 1 else 's')}"
+    return success({"count": count, "data": [record.to_dict() for record in records]}, message)
+
+
+def _verdict(validate: Callable[[], Validation]) -> Response:
+    try:
+        validation = validate()
+    except Refused as refusal:
+        if refusal.service != "validation records":
+            raise
+        message = f"Failed to store face validation: {refusal.code}"
+        raise Refused(refusal.service, refusal.code, message) from refusal
+    data = Verdict.of(validation).model_dump(mode="json", by_alias=True, exclude_none=True)
+    return success(data, dynamodbStored=validation.stored)
+
+
+def _exact_path(scope: Scope) -> str:
+    """The path as it was sent, each character that may be encoded so: an encoded slash is part of an id."""
+    return "/".join(quote(unquote_to_bytes(part), safe="") for part in scope["raw_path"].split(b"/"))
+
+
+def _attempt_id(request: Request) -> str:
+    given = request.headers.getlist("idempotency-key")
+    if not given:
+        return str(uuid.uuid4())
+    if len(given) > 1 or not re.fullmatch("[ -~]{1,255}", given[0]):
+        raise InvalidInput("The header Idempotency-Key must be 1 to 255 printable characters of ASCII, given once.")
+    return given[0]
+
+
+def _must_store(request: Request) -> bool:
+    given = one(request.query_params, "store")
+    if given not in (None, "optional"):
+        raise InvalidInput("The parameter store can only be: optional.")
+    return given is None
+
+
+def _face_image_key(body: bytes) -> str:
+    try:
+        return FaceImage.model_validate_json(body).face_image_key
+    except ValidationError:
+        raise InvalidInput('The body must be JSON with a text faceImageKey: {"faceImageKey": "..."}.') from None
+
+
+def _limited(request: Request, limit: int) -> Request:
+    """The request, with an end to its body: 413 beyond ``limit`` bytes, whatever length was announced."""
+    too_large = HTTPException(413, f"The body is larger than {limit:,} bytes.")
+    announced = request.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced) > limit:
+        raise too_large
+    received = 0
+
+    async def receive() -> Message:
+        nonlocal received
+        message = await request.receive()
+        received += len(message.get("body", b""))
+        if received > limit:
+            raise too_large
+        return message
+
+    return Request(request.scope, receive)
+
+
+async def _failed(_request: Request, failure: Exception) -> Response:
+    status = next(_STATUS_OF[kind] for kind in type(failure).__mro__ if kind in _STATUS_OF)
+    return error(status, str(failure), _RETRY_AFTER_SECONDS if status == 503 else None)
+
+
+async def _busy(_request: Request, busy: Exception) -> Response:
+    assert isinstance(busy, Busy)
+    return error(429 if isinstance(busy, TooMany) else 503, str(busy), busy.retry_after)
+
+
+async def _too_fast(_request: Request, refusal: Exception) -> Response:
+    assert isinstance(refusal, TooFast)
+    return error(429, str(refusal), refusal.retry_after)
+
+
+async def _refused(request: Request, refusal: Exception) -> Response:
+    assert isinstance(refusal, HTTPException)
+    match refusal.status_code:
+        case 404:
+            message = "There is nothing at this path."
+        case 405:
+            message = f"The method {request.method} is not for this path."
+        case _:
+            message = refusal.detail
+    answer = error(refusal.status_code, message)
+    answer.headers.update(refusal.headers or {})
+    return answer
+
+
+async def _nobody_there(_request: Request, _gone: Exception) -> Any:
+    """Nothing is answered to a client that went away."""
+
+
+async def _unforeseen(_request: Request, _failure: Exception) -> Response:
+    """The failure itself goes on to the server, which logs it."""
+    return error(500, "Something went wrong here. Try again, and tell who runs Facedesk if it stays.")

@@ -1,0 +1,316 @@
+"""On the event's page: validate all photos that wait, and check the reference photos, in the background."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import closing, suppress
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from core.domain.costs import IMAGES_A_VALIDATION
+from core.domain.errors import Conflict
+from core.domain.records import Source
+from core.domain.roles import Action
+from core.flow.crew import End, Progress
+from core.runtime.guard import GuardedServices
+from core.services.batch import BatchProgress, Choice
+from core.services.validation import Submitter
+from core.services.worklist import MARK_WORDS
+from core.settings import Backend
+from dashboard.jobs import Job, Work, jobs
+from dashboard.parts import event, ui
+
+BATCH, AUDIT = "batch", "audit"
+#: Seconds between two looks at what runs.
+LOOK_SECONDS = 1
+
+CHOICE_WORDS = {
+    Choice.ALL: "All who have not passed",
+    Choice.NEVER_TRIED: "Never tried",
+    Choice.FAILED: "Failed",
+    Choice.PENDING: "Waiting",
+}
+
+
+def under_way(services: GuardedServices, event_id: str) -> frozenset[str]:
+    """What runs, what came of the last, and what was interrupted. Returns the kinds that can be started.
+
+    Nothing for those who may start none.
+    """
+    free: set[str] = set()
+    if not services.principal.may(Action.RUN_BATCH):
+        return frozenset()
+    for kind, ended in ((BATCH, _batch_ended), (AUDIT, _audit_ended)):
+        job = jobs().of(kind, event_id)
+        if job and job.running:
+            st.fragment(_running, run_every=LOOK_SECONDS)(kind, event_id, job)
+        elif ended(services, event_id, job):
+            free.add(kind)
+    return frozenset(free)
+
+
+def offers(services: GuardedServices, event_id: str, kinds: frozenset[str]) -> None:
+    """What can be started, folded up."""
+    if BATCH in kinds:
+        _offer_batch(services, event_id)
+    if AUDIT in kinds:
+        _offer_audit(services, event_id)
+
+
+# What runs
+
+
+def _running(kind: str, event_id: str, job: Job) -> None:
+    if not job.running:
+        st.rerun()
+    title = "Validating photos" if kind == BATCH else "Checking reference photos"
+    with st.container(border=True):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.markdown(f"**{title}**")
+            if job.stop.is_set():
+                st.caption("Stopping: what is in hand is finished.")
+            else:
+                st.button("Stop", icon=":material/stop_circle:", key=f"stop-{kind}", on_click=job.stop.set)
+        if job.operator:
+            st.text(f"Started by {job.operator}")
+        progress = job.progress
+        if progress is None:
+            st.progress(0.0, "Reading the event…")
+            return
+        share = progress.done / progress.total if progress.total else 0.0
+        st.progress(share, f"{progress.done:,} of {progress.total:,}{_pace(progress)}")
+        if isinstance(progress, BatchProgress):
+            st.caption(_counts(progress))
+        if progress.paused:
+            ui.banner("warning", "Waiting. It goes on by itself.", progress.paused, icon=":material/pause_circle:")
+
+
+def _pace(progress: Progress) -> str:
+    if progress.rate is None or progress.remaining is None:
+        return ""
+    return f" · {progress.rate:.1f} a second · about {_duration(progress.remaining)} left"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def _counts(progress: BatchProgress) -> str:
+    return " · ".join(
+        f"{progress.marks[mark]:,} {words}" for mark, words in MARK_WORDS.items() if mark in progress.marks
+    )
+
+
+# Validating
+
+
+def _batch_ended(services: GuardedServices, event_id: str, job: Job | None) -> bool:
+    """Whether a new one can be started."""
+    if job:
+        _batch_summary(event_id, job)
+    with ui.banner_on_failure("look for a batch that was interrupted"):
+        if interrupted := services.batches.unfinished(event_id):
+            _interrupted(services, event_id, *interrupted)
+            return False
+        return True
+    return False
+
+
+def _offer_batch(services: GuardedServices, event_id: str) -> None:
+    with st.expander("Validate all photos that wait", icon=":material/playlist_add_check:"):
+        st.write(
+            "Photos that people have sent already, validated in one go: those of registrations that name a submitted "
+            "photo, and the last ones of people who failed or wait. People who have passed, and those whom a person "
+            "decided on, are left as they are."
+        )
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            choice = st.segmented_control(
+                "Whose photos",
+                list(CHOICE_WORDS),
+                format_func=CHOICE_WORDS.__getitem__,
+                default=Choice.ALL,
+                required=True,
+                key="batch-choice",
+            )
+            if st.button("Validate…", icon=":material/verified_user:", key="batch-ask"):
+                _confirm(services, event_id, choice or Choice.ALL)
+
+
+@st.dialog("Validate all these photos?")
+def _confirm(services: GuardedServices, event_id: str, choice: Choice) -> None:
+    photos = _counted(partial(services.batches.count, event_id, choice))
+    if photos is None:
+        return
+    if not photos:
+        st.write("No photo of this event waits to be validated.")
+        return
+    st.text(event_id)
+    st.write(f"**{photos:,} photos**: {CHOICE_WORDS[choice].lower()}.{_price(services, photos)}")
+    st.caption("It goes on when you close this page, and can be stopped.")
+    begin = {"on_click": _start, "args": (services, event_id, choice)}
+    if st.button(f"Validate {photos:,} photos", type="primary", key="batch-start", **begin):
+        st.rerun()
+
+
+def _counted(count: Callable[[], int]) -> int | None:
+    """None where they could not be counted, which is shown then."""
+    with ui.banner_on_failure("count the photos"), st.spinner("Counting the photos…"):
+        return count()
+    return None
+
+
+def _price(services: GuardedServices, photos: int, images: int = IMAGES_A_VALIDATION) -> str:
+    """What the engine charges for ``images`` a photo, at the most; with the engine here nothing."""
+    settings = services.settings
+    if settings.backend is not Backend.AWS:
+        return ""
+    return f" Rekognition charges at most {photos * images * settings.price_rekognition / 1000:,.2f} USD for them."
+
+
+def _start(services: GuardedServices, event_id: str, choice: Choice | None) -> None:
+    """A new batch; without ``choice`` the one that is not done goes on."""
+    by = services.principal
+    submitter = Submitter(Source.BATCH, by.name, by.ip_address)
+    batches = services.batches
+
+    def work(stop: threading.Event, report: Callable[[Progress], None]) -> Progress:
+        with closing(batches.open(event_id, choice) if choice else batches.resume(event_id)) as opened:
+            report(opened.progress())
+            return opened.run(submitter, stop, report)
+
+    _begin(BATCH, event_id, work, by.name)
+
+
+def _begin(kind: str, event_id: str, work: Work, operator: str | None) -> None:
+    with suppress(Conflict):  # somebody else's is as good
+        jobs().start(kind, event_id, work, operator)
+
+
+def _interrupted(services: GuardedServices, event_id: str, choice: Choice, before: BatchProgress) -> None:
+    with st.container(border=True):
+        st.markdown("**A batch of this event is not done**")
+        st.write(f"{CHOICE_WORDS[choice]}: {before.done:,} of {before.total:,} photos done, {before.left:,} left.")
+        with st.container(horizontal=True):
+            if st.button("Go on", type="primary", icon=":material/play_arrow:", key="batch-resume"):
+                _start(services, event_id, None)
+                st.rerun()
+            if st.button("Drop the rest", icon=":material/delete:", key="batch-drop"):
+                with ui.banner_on_failure("drop it"):
+                    services.batches.drop(event_id)
+                    jobs().forget(BATCH, event_id)
+                    st.rerun()
+
+
+def _batch_summary(event_id: str, job: Job) -> None:
+    if job.failure:
+        _broke_off(BATCH, event_id, job.failure)
+        return
+    summary = job.progress
+    if not isinstance(summary, BatchProgress):
+        return
+    said = f"{summary.done:,} of {summary.total:,} photos: {_counts(summary) or 'nothing done yet'}."
+    with st.container(border=True):
+        _ended(BATCH, event_id, "Validated", said, summary)
+        if summary.problems:
+            st.dataframe(
+                pd.DataFrame(summary.problems, columns=["Registration", "Why its photo could not be used"]),
+                hide_index=True,
+                alt="Photos that could not be used, and why",
+            )
+
+
+def _ended(kind: str, event_id: str, title: str, said: str, summary: Progress) -> None:
+    """The summary of what ran, how it ended, and a button to put it away."""
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown(f"**{title}**")
+        _close_button(kind, event_id)
+    st.write(said)
+    failed = [f"{count:,} times {name}" for name, count in summary.errors.items()]
+    match summary.end:
+        case End.DONE:
+            st.success("All done.", icon=":material/check:")
+        case End.STOPPED:
+            st.info(f"Stopped: {summary.left:,} left.", icon=":material/stop_circle:")
+        case End.GAVE_UP:
+            ui.banner(
+                "error",
+                f"Given up. Nobody's record was touched by it; {summary.left:,} left.",
+                summary.paused or "The service did not answer.",
+                icon=":material/cloud_off:",
+            )
+        case _:
+            ui.banner(
+                "warning", f"{summary.left:,} left, which failed each time.", *failed, icon=":material/sync_problem:"
+            )
+
+
+def _broke_off(kind: str, event_id: str, failure: str) -> None:
+    ui.banner("error", "This broke off.", failure, icon=":material/error:")
+    _close_button(kind, event_id)
+
+
+def _close_button(kind: str, event_id: str) -> None:
+    """Puts away what is said of a job that has ended."""
+    if st.button("Close", icon=":material/close:", type="tertiary", key=f"close-{kind}"):
+        jobs().forget(kind, event_id)
+        st.rerun()
+
+
+# Checking the reference photos
+
+
+def _audit_ended(services: GuardedServices, event_id: str, job: Job | None) -> bool:
+    """Whether a new one can be started, which is always."""
+    if job and job.failure:
+        _broke_off(AUDIT, event_id, job.failure)
+    elif job and job.progress:
+        _audit_summary(services, event_id, job.progress)
+    return True
+
+
+def _offer_audit(services: GuardedServices, event_id: str) -> None:
+    with st.expander("Check the reference photos", icon=":material/fact_check:"):
+        st.write(
+            "Judges every reference photo by the rules that submitted photos meet, before anybody is compared with "
+            "it, and lists whom to ask for another one. Nothing is written to the records."
+        )
+        if st.button("Check…", icon=":material/fact_check:", key="audit-ask"):
+            _confirm_audit(services, event_id)
+
+
+@st.dialog("Check the reference photos?")
+def _confirm_audit(services: GuardedServices, event_id: str) -> None:
+    photos = _counted(partial(services.references.count, event_id))
+    if photos is None:
+        return
+    st.text(event_id)
+    st.write(f"**{photos:,} reference photos**.{_price(services, photos, images=1)}")
+    begin = {"on_click": _start_audit, "args": (services, event_id)}
+    if st.button("Check them", type="primary", key="audit-start", **begin):
+        st.rerun()
+
+
+def _start_audit(services: GuardedServices, event_id: str) -> None:
+    def work(stop: threading.Event, report: Callable[[Progress], None]) -> Progress:
+        return services.references.run(event_id, stop, report).progress
+
+    _begin(AUDIT, event_id, work, services.principal.name)
+
+
+def _audit_summary(services: GuardedServices, event_id: str, summary: Progress) -> None:
+    audit = services.references.latest(event_id)
+    if audit is None:
+        return
+    problems = len(audit.problems)
+    with st.container(border=True):
+        said = f"{summary.done:,} people looked at, {problems:,} to ask for another photo."
+        _ended(AUDIT, event_id, "Reference photos", said, summary)
+        if problems:
+            address = event.file_address(event_id, "reference-problems.csv")
+            event.file_link("Whom to ask, as CSV", address, "reference-problems-csv")

@@ -1,0 +1,256 @@
+"""One case on a page: the verdict in one look, its attempts, and what a person can do about it."""
+
+from __future__ import annotations
+
+import uuid
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from core.domain import reasons
+from core.domain.errors import Conflict, FacedeskError
+from core.domain.policy import Policy
+from core.domain.records import Decision, Status, ValidationRecord
+from core.domain.roles import Action
+from core.services.validation import MAX_NOTE, REJECTION_REASONS
+from dashboard import pages
+from dashboard.charts import figures as charts
+from dashboard.parts import photos, ui
+from dashboard.services import get_services
+
+#: Pixels of a case at the most: both faces and the score then fit on a laptop's screen.
+WIDTH = 690
+_NOTICE = "case-notice"
+
+
+def palette() -> charts.Palette:
+    return charts.DARK if st.context.theme.type == "dark" else charts.LIGHT
+
+
+def show_notice() -> None:
+    """What came of the last action, once."""
+    if show := st.session_state.pop(_NOTICE, None):
+        show()
+
+
+def verdict(record: ValidationRecord, policy: Policy, *, faces: bool) -> None:
+    """Status, both faces, similarity against the threshold, the figures, and what to tell the person.
+
+    Without ``faces`` they are blurred.
+    """
+    look = ui.STATUS[record.validation_status]
+    with st.container(border=True):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.subheader(f":{look.badge}[{look.icon}] {ui.headline(record)}", anchor=False)
+            st.badge(
+                f"Stored · attempt {record.verification_attempt} · "
+                f"{ui.when(record.updated_at or record.timestamp, get_services().clock())}",
+                icon=":material/check:",
+                color="gray",
+                help="The verdict is kept: it can be found again by this page's link.",
+            )
+        _faces(record, policy, faces)
+        _figures(record)
+        _advice(record)
+        _review(record)
+
+
+def _faces(record: ValidationRecord, policy: Policy, shown: bool) -> None:
+    colours = palette()
+    with st.container(horizontal=True):
+        reference, submitted, gauge = st.container(), st.container(), st.container()
+    with reference:
+        box = record.stored_face_box
+        photos.show(record.stored_face_key, "Reference photo", box, colours.accent, blurred=not shown)
+    with submitted:
+        colour = colours.of(record.validation_status)
+        photos.show(record.face_image_key, "Submitted photo", record.face_box, colour, blurred=not shown)
+    with gauge:
+        if record.similarity is None:
+            st.markdown("**Similarity**")
+            st.caption(_why_no_similarity(record))
+            return
+        threshold = policy.similarity_threshold
+        if record.comparison_result and record.comparison_result.threshold is not None:
+            threshold = record.comparison_result.threshold
+        review_from = min(policy.review_threshold, threshold)
+        st.markdown("**Similarity**")
+        st.plotly_chart(
+            charts.similarity_gauge(record.similarity, threshold, review_from, colours),
+            config=ui.CHART_CONFIG,
+            alt=f"Similarity {record.similarity:.1f} of 100; {threshold:g} or more passes",
+        )
+        st.caption(f"{threshold:g} or more passes; {review_from:g} to {threshold:g} waits for a person.")
+
+
+def _why_no_similarity(record: ValidationRecord) -> str:
+    if reasons.Reason.ENGINE_UNAVAILABLE in record.failure_reasons:
+        return "The face engine was out of reach: nothing has been compared yet. Run it again."
+    if record.stored_face_key is None:
+        return "There is no reference photo to compare with: the face alone was judged."
+    return "There was no face to compare."
+
+
+def _figures(record: ValidationRecord) -> None:
+    attributes = record.attributes
+    figures = {
+        "Confidence": (_number(record.confidence), "0-100: how sure the engine is that this is a face"),
+        "Quality": (record.quality.capitalize() if record.quality else "–", "from brightness and sharpness"),
+        "Brightness": (_number(attributes.get("brightness"), 0), "0-100, of the face"),
+        "Sharpness": (_number(attributes.get("sharpness"), 0), "0-100, of the face"),
+    }
+    with st.container(horizontal=True):
+        for name, (value, meaning) in figures.items():
+            st.metric(name, value, help=meaning, border=True)
+
+
+def _number(value: object, digits: int = 1) -> str:
+    return f"{float(value):.{digits}f}" if isinstance(value, int | float) else "–"
+
+
+def _advice(record: ValidationRecord) -> None:
+    if not record.failure_reasons:
+        return
+    with st.container(border=True):
+        st.markdown("**What to tell the person**")
+        # st.code brings its own copy button.
+        st.code(ui.advice_text(record.failure_reasons), language=None, wrap_lines=True)
+
+
+def _review(record: ValidationRecord) -> None:
+    review = record.review
+    if review is None:
+        return
+    with st.container(border=True):
+        st.markdown(f"**{ui.DECISION_WORDS[review.decision].capitalize()} by a person**")
+        st.text(f"{review.reviewer}, {ui.when(review.decided_at, get_services().clock())}")
+        if review.note:
+            st.text(review.note)
+
+
+def details(record: ValidationRecord) -> None:
+    """What the engine reported, and the ids and codes that other systems use."""
+    with st.expander("Details", icon=":material/data_object:"):
+        rows = {
+            **{name: _attribute(value) for name, value in record.attributes.items()},
+            "reason codes": ", ".join(record.failure_reasons) or "–",
+            "user id": record.user_id,
+            "registration id": record.registration_id,
+            "event id": record.event or "–",
+            "submitted photo": record.face_image_key or "–",
+            "reference photo": record.stored_face_key or "–",
+        }
+        st.dataframe(
+            pd.DataFrame({"What": rows.keys(), "Value": rows.values()}), hide_index=True, alt="Details of the record"
+        )
+
+
+def _attribute(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def attempts(record: ValidationRecord, policy: Policy) -> None:
+    shown = record.outcomes
+    count = f"{record.verification_attempt}"
+    if record.verification_attempt > len(shown):
+        count += f", the last {len(shown)} listed"
+    with st.expander(f"Attempts ({count})", expanded=True, icon=":material/history:"):
+        ui.attempts_table(shown, policy.similarity_threshold)
+
+
+def actions(record: ValidationRecord, *, link_to_user: bool = False) -> None:
+    """Decide, run again, and on to the person, as the role allows. The decision is on the record as it is shown."""
+    may_decide = get_services().principal.may(Action.DECIDE)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if may_decide and record.validation_status is Status.PENDING:
+            _decision_popover(record, "Approve…", Decision.APPROVED, ":material/how_to_reg:")
+            _decision_popover(record, "Reject…", Decision.REJECTED, ":material/person_off:")
+        elif may_decide and record.validation_status is Status.FAILED:
+            _decision_popover(record, "Approve anyway…", Decision.APPROVED, ":material/how_to_reg:")
+        run_again_button(record)
+        if link_to_user:
+            user_link(record)
+
+
+def run_again_button(record: ValidationRecord) -> None:
+    if record.face_image_key and get_services().principal.may(Action.VALIDATE):
+        st.button(
+            "Run again",
+            icon=":material/refresh:",
+            shortcut="a",
+            on_click=_run_again,
+            args=(record, record.face_image_key, uuid.uuid4().hex),
+            help="Check the same photo once more, as a new attempt.",
+        )
+
+
+def user_link(record: ValidationRecord) -> None:
+    pages.link(pages.USER_LOOKUP, "Open user", ":material/person:", {"user_id": record.user_id})
+
+
+def _decision_popover(record: ValidationRecord, label: str, decision: Decision, icon: str) -> None:
+    key = f"{decision}-{record.version}"
+    with st.popover(label, icon=icon), st.form(f"form-{key}", border=False):
+        if decision is Decision.REJECTED:
+            rejection_reason(key)
+        note(key)
+        st.form_submit_button(
+            "Approve" if decision is Decision.APPROVED else "Reject",
+            type="primary",
+            # The record goes along as it was shown: who decides, decides on what they saw.
+            on_click=decide,
+            args=(record, decision, key),
+        )
+
+
+def rejection_reason(key: str) -> None:
+    st.selectbox(
+        "Reason for a rejection",
+        REJECTION_REASONS,
+        index=REJECTION_REASONS.index(reasons.Reason.FACE_MISMATCH),
+        format_func=reasons.label,
+        key=f"reason-{key}",
+    )
+
+
+def note(key: str) -> None:
+    st.text_area("Note (optional)", key=f"note-{key}", max_chars=MAX_NOTE, height=80)
+
+
+def decide(seen: ValidationRecord, decision: Decision, key: str) -> None:
+    """Callback: store the decision on the record as it was shown, with the reason and note of the fields ``key``."""
+    try:
+        services = get_services()
+        services.validation.decide(
+            seen,
+            decision,
+            reviewer=services.principal.name or "someone at the desk",
+            reason=st.session_state.get(f"reason-{key}"),
+            note=st.session_state.get(f"note-{key}") or "",
+        )
+    except Conflict as error:
+        st.session_state[_NOTICE] = partial(
+            ui.banner, "warning", "The decision was not stored.", str(error), icon=":material/sync_problem:"
+        )
+    except FacedeskError as error:
+        st.session_state[_NOTICE] = partial(
+            ui.banner, "error", "The decision was not stored.", str(error), icon=":material/error:"
+        )
+    else:
+        st.session_state[_NOTICE] = partial(st.toast, "Decision stored.", icon=":material/check:")
+
+
+def _run_again(record: ValidationRecord, key: str, attempt_id: str) -> None:
+    try:
+        services = get_services()
+        submitter = ui.submitter(services.principal)
+        services.validation.validate_stored(record.registration_id, key, attempt_id, submitter)
+    except FacedeskError as error:
+        st.session_state[_NOTICE] = partial(
+            ui.banner, "error", "The photo was not checked.", str(error), icon=":material/error:"
+        )
+    else:
+        st.session_state[_NOTICE] = partial(st.toast, "Checked again.", icon=":material/check:")

@@ -1,0 +1,156 @@
+"""What the event pages share: the event that the link names, its frames, the filters, links to its files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import FunctionType
+from urllib.parse import quote, urlencode
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from core.domain import statistics
+from core.domain.roles import View
+from core.domain.statistics import Readiness
+from core.runtime.bootstrap import Services
+from dashboard.parts import ui
+from dashboard.services import get_services
+
+#: Seconds after which what is shown live is looked at anew.
+LIVE_SECONDS = 15
+#: Rows of a list on a page; its CSV has all.
+MAX_ROWS = 500
+
+
+def records(event_id: str) -> pd.DataFrame:
+    """The event's records (``core.domain.frames.RECORD_DTYPES``), as the person at this page may see them; from
+    memory where it was read before.
+    """
+    with st.spinner("Reading the event…"):
+        return get_services().records.event_frame(event_id)
+
+
+def registrations(event_id: str) -> pd.DataFrame:
+    """The event's registrations (``core.domain.frames.REGISTRATION_DTYPES``), as the person at this page may see
+    them.
+    """
+    services = get_services()
+    return _registrations(services, services.principal.view, event_id)
+
+
+def event_ids() -> list[str]:
+    services = get_services()
+    return _event_ids(services, services.principal.view)
+
+
+# Resources, not data: a cached frame is handed out as it is, without a copy for each rerun. Nobody writes into it.
+# Shared by those who see the same, and by nobody else: what is cached has passed the checks of the ``view``.
+@st.cache_resource(ttl=60, max_entries=16, show_spinner=False)
+def _registrations(_services: Services, view: View, event_id: str) -> pd.DataFrame:
+    return _services.registrations.event_frame(event_id)
+
+
+@st.cache_resource(ttl=60, max_entries=64, show_spinner=False)
+def _event_ids(_services: Services, view: View) -> list[str]:
+    return _services.registrations.events()
+
+
+def forget_all() -> None:
+    """Read every event's registrations anew next time, and keep nothing that was made of them: somebody has gone."""
+    _registrations.clear()
+    standing.clear()
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far an event has come, and the frames that say so."""
+
+    registrations: pd.DataFrame
+    records: pd.DataFrame
+    readiness: Readiness
+    never_tried: pd.DataFrame
+
+
+# By identity: an event that did not change is the same frame, and while a result holds its frames no other has their
+# ids. Few, as each holds an event's frame of some time.
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={pd.DataFrame: id})
+def standing(registrations: pd.DataFrame, records: pd.DataFrame) -> Standing:
+    readiness = statistics.readiness(registrations, records)
+    return Standing(registrations, records, readiness, statistics.never_tried(registrations, records))
+
+
+def notice() -> None:
+    """Say what makes event reads slow or late, and what to do about it, if anything does."""
+    if said := get_services().records.event_notice():
+        ui.banner("info", "Event pages may be slow or late.", said.replace("`", ""), icon=":material/speed:")
+
+
+def picker(container: st.delta_generator.DeltaGenerator, events: list[str]) -> str:
+    """The event to show, which the link names."""
+    chosen: str = container.selectbox(
+        "Event", events, key="event_id", bind="query-params", label_visibility="collapsed"
+    )
+    return chosen
+
+
+def file_address(event_id: str, name: str, query: Mapping[str, object] | None = None) -> str:
+    """The address of one of the event's files; lists in ``query`` repeat their name, empty values are left out."""
+    given = {key: value for key, value in (query or {}).items() if value not in (None, "", [], ())}
+    text = f"?{urlencode(given, doseq=True)}" if given else ""
+    return f"/api/exports/events/{quote(event_id, safe='')}/{name}{text}"
+
+
+def file_link(label: str, address: str, key: str) -> None:
+    st.link_button(label, address, icon=":material/download:", key=key)
+
+
+@st.cache_resource(max_entries=512, show_spinner=False, hash_funcs={FunctionType: lambda draw: draw.__qualname__})
+def drawn(draw: Callable[..., go.Figure], *given: object, **options: object) -> go.Figure:
+    """``draw`` of ``dashboard.charts.figures`` with what is given, drawn once for all who see the same figures."""
+    return draw(*given, **options)
+
+
+def chart_card(
+    title: str, figure: go.Figure | None, alt: str, *, empty: str, key: str, note: str = "", group: str = ""
+) -> None:
+    """A chart in a card with its title; if there is nothing to draw, the sentence ``empty`` instead.
+
+    ``group`` names whom the chart is about, in whatever words another service has for them.
+    """
+    with st.container(border=True):
+        st.markdown(f"**{title}**", help=note or None)
+        if group:
+            st.text(group)
+        if figure is None:
+            st.caption(empty)
+        else:
+            st.plotly_chart(figure, config=ui.CHART_CONFIG, alt=alt, key=key)
+
+
+def table(rows: pd.DataFrame, columns: Iterable[str], alt: str) -> None:
+    """The first ``MAX_ROWS`` of ``rows`` in the viewer's words and time zone."""
+    shown = rows[list(columns)].head(MAX_ROWS)
+    zone = ui.viewer_zone()
+    for name in shown.select_dtypes("datetimetz"):
+        shown = shown.assign(**{name: shown[name].dt.tz_convert(zone)})
+    if "reasons" in shown:
+        shown = shown.assign(reasons=[ui.reason_labels(codes) for codes in shown["reasons"]])
+    for name in ("status", "becomes"):
+        if name in shown:
+            shown = shown.assign(**{name: shown[name].map(ui.STATUS_WORDS).astype("str")})
+    st.dataframe(
+        shown.rename(columns=ui.COLUMN_WORDS),
+        hide_index=True,
+        placeholder="–",
+        alt=alt,
+        column_config={
+            "Similarity": st.column_config.NumberColumn(format="%.1f"),
+            "Confidence": st.column_config.NumberColumn(format="%.1f"),
+            "Last attempt": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm:ss"),
+            "Expires": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
+        },
+    )
+    if len(rows) > MAX_ROWS:
+        st.caption(f"The first {MAX_ROWS} of {len(rows):,}; the CSV has all.")

@@ -1,0 +1,142 @@
+"""Photos on a page: as data URIs inside the session, never through an address that others could open."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Literal
+
+import streamlit as st
+from PIL import Image, ImageDraw
+
+from core.domain.errors import FacedeskError, Forbidden, PhotoNotFound, PhotoRefused
+from core.domain.records import Box
+from core.domain.roles import Action
+from dashboard import services
+from dashboard.parts import ui
+
+#: Longest side of a photo on a page, and of one in a table, pixels.
+PAGE_SIDE = 720
+THUMBNAIL_SIDE = 96
+#: As many pixels are left of a blurred photo's longest side: no face can be told from another.
+BLURRED_SIDE = 8
+_LOOKED, _REVEALED = "looked-at", "revealed"
+
+
+def may_see() -> bool:
+    """Whether faces are for the person at this page."""
+    person = services.principal()
+    return person is not None and person.may(Action.SEE_FACES)
+
+
+def look(user_id: str, registration_id: str, event_id: str | None) -> bool:
+    """Whether the faces of the case that is being worked on may be shown: the audit trail is told first.
+
+    Once a session. False where it could not be told; a banner says so.
+    """
+    if not may_see():
+        return True  # there is nothing to be seen: ``show`` says why
+    looked: set[tuple[str, str]] = st.session_state.setdefault(_LOOKED, set())
+    if (user_id, registration_id) not in looked:
+        with ui.banner_on_failure("show the faces"):
+            services.get_services().acting.look(user_id, registration_id, event_id)
+            looked.add((user_id, registration_id))
+    return (user_id, registration_id) in looked
+
+
+def revealed(user_id: str) -> bool:
+    """Whether this session's person had this user's photos revealed to them."""
+    return may_see() and user_id in st.session_state.get(_REVEALED, ())
+
+
+def reveal_button(user_id: str) -> None:
+    """Reveals the user's photos on this page; the audit trail is told first. Nothing for those who see no faces."""
+    if not may_see() or revealed(user_id):
+        return
+    pressed = st.button(
+        "Reveal photos",
+        icon=":material/visibility:",
+        help="Photos are blurred until somebody needs to see them. The audit trail keeps who did, and when.",
+    )
+    if pressed:
+        with ui.banner_on_failure("reveal the photos"):
+            services.get_services().acting.reveal(user_id)
+            st.session_state.setdefault(_REVEALED, set()).add(user_id)
+            st.rerun()
+
+
+def forget() -> None:
+    """Keep nothing of any photo in memory."""
+    _data_uri.clear()
+
+
+def data_uri(key: str, side: int, box: Box | None = None, colour: str | None = None, *, blurred: bool = False) -> str:
+    """The photo under ``key`` with its longest side at most ``side`` pixels; the box, if given, drawn in ``colour``.
+
+    ``blurred`` leaves ``BLURRED_SIDE`` pixels' worth of it: what is sent has no more, whatever a browser does.
+    Raises ``Forbidden``, ``PhotoNotFound``, ``PhotoRefused`` or ``ServiceError``; those are not kept.
+    """
+    if not may_see():
+        # What somebody else may see is kept below: it must not be found there.
+        raise Forbidden("Faces are not for your role.")
+    return _data_uri(key, side, box, colour, blurred)
+
+
+@st.cache_data(ttl=600, max_entries=256, show_spinner=False)
+def _data_uri(key: str, side: int, box: Box | None, colour: str | None, blurred: bool) -> str:
+    image = Image.open(io.BytesIO(services.get_services().validation.photo(key).jpeg))
+    image.draft("RGB", (side, side))
+    image.thumbnail((side, side))
+    if blurred:
+        size = image.size
+        image.thumbnail((BLURRED_SIDE, BLURRED_SIDE), Image.Resampling.BOX)
+        image = image.resize(size, Image.Resampling.BICUBIC)
+    elif box:
+        width, height = image.size
+        corners = (
+            box.left * width,
+            box.top * height,
+            (box.left + box.width) * width,
+            (box.top + box.height) * height,
+        )
+        ImageDraw.Draw(image).rectangle(corners, outline=colour, width=max(2, max(image.size) // 160))
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+def show(
+    key: str | None,
+    caption: str,
+    box: Box | None = None,
+    colour: str | None = None,
+    width: int | Literal["stretch"] = "stretch",
+    *,
+    blurred: bool = False,
+) -> None:
+    """A photo with its caption, ``width`` pixels wide or as wide as its place; or why there is none to see."""
+    if key is None:
+        st.info(f"{caption}: none", icon=":material/no_photography:")
+        return
+    if not may_see():
+        st.info(f"{caption}: not for your role", icon=":material/visibility_off:")
+        return
+    try:
+        uri = data_uri(key, PAGE_SIDE, box, colour, blurred=blurred)
+    except (PhotoNotFound, PhotoRefused):
+        st.warning(f"{caption}: the file is missing or is no photo", icon=":material/broken_image:")
+    except FacedeskError:
+        st.warning(f"{caption}: the photo store is out of reach", icon=":material/cloud_off:")
+    else:
+        caption = f"{caption}, blurred" if blurred else caption
+        st.image(uri, caption=caption, width=width, alt=caption)
+
+
+def thumbnail(key: str | None, *, blurred: bool) -> str | None:
+    """A small data URI for a table's cell; None where there is nothing to show."""
+    if key is None:
+        return None
+    try:
+        return data_uri(key, THUMBNAIL_SIDE, blurred=blurred)
+    except FacedeskError:
+        return None

@@ -1,0 +1,215 @@
+"""What the pages share: words, colours, the photo pair, the verdict's parts, the failing state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import pandas as pd
+import streamlit as st
+
+from core.domain import reasons
+from core.domain.errors import FacedeskError, ServiceError
+from core.domain.records import Attempt, Decision, Registration, Source, Status, ValidationRecord
+from core.domain.roles import Principal
+from core.services.validation import Submitter
+
+#: Plotly's own buttons would only cover the chart.
+CHART_CONFIG = {"displayModeBar": False}
+
+
+@dataclass(frozen=True)
+class StatusLook:
+    word: str
+    icon: str
+    badge: str
+
+
+STATUS = {
+    Status.SUCCESS: StatusLook("Passed", ":material/check_circle:", "green"),
+    Status.PENDING: StatusLook("Waiting", ":material/hourglass_top:", "orange"),
+    Status.FAILED: StatusLook("Failed", ":material/cancel:", "red"),
+}
+STATUS_WORDS = {str(status): look.word for status, look in STATUS.items()}
+COLUMN_WORDS = {
+    "userId": "User",
+    "registrationId": "Registration",
+    "name": "Name",
+    "email": "E-mail",
+    "status": "Outcome",
+    "becomes": "Would be",
+    "similarity": "Similarity",
+    "confidence": "Confidence",
+    "quality": "Quality",
+    "reasons": "Reasons",
+    "attempts": "Attempts",
+    "source": "Source",
+    "timestamp": "Last attempt",
+    "expiresAt": "Expires",
+    "referencePhotoKey": "Reference photo",
+    "submittedPhotoKey": "Submitted photo",
+}
+DECISION_WORDS = {Decision.APPROVED: "approved", Decision.REJECTED: "rejected"}
+
+#: How each kind of banner looks.
+_BANNERS = {"error": st.error, "warning": st.warning, "info": st.info}
+
+
+def banner(kind: Literal["error", "warning", "info"], sentence: str, *typed: str, icon: str) -> None:
+    """A sentence of ours in a banner and, below it, what somebody typed or another service reported, as it is.
+
+    Streamlit renders markdown in a banner, and escaping does not stop it: a bare address becomes a link, ``:cat:`` an
+    emoji. Typed text is therefore shown by ``st.text`` alone, here and on all pages.
+    """
+    with st.container(border=bool(typed), gap="xsmall"):
+        _BANNERS[kind](sentence, icon=icon)
+        for text in typed:
+            st.text(text)
+
+
+def operator_box() -> None:
+    """Asks who is at the desk: the name goes into the record with what they do."""
+    st.sidebar.text_input(
+        "Your name",
+        key="operator",
+        placeholder="as your colleagues know you",
+        help="Kept with each photo that you validate and each decision that you make.",
+        max_chars=80,
+        persist_state="session",
+    )
+
+
+def focus_on_arrival(label: str) -> None:
+    """Put the cursor into the field with this label when the page opens, unless something has it already.
+
+    Streamlit fetches the code of each kind of element when it first shows one, so that the field may come after
+    this script: it then waits for it, at most half a minute.
+    """
+    st.html(
+        f"""<script>
+        (() => {{
+            const settled = () => {{
+                if (document.activeElement !== document.body) return true;
+                document.querySelector('input[aria-label="{label}"]')?.focus();
+                return document.activeElement !== document.body;
+            }};
+            if (settled()) return;
+            const watch = new MutationObserver(() => settled() && watch.disconnect());
+            watch.observe(document.body, {{ childList: true, subtree: true }});
+            setTimeout(() => watch.disconnect(), 30000);
+        }})();
+        </script>""",
+        unsafe_allow_javascript=True,
+    )
+
+
+def submitter(person: Principal) -> Submitter:
+    return Submitter(Source.DASHBOARD, person.name, person.ip_address)
+
+
+@contextmanager
+def banner_on_failure(doing: str, *typed: str) -> Iterator[None]:
+    """Run a part of a page; a failure shows as a banner in its place, and the rest of the page lives.
+
+    ``doing`` completes the sentence "Could not ..."; ``typed`` says to what, for example an event's id.
+    """
+    try:
+        yield
+    except FacedeskError as error:
+        icon = ":material/cloud_off:" if isinstance(error, ServiceError) else ":material/error:"
+        banner("error", f"Could not {doing}.", *typed, str(error), icon=icon)
+
+
+def viewer_zone() -> tzinfo:
+    """The viewer's time zone; UTC where the browser does not say."""
+    try:
+        return ZoneInfo(st.context.timezone or "UTC")
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
+
+
+def when(moment: datetime, now: datetime) -> str:
+    """``moment`` in a few words: relative where it is fresh, else the viewer's local date and time."""
+    age = now - moment
+    if timedelta(0) <= age < timedelta(minutes=1):
+        return "just now"
+    if timedelta(0) <= age < timedelta(hours=1):
+        return f"{int(age.total_seconds() // 60)} min ago"
+    return f"{moment.astimezone(viewer_zone()):%d %b %Y, %H:%M}"
+
+
+def registration_line(registration: Registration) -> str:
+    """A registration in one line, e.g. for a list to choose from."""
+    parts = (registration.name, registration.email, registration.registration_id, registration.event_id)
+    return " · ".join(part for part in parts if part)
+
+
+def reason_labels(codes: str) -> str:
+    """The words for reason codes that are separated by spaces."""
+    return ", ".join(reasons.label(code) for code in codes.split())
+
+
+def headline(record: ValidationRecord) -> str:
+    """The verdict in a line of our own words, e.g. "Failed: not the same person"."""
+    word = STATUS[record.validation_status].word
+    if record.review:
+        return f"{word}: {DECISION_WORDS[record.review.decision]} by a person"
+    if record.failure_reasons:
+        # An unknown code may be any text of another service; the attempts below show it.
+        first, *others = (
+            reasons.label(code) if reasons.is_known(code) else "A reason of another service"
+            for code in record.failure_reasons
+        )
+        more = f" and {len(others)} more" if others else ""
+        return f"{word}: {first[0].lower()}{first[1:]}{more}"
+    if record.validation_status is Status.PENDING:
+        return f"{word}: a person must compare"
+    return word
+
+
+def attempts_frame(attempts: Sequence[Attempt]) -> pd.DataFrame:
+    """Attempts, newest first, in the words and the time zone of the viewer."""
+    zone = viewer_zone()
+    return pd.DataFrame(
+        [
+            {
+                "Attempt": attempt.number,
+                "Time": pd.Timestamp(attempt.timestamp).tz_convert(zone),
+                "Outcome": STATUS[attempt.status].word,
+                "Similarity": attempt.similarity,
+                "Reasons": ", ".join(reasons.label(reason) for reason in attempt.reasons) or None,
+                "By": _by(attempt),
+            }
+            for attempt in reversed(attempts)
+        ]
+    )
+
+
+def _by(attempt: Attempt) -> str:
+    who = ": ".join(part for part in (attempt.source, attempt.operator) if part) or "unknown"
+    if attempt.review:
+        who += f" ({DECISION_WORDS[attempt.review.decision]} by {attempt.review.reviewer})"
+    return who
+
+
+def attempts_table(attempts: Sequence[Attempt], threshold: float) -> None:
+    st.dataframe(
+        attempts_frame(attempts),
+        hide_index=True,
+        column_config={
+            "Attempt": st.column_config.NumberColumn(width="small"),
+            "Time": st.column_config.DatetimeColumn(format="D MMM, HH:mm:ss"),
+            "Similarity": st.column_config.NumberColumn(format="%.1f", help=f"0-100; {threshold:g} or more passes"),
+        },
+        placeholder="–",
+        alt="Attempts, newest first",
+    )
+
+
+def advice_text(codes: Sequence[str]) -> str:
+    """What to send to the person, a sentence a line."""
+    return "\n".join(dict.fromkeys(reasons.advice(code) for code in codes))
