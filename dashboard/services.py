@@ -14,7 +14,7 @@ import streamlit as st
 from core.domain.errors import Forbidden, Refused, ServiceError, SettingsError
 from core.domain.roles import Principal, local
 from core.runtime.bootstrap import build
-from core.runtime.guard import Guard, GuardedServices
+from core.runtime.facades.guard import Guard, GuardedServices
 from core.runtime.housekeeping import Housekeeping
 from core.services.sessions import Session, Sessions
 from core.settings import Backend, Settings, check_exposure, load_settings

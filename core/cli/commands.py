@@ -33,8 +33,8 @@ from core.settings import Backend, load_settings
 
 if TYPE_CHECKING:
     from core.ports import RegistrationImport
-    from core.runtime.bootstrap import Services
     from core.runtime.maintenance import Backfill
+    from core.runtime.services import Services
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import AbstractContextManager
+from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -36,11 +35,19 @@ def current() -> Tally | None:
     return _tally.get()
 
 
-@contextmanager
-def counted(tally: Tally) -> Iterator[None]:
-    """Calls made in here count in ``tally`` and in no other; so do those of threads in a copy of the context."""
-    token = _tally.set(tally)
-    try:
-        yield
-    finally:
-        _tally.reset(token)
+class counted(AbstractContextManager[None]):  # lower case as contextlib.closing
+    """Calls made in here count in ``tally`` and in no other; so do those of threads in a copy of the context.
+
+    May be entered again after it was left.
+    """
+
+    def __init__(self, tally: Tally) -> None:
+        self._counting = tally
+        self._before: Token[Tally | None] | None = None
+
+    def __enter__(self) -> None:
+        self._before = _tally.set(self._counting)
+
+    def __exit__(self, *_: object) -> None:
+        assert self._before is not None
+        _tally.reset(self._before)

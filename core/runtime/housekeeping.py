@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from core.domain.errors import Conflict, FacedeskError, ServiceError
 
 if TYPE_CHECKING:
-    from core.runtime.bootstrap import Services
+    from core.runtime.services import Services
 
 logger = logging.getLogger(__name__)
 

@@ -12,14 +12,14 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from core.domain.errors import Conflict, PhotoNotFound, PhotoRefused, RegistrationNotFound
 from core.domain.records import Attempt, Status, ValidationRecord, isoformat
 from core.flow.crew import PATIENCE_SECONDS, Crew, Progress
 from core.ports import Registrations, ValidationRecords
 from core.services.importing import FolderSource
-from core.services.validation import Submitter, ValidationService
+from core.services.validation import Submitter, Validation
 from core.services.worklist import Item, Mark, Run, Worklist, unfinished
 
 if TYPE_CHECKING:  # half a second to load, and only frames need it
@@ -57,6 +57,18 @@ class BatchProgress(Progress):
     problems: tuple[tuple[str, str], ...] = ()
 
 
+class PhotoValidation(Protocol):
+    """What a batch needs of ``ValidationService``."""
+
+    def validate_upload(
+        self, registration_id: str, upload: bytes, attempt_id: str, submitter: Submitter
+    ) -> Validation: ...
+
+    def validate_stored(
+        self, registration_id: str, key: str, attempt_id: str, submitter: Submitter
+    ) -> Validation: ...
+
+
 class Batches:
     """Batches of events over the ports."""
 
@@ -64,7 +76,7 @@ class Batches:
         self,
         records: ValidationRecords,
         registrations: Registrations,
-        validation: ValidationService,
+        validation: PhotoValidation,
         state: Path,
         *,
         workers: int,
@@ -177,7 +189,7 @@ class Batch:
     def __init__(
         self,
         records: ValidationRecords,
-        validation: ValidationService,
+        validation: PhotoValidation,
         files: FolderSource | None,
         worklist: Worklist,
         run: Run,

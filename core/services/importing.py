@@ -19,7 +19,7 @@ from typing import IO, Protocol
 from core.domain.errors import InvalidInput, PhotoNotFound, PhotoRefused, PhotoTooLarge, PhotoUnsupported
 from core.domain.formulas import restored
 from core.domain.records import Registration
-from core.ports import Photos, RegistrationImport
+from core.ports import Photos
 
 COLUMNS = ("registrationId", "userId", "eventId", "name", "email", "photo")
 REQUIRED = ("registrationId", "userId", "eventId")
@@ -50,6 +50,12 @@ class Sanitiser(Protocol):
     def clean(self, data: bytes) -> Clean:
         """Raises ``PhotoRefused`` with a sentence for the person."""
         ...
+
+
+class Importer(Protocol):
+    """What an import needs of ``RegistrationImport``."""
+
+    def import_many(self, registrations: Iterable[Registration]) -> int: ...
 
 
 class PhotoSource(Protocol):
@@ -90,7 +96,7 @@ def import_registrations(
     table: bytes,
     source: PhotoSource | None,
     *,
-    registrations: RegistrationImport,
+    registrations: Importer,
     photos: Photos,
     sanitiser: Sanitiser,
     progress: Progress = lambda done, total: None,

@@ -16,7 +16,7 @@ from core.ports import FaceEngine, Registrations
 from core.services.forgetting import IsErased
 from core.services.validation import ValidationService
 
-#: Events whose last audit is remembered.
+#: Events whose last checked is remembered.
 _REMEMBERED = 16
 #: Codes beside those of ``core.domain.reasons``, and the sentence to send to the person.
 NO_REFERENCE = "NO_REFERENCE"
@@ -49,14 +49,14 @@ class ReferenceProblem:
 
 
 @dataclass(frozen=True)
-class Audit:
-    """What came of an audit: the problems by registration id, and how far it came."""
+class CheckedReferences:
+    """What came of an checked: the problems by registration id, and how far it came."""
 
     problems: tuple[ReferenceProblem, ...]
     progress: Progress
 
 
-class ReferenceAudit:
+class ReferenceCheck:
     """Judges the reference photos of events by the rules that submitted photos meet. Writes nothing."""
 
     def __init__(
@@ -76,7 +76,7 @@ class ReferenceAudit:
         self._policy = policy
         self._workers = workers
         self._patience = patience
-        self._latest: OrderedDict[str, Audit] = OrderedDict()
+        self._latest: OrderedDict[str, CheckedReferences] = OrderedDict()
 
     def count(self, event_id: str) -> int:
         """How many reference photos the engine would examine."""
@@ -84,7 +84,7 @@ class ReferenceAudit:
 
     def run(
         self, event_id: str, stop: threading.Event, report: Callable[[Progress], None] = lambda progress: None
-    ) -> Audit:
+    ) -> CheckedReferences:
         """Judge them all; ``stop``, once set, ends it with those in hand. Memory grows with the problems alone.
 
         Raises ``ServiceError`` where the registrations cannot be read; photos that could not be judged are counted in
@@ -99,23 +99,23 @@ class ReferenceAudit:
 
         crew = Crew(self._workers, self._judged, keep, patience=self._patience)
         progress = crew.run(_people(registered), len(registered), stop, report)
-        audit = Audit(tuple(sorted(problems, key=lambda each: each.person.registration_id)), progress)
-        self._latest[event_id] = audit
+        checked = CheckedReferences(tuple(sorted(problems, key=lambda each: each.person.registration_id)), progress)
+        self._latest[event_id] = checked
         self._latest.move_to_end(event_id)
         if len(self._latest) > _REMEMBERED:
             self._latest.popitem(last=False)
-        return audit
+        return checked
 
-    def latest(self, event_id: str) -> Audit | None:
-        """The event's last audit of this process; None where there was none."""
+    def latest(self, event_id: str) -> CheckedReferences | None:
+        """The event's last checked of this process; None where there was none."""
         return self._latest.get(event_id)
 
     def forget(self, is_erased: IsErased) -> None:
         """Keep nothing of people who are erased."""
-        for event_id, audit in list(self._latest.items()):
-            left = tuple(problem for problem in audit.problems if not is_erased(problem.person.user_id))
-            if len(left) < len(audit.problems):
-                self._latest[event_id] = replace(audit, problems=left)
+        for event_id, checked in list(self._latest.items()):
+            left = tuple(problem for problem in checked.problems if not is_erased(problem.person.user_id))
+            if len(left) < len(checked.problems):
+                self._latest[event_id] = replace(checked, problems=left)
 
     def _judged(self, person: Person) -> ReferenceProblem | None:
         if person.key is None:

@@ -23,8 +23,8 @@ from core.domain.policy import Policy, Verdict, judge
 from core.domain.reasons import Reason
 from core.domain.records import Decision, Outcome, Registration, Review, Source, Status
 from core.files import bundled
-from core.ports import Photos, RegistrationImport, ValidationRecords
-from core.services.importing import Progress, Sanitiser, keep_reference
+from core.ports import Photos, ValidationRecords
+from core.services.importing import Importer, Progress, Sanitiser, keep_reference
 
 EVENT_ID = "sample-event"
 COUNT = 300
@@ -110,7 +110,7 @@ _KINDS: Mapping[str, _Kind] = {
 
 def load(
     records: ValidationRecords,
-    registrations: RegistrationImport,
+    registrations: Importer,
     photos: Photos,
     sanitiser: Sanitiser,
     now: datetime,

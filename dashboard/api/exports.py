@@ -22,7 +22,7 @@ from core.domain.audit import AuditFilter, Result
 from core.domain.errors import InvalidInput, NotFound
 from core.domain.records import KEY_ATTRIBUTES, Quality, Status
 from core.domain.roles import Action
-from core.runtime.bootstrap import Services
+from core.runtime.services import Services
 from core.services.export import (
     RECORD_EXPORT,
     audit_csv,

@@ -43,7 +43,7 @@ from core.domain.records import Source, ValidationRecord
 from core.domain.roles import ROUTES, Action, Principal
 from core.flow.pace import Pace
 from core.runtime import health
-from core.runtime.guard import GuardedServices
+from core.runtime.facades.guard import GuardedServices
 from core.services.validation import Submitter, Validation
 from core.settings import Settings
 from dashboard.access.authentication import Doors, TooFast, Unauthorized, client_address, person_of, principal_of

@@ -14,7 +14,7 @@ import streamlit as st
 from core.domain import statistics
 from core.domain.roles import View
 from core.domain.statistics import Readiness
-from core.runtime.bootstrap import Services
+from core.runtime.services import Services
 from dashboard.parts import ui
 from dashboard.services import get_services
 

@@ -21,7 +21,7 @@ from streamlit.web.server.starlette.starlette_app_utils import create_signed_val
 from core.domain.audit import AuditEntry
 from core.domain.records import Outcome, Status, ValidationRecord
 from core.domain.roles import ALLOWED, ROUTES, Action, ApiToken, Role
-from core.runtime.bootstrap import Services
+from core.runtime.services import Services
 from core.services.export import READ_CSV
 from core.services.sessions import Sessions
 from core.services.tokens import new_token

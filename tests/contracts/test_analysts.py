@@ -14,8 +14,8 @@ import pytest
 from core.domain.frames import frame_of
 from core.domain.records import Outcome, with_attempt
 from core.domain.roles import ALLOWED, METHODS, Role
-from core.runtime.bootstrap import Services
-from core.runtime.guard import Guard
+from core.runtime.services import Services
+from core.runtime.facades.guard import Guard
 from tests.core.test_guard import a
 from tests.support.clock import NOON
 from tests.support.records import an_outcome

@@ -20,15 +20,15 @@ from core.domain.errors import Forbidden, InvalidInput, Refused, RegistrationNot
 from core.domain.frames import record_frame, registration_frame
 from core.domain.records import Decision, Outcome, Registration, Source, Status, isoformat
 from core.domain.roles import ALLOWED, METHODS, Action, Principal, Role, local
-from core.runtime.bootstrap import Services
-from core.runtime.guard import BEGUN, OPEN, Guard, GuardedServices
+from core.runtime.services import Services
+from core.runtime.facades.guard import BEGUN, OPEN, Guard, GuardedServices
 from core.runtime.operation_log import Journal
 from core.services.batch import Batches
 from core.services.erasure import Erasures
 from core.services.forgetting import Forgetting
 from core.services.hashing import IdHash
 from core.services.pseudonyms import Pseudonyms
-from core.services.reference_check import ReferenceAudit
+from core.services.reference_check import ReferenceCheck
 from core.services.retention import Retention
 from core.services.validation import Submitter, ValidationService
 from tests.support.desk import REGISTERED, Desk
@@ -44,7 +44,7 @@ PARTS: dict[str, type] = {
     "audit": ports.AuditTrail,
     "validation": ValidationService,
     "batches": Batches,
-    "references": ReferenceAudit,
+    "references": ReferenceCheck,
     "erasures": Erasures,
     "forgetting": Forgetting,
     "retention": Retention,

@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.domain.clock import utc_now
-from core.runtime.bootstrap import Services
+from core.runtime.services import Services
 from core.settings import Settings
 from dashboard import services as dashboard_services
 from dashboard.parts import event, photos

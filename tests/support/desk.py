@@ -23,7 +23,7 @@ from core.services.batch import Batches
 from core.services.erasure import Erasures
 from core.services.forgetting import Forgetting
 from core.services.hashing import IdHash
-from core.services.reference_check import ReferenceAudit
+from core.services.reference_check import ReferenceCheck
 from core.services.validation import ValidationService
 from tests.support.engine import ChosenEngine
 
@@ -51,7 +51,7 @@ class Desk:
     erasures: Erasures
     forgetting: Forgetting
     batches: Batches
-    references: ReferenceAudit
+    references: ReferenceCheck
 
     @property
     def stored_files(self) -> set[Path]:
@@ -97,7 +97,7 @@ def desk(tmp_path: Path, sanitiser: PhotoSanitiser, astronaut_jpeg: bytes) -> It
     batches = Batches(
         records, registrations, of_batches, tmp_path / "batches", max_file_bytes=15 * 1024 * 1024, **many
     )
-    references = ReferenceAudit(registrations, of_batches, engine, Policy(), **many)
+    references = ReferenceCheck(registrations, of_batches, engine, Policy(), **many)
     yield Desk(
         records,
         registrations,
