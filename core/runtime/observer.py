@@ -1,0 +1,134 @@
+"""Watches calls: how long each took, what it asked of AWS and how it ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TypeVar
+
+from core.domain.clock import Clock
+from core.domain.errors import FacedeskError, ServiceError
+from core.flow.tally import Tally, counted
+from core.runtime.operation_log import LogWriter, Operation
+from core.runtime.operation_metrics import OperationMetrics
+from core.services.hashing import id_hash
+from core.settings import Settings
+
+T = TypeVar("T")
+
+
+class Observer:
+    """Makes an operation of each call, and gives it to the operation log and to ``metrics``."""
+
+    def __init__(self, settings: Settings, clock: Clock, metrics: OperationMetrics) -> None:
+        self._clock = clock
+        self._metrics = metrics
+        self._hash = id_hash(settings)
+        self._log = LogWriter(settings)
+
+    def call(
+        self,
+        name: str,
+        service: str,
+        user_id: str | None = None,
+        registration_id: str | None = None,
+        event_id: str | None = None,
+    ) -> Call:
+        """A call to be run in a ``with`` statement. Ids are hashed before they are kept.
+
+        ``name`` is the operation's, such as ``records.get``; ``service`` is named as in errors and health.
+        """
+        ids = {"user": user_id, "registration": registration_id, "event": event_id}
+        hashes = {kind: self._hash(value) for kind, value in ids.items() if value is not None}
+        return Call(self, name, service, hashes)
+
+    def steps(self, call: Call, items: Iterator[T]) -> Iterator[T]:
+        """``items``, taken inside ``call``, which is kept after the last item, or when its reader stops.
+
+        The time that passes between two items is the reader's and does not count.
+        """
+        try:
+            while True:
+                with call.running():
+                    try:
+                        item = next(items)
+                    except StopIteration:
+                        return
+                yield item
+        finally:
+            self.keep(call)
+
+    def keep(self, call: Call) -> None:
+        """Logs and counts a call that has ended."""
+        operation = Operation(
+            name=call.name,
+            service=call.service,
+            ended=self._clock(),
+            milliseconds=call.seconds * 1000,
+            outcome=call.outcome,
+            code=call.code,
+            failed=call.failed,
+            ids=call.ids,
+            asked=call.asked,
+        )
+        self._metrics.add(operation)
+        self._log.write(operation)
+
+    def close(self) -> None:
+        """Ends the log; later operations are only counted."""
+        self._log.close()
+
+
+class Call:
+    """One call: as a context manager it runs the whole of it and is kept at its end."""
+
+    def __init__(self, observer: Observer, name: str, service: str, ids: dict[str, str]) -> None:
+        self.name = name
+        self.service = service
+        self.ids = ids
+        self.asked = Tally()
+        self.seconds = 0.0
+        self.outcome = "ok"
+        self.code: str | None = None
+        self.failed = False
+        self._observer = observer
+        self._running = _Running(self)
+
+    def running(self) -> AbstractContextManager[None]:
+        """Runs a part of the call, without keeping it yet; one part at a time."""
+        return self._running
+
+    def __enter__(self) -> None:
+        self._running.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._running.__exit__(kind, error, trace)
+        self._observer.keep(self)
+
+
+class _Running(AbstractContextManager[None]):
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._began = 0.0
+        self._counting = counted(call.asked)
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+        self._counting.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._counting.__exit__(kind, error, trace)
+        call = self._call
+        call.seconds += time.perf_counter() - self._began
+        if error is not None:
+            call.outcome = type(error).__name__
+            if isinstance(error, ServiceError):
+                # A server's own words: half a character in them must not break the line.
+                call.code = error.code.encode("ascii", "replace").decode()
+            call.failed = isinstance(error, ServiceError) or not isinstance(error, FacedeskError)
