@@ -79,7 +79,7 @@ def confirmation(preview: Preview) -> None:
 def erase(user_id: str, typed: str) -> None:
     """Callback. What came of it is shown, and kept until the page is left."""
     try:
-        receipt = services.erasures.erase(user_id, typed, services.principal)
+        receipt = services.erasures.erase(user_id, typed)
     except ServiceError as error:
         st.session_state[_RECEIPT] = str(error)
         return

@@ -10,9 +10,9 @@ import streamlit as st
 from core.domain import costs
 from core.domain.costs import Cost, Load, Prices, Usage
 from core.domain.metrics import ENGINE_OPERATIONS, TABLE_OPERATIONS, Metrics, period_of
-from core.ports import ServiceMetrics
 from core.runtime import usage
-from core.runtime.health import Health, check
+from core.runtime.facades.administration import GuardedMetrics
+from core.runtime.health import Health
 from dashboard.charts import figures as charts
 from dashboard.charts.figures import Trace
 from dashboard.parts import case, event, ui
@@ -63,18 +63,18 @@ services = get_services()
 @st.cache_data(ttl=HEALTH_SECONDS - 5, show_spinner=False)
 def health() -> tuple[list[Health], datetime]:
     """Every service's health, and when it was asked for; once for all who look."""
-    return check(services), services.clock()
+    return services.health(), services.clock()
 
 
 # Resources, not data: handed out without a copy for each rerun, and nobody writes into them.
 @st.cache_resource(ttl=60, max_entries=len(SPANS), show_spinner=False)
-def metrics(_source: ServiceMetrics, span: str) -> Metrics:
+def metrics(_source: GuardedMetrics, span: str) -> Metrics:
     now = services.clock()
     return _source.read(now - SPANS[span], now)
 
 
 @st.cache_resource(ttl=300, show_spinner=False)
-def used_this_month(_source: ServiceMetrics) -> tuple[Usage, datetime]:
+def used_this_month(_source: GuardedMetrics) -> tuple[Usage, datetime]:
     now = services.clock()
     return _source.month_to_date(now), now
 
@@ -246,7 +246,7 @@ def trouble_charts(found: Metrics) -> None:
         )
 
 
-def aws_part(source: ServiceMetrics, span: str) -> None:
+def aws_part(source: GuardedMetrics, span: str) -> None:
     with ui.banner_on_failure("read the metrics"):
         with st.spinner("Reading the metrics…"):
             found = metrics(source, span)
@@ -264,7 +264,7 @@ def prices() -> Prices:
     return Prices(settings.price_dynamodb_write, settings.price_dynamodb_read, settings.price_rekognition)
 
 
-def month_so_far(source: ServiceMetrics) -> None:
+def month_so_far(source: GuardedMetrics) -> None:
     with st.container(border=True), ui.banner_on_failure("read this month's use"):
         st.markdown(
             "**Cost of this month**",
@@ -450,7 +450,7 @@ def main() -> None:
         st.fragment(aws_part, parallel=True)(source, span)
         st.fragment(month_so_far, parallel=True)(source)
         what_if()
-    journal = services.journal.by_minute(since)
+    journal = services.operation_metrics.by_minute(since)
     if not source:
         embedded_part(journal, since, now)
     this_process(journal)

@@ -38,7 +38,7 @@ BATCH = 200
 _PHOTO_THREADS = 4
 
 #: Called with how many lines are done and how many there are.
-Progress = Callable[[int, int], None]
+Report = Callable[[int, int], object]
 
 
 class Clean(Protocol):
@@ -99,7 +99,7 @@ def import_registrations(
     registrations: Importer,
     photos: Photos,
     sanitiser: Sanitiser,
-    progress: Progress = lambda done, total: None,
+    progress: Report = lambda done, total: None,
 ) -> ImportReport:
     """Import a CSV table (UTF-8; comma, semicolon or tab) with the columns ``COLUMNS``, whose photos ``source`` has.
 

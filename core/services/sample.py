@@ -24,7 +24,7 @@ from core.domain.reasons import Reason
 from core.domain.records import Decision, Outcome, Registration, Review, Source, Status
 from core.files import bundled
 from core.ports import Photos, ValidationRecords
-from core.services.importing import Importer, Progress, Sanitiser, keep_reference
+from core.services.importing import Importer, Report, Sanitiser, keep_reference
 
 EVENT_ID = "sample-event"
 COUNT = 300
@@ -118,7 +118,7 @@ def load(
     count: int = COUNT,
     policy: Policy | None = None,
     ttl: timedelta = _DAYS,
-    progress: Progress = lambda done, total: None,
+    progress: Report = lambda done, total: None,
 ) -> None:
     """Load ``count`` registrations of ``EVENT_ID`` with their validations up to ``now``; repeatable.
 

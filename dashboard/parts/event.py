@@ -14,7 +14,7 @@ import streamlit as st
 from core.domain import statistics
 from core.domain.roles import View
 from core.domain.statistics import Readiness
-from core.runtime.services import Services
+from core.runtime.facades.guard import GuardedServices
 from dashboard.parts import ui
 from dashboard.services import get_services
 
@@ -48,12 +48,12 @@ def event_ids() -> list[str]:
 # Resources, not data: a cached frame is handed out as it is, without a copy for each rerun. Nobody writes into it.
 # Shared by those who see the same, and by nobody else: what is cached has passed the checks of the ``view``.
 @st.cache_resource(ttl=60, max_entries=16, show_spinner=False)
-def _registrations(_services: Services, view: View, event_id: str) -> pd.DataFrame:
+def _registrations(_services: GuardedServices, view: View, event_id: str) -> pd.DataFrame:
     return _services.registrations.event_frame(event_id)
 
 
 @st.cache_resource(ttl=60, max_entries=64, show_spinner=False)
-def _event_ids(_services: Services, view: View) -> list[str]:
+def _event_ids(_services: GuardedServices, view: View) -> list[str]:
     return _services.registrations.events()
 
 

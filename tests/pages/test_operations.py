@@ -23,8 +23,8 @@ from core.adapters.aws.metrics import CloudWatchMetrics
 from core.adapters.aws.table import EVENT_INDEX
 from core.domain.records import Source
 from core.flow.retry import Retry
-from core.runtime.services import Services
 from core.runtime.operation_log import Operation
+from core.runtime.services import Services
 from core.services.validation import Submitter
 from core.settings import Settings
 from dashboard import services as dashboard_services

@@ -18,7 +18,7 @@ from core.runtime.facades.permissions import Permissions
 from core.runtime.facades.trail import Subject
 from core.services import sample
 from core.services.batch import Batch, Batches, BatchProgress, Choice
-from core.services.importing import ImportReport, PhotoSource, import_registrations
+from core.services.importing import ImportReport, PhotoSource, Report, import_registrations
 from core.services.reference_check import CheckedReferences, ReferenceCheck
 from core.settings import Settings
 
@@ -119,7 +119,7 @@ class GuardedLoading:
         self._sanitiser = sanitiser
         self._permissions = permissions
 
-    def sample(self, now: datetime, progress: Callable[[int, int], None] = lambda done, total: None) -> None:
+    def sample(self, now: datetime, progress: Report = lambda done, total: None) -> None:
         """Loads the sample event, as ``core.services.sample.load`` does. ``progress`` gets how many of how many."""
         self._require()
         self._permissions.require_event(sample.EVENT_ID, Action.LOAD_DATA, Subject(event_id=sample.EVENT_ID))
@@ -138,7 +138,7 @@ class GuardedLoading:
         self,
         table: bytes,
         source: PhotoSource | None,
-        progress: Callable[[int, int], None] = lambda done, total: None,
+        progress: Report = lambda done, total: None,
     ) -> ImportReport:
         """Imports a CSV file, as ``core.services.importing.import_registrations`` does."""
         self._require()
