@@ -346,9 +346,9 @@ def number(label: str, start: float, step: float, key: str, *, most: float = 1e9
     return value
 
 
-def embedded_part(journal: pd.DataFrame, since: datetime, now: datetime) -> None:
-    if len(journal):
-        since = max(since, min(journal["minute"].min(), now - SHORTEST_SPAN))
+def embedded_part(minutes: pd.DataFrame, since: datetime, now: datetime) -> None:
+    if len(minutes):
+        since = max(since, min(minutes["minute"].min(), now - SHORTEST_SPAN))
     with ui.banner_on_failure("measure the disk"):
         with st.spinner("Measuring the disk…"):
             disk, held = disk_and_counts()
@@ -367,9 +367,9 @@ def embedded_part(journal: pd.DataFrame, since: datetime, now: datetime) -> None
             st.metric("Free disk", size(disk.free_bytes), border=True)
     left, right = st.columns(2)
     with left:
-        engine_times(journal, since, now)
+        engine_times(minutes, since, now)
     with right:
-        operations_over_time(journal, since, now)
+        operations_over_time(minutes, since, now)
 
 
 def size(count: float) -> str:
@@ -381,9 +381,9 @@ def size(count: float) -> str:
     return f"{count:,.3g} TB"
 
 
-def engine_times(journal: pd.DataFrame, since: datetime, now: datetime) -> None:
+def engine_times(minutes: pd.DataFrame, since: datetime, now: datetime) -> None:
     period = period_of(now - since)
-    times = usage.milliseconds(journal, [trace.column for trace in ENGINE_WORK], since, now, period)
+    times = usage.milliseconds(minutes, [trace.column for trace in ENGINE_WORK], since, now, period)
     mean, slowest = map(local, times)
     measured = mean.drop(columns="time").notna().any(axis=None)
     event.chart_card(
@@ -396,10 +396,10 @@ def engine_times(journal: pd.DataFrame, since: datetime, now: datetime) -> None:
     )
 
 
-def operations_over_time(journal: pd.DataFrame, since: datetime, now: datetime) -> None:
+def operations_over_time(minutes: pd.DataFrame, since: datetime, now: datetime) -> None:
     period = period_of(now - since)
     # What this page itself asks, every half a minute, would hide the desk's work.
-    work = usage.by_time(journal[~journal["operation"].str.endswith(".ping")], since, now, period)
+    work = usage.by_time(minutes[~minutes["operation"].str.endswith(".ping")], since, now, period)
     shown = local(work.assign(done=work["count"] - work["failed"]))
     event.chart_card(
         f"Operations per {every(period)}",
@@ -411,15 +411,15 @@ def operations_over_time(journal: pd.DataFrame, since: datetime, now: datetime) 
     )
 
 
-def this_process(journal: pd.DataFrame) -> None:
+def this_process(minutes: pd.DataFrame) -> None:
     with st.container(border=True):
         st.markdown(
             "**What this process did**", help="Of the span, at most the last 24 hours, and since the process started."
         )
-        if journal.empty:
+        if minutes.empty:
             st.caption("Nothing in this span of time.")
             return
-        done = usage.by_operation(journal)
+        done = usage.by_operation(minutes)
         words = {
             "operation": "Operation",
             "count": "Count",
@@ -450,10 +450,10 @@ def main() -> None:
         st.fragment(aws_part, parallel=True)(source, span)
         st.fragment(month_so_far, parallel=True)(source)
         what_if()
-    journal = services.operation_metrics.by_minute(since)
+    minutes = services.operation_metrics.by_minute(since)
     if not source:
-        embedded_part(journal, since, now)
-    this_process(journal)
+        embedded_part(minutes, since, now)
+    this_process(minutes)
 
 
 main()

@@ -76,15 +76,15 @@ def counts(data_dir: Path, now: datetime) -> Counts:
         )
 
 
-def by_operation(journal: pd.DataFrame) -> pd.DataFrame:
-    """The rows of ``core.runtime.operation_log.Journal.by_minute`` summed by operation, the most frequent first.
+def by_operation(minutes: pd.DataFrame) -> pd.DataFrame:
+    """The rows of ``OperationMetrics.by_minute`` summed by operation, the most frequent first.
 
     Columns: operation, service, count, failed, mean_ms, max_ms, calls, read_units, write_units.
     """
-    return _summed(journal, ["operation", "service"]).sort_values("count", ascending=False, ignore_index=True)
+    return _summed(minutes, ["operation", "service"]).sort_values("count", ascending=False, ignore_index=True)
 
 
-def by_time(journal: pd.DataFrame, since: datetime, until: datetime, period: timedelta) -> pd.DataFrame:
+def by_time(minutes: pd.DataFrame, since: datetime, until: datetime, period: timedelta) -> pd.DataFrame:
     """The rows of ``by_minute`` summed by period: ``time`` (its start, UTC), then the figures of ``by_operation``.
 
     A row for each period from that of ``since`` to that of ``until``. Where nothing was done the counts are 0 and the
@@ -94,26 +94,26 @@ def by_time(journal: pd.DataFrame, since: datetime, until: datetime, period: tim
 
     first, last = (pd.Timestamp(moment).tz_convert("UTC").floor(period) for moment in (since, until))
     every = pd.date_range(first, last, freq=period, unit="us", name="time")
-    summed = _summed(journal.assign(time=journal["minute"].dt.floor(period)), ["time"]).set_index("time")
+    summed = _summed(minutes.assign(time=minutes["minute"].dt.floor(period)), ["time"]).set_index("time")
     counted = dict.fromkeys(summed.columns.drop(["mean_ms", "max_ms"]), 0)
     return summed.reindex(every).fillna(counted).reset_index()
 
 
 def milliseconds(
-    journal: pd.DataFrame, operations: Sequence[str], since: datetime, until: datetime, period: timedelta
+    minutes: pd.DataFrame, operations: Sequence[str], since: datetime, until: datetime, period: timedelta
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """How long ``operations`` took, on average and at most: two frames of ``time`` and a column for each of them."""
     import pandas as pd
 
-    found = {name: by_time(journal[journal["operation"] == name], since, until, period) for name in operations}
+    found = {name: by_time(minutes[minutes["operation"] == name], since, until, period) for name in operations}
     times = found[operations[0]]["time"]
     mean = {name: frame["mean_ms"] for name, frame in found.items()}
     slowest = {name: frame["max_ms"] for name, frame in found.items()}
     return pd.DataFrame({"time": times, **mean}), pd.DataFrame({"time": times, **slowest})
 
 
-def _summed(journal: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    weighted = journal.assign(mean_ms=journal["mean_ms"] * journal["count"])
+def _summed(minutes: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    weighted = minutes.assign(mean_ms=minutes["mean_ms"] * minutes["count"])
     totals = ("count", "failed", "mean_ms", "calls", "read_units", "write_units")
     summed = weighted.groupby(keys, as_index=False).agg({**dict.fromkeys(totals, "sum"), "max_ms": "max"})
     summed["mean_ms"] /= summed["count"]

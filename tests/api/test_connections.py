@@ -207,7 +207,7 @@ def test_a_request_is_answered_however_many_connections_ask_for_nothing(make_api
 def test_the_process_itself_ends_what_stands_still(tmp_path: Path) -> None:
     port = free_port()
     program = (
-        "from dashboard import connections; connections.STILL_SECONDS = 1;"
+        "from dashboard.access import connections; connections.STILL_SECONDS = 1;"
         "from streamlit.web.cli import main;"
         f"main(['run', 'streamlit_app.py', '--server.port', '{port}'])"
     )
