@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.domain.erasures import Counts, Receipt
+from core.domain.erasures import ErasureCounts, Receipt
 from core.domain.errors import ServiceError
 from core.services.erasure import Preview
 from dashboard.parts import ui
@@ -43,7 +43,7 @@ def preview_of(user_id: str) -> Preview:
     return found
 
 
-def figures(counts: Counts) -> None:
+def figures(counts: ErasureCounts) -> None:
     with st.container(horizontal=True):
         st.metric("Records", f"{counts.records:,}", border=True)
         st.metric("Attempts", f"{counts.attempts:,}", border=True)

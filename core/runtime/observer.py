@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TypeVar
 
@@ -94,41 +94,39 @@ class Call:
         self.code: str | None = None
         self.failed = False
         self._observer = observer
-        self._running = _Running(self)
+        self._counting = counted(self.asked)
+        self._began = 0.0
 
-    def running(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def running(self) -> Iterator[None]:
         """Runs a part of the call, without keeping it yet; one part at a time."""
-        return self._running
+        self._begin()
+        try:
+            yield
+        except BaseException as error:
+            self._end(error)
+            raise
+        self._end(None)
 
     def __enter__(self) -> None:
-        self._running.__enter__()
+        self._begin()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._running.__exit__(kind, error, trace)
+        self._end(error)
         self._observer.keep(self)
 
-
-class _Running(AbstractContextManager[None]):
-    def __init__(self, call: Call) -> None:
-        self._call = call
-        self._began = 0.0
-        self._counting = counted(call.asked)
-
-    def __enter__(self) -> None:
+    def _begin(self) -> None:
         self._began = time.perf_counter()
         self._counting.__enter__()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._counting.__exit__(kind, error, trace)
-        call = self._call
-        call.seconds += time.perf_counter() - self._began
+    def _end(self, error: BaseException | None) -> None:
+        self._counting.__exit__()
+        self.seconds += time.perf_counter() - self._began
         if error is not None:
-            call.outcome = type(error).__name__
+            self.outcome = type(error).__name__
             if isinstance(error, ServiceError):
                 # A server's own words: half a character in them must not break the line.
-                call.code = error.code.encode("ascii", "replace").decode()
-            call.failed = isinstance(error, ServiceError) or not isinstance(error, FacedeskError)
+                self.code = error.code.encode("ascii", "replace").decode()
+            self.failed = isinstance(error, ServiceError) or not isinstance(error, FacedeskError)

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import IO
 
 import orjson
 
@@ -96,11 +96,17 @@ class _File(RotatingFileHandler):
         super().__init__(path, maxBytes=_FILE_BYTES, backupCount=_OLDER_FILES, encoding="utf-8", delay=True)
         self._complained = False
 
-    def _open(self) -> IO[str]:  # type: ignore[override]
+    def _open(self) -> TextIOWrapper:
         path = Path(self.baseFilename)
         make_folder(path.parent)
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, FILE)
         return os.fdopen(descriptor, "a", encoding=self.encoding)
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:
+        # The handler's own asks for the file's size in five steps, which cost more than the rest of a log line.
+        if self.stream is None:
+            self.stream = self._open()
+        return os.fstat(self.stream.fileno()).st_size + len(record.msg) >= self.maxBytes
 
     def handleError(self, record: logging.LogRecord) -> None:
         # A full disk must neither stop the work nor fill the other logs: said once, in one line.

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from core.domain.audit import AuditEntry
+from core.domain.audit import BEGUN, AuditEntry
 from core.domain.clock import Clock
-from core.domain.erasures import Counts, Erasure, Receipt
+from core.domain.erasures import Erasure, ErasureCounts, Receipt
 from core.domain.errors import InvalidInput, RegistrationNotFound, ServiceError
 from core.domain.records import Registration
 from core.domain.roles import Action, Principal
@@ -32,16 +32,13 @@ from core.photos.keys import SUBMITTED, folder_of
 from core.ports import AuditTrail, ErasureStore, Photos, RegistrationImport, Registrations, StoredRecord
 from core.services.hashing import IdHash
 
-#: The outcome of the entry that the audit trail has of an erasure before it does anything.
-BEGUN = "begun"
-
 
 @dataclass(frozen=True)
 class Preview:
     """What there is of a person, and what of it an erasure leaves to others."""
 
     user_id: str
-    counts: Counts
+    counts: ErasureCounts
     notes: tuple[str, ...]
 
 
@@ -156,7 +153,7 @@ class Erasures:
             who=by.id,
             ip_address=by.ip_address,
             began_at=self._clock(),
-            counts=Counts(
+            counts=ErasureCounts(
                 records=len(stored),
                 attempts=sum(record.attempts for record in stored),
                 photos=len(photos),
@@ -245,11 +242,11 @@ class Erasures:
             )
         )
 
-    def _notes(self, counts: Counts) -> tuple[str, ...]:
+    def _notes(self, counts: ErasureCounts) -> tuple[str, ...]:
         return tuple(_notes(counts, ours=self._importer is not None))
 
 
-def _notes(counts: Counts, *, ours: bool) -> Iterator[str]:
+def _notes(counts: ErasureCounts, *, ours: bool) -> Iterator[str]:
     if counts.shared_photos:
         yield "A photo that another person's record or registration names too stays, as it is theirs as well."
     if ours:

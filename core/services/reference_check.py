@@ -1,4 +1,4 @@
-"""Whether an event's reference photos will do: each judged by the rules before anybody is compared with it."""
+"""The reference check: judges an event's reference photos by the rules, before anybody is compared with them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.ports import FaceEngine, Registrations
 from core.services.forgetting import IsErased
 from core.services.validation import ValidationService
 
-#: Events whose last checked is remembered.
+#: Events whose last check is remembered.
 _REMEMBERED = 16
 #: Codes beside those of ``core.domain.reasons``, and the sentence to send to the person.
 NO_REFERENCE = "NO_REFERENCE"
@@ -50,7 +50,7 @@ class ReferenceProblem:
 
 @dataclass(frozen=True)
 class CheckedReferences:
-    """What came of an checked: the problems by registration id, and how far it came."""
+    """The outcome of a check: the problems, ordered by registration id, and how far it came."""
 
     problems: tuple[ReferenceProblem, ...]
     progress: Progress
@@ -107,7 +107,7 @@ class ReferenceCheck:
         return checked
 
     def latest(self, event_id: str) -> CheckedReferences | None:
-        """The event's last checked of this process; None where there was none."""
+        """The last check of the event in this process; None if there was none."""
         return self._latest.get(event_id)
 
     def forget(self, is_erased: IsErased) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from core.domain import statistics
-from core.domain.audit import AuditEntry
+from core.domain.audit import BEGUN, AuditEntry
 from core.domain.errors import (
     FacedeskError,
     Forbidden,
@@ -27,7 +27,6 @@ from core.domain.frames import record_frame, registration_frame
 from core.domain.records import Decision, Outcome, Registration, Source, Status, ValidationRecord, isoformat
 from core.domain.roles import ALLOWED, Action, Principal, Role, local
 from core.runtime.facades.guard import Guard, GuardedServices
-from core.runtime.facades.trail import BEGUN
 from core.runtime.services import Services
 from core.services.batch import Choice
 from core.services.hashing import IdHash

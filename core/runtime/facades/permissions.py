@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from core.domain.errors import Forbidden, ServiceError
 from core.domain.records import Registration, ValidationRecord
 from core.domain.roles import Action, Principal
-from core.domain.text import require_text
+from core.domain.text import require_texts
 from core.runtime.facades.trail import NOBODY, PrincipalTrail, Subject
 from core.services.pseudonyms import Pseudonyms
 
@@ -33,7 +33,8 @@ class Permissions:
         self.principal = principal
         self.trail = trail
         self._pseudonyms = pseudonyms
-        self._unnamed = _Unnamed(principal.sees_identities)
+        self._sees_identities = principal.sees_identities
+        self._unnamed = _Unnamed(self._sees_identities)
 
     # What may be done
 
@@ -52,7 +53,7 @@ class Permissions:
         ``InvalidInput`` for ids or text that are not valid Unicode. Inside, a store's error loses its sentence, which
         may name a registration, if the principal sees no identities.
         """
-        require_text((subject.user_id, subject.registration_id, subject.event_id, text))
+        require_texts(*subject, text)
         if not any(map(self.principal.may, actions)):
             self.refuse(actions[0], subject, f"Your role may not do this ({actions[0]}).")
         return self._unnamed
@@ -95,18 +96,18 @@ class Permissions:
 
     def named(self, found: T) -> T:
         """``found``, which names people. Raises ``Forbidden`` if the principal sees no identities."""
-        if not self.principal.sees_identities:
+        if not self._sees_identities:
             raise Forbidden("Your role may only see figures.")
         return found
 
     def frame(self, found: DataFrame) -> DataFrame:
         """``found``; with pseudonyms in the place of identities if the principal does not see these."""
-        return found if self.principal.sees_identities else self._pseudonyms.kept(found)
+        return found if self._sees_identities else self._pseudonyms.kept(found)
 
     def frames(self, found: Iterator[DataFrame]) -> Iterator[DataFrame]:
         """As ``frame``, of the batches of one event; and errors as in ``reading``."""
         with self._unnamed:
-            yield from found if self.principal.sees_identities else self._pseudonyms.batches(found)
+            yield from found if self._sees_identities else self._pseudonyms.batches(found)
 
     # What is written into the trail by whoever does it
 
@@ -136,7 +137,7 @@ class Permissions:
         part if the trail cannot be written. How the download ended is written too.
         """
         subject = Subject(user_id=user_id, event_id=event_id)
-        require_text((user_id, event_id))
+        require_texts(user_id, event_id)
         self.require([needed], subject)
         if event_id is not None:
             self.require_event(event_id, needed, subject)
@@ -160,7 +161,7 @@ class Permissions:
         self.trail.after(action, NOBODY, outcome, details, at=at, entry_id=entry_id)
 
     def _look(self, action: Action, subject: Subject) -> None:
-        require_text((subject.user_id, subject.registration_id, subject.event_id))
+        require_texts(*subject)
         self.require([action], subject)
         if subject.event_id is not None:
             self.require_event(subject.event_id, action, subject)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
-from core.domain.audit import AuditEntry
+from core.domain.audit import BEGUN, AuditEntry
 from core.domain.clock import Clock
 from core.domain.errors import FacedeskError, ServiceError
 from core.domain.records import ValidationRecord
@@ -18,12 +18,8 @@ from core.services.hashing import IdHash
 
 logger = logging.getLogger(__name__)
 
-#: The outcome of an entry that is written before its action; a second entry has what came of it.
-BEGUN = "begun"
 
-
-@dataclass(frozen=True)
-class Subject:
+class Subject(NamedTuple):
     """Whom or what an action is about. The ids are plain here and hashed in the entry, but for the event's."""
 
     user_id: str | None = None
