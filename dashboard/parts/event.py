@@ -108,7 +108,7 @@ def file_link(label: str, address: str, key: str) -> None:
 
 @st.cache_resource(max_entries=512, show_spinner=False, hash_funcs={FunctionType: lambda draw: draw.__qualname__})
 def drawn(draw: Callable[..., go.Figure], *given: object, **options: object) -> go.Figure:
-    """``draw`` of ``dashboard.charts.figures`` with what is given, drawn once for all who see the same figures."""
+    """``draw`` of ``dashboard.charts`` with what is given, drawn once for all who see the same figures."""
     return draw(*given, **options)
 
 

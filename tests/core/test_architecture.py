@@ -130,6 +130,12 @@ def _at_import(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
 
 
+@pytest.mark.parametrize("path", modules("dashboard", "pages"), ids=module_of)
+def test_pages_only_compose_and_modules_stay_small(path: Path) -> None:
+    most = PAGE_LINES if path.parent == ROOT / "pages" else MODULE_LINES
+    assert len(path.read_text().splitlines()) <= most
+
+
 def test_importing_core_loads_neither_streamlit_nor_starlette() -> None:
     program = (
         "import core.runtime.bootstrap, core.cli.commands, sys;"
