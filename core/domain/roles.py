@@ -1,7 +1,7 @@
-"""Who may do what: roles, actions, and the tables that join them with pages and API routes.
+"""Who may do what: roles, actions, and the pages that are for them.
 
-``ALLOWED`` says which roles may do an action; the other tables say which actions a page or a route takes. Whatever
-stands in none of them is refused. The methods of ``core.runtime.facades`` say which actions they take.
+``ALLOWED`` says which roles may do an action, ``PAGES`` which action a page is for. The methods of
+``core.runtime.facades`` and the endpoints of the API say which actions they take.
 """
 
 from __future__ import annotations
@@ -73,29 +73,6 @@ PAGES: Mapping[str, Action] = {
     "start": Action.LOAD_DATA,
     "audit": Action.SEE_AUDIT,
     "erasure": Action.ERASE,
-}
-
-_OF_USER = "/api/registrations/{userId}/face-validation"
-_OF_EVENT = "/api/exports/events/{eventId}"
-#: An API route -> the actions that it takes, all of them. Nothing: it is open to everybody.
-ROUTES: Mapping[tuple[str, str], frozenset[Action]] = {
-    ("POST", "/api/registrations/{registrationId}/validate-face-image"): frozenset({Action.VALIDATE}),
-    ("GET", f"{_OF_USER}/history"): frozenset({Action.FIND_PEOPLE}),
-    ("GET", f"{_OF_USER}/stats"): frozenset({Action.FIND_PEOPLE}),
-    ("GET", f"{_OF_USER}/check-recent"): frozenset({Action.FIND_PEOPLE}),
-    ("GET", f"{_OF_USER}/{{registrationId}}"): frozenset({Action.FIND_PEOPLE}),
-    ("GET", "/api/registrations/event/{eventId}/face-validations"): frozenset({Action.LIST_PEOPLE}),
-    ("GET", "/api/exports/users/{userId}/history.csv"): frozenset({Action.FIND_PEOPLE, Action.EXPORT}),
-    ("GET", f"{_OF_EVENT}/records.csv"): frozenset({Action.SEE_EVENTS, Action.EXPORT}),
-    ("GET", f"{_OF_EVENT}/records.parquet"): frozenset({Action.SEE_EVENTS, Action.EXPORT}),
-    ("GET", f"{_OF_EVENT}/never-tried.csv"): frozenset({Action.SEE_EVENTS, Action.EXPORT}),
-    ("GET", f"{_OF_EVENT}/expiring.csv"): frozenset({Action.SEE_EVENTS, Action.EXPORT}),
-    ("GET", f"{_OF_EVENT}/what-if.csv"): frozenset({Action.SEE_EVENTS, Action.EXPORT}),
-    ("GET", f"{_OF_EVENT}/reference-problems.csv"): frozenset({Action.RUN_BATCH, Action.EXPORT}),
-    ("GET", "/api/exports/audit.csv"): frozenset({Action.SEE_AUDIT}),
-    ("GET", "/api/health"): frozenset(),
-    ("GET", "/api/ready"): frozenset({Action.SEE_OPERATIONS}),
-    ("GET", "/api/openapi.json"): frozenset({Action.SIGN_IN}),
 }
 
 #: Roles, and the events that these are limited to.

@@ -18,7 +18,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFileManager
 from core.domain.roles import PAGES, Action
 from core.services.sessions import Session
 from core.settings import Settings
-from dashboard.access.authentication import Doors
+from dashboard.access.authentication import Authenticator
 from dashboard.access.plain_pages import CLOSED_PAGES, LOGIN, closed_page, sign_in_page
 from dashboard.access.uploads import SWEEP_SECONDS, Upload, Uploads
 from dashboard.access.websocket import Websockets
@@ -66,11 +66,11 @@ class Gate:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._doors = Doors(settings)
+        self._authenticator = Authenticator(settings)
         self._sign_in = settings.sign_in
         self._https = (settings.origin or "").startswith("https:")
         self._uploads = Uploads(settings, st.get_option("server.maxUploadSize") * 1024 * 1024, _files)
-        self._websockets = Websockets(app, self._doors, settings, self._uploads)
+        self._websockets = Websockets(app, self._authenticator, settings, self._uploads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
@@ -106,9 +106,9 @@ class Gate:
             return closed_page(path)
         if self._sign_in and path == LOGIN:
             return _login(self._app)
-        if self._sign_in and path.rstrip("/") == _SIGN_OUT and (session := self._doors.sign_out(scope)):
+        if self._sign_in and path.rstrip("/") == _SIGN_OUT and (session := self._authenticator.sign_out(scope)):
             await run_in_threadpool(_told, session)
-        visitor = self._doors.visitor(scope)
+        visitor = self._authenticator.visitor(scope)
         if visitor is None and not _below(path, OPEN):
             return self._stranger(scope)
         if visitor and _below(path, (UPLOAD,)):
@@ -122,7 +122,7 @@ class Gate:
     def _stranger(self, scope: Scope) -> Response:
         if scope["method"] not in ("GET", "HEAD") or _below(scope["path"], PARTS):
             return PlainTextResponse("Not signed in", 401)
-        page = sign_in_page(over=self._doors.was_signed_in(scope))
+        page = sign_in_page(over=self._authenticator.was_signed_in(scope))
         query = scope["query_string"].decode("latin-1")
         address = scope["path"] + (f"?{query}" if query else "")
         if _is_page(address):

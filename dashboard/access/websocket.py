@@ -19,7 +19,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from core.flow.pace import Pace
 from core.settings import Settings
-from dashboard.access.authentication import Doors, Visitor
+from dashboard.access.authentication import Authenticator, Visitor
 from dashboard.access.connections import STILL_SECONDS
 from dashboard.access.uploads import MAX_ADDRESSES, Uploads, address_of, may_upload
 from dashboard.server import running_server
@@ -55,9 +55,9 @@ class _Closed(Exception):
 class Websockets:
     """ASGI application for websockets, before that of Streamlit."""
 
-    def __init__(self, app: ASGIApp, doors: Doors, settings: Settings, uploads: Uploads) -> None:
+    def __init__(self, app: ASGIApp, authenticator: Authenticator, settings: Settings, uploads: Uploads) -> None:
         self._app = app
-        self._doors = doors
+        self._authenticator = authenticator
         self._uploads = uploads
         self._origin = settings.origin
         self._limit = settings.pages_open
@@ -78,7 +78,7 @@ class Websockets:
             return
         self._open[visitor.person] += 1
         try:
-            await _Passage(self._app, self._doors, self._uploads, visitor, scope, receive, send).run()
+            await _Passage(self._app, self._authenticator, self._uploads, visitor, scope, receive, send).run()
         finally:
             self._open[visitor.person] -= 1
             self._open += Counter()  # forgets those who have none
@@ -86,7 +86,7 @@ class Websockets:
     def _visitor(self, scope: Scope) -> Visitor | None:
         # Streamlit reads the cookie only if it comes with our own origin; without it, its session would be nobody's.
         foreign = self._origin and Headers(scope=scope).get("origin") != self._origin
-        return None if foreign or scope["path"] != STREAM else self._doors.visitor(scope)
+        return None if foreign or scope["path"] != STREAM else self._authenticator.visitor(scope)
 
     async def _wait_for_place(self, person: str) -> str | None:
         """The address that says why there is no place; None if there is one."""
@@ -109,7 +109,7 @@ class _Passage:
     def __init__(
         self,
         app: ASGIApp,
-        doors: Doors,
+        authenticator: Authenticator,
         uploads: Uploads,
         visitor: Visitor,
         scope: Scope,
@@ -117,7 +117,7 @@ class _Passage:
         send: Send,
     ) -> None:
         self._app = app
-        self._doors = doors
+        self._authenticator = authenticator
         self._uploads = uploads
         self._visitor = visitor
         self._scope = scope
@@ -151,7 +151,7 @@ class _Passage:
     async def _next(self) -> Message:
         while True:
             # Also before each message: whoever has signed out sends none.
-            if self._doors.visitor(self._scope) is None:
+            if self._authenticator.visitor(self._scope) is None:
                 raise _Closed(_OVER, "")
             try:
                 return await asyncio.wait_for(self._receive(), CHECK_SECONDS)

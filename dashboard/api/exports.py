@@ -39,12 +39,11 @@ from dashboard.services import services_of
 
 logger = logging.getLogger(__name__)
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request], Awaitable[Response]]
 Parts = Generator[bytes]
 #: Services, event id, query -> a file's parts.
 EventFile = Callable[[GuardedServices, str, QueryParams], Iterator[bytes]]
 CSV = "text/csv; charset=utf-8"
-PARQUET = "application/vnd.apache.parquet"
 #: Little less is gained by more, at twice the time and beyond.
 _COMPRESSION = 5
 #: Lines that are handed on at once.
@@ -55,7 +54,7 @@ AUDIT_SPAN = timedelta(days=30)
 FIRST_AUDIT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def user_history(downloads: Downloads) -> Endpoint:
+def user_history(downloads: Downloads) -> Handler:
     """Every outcome of a user, newest first (columns: ``core.services.export.OUTCOME_COLUMNS``)."""
 
     async def endpoint(request: Request) -> Response:
@@ -71,7 +70,7 @@ def user_history(downloads: Downloads) -> Endpoint:
     return endpoint
 
 
-def of_event(downloads: Downloads, name: str, read: EventFile, media_type: str = CSV) -> Endpoint:
+def of_event(downloads: Downloads, name: str, read: EventFile, media_type: str = CSV) -> Handler:
     """A file about an event, by the name that it is saved under."""
 
     async def endpoint(request: Request) -> Response:
@@ -87,7 +86,7 @@ def of_event(downloads: Downloads, name: str, read: EventFile, media_type: str =
     return endpoint
 
 
-def audit_trail(downloads: Downloads) -> Endpoint:
+def audit_trail(downloads: Downloads) -> Handler:
     """The audit trail's entries that match the filters, newest first (columns:
     ``core.services.export.AUDIT_COLUMNS``).
     """

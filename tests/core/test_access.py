@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from core.domain.roles import ALLOWED, PAGES, ROUTES, Action, Role
+from core.domain.roles import ALLOWED, PAGES, Action, Role
+from tests.support.routes import ROUTES
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 

@@ -27,7 +27,7 @@ ROOMS = {
     "__main__": {"cli"},
 }
 #: Modules of the runtime that name adapters: each puts the parts of one thing together.
-COMPOSITION_ROOTS = {"backup", "bootstrap", "installation", "maintenance"}
+COMPOSITION_ROOTS = {"backends", "backup", "installation", "maintenance"}
 BACKENDS = {"embedded": {"boto3", "botocore", "pymongo"}, "aws": {"apsw", "cv2"}}
 #: What brings a library of the user interface or of a service into a module.
 ABOVE_CORE = {"streamlit", "starlette", "uvicorn", "dashboard", "pages", "plotly"}
