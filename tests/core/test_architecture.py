@@ -132,7 +132,7 @@ def _at_import(path: Path) -> Iterator[str]:
 
 def test_importing_core_loads_neither_streamlit_nor_starlette() -> None:
     program = (
-        "import core.runtime.bootstrap, core.cli.commands, sys;"
+        "import core.runtime.bootstrap, core.cli.main, sys;"
         " sys.exit('streamlit' in sys.modules or 'starlette' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0

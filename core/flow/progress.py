@@ -1,0 +1,8 @@
+"""The type of the functions that are told how far a piece of work is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+#: Called with how many are done, and with how many there are in all (None: unknown).
+Counting = Callable[[int, int | None], None]
