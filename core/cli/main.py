@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _require_text(arguments: list[str]) -> None:
-    """Raises ``InvalidInput`` for an argument that is not valid UTF-8, unless it names a file, which may be any bytes."""
+    """Raises ``InvalidInput`` for an argument that is not UTF-8, unless it names a file, which may be any bytes."""
     for number, argument in enumerate(arguments, 1):
         if not (is_text(argument) or Path(argument).exists()):
             raise InvalidInput(f"Argument {number} is not valid UTF-8.")

@@ -20,8 +20,8 @@ def create(
 ) -> None:
     """Create a token for the API.
 
-    Prints the token on the first line, and on the second line its entry for the setting API_TOKENS. The token is shown
-    only once and stored nowhere.
+    Prints the token on the first line, and its entry for the setting API_TOKENS on the second. The token is shown
+    only this once and is stored nowhere.
     """
     from core.services.tokens import new_token, setting
 

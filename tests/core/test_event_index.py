@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from core.adapters.aws import records as store_module
+from core.adapters.aws import event_reads
 from core.adapters.aws import table as definition
 from core.adapters.aws.event_index import LOOK_AGAIN, EventIndex
 from core.adapters.aws.records import DynamoRecords
@@ -405,7 +405,7 @@ def test_an_index_that_is_deleted_while_it_is_used_makes_no_answer_shorter(desk_
 def test_an_index_that_goes_away_between_two_batches_is_an_error(
     desk_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "BATCH_ROWS", 1)
+    monkeypatch.setattr(event_reads, "BATCH_ROWS", 1)
     desk = desk_of(create_table)
     for number in range(8):
         desk.put(registrationId=f"reg-{number}", eventId="event-1", attributes={"ballast": "x" * 300_000})
@@ -564,7 +564,7 @@ def test_what_reads_a_segment_knows_whose_operation_it_is(clock: FakeClock) -> N
 def test_no_page_is_scanned_before_those_ahead_of_it_are_used(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "BATCH_ROWS", 1)
+    monkeypatch.setattr(event_reads, "BATCH_ROWS", 1)
     scanned = []
     item = {
         "userId": {"S": "user-1"},

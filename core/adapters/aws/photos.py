@@ -10,9 +10,9 @@ from typing import Any
 from botocore.exceptions import ClientError, FlexibleChecksumError, IncompleteReadError
 
 from core.adapters.aws.clients import translated
+from core.adapters.shared.photos import MAX_PHOTO_BYTES, is_valid_key, not_found, require_valid_key, too_large
 from core.domain.errors import NotConfigured, PhotoNotFound, Unavailable
 from core.flow.retry import Retry
-from core.photos import limits
 
 _CHUNK_BYTES = 256 * 1024
 _ABSENT = frozenset({"NoSuchKey", "404"})
@@ -25,7 +25,7 @@ class S3Photos:
     photo that is not there.
     """
 
-    def __init__(self, client: Any, bucket: str, retry: Retry, max_bytes: int = limits.MAX_PHOTO_BYTES) -> None:
+    def __init__(self, client: Any, bucket: str, retry: Retry, max_bytes: int = MAX_PHOTO_BYTES) -> None:
         """``client`` makes one attempt a call (``core.adapters.aws.clients.client("s3", region)``); ``retry`` makes
         the others.
         """
@@ -35,7 +35,7 @@ class S3Photos:
         self._max_bytes = max_bytes
 
     def put(self, key: str, data: bytes) -> None:
-        limits.require_valid(key)
+        require_valid_key(key)
 
         def attempt() -> None:
             with translated("photos"):
@@ -61,7 +61,7 @@ class S3Photos:
         return sorted({key for key, _ in self._versions(folder)})
 
     def erase(self, key: str) -> None:
-        if limits.is_valid(key):
+        if is_valid_key(key):
             self._erase((name, version) for name, version in self._versions(key) if name == key)
 
     def erase_under(self, folder: str, kept: Collection[str] = ()) -> None:
@@ -118,7 +118,7 @@ class S3Photos:
             answer = self._client.get_object(Bucket=self._bucket, Key=key)
             with closing(answer["Body"]) as body:
                 if answer["ContentLength"] > self._max_bytes:
-                    raise limits.too_large(self._max_bytes)
+                    raise too_large(self._max_bytes)
                 data = bytearray()
                 # The SDK limits the wait for each piece, not for the whole.
                 for chunk in body.iter_chunks(_CHUNK_BYTES):
@@ -129,8 +129,8 @@ class S3Photos:
 
     @contextmanager
     def _reading(self, key: str) -> Iterator[None]:
-        if not limits.is_valid(key):
-            raise limits.not_found()
+        if not is_valid_key(key):
+            raise not_found()
         with translated("photos"):
             try:
                 yield
@@ -139,7 +139,7 @@ class S3Photos:
                 raise Unavailable("photos", type(error).__name__) from error
             except ClientError as error:
                 if _code(error) in _ABSENT:
-                    raise limits.not_found() from error
+                    raise not_found() from error
                 raise
 
 

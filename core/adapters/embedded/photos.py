@@ -16,11 +16,11 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+from core.adapters.shared.photos import MAX_PHOTO_BYTES, is_valid_key, not_found, require_valid_key, too_large
 from core.domain.clock import Clock, utc_now
 from core.domain.errors import DiskFull, NotConfigured, PhotoNotFound, Refused, Unavailable
 from core.files.disk import INCOMING, require_room
 from core.files.private import make_folder
-from core.photos import limits
 
 #: Half of what file systems take as a name, since some count in units of two bytes.
 _MAX_NAME_BYTES = 127
@@ -44,7 +44,7 @@ class FolderPhotos:
     is never read, and removed when the store is next opened an hour or more later.
     """
 
-    def __init__(self, root: Path, max_bytes: int = limits.MAX_PHOTO_BYTES, clock: Clock = utc_now) -> None:
+    def __init__(self, root: Path, max_bytes: int = MAX_PHOTO_BYTES, clock: Clock = utc_now) -> None:
         """Make ``root`` if it is missing; ``get`` refuses files above ``max_bytes``."""
         with _translated():
             make_folder(root)
@@ -56,7 +56,7 @@ class FolderPhotos:
         self._remove_abandoned(clock().timestamp() - _ABANDONED_AFTER.total_seconds())
 
     def put(self, key: str, data: bytes) -> None:
-        limits.require_valid(key)
+        require_valid_key(key)
         path = self._path(key)
         with _translated():
             if _is_behind_a_link(path):
@@ -78,7 +78,7 @@ class FolderPhotos:
     def get(self, key: str) -> bytes:
         with _translated(), self._open(key) as file:
             if os.fstat(file.fileno()).st_size > self._max_bytes:
-                raise limits.too_large(self._max_bytes)
+                raise too_large(self._max_bytes)
             return file.read()
 
     def exists(self, key: str) -> bool:
@@ -93,7 +93,7 @@ class FolderPhotos:
             return sorted(map(self._key, _files(self._folder(folder))))
 
     def erase(self, key: str) -> None:
-        if not limits.is_valid(key):
+        if not is_valid_key(key):
             return
         path = self._path(key)
         with _translated():
@@ -158,21 +158,21 @@ class FolderPhotos:
 
     @contextmanager
     def _open(self, key: str) -> Iterator[BinaryIO]:
-        if not limits.is_valid(key):
-            raise limits.not_found()
+        if not is_valid_key(key):
+            raise not_found()
         path = self._path(key)
         try:
             if _is_behind_a_link(path):
-                raise limits.not_found()
+                raise not_found()
             # Not blocking: opening a pipe that lies there would otherwise wait for its writer.
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
             if error.errno in _ABSENT:
-                raise limits.not_found() from error
+                raise not_found() from error
             raise
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise limits.not_found()
+            raise not_found()
         with os.fdopen(descriptor, "rb") as file:
             yield file
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.adapters.embedded.schema import SCHEMA
-from core.adapters.listing import TO_THE_SECOND, newest
+from core.adapters.shared.records import TO_THE_SECOND, newest_of_event
 from core.domain.clock import Clock
 from core.domain.errors import Refused
 from core.domain.frames import RECORD_DTYPES, alive_in_order, alive_of, record_frame
@@ -132,7 +132,7 @@ class SqliteRecords:
         with self._database.read() as connection:
             rows = connection.execute(_NEWEST, asked).fetchall()
         with self._database.decoding():
-            return newest((_record(item, EVENT_ATTRIBUTES) for (item,) in rows), now, limit)
+            return newest_of_event((_record(item, EVENT_ATTRIBUTES) for (item,) in rows), now, limit)
 
     def event_notice(self) -> str | None:
         return None
