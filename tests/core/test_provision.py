@@ -12,7 +12,8 @@ from botocore.stub import Stubber
 
 from core.adapters.aws import clients
 from core.adapters.aws import table as definition
-from core.adapters.aws.provision import AUDIT, WANTED, Action, Index, Provision, Step, Table, plan
+from core.adapters.aws.provision import Provision
+from core.adapters.aws.provision_plan import AUDIT, WANTED, Action, Index, Step, Table, plan
 from core.adapters.aws.table import EVENT_INDEX
 from core.domain.errors import Refused
 from core.flow.retry import Retry
@@ -191,7 +192,7 @@ def test_a_table_is_made_and_the_second_run_finds_nothing(client: Any) -> None:
     run = Run(client)
     assert run()
     assert run()
-    assert [line for line in run.said if line != UNSUPPORTED] == ["Nothing differs."]
+    assert [line for line in run.said if line != UNSUPPORTED] == ["No differences."]
 
 
 def test_a_second_run_calls_nothing_but_describe(observed: Any, dynamodb_proxy: Proxy) -> None:
@@ -349,7 +350,7 @@ def test_adding_the_index_waits_and_tells_how_far_it_is(stubbed: Stubber) -> Non
     assert run(add_index=True)
     assert run.reports == [
         "Table t is updating.",
-        f"Index {EVENT_INDEX} is being made.",
+        f"Index {EVENT_INDEX} is being created.",
         f"Index {EVENT_INDEX} is being filled: 500 of about 2,000 records.",
     ]
 
