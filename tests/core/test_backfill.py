@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from core.adapters.aws.backfill import Backfill, Counts
+from core.adapters.aws.backfill import Backfill, BackfillCounts
 from core.adapters.aws.records import DynamoRecords
 from core.domain.errors import InvalidInput, NotConfigured, Refused
 from core.domain.records import Decision
@@ -303,7 +303,7 @@ def test_what_is_consumed_is_spent(
     table: str,
     backfill: Callable[..., Backfill],
     kind: str,
-    units: Callable[[Counts], float],
+    units: Callable[[BackfillCounts], float],
 ) -> None:
     spent: list[float] = []
 

@@ -223,7 +223,7 @@ def test_backfill_counts_what_it_did(maintain: Run) -> None:
 
 def test_backfill_of_a_missing_table_is_one_line(maintain: Run) -> None:
     result = maintain("backfill-index", DYNAMODB_FACE_VALIDATION_TABLE="gone")
-    sentence = "There is no table gone. Make it with: python -m core provision\n"
+    sentence = "There is no table gone. Create it with: python -m core provision\n"
     assert (result.exit_code, result.stderr, result.stdout) == (1, sentence, "")
 
 

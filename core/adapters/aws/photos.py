@@ -19,14 +19,14 @@ _ABSENT = frozenset({"NoSuchKey", "404"})
 
 
 class S3Photos:
-    """A key is the object's key. Encryption is the bucket's default; an object appears whole or not at all.
+    """``Photos`` in S3. A photo's key is the object's key, and the bucket's default encryption applies.
 
-    The credentials need ``s3:ListBucket`` besides reading and writing: without it S3 answers 403, not 404, for a
-    photo that is not there.
+    The credentials need ``s3:ListBucket`` besides reading and writing: without it S3 answers 403 instead of 404 for a
+    photo that does not exist.
     """
 
     def __init__(self, client: Any, bucket: str, retry: Retry, max_bytes: int = MAX_PHOTO_BYTES) -> None:
-        """``client`` makes one attempt a call (``core.adapters.aws.clients.client("s3", region)``); ``retry`` makes
+        """``client`` makes one attempt per call (``core.adapters.aws.clients.client("s3", region)``); ``retry`` makes
         the others.
         """
         self._client = client
@@ -73,7 +73,7 @@ class S3Photos:
                 try:
                     self._client.head_bucket(Bucket=self._bucket)
                 except ClientError as error:
-                    # An answer to HEAD has no body, so the code is the bare status.
+                    # An answer to HEAD has no body, so the code is the HTTP status.
                     if _code(error) == "404":
                         raise NotConfigured("photos", "NoSuchBucket") from error
                     raise
@@ -84,8 +84,9 @@ class S3Photos:
         self._client.close()
 
     def _versions(self, prefix: str) -> Iterator[tuple[str, str]]:
-        """Key and version of all that begins with ``prefix``, marks of deletion too; in a bucket without versions
-        each photo has one, called null.
+        """Key and version of every object whose key begins with ``prefix``, and of delete markers.
+
+        In a bucket without versioning each object has one version, called null.
         """
         request = {"Bucket": self._bucket, "Prefix": prefix}
 
@@ -103,7 +104,7 @@ class S3Photos:
             request["VersionIdMarker"] = answer["NextVersionIdMarker"]
 
     def _erase(self, versions: Iterable[tuple[str, str]]) -> None:
-        # A version by its id is gone for good; without it, a mark would be laid over the photo.
+        # Deleting a version by its id is final. Without the id, S3 would only add a delete marker.
         for key, version in list(versions):
 
             def once(key: str = key, version: str = version) -> None:
@@ -120,7 +121,7 @@ class S3Photos:
                 if answer["ContentLength"] > self._max_bytes:
                     raise too_large(self._max_bytes)
                 data = bytearray()
-                # The SDK limits the wait for each piece, not for the whole.
+                # The SDK limits the wait for each chunk, but not for all of them.
                 for chunk in body.iter_chunks(_CHUNK_BYTES):
                     data += chunk
                     if time.monotonic() > deadline:
@@ -135,7 +136,7 @@ class S3Photos:
             try:
                 yield
             except (IncompleteReadError, FlexibleChecksumError) as error:
-                # Final to the SDK's mind; but what was lost or garbled on the way may arrive the next time.
+                # The SDK does not retry these, but data that was lost or damaged on its way may arrive the next time.
                 raise Unavailable("photos", type(error).__name__) from error
             except ClientError as error:
                 if _code(error) in _ABSENT:
