@@ -112,7 +112,7 @@ OBSTACLES = {
     "being deleted": ({**READY, "IndexStatus": "DELETING"}, "`python -m core provision --add-index`"),
     "being created": ({**READY, "IndexStatus": "CREATING"}, "is being built"),
     "backfilling": ({**READY, "Backfilling": True}, "is being built"),
-    "carrying less": (_carrying({"ProjectionType": "KEYS_ONLY"}), "`python -m core provision` says"),
+    "carrying less": (_carrying({"ProjectionType": "KEYS_ONLY"}), "`python -m core provision` reports"),
     "of other keys": ({**READY, "KeySchema": definition.key_schema("eventId", "userId")}, "other keys"),
     "not to be asked for": (Refused("validation records", "AccessDeniedException"), "`dynamodb:DescribeTable`"),
     "out of reach": (Unavailable("validation records", "ThrottlingException"), "ThrottlingException"),

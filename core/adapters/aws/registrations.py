@@ -94,9 +94,8 @@ class MongoRegistrations:
         """``fields`` maps names of ``DEFAULT_FIELDS`` to (dotted) paths. Raises ``SettingsError`` for others."""
         unknown = sorted(fields.keys() - DEFAULT_FIELDS.keys())
         if unknown:
-            raise SettingsError(
-                f"Bad setting MONGODB_FIELDS: unknown field {unknown[0]!r}. The fields are {', '.join(DEFAULT_FIELDS)}"
-            )
+            known = ", ".join(DEFAULT_FIELDS)
+            raise SettingsError(f"Bad setting MONGODB_FIELDS: unknown field {unknown[0]!r}. The fields are {known}")
         bad = next((name for name, path in fields.items() if not _is_path(path)), None)
         if bad:
             raise SettingsError(f"Bad setting MONGODB_FIELDS: {bad} must be a field or a dotted path to one")

@@ -1,4 +1,4 @@
-"""Erasures of persons in the embedded backend's database file with their journal, and what has expired in it."""
+"""Erasures of people's records in the embedded backend's database file, their journal, and expired records."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from core.ports import ExpiredRecord, StoredRecord
 
 SERVICE = "validation records"
 
-# The keys of the photos that were submitted: the newest one's, and those of its attempts.
+# The keys of the submitted photos: the record's newest one and those of its attempts.
 _PHOTOS = """(SELECT json_group_array(value) FROM (
     SELECT item ->> '$.faceImageKey' AS value
     UNION SELECT item ->> (attempt.fullkey || '.faceImageKey') FROM json_each(item, '$.attempts') AS attempt
@@ -28,7 +28,7 @@ FROM faceVerifications WHERE userId = ?
 """
 _EXPIRED = f"SELECT userId, registrationId, {_PHOTOS} FROM faceVerifications WHERE expiresAt <= ? LIMIT ?"
 _DROP = "DELETE FROM faceVerifications WHERE userId = ? AND registrationId = ? AND expiresAt <= ?"
-#: {} is which records count.
+#: ``{}`` is the condition for the records that count.
 _NAMED = """
 WITH keys AS (SELECT value AS key FROM json_each(:keys)), others AS (SELECT item FROM faceVerifications WHERE {})
 SELECT item ->> '$.faceImageKey' FROM others WHERE item ->> '$.faceImageKey' IN keys
@@ -85,16 +85,10 @@ class SqliteErasures:
             return self._entry(connection, user)
 
     def unfinished(self) -> list[Erasure | Receipt]:
-        with self._database.read() as connection:
-            rows = connection.execute("SELECT entry FROM erasures WHERE NOT finished").fetchall()
-        with self._database.decoding():
-            return [entry_of(str(entry)) for (entry,) in rows]
+        return self._entries("SELECT entry FROM erasures WHERE NOT finished")
 
     def ended(self) -> list[Receipt]:
-        with self._database.read() as connection:
-            rows = connection.execute("SELECT entry FROM erasures").fetchall()
-        entries = [entry_of(str(entry)) for (entry,) in rows]
-        return [entry for entry in entries if isinstance(entry, Receipt)]
+        return [entry for entry in self._entries("SELECT entry FROM erasures") if isinstance(entry, Receipt)]
 
     def begin(self, erasure: Erasure) -> Erasure | Receipt:
         with self._database.write() as connection:
@@ -131,6 +125,12 @@ class SqliteErasures:
         with self._database.read() as connection:
             rows = connection.execute(_NAMED.format(records), asked).fetchall()
         return {str(key) for (key,) in rows}
+
+    def _entries(self, query: str) -> list[Erasure | Receipt]:
+        with self._database.read() as connection:
+            rows = connection.execute(query).fetchall()
+        with self._database.decoding():
+            return [entry_of(str(entry)) for (entry,) in rows]
 
     def _entry(self, connection: apsw.Connection, user: str) -> Erasure | Receipt | None:
         row = connection.execute("SELECT entry FROM erasures WHERE user = ?", (user,)).fetchone()

@@ -22,13 +22,13 @@ from core.domain.errors import DiskFull, NotConfigured, PhotoNotFound, Refused, 
 from core.files.disk import INCOMING, require_room
 from core.files.private import make_folder
 
-#: Half of what file systems take as a name, since some count in units of two bytes.
+#: Half of what file systems accept as a name, since some count in units of two bytes.
 _MAX_NAME_BYTES = 127
-#: Holds, under their hash, the keys that cannot be paths as they are. No key as typed begins with a dot.
+#: The folder for photos whose keys cannot be paths as they are; they are named by the hash of the key.
 _HASHED = ".hashed"
-#: Far longer than any ``put`` takes, so that what is older was left by a killed one.
+#: Far longer than any ``put`` takes: an older unfinished file was left behind by a process that was killed.
 _ABANDONED_AFTER = timedelta(hours=1)
-#: How many photos ``expire`` asks about at once.
+#: The number of photos that ``expire`` asks about at once.
 _EXPIRED_AT_ONCE = 500
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -36,21 +36,22 @@ _PASSING = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno
 
 
 class FolderPhotos:
-    """A key is the path below ``root`` as typed, so that files laid there by hand or by others are found.
+    """``Photos`` in a folder. A key is a path below ``root``, so that files put there by hand or by others are found.
 
-    A key that is no harmless path (hidden or overlong names, backslashes, empty steps, ...) is kept under its
-    hash. Symbolic links below the root are never followed. The file system must tell upper from lower case.
-    All below the root is one file system. Names with a leading dot are ours: a file that a killed ``put`` left behind
-    is never read, and removed when the store is next opened an hour or more later.
+    A photo whose key is not a harmless path (hidden or overlong names, backslashes, empty steps, ...) is stored under
+    the hash of the key. Symbolic links below the root are never followed. The file system must distinguish upper and
+    lower case, and everything below the root must be on the same one. Names with a leading dot are reserved for the
+    store: a file that a killed ``put`` left behind is never read, and is deleted when the store is next opened an
+    hour or more later.
     """
 
     def __init__(self, root: Path, max_bytes: int = MAX_PHOTO_BYTES, clock: Clock = utc_now) -> None:
-        """Make ``root`` if it is missing; ``get`` refuses files above ``max_bytes``."""
+        """Creates ``root`` if it is missing. ``get`` refuses files larger than ``max_bytes``."""
         with _translated():
             make_folder(root)
             self._root = root.resolve()
         self._max_bytes = max_bytes
-        # One folder for all, so that what was left there is quick to find.
+        # One folder for all unfinished files, so that those left behind are found quickly.
         self._incoming = self._root / INCOMING
         self._making_folders = threading.Lock()
         self._remove_abandoned(clock().timestamp() - _ABANDONED_AFTER.total_seconds())
@@ -111,11 +112,7 @@ class FolderPhotos:
             self._remove_if_empty(place)
 
     def expire(self, folder: str, before: datetime, named: Callable[[set[str]], set[str]]) -> int:
-        """Erase the photos whose keys begin with ``folder`` and that were put before ``before``; returns how many.
-
-        Those stay of which ``named`` says so; it is asked about some hundred keys at a time. What killed ones of
-        ``put`` left an hour ago or earlier goes as well.
-        """
+        """As the port says. Also deletes files that killed calls of ``put`` left behind an hour ago or earlier."""
         self._remove_abandoned(time.time() - _ABANDONED_AFTER.total_seconds())
         gone = 0
         with _translated():
@@ -152,7 +149,7 @@ class FolderPhotos:
         return str(path.relative_to(self._root))
 
     def _remove_if_empty(self, folder: Path) -> None:
-        with suppress(OSError):  # not there, not empty, or a photo is being put into it
+        with suppress(OSError):  # missing, not empty, or a photo is being put into it
             folder.rmdir()
             _sync(folder.parent)
 
@@ -164,7 +161,7 @@ class FolderPhotos:
         try:
             if _is_behind_a_link(path):
                 raise not_found()
-            # Not blocking: opening a pipe that lies there would otherwise wait for its writer.
+            # Not blocking, because opening a named pipe would otherwise wait for its writer.
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
             if error.errno in _ABSENT:
@@ -177,7 +174,7 @@ class FolderPhotos:
             yield file
 
     def _remove_abandoned(self, before: float) -> None:
-        # What cannot be removed must not keep the photos from being read, as on a read-only file system.
+        # Photos must stay readable even if nothing can be deleted, as on a read-only file system.
         with suppress(OSError), os.scandir(self._incoming) as entries:
             for entry in entries:
                 with suppress(OSError):
@@ -185,7 +182,7 @@ class FolderPhotos:
                         Path(entry).unlink()
 
     def _make(self, folder: Path) -> None:
-        # A folder counts as made only once its parent knows it durably, hence one lock around all of it.
+        # A folder exists for others only once its parent has it durably, hence one lock around all of this.
         with self._making_folders:
             missing = [step for step in (folder, *folder.parents) if not step.is_dir()]
             for step in reversed(missing):
@@ -194,12 +191,12 @@ class FolderPhotos:
 
 
 def _mark(key: str) -> str:
-    """What the name of a photo begins with while it is being written: it tells the folder of its key, to us alone."""
+    """How the name of an unfinished file begins: it identifies the folder of its key without revealing it."""
     return f"{hashlib.sha256(key.rpartition('/')[0].encode()).hexdigest()[:32]}-"
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """The plain files in and below ``folder``, no link followed; none where there is no such folder."""
+    """The regular files in and below ``folder``, without following links; none if there is no such folder."""
     if folder.resolve() != folder:
         return
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
@@ -223,7 +220,7 @@ def _unlink(path: Path) -> None:
         if error.errno in _ABSENT:
             return
         raise
-    with suppress(FileNotFoundError):  # another who erases has taken away the emptied folder
+    with suppress(FileNotFoundError):  # a concurrent erasure has removed the empty folder
         _sync(path.parent)
 
 
