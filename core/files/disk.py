@@ -1,4 +1,4 @@
-"""The files of a data folder by name, and whether their disk has room for more."""
+"""The names of the files in a data folder, and the check for free disk space."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from core.domain.errors import DiskFull
 
 DATABASE = "facedesk.sqlite3"
 PHOTOS = "photos"
-#: Below the photos: those that are being written.
+#: The folder below the photos for those that are being written.
 INCOMING = ".incoming"
-#: A disk with less room counts as full: the next photo, or the file written anew after an erasure, may not fit.
+#: A disk with less free space counts as full: the next photo, or the database rewritten by an erasure, may not fit.
 MIN_FREE_BYTES = 64 * 1024 * 1024
 
 
 def require_room(folder: Path, service: str) -> None:
-    """Raises ``DiskFull`` if the disk of ``folder`` has less than ``MIN_FREE_BYTES`` left."""
+    """Raises ``DiskFull`` if the disk of ``folder`` has less than ``MIN_FREE_BYTES`` free."""
     free = shutil.disk_usage(folder).free
     if free < MIN_FREE_BYTES:
         raise DiskFull(service, f"{free // 2**20} MB free")
