@@ -80,7 +80,7 @@ def used_this_month(_source: ServiceMetrics) -> tuple[Usage, datetime]:
 
 
 @st.cache_resource(ttl=60, show_spinner=False)
-def disk_and_counts() -> tuple[usage.DiskUse, usage.Counts]:
+def disk_and_counts() -> tuple[usage.DiskUse, usage.RowCounts]:
     folder = services.settings.data_dir
     return usage.disk_use(folder), usage.counts(folder, services.clock())
 
