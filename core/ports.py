@@ -194,7 +194,7 @@ class Photos(Protocol):
     def exists(self, key: str) -> bool: ...
 
     def under(self, folder: str) -> list[str]:
-        """The keys that begin with ``folder``, which ends with a slash, sorted; includes those of earlier versions."""
+        """The keys that begin with ``folder``, which ends with a slash, sorted; also those of earlier versions."""
         ...
 
     def erase(self, key: str) -> None:

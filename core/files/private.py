@@ -7,6 +7,7 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +21,11 @@ def make_folder(path: Path) -> None:
             step.mkdir(FOLDER, exist_ok=True)
 
 
+def new_file(path: Path) -> BinaryIO:
+    """Open a file for writing that does not exist yet. Raises ``OSError``."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE), "wb")
+
+
 def make_file(path: Path) -> None:
     """Create an empty file if there is none. Raises ``OSError``.
 
@@ -27,7 +33,7 @@ def make_file(path: Path) -> None:
     process.
     """
     with suppress(FileExistsError):
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE))
+        new_file(path).close()
 
 
 def narrow(path: Path) -> None:

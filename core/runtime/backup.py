@@ -14,7 +14,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
@@ -22,11 +22,11 @@ from pydantic import ValidationError
 
 from core.adapters.embedded.schema import SCHEMA
 from core.domain.clock import Clock, utc_now
-from core.domain.errors import InvalidInput, NotFound, Refused, Unavailable
+from core.domain.errors import InvalidInput, NotFound, Refused
 from core.domain.records import Model, Timestamp, isoformat
 from core.files.database import Database
-from core.files.disk import DATABASE, INCOMING, PHOTOS
-from core.files.private import FILE, FOLDER, make_folder
+from core.files.disk import DATABASE, INCOMING, PHOTOS, sync_folder, unavailable_on_os_errors
+from core.files.private import FILE, FOLDER, make_folder, new_file
 from core.flow.progress import Counting
 from core.runtime.installation import SERVICE, SET_ASIDE, alone, holds_something
 from core.services.hashing import KEY_FILE
@@ -64,13 +64,16 @@ def backup(data_dir: Path, target: Path, progress: Counting, clock: Clock = utc_
         raise InvalidInput(f"The file {target} exists. Name a new file.")
     partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
-        with _translated("backup"), tempfile.TemporaryDirectory(dir=target.parent, prefix=".backup-") as folder:
+        with (
+            unavailable_on_os_errors("backup"),
+            tempfile.TemporaryDirectory(dir=target.parent, prefix=".backup-") as folder,
+        ):
             copy = Path(folder) / DATABASE
             copy.touch(FILE)
             with closing(Database(data_dir / DATABASE, SERVICE, SCHEMA, new=False, migrate=False)) as database:
                 database.copy_to(copy)
                 version = database.version or 0
-            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE), "wb") as file:
+            with new_file(partial) as file:
                 with tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as archive:
                     photos = _pack(archive, copy, data_dir, progress)
                     manifest = Manifest(
@@ -85,7 +88,7 @@ def backup(data_dir: Path, target: Path, progress: Counting, clock: Clock = utc_
                 file.flush()
                 os.fsync(file.fileno())
             partial.rename(target)
-            _sync(target.parent)
+            sync_folder(target.parent)
             return manifest
     finally:
         with suppress(OSError):
@@ -105,9 +108,9 @@ def restore(
     ``Refused`` if the backup's database is damaged or of a later version; ``Conflict`` while a process uses the
     folder; and ``Unavailable`` for disk faults.
     """
-    with _translated("data folder"):
+    with unavailable_on_os_errors("data folder"):
         make_folder(data_dir)
-    with alone(data_dir), _translated("data folder"):
+    with alone(data_dir), unavailable_on_os_errors("data folder"):
         if holds_something(data_dir) and not replace:
             raise InvalidInput(f"{data_dir} contains an installation. Add --replace to move it to a folder inside.")
         with tempfile.TemporaryDirectory(dir=data_dir, prefix=".restore-") as folder:
@@ -121,7 +124,7 @@ def restore(
             for name in (*_FOLDERS, KEY_FILE, DATABASE):
                 if (fresh / name).exists():
                     (fresh / name).rename(data_dir / name)
-            _sync(data_dir)
+            sync_folder(data_dir)
         return manifest, aside
 
 
@@ -179,7 +182,7 @@ def _unpacked(source: Path, target: Path, progress: Counting) -> Manifest:
                 path = target / _safe(source, entry.name)
                 for folder in reversed(path.relative_to(target).parents[:-1]):
                     (target / folder).mkdir(FOLDER, exist_ok=True)
-                with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE), "wb") as file:
+                with new_file(path) as file:
                     shutil.copyfileobj(content, file, _CHUNK)
                 os.utime(path, (entry.mtime, entry.mtime))
                 photos += entry.name.startswith(f"{PHOTOS}/")
@@ -219,26 +222,10 @@ def _set_aside(data_dir: Path, now: datetime) -> Path:
     for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", KEY_FILE, *_FOLDERS):
         if (data_dir / name).exists():
             (data_dir / name).rename(aside / name)
-    _sync(data_dir)
+    sync_folder(data_dir)
     return aside
 
 
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _translated(service: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise Unavailable(service, error.strerror or type(error).__name__) from error

@@ -31,7 +31,7 @@ class Health:
 
 
 def check(services: Services) -> list[Health]:
-    """The health of each service. All are asked in parallel, which takes as long as the slowest answer or deadline."""
+    """The health of each service. All are asked in parallel: this takes as long as the slowest."""
     pings: dict[str, Callable[[], None]] = {
         "validation records": services.records.ping,
         "registrations": services.registrations.ping,

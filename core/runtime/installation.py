@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.adapters.embedded.schema import SCHEMA
-from core.domain.errors import Conflict, Unavailable
+from core.domain.errors import Conflict
 from core.files.database import Database
-from core.files.disk import DATABASE, PHOTOS
+from core.files.disk import DATABASE, PHOTOS, unavailable_on_os_errors
 from core.files.private import FILE, make_folder, narrow
 from core.services.hashing import KEY_FILE
 
@@ -56,7 +56,7 @@ def prepare(data_dir: Path) -> None:
     Creates the database if the folder contains no installation yet, and migrates one of an earlier version. Reads the
     whole database. Raises ``Refused``, with what to do, if it cannot be used; ``Unavailable`` for a passing fault.
     """
-    with _translated():
+    with unavailable_on_os_errors("data folder"):
         make_folder(data_dir)
     database = data_dir / DATABASE
     for each in (data_dir, *(database.with_name(f"{DATABASE}{end}") for end in ("", "-wal", "-shm"))):
@@ -82,7 +82,7 @@ def _was_used(data_dir: Path) -> bool:
 
 
 def _locked(data_dir: Path, kind: int, refusal: str) -> int:
-    with _translated():
+    with unavailable_on_os_errors("data folder"):
         make_folder(data_dir)
         lock = os.open(data_dir / _LOCK_FILE, os.O_RDWR | os.O_CREAT, FILE)
     try:
@@ -93,11 +93,3 @@ def _locked(data_dir: Path, kind: int, refusal: str) -> int:
     except OSError as error:
         logger.warning("the data folder cannot be locked: %s", error.strerror)
     return lock
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise Unavailable("data folder", error.strerror or type(error).__name__) from error

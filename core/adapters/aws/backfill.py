@@ -16,7 +16,7 @@ from core.adapters.aws.clients import translated
 from core.adapters.aws.table import EVENT_NAMES, LACKS_EVENT_ID, LACKS_EVENT_ID_VALUES
 from core.domain.errors import InvalidInput, NotConfigured, Refused
 from core.domain.records import KEY_ATTRIBUTES
-from core.files.private import make_folder
+from core.files.private import make_folder, new_file
 from core.flow.pace import Pace
 from core.flow.progress import Counting
 from core.flow.retry import Retry
@@ -226,8 +226,8 @@ class _Places:
         try:
             make_folder(self._path.parent)
             new.unlink(missing_ok=True)
-            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(text)
+            with new_file(new) as file:
+                file.write(text.encode())
                 file.flush()
                 os.fsync(file.fileno())
             new.replace(self._path)

@@ -11,6 +11,7 @@ from core.adapters.aws.answers import Item
 from core.adapters.aws.clients import translated
 from core.adapters.aws.pages import Ask, Request, asking, items_of, pages, read_at_once, segments
 from core.adapters.aws.table import RECORDS_NOT_CONFIGURED, TTL_ATTRIBUTE
+from core.adapters.shared.erasures import settled
 from core.domain.erasures import Erasure, Receipt, as_finished, entry_of, is_finished, text_of
 from core.domain.errors import Unavailable
 from core.flow.retry import Retry
@@ -90,10 +91,8 @@ class DynamoErasures:
     def forget(self, receipt: Receipt) -> Receipt:
         was = self._text(receipt.user)
         there = entry_of(was) if was else None
-        if there is None or there.erasure_id != receipt.erasure_id:
-            return as_finished(receipt)
-        if isinstance(there, Receipt):
-            return there
+        if known := settled(there, receipt):
+            return known
         return receipt if self._put(receipt, _UNCHANGED, was) else self.forget(receipt)
 
     def finish(self, receipt: Receipt) -> None:

@@ -21,6 +21,7 @@ from pymongo.errors import (
     PyMongoError,
 )
 
+from core.adapters.shared.registrations import WORD_SEPARATORS
 from core.domain.errors import InvalidInput, Refused, ServiceError, SettingsError, Unavailable
 from core.domain.frames import REGISTRATION_DTYPES, registration_frame
 from core.domain.records import Registration
@@ -46,9 +47,8 @@ _CALL_SHARE = 0.375
 #: MongoDB's codes for passing faults for which the driver has no exception of its own: host unreachable, host not
 #: found, network timeout, time limit exceeded, read concern not available yet, interrupted.
 _PASSING_CODES = frozenset({6, 7, 89, 262, 134, 11601})
-#: A word begins at the start of the text, after any character of ASCII or Latin-1 that is not a letter or digit, or
-#: after other Unicode punctuation or spaces. Written out because the server's \w and \b know only ASCII.
-_WORD_BEGINS = "(^|[\x01-/:-@\\[-`{-\xbf\u2000-\u206f\u3000])"
+#: A word begins at the start of the text or after a separator.
+_WORD_BEGINS = f"(^|[{WORD_SEPARATORS}])"
 
 _log = logging.getLogger(__name__)
 

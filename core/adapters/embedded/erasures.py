@@ -10,6 +10,7 @@ import apsw
 import orjson
 
 from core.adapters.embedded.schema import SCHEMA
+from core.adapters.shared.erasures import settled
 from core.domain.erasures import Erasure, Receipt, as_finished, entry_of, is_finished, text_of
 from core.domain.records import isoformat
 from core.files.database import Database
@@ -100,11 +101,8 @@ class SqliteErasures:
 
     def forget(self, receipt: Receipt) -> Receipt:
         with self._database.write() as connection:
-            there = self._entry(connection, receipt.user)
-            if there is None or there.erasure_id != receipt.erasure_id:
-                return as_finished(receipt)
-            if isinstance(there, Receipt):
-                return there
+            if known := settled(self._entry(connection, receipt.user), receipt):
+                return known
             _put(connection, receipt, receipt.ended_at)
             return receipt
 

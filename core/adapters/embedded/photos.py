@@ -19,7 +19,7 @@ from typing import BinaryIO
 from core.adapters.shared.photos import MAX_PHOTO_BYTES, is_valid_key, not_found, require_valid_key, too_large
 from core.domain.clock import Clock, utc_now
 from core.domain.errors import DiskFull, NotConfigured, PhotoNotFound, Refused, Unavailable
-from core.files.disk import INCOMING, require_room
+from core.files.disk import INCOMING, require_room, sync_folder
 from core.files.private import make_folder
 
 #: Half of what file systems accept as a name, since some count in units of two bytes.
@@ -74,7 +74,7 @@ class FolderPhotos:
             except BaseException:
                 Path(temporary).unlink(missing_ok=True)
                 raise
-            _sync(path.parent)
+            sync_folder(path.parent)
 
     def get(self, key: str) -> bytes:
         with _translated(), self._open(key) as file:
@@ -151,7 +151,7 @@ class FolderPhotos:
     def _remove_if_empty(self, folder: Path) -> None:
         with suppress(OSError):  # missing, not empty, or a photo is being put into it
             folder.rmdir()
-            _sync(folder.parent)
+            sync_folder(folder.parent)
 
     @contextmanager
     def _open(self, key: str) -> Iterator[BinaryIO]:
@@ -187,7 +187,7 @@ class FolderPhotos:
             missing = [step for step in (folder, *folder.parents) if not step.is_dir()]
             for step in reversed(missing):
                 step.mkdir(mode=0o700, exist_ok=True)
-                _sync(step.parent)
+                sync_folder(step.parent)
 
 
 def _mark(key: str) -> str:
@@ -221,7 +221,7 @@ def _unlink(path: Path) -> None:
             return
         raise
     with suppress(FileNotFoundError):  # a concurrent erasure has removed the empty folder
-        _sync(path.parent)
+        sync_folder(path.parent)
 
 
 def _is_plain(name: str) -> bool:
@@ -235,14 +235,6 @@ def _is_plain(name: str) -> bool:
 
 def _is_behind_a_link(path: Path) -> bool:
     return path.parent.resolve() != path.parent
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import orjson
 import pandas as pd
 
 from core.adapters.embedded.schema import SCHEMA
+from core.adapters.shared.registrations import WORD_SEPARATORS
 from core.domain.frames import REGISTRATION_DTYPES, registration_frame
 from core.domain.records import Registration
 from core.files.database import Database
@@ -28,9 +29,7 @@ _COLUMNS = "registration_id, user_id, event_id, name, email, reference_photo_key
 
 #: Precedes every word in the column ``words``; text that people type has no such character.
 _WORD_BEGINS = "\x1f"
-#: Characters that separate words: all of ASCII and Latin-1 that are not letters or digits, and other Unicode
-#: punctuation and spaces.
-_SEPARATOR = re.compile(r"([\x00-/:-@\[-`{-\xbf\u2000-\u206f\u3000])")
+_SEPARATOR = re.compile(f"([\x00{WORD_SEPARATORS}])")
 
 
 class SqliteRegistrations:
