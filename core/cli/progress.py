@@ -18,7 +18,7 @@ LINE_SECONDS = 10
 
 @contextmanager
 def bar(what: str) -> Iterator[Counting]:
-    """A progress bar on stderr, removed at the end; silent if stderr is no terminal."""
+    """A progress bar on stderr, removed at the end; silent if stderr is not a terminal."""
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as shown:
         task = shown.add_task(what, total=None)
@@ -27,7 +27,7 @@ def bar(what: str) -> Iterator[Counting]:
 
 @contextmanager
 def bar_or_lines(what: str) -> Iterator[Counting]:
-    """Like ``bar``, but prints lines if stderr is no terminal."""
+    """Like ``bar``, but prints lines if stderr is not a terminal."""
     if err.is_terminal:
         with bar(what) as counting:
             yield counting
@@ -69,7 +69,7 @@ def crew_progress(what: str, before: CrewProgress | None = None) -> Iterator[Cal
 
 @contextmanager
 def status() -> Iterator[Callable[[str], None]]:
-    """Shows what the command waits for; if stdout is no terminal, a line whenever that changes."""
+    """Shows what the command waits for; if stdout is not a terminal, a line whenever that changes."""
     if out.is_terminal:
         with out.status("Reading the table's settings.") as shown:
             yield shown.update

@@ -1,4 +1,4 @@
-"""The type of the functions that are told how far a piece of work is."""
+"""The type of functions that show progress."""
 
 from __future__ import annotations
 
