@@ -1,4 +1,4 @@
-"""DynamoDB's answers by column are what they are item by item, and damaged ones are not taken."""
+"""DynamoDB's answers decoded by column equal those decoded by item, and damaged ones are refused."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ _ITEMS = st.lists(st.one_of(st.fixed_dictionaries(_USUAL), st.fixed_dictionaries
 
 
 def answered(items: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    """What botocore is given of an answer, and what stands beside it."""
+    """The part of an answer that botocore gets, and the part that is decoded separately."""
     given_to_botocore = {"status_code": 200, "headers": {}, "body": orjson.dumps({"Items": items, **more})}
     beside: dict[str, Any] = {}
     answers._take_items(given_to_botocore, beside)
@@ -97,7 +97,7 @@ def in_columns(items: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
 
 
 def outcome(columns: Any) -> Any:
-    """The frame, or what is wrong with it."""
+    """The frame, or the error."""
     try:
         return record_frame(columns).astype(object).to_dict("list")
     except ValueError as error:
@@ -183,7 +183,7 @@ def test_calls_at_once_on_one_client_get_their_own_records(dynamodb: Any) -> Non
 
 
 def fill(client: Any, table: str, records: int) -> None:
-    """An event of so many records over some days, large enough for many pages."""
+    """An event with this many records over some days, large enough for many pages."""
     ballast = {"age": "25-35", "ballast": "x" * 20_000}
     with ThreadPoolExecutor(8) as threads:
         for number in range(records):
@@ -214,7 +214,7 @@ def test_a_record_that_moves_on_while_the_parts_are_read_is_neither_missed_nor_t
     stop = threading.Event()
 
     def write() -> None:
-        """Records take turns to move from anywhere to the end, and new ones come."""
+        """In turn, one record after another moves to the end, and new ones are added."""
         for turn in count():
             if stop.is_set():
                 return

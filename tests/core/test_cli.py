@@ -105,7 +105,7 @@ def test_import_registers_with_photos_from_a_folder(run: Run, tmp_path: Path, as
     assert (result.exit_code, bool(found and found.reference_photo_key)) == (0, True)
 
 
-def test_a_bad_line_is_named_the_rest_goes_in_and_the_exit_code_tells(run: Run, tmp_path: Path) -> None:
+def test_a_bad_line_is_reported_the_rest_is_imported_and_the_exit_code_is_1(run: Run, tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text(f"{HEADER},u1,e1,,,\nr2,u1,e1,,,\n")
     result = run("import-registrations", "table.csv")
     assert (result.exit_code, result.stderr, result.stdout) == (
@@ -142,7 +142,7 @@ def test_where_registrations_are_only_read_the_commands_refuse(run: Run, argumen
 
 @pytest.fixture
 def table(dynamodb: Any) -> str:
-    """A table as the guide of the service before us makes it: its keys, and one record of that service."""
+    """A table as the previous service's guide creates it, with only its keys, and one record of that service."""
     table = table_with_keys_alone(dynamodb)
     put_item(dynamodb, table, a_foreign_item())
     return table
@@ -209,7 +209,7 @@ def test_a_table_with_the_index_is_right(maintain: Run) -> None:
 def test_a_missing_table_is_made(maintain: Run, dynamodb: Any) -> None:
     name = f"face-verifications-{uuid4().hex}"
     result = maintain("provision", DYNAMODB_FACE_VALIDATION_TABLE=name)
-    # Not by a list of tables, which ends after a hundred.
+    # Not by listing the tables: a list ends after a hundred.
     assert (result.exit_code, dynamodb.describe_table(TableName=name)["Table"]["TableStatus"]) == (0, "ACTIVE")
 
 
@@ -258,7 +258,7 @@ def test_the_watch_outlasts_an_outage(maintain: Run, dynamodb_proxy: Proxy, monk
     assert (result.exit_code, "out of reach" in result.stderr, result.stdout) == (0, True, "Stopped.\n")
 
 
-def test_without_a_terminal_backfill_tells_how_far_it_is_by_lines(
+def test_without_a_terminal_backfill_prints_its_progress_in_lines(
     maintain: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "LINE_SECONDS", 0)
@@ -270,7 +270,7 @@ def test_without_a_terminal_backfill_tells_how_far_it_is_by_lines(
 
 @pytest.fixture
 def event(run: Run, tmp_path: Path, astronaut_jpeg: bytes) -> Path:
-    """Three people of the event e1, a folder with a photo of two of them, and one more who has sent one already."""
+    """Three people of the event e1 with a folder of photos for two of them, and a fourth whose photo is stored."""
     faces = tmp_path / "faces"
     faces.mkdir()
     for name in ("r1.jpg", "r2.JPG", "sent.jpg"):
@@ -290,14 +290,14 @@ def test_validate_event_judges_the_photos_of_the_folder_and_those_that_were_sent
     assert run("validate-event", "e1", "--photos", event).stdout == "This event has no photos to validate.\n"
 
 
-def test_validate_event_names_what_could_not_be_used_and_its_exit_code_tells(run: Run, event: Path) -> None:
+def test_validate_event_reports_unusable_photos_and_exits_with_1(run: Run, event: Path) -> None:
     (event / "r1.jpg").write_bytes(b"no photo")
     result = run("validate-event", "e1", "--photos", event)
     assert (result.exit_code, result.stderr.startswith("Registration r1: This file is not a photo")) == (1, True)
     assert "2 passed" in result.stdout
 
 
-def test_validate_event_takes_only_whom_it_is_told(run: Run, event: Path) -> None:
+def test_validate_event_takes_only_the_chosen_people(run: Run, event: Path) -> None:
     assert "no photos" in run("validate-event", "e1", "--only", "failed", "--photos", event).stdout
 
 
@@ -311,7 +311,7 @@ def interrupt_at_the_first_photo(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(FolderSource, "read", interrupted)
 
 
-def test_a_batch_that_was_stopped_goes_on_and_one_with_another_choice_is_refused(
+def test_a_stopped_batch_is_resumed_and_one_with_another_choice_is_refused(
     run: Run, event: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -336,7 +336,7 @@ def test_anew_drops_what_is_not_done(run: Run, event: Path, monkeypatch: pytest.
     assert (result.exit_code, "Resuming" in result.stdout) == (0, False)
 
 
-def test_without_a_terminal_a_batch_tells_how_far_it_is_by_lines(
+def test_without_a_terminal_a_batch_prints_its_progress_in_lines(
     run: Run, event: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "LINE_SECONDS", 0)

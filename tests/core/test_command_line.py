@@ -1,4 +1,4 @@
-"""``python -m core`` as a process: whatever fails is one line and an exit code, never a trace."""
+"""``python -m core`` as a process: every failure is one line and an exit code, never a traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When an event is read from DynamoDB's index, when by a scan of the table, and what the pages are told about it."""
+"""When events are read from DynamoDB's index, when by a scan of the table, and what the pages show about it."""
 
 from __future__ import annotations
 
@@ -84,13 +84,13 @@ def index(table: Table, clock: FakeClock) -> EventIndex:
 
 
 def asked_and_checked(index: EventIndex) -> bool:
-    """What the index says once the check that asking starts, if any, has ended."""
+    """The index's answer after the check that the question has started, if any, has ended."""
     index.usable()
     wait_for_checks()
     return index.usable()
 
 
-# What stands in the way
+# Reasons not to use the index
 
 
 def test_an_index_that_lacks_nothing_is_used(index: EventIndex) -> None:
@@ -149,7 +149,7 @@ def test_an_index_that_is_never_checked_is_used_at_once(table: Table, clock: Fak
     assert (table.described, table.checks) == (1, [])
 
 
-# Looking again
+# Later checks
 
 
 @pytest.mark.parametrize("before", [None, {**READY, "IndexStatus": "CREATING"}], ids=["missing", "being built"])
@@ -305,7 +305,7 @@ QUICK = Retry(deadline=20, call_timeout=2, base=0.01, cap=0.05)
 
 @dataclass
 class Desk:
-    """A store whose calls are seen on their way to the server."""
+    """A store whose calls are recorded on their way to the server."""
 
     records: DynamoRecords
     proxy: Proxy
