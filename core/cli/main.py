@@ -14,7 +14,10 @@ from core.cli.failures import report, report_unexpected
 from core.domain.errors import InvalidInput
 from core.domain.text import is_text
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+# Help is markdown, so that its paragraphs are wrapped to the width of the terminal.
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown"
+)
 
 
 @app.callback()
