@@ -1,4 +1,4 @@
-"""What whoever sees no identities gets stands in an order that follows from what they see, with every backend."""
+"""Results for users who may not see identities are ordered only by what they may see, with every backend."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.adapters.aws import records as aws_records
+from core.adapters.aws import event_reads as aws_events
 from core.adapters.aws import table as definition
 from core.adapters.aws.records import DynamoRecords
 from core.adapters.embedded import records as embedded_records
@@ -314,7 +314,7 @@ def test_batches_are_frames_of_record_frame(bench: Bench) -> None:
 
 
 def test_batches_have_what_the_frame_has(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    for store in (embedded_records, aws_records):
+    for store in (embedded_records, aws_events):
         monkeypatch.setattr(store, "BATCH_ROWS", 4)
     # Equal times in more records than a batch has.
     for number in range(15):
@@ -351,7 +351,7 @@ def test_nothing_is_read_before_the_first_batch_is_asked_for(bench: Bench) -> No
 
 
 def test_a_reader_of_batches_may_stop(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    for store in (embedded_records, aws_records):
+    for store in (embedded_records, aws_events):
         monkeypatch.setattr(store, "BATCH_ROWS", 1)
     for number in (1, 2, 3):
         bench.records.record_attempt(an_outcome(registration_id=f"reg-{number}"), TTL)
@@ -362,7 +362,7 @@ def test_a_reader_of_batches_may_stop(bench: Bench, monkeypatch: pytest.MonkeyPa
 def test_a_record_that_changes_between_two_batches_is_not_missed(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for store in (embedded_records, aws_records):
+    for store in (embedded_records, aws_events):
         monkeypatch.setattr(store, "BATCH_ROWS", 1)
     for number in (1, 2, 3):
         outcome = an_outcome(registration_id=f"reg-{number}", timestamp=NOON + number * SECOND)

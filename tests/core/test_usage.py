@@ -91,7 +91,7 @@ def test_a_data_folder_that_is_gone_is_unavailable(tmp_path: Path) -> None:
 def test_records_and_registrations_are_counted(desk: Desk, tmp_path: Path, astronaut_jpeg: bytes) -> None:
     desk.validation.validate_upload("reg-1", astronaut_jpeg, "a1", ANYBODY)
     desk.validation.validate_upload("reg-1", astronaut_jpeg, "a2", ANYBODY)
-    assert usage.counts(tmp_path, utc_now()) == usage.Counts(records=1, registrations=2)
+    assert usage.counts(tmp_path, utc_now()) == usage.RowCounts(records=1, registrations=2)
 
 
 def test_expired_records_are_not_counted(desk: Desk, tmp_path: Path, astronaut_jpeg: bytes) -> None:

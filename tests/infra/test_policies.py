@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from core.adapters.aws import table as definition
-from core.cli.commands import app
+from core.cli.main import app
 from core.domain.clock import utc_now
 from core.domain.roles import local
 from core.runtime.services import Services

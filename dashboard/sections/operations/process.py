@@ -22,7 +22,7 @@ DONE = (Trace("done", "Done"), Trace("failed", "Failed", "failed", second=True))
 
 
 @st.cache_resource(ttl=60, show_spinner=False)
-def disk_and_counts() -> tuple[usage.DiskUse, usage.Counts]:
+def disk_and_counts() -> tuple[usage.DiskUse, usage.RowCounts]:
     services = get_services()
     folder = services.settings.data_dir
     return usage.disk_use(folder), usage.counts(folder, services.clock())
