@@ -96,7 +96,7 @@ class ValidationRecords(Protocol):
         ...
 
     def record_attempt(self, outcome: Outcome, ttl: timedelta) -> ValidationRecord:
-        """Add one attempt, atomically, and return the record with it (``core.domain.records.with_attempt``).
+        """Add one attempt, atomically, and return the record with it (``core.domain.attempts.with_attempt``).
 
         Durable when it returns. An ``attempt_id`` that the record already has changes nothing, so a retried write, or
         one whose answer was lost, counts once. Any number of attempts may be recorded at once; none is lost.
@@ -105,8 +105,8 @@ class ValidationRecords(Protocol):
         ...
 
     def take_back(self, user_id: str, registration_id: str, attempt_id: str) -> ValidationRecord | None:
-        """Remove one attempt (``core.domain.records.without_attempt``), atomically, and return the record without it;
-        None if there is no record, or if it had no other attempt.
+        """Remove one attempt (``core.domain.attempts.without_attempt``), atomically, and return the record without
+        it; None if there is no record, or if it had no other attempt.
 
         Durable when it returns. Other attempts stay, even if they are recorded at the same time. An attempt that the
         record does not have changes nothing. Unlike in other methods an expired record is not absent: the attempt
@@ -115,7 +115,7 @@ class ValidationRecords(Protocol):
         ...
 
     def decide(self, user_id: str, registration_id: str, review: Review, seen_version: str) -> ValidationRecord:
-        """Write a reviewer's decision (``core.domain.records.with_decision``) if the record is still as they saw it.
+        """Write a reviewer's decision (``core.domain.attempts.with_decision``) if the record is still as they saw it.
 
         Raises ``RecordNotFound`` if there is none and ``Conflict`` if its ``version`` is no longer ``seen_version``;
         then nothing is written. Of several decisions on one version exactly one succeeds. A decision that the record

@@ -11,6 +11,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from core.domain.attempts import with_attempt
 from core.domain.clock import Clock
 from core.domain.errors import (
     Conflict,
@@ -23,17 +24,7 @@ from core.domain.errors import (
 )
 from core.domain.policy import Policy, Verdict, judge
 from core.domain.reasons import Reason
-from core.domain.records import (
-    Attempt,
-    Decision,
-    Outcome,
-    Registration,
-    Review,
-    Source,
-    Status,
-    ValidationRecord,
-    with_attempt,
-)
+from core.domain.records import Attempt, Decision, Outcome, Registration, Review, Source, Status, ValidationRecord
 from core.photos import keys
 from core.photos.sanitiser import CleanPhoto, PhotoSanitiser
 from core.ports import FaceEngine, Photos, Registrations, ValidationRecords

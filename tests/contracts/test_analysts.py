@@ -11,8 +11,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from core.domain.attempts import with_attempt
 from core.domain.frames import frame_of
-from core.domain.records import Outcome, with_attempt
+from core.domain.records import Outcome
 from core.domain.roles import ALLOWED, Role
 from core.runtime.facades.guard import Guard
 from core.runtime.services import Services

@@ -16,9 +16,10 @@ from core.adapters.aws import event_reads as aws_events
 from core.adapters.aws import table as definition
 from core.adapters.aws.records import DynamoRecords
 from core.adapters.embedded import records as embedded_records
+from core.domain.attempts import newest_first
 from core.domain.errors import Refused, Unavailable
 from core.domain.frames import RECORD_DTYPES, record_frame
-from core.domain.records import EVENT_ATTRIBUTES, Decision, ValidationRecord, newest_first
+from core.domain.records import EVENT_ATTRIBUTES, Decision, ValidationRecord
 from core.flow.retry import Retry
 from tests.support.clock import NOON, FakeClock
 from tests.support.dynamodb import create_table, put_item

@@ -34,8 +34,6 @@ ABOVE_CORE = {"streamlit", "starlette", "uvicorn", "dashboard", "pages", "plotly
 BELOW_PAGES = {"boto3", "botocore", "pymongo", "apsw", "cv2"}
 #: The most lines of a module, and of a page's script, which only composes.
 MODULE_LINES, PAGE_LINES = 400, 120
-#: Modules that are still longer. Do not add any: remove them as they are split.
-BEING_SPLIT = {"core.domain.records", "core.settings"}
 
 
 def modules(*folders: str) -> list[Path]:
@@ -114,8 +112,7 @@ def test_what_the_backends_share_needs_neither(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules("core"), ids=module_of)
 def test_a_module_is_short_enough_to_be_read(path: Path) -> None:
-    if module_of(path) not in BEING_SPLIT:
-        assert len(path.read_text().splitlines()) <= MODULE_LINES
+    assert len(path.read_text().splitlines()) <= MODULE_LINES
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:

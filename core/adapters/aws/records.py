@@ -19,18 +19,10 @@ from core.adapters.aws.event_reads import EventReads
 from core.adapters.aws.items import Expression, key_of, record_of, serialised
 from core.adapters.aws.pages import asking, items_of, pages
 from core.adapters.aws.table import RECORDS_NOT_CONFIGURED
+from core.domain.attempts import decided, newest_first, with_attempt, without_attempt
 from core.domain.clock import Clock, Stopwatch, elapsed
 from core.domain.errors import Unavailable
-from core.domain.records import (
-    Metadata,
-    Outcome,
-    Review,
-    ValidationRecord,
-    decided,
-    newest_first,
-    with_attempt,
-    without_attempt,
-)
+from core.domain.records import Metadata, Outcome, Review, ValidationRecord
 from core.flow.retry import Retry
 from core.ports import EventChanges
 

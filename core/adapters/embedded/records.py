@@ -16,19 +16,11 @@ import pyarrow.compute as pc
 
 from core.adapters.embedded.schema import SCHEMA
 from core.adapters.shared.records import TO_THE_SECOND, newest_of_event
+from core.domain.attempts import decided, newest_first, with_attempt, without_attempt
 from core.domain.clock import Clock
 from core.domain.errors import Refused
 from core.domain.frames import RECORD_DTYPES, alive_in_order, alive_of, record_frame
-from core.domain.records import (
-    EVENT_ATTRIBUTES,
-    Outcome,
-    Review,
-    ValidationRecord,
-    decided,
-    newest_first,
-    with_attempt,
-    without_attempt,
-)
+from core.domain.records import EVENT_ATTRIBUTES, Outcome, Review, ValidationRecord
 from core.files.database import Database
 from core.ports import EventChanges
 
