@@ -227,11 +227,11 @@ OPENAPI = Endpoint("GET", "/api/openapi.json", frozenset({Action.SIGN_IN}), "Thi
 #: In the order in which they win.
 ENDPOINTS = (
     VALIDATE,
+    EVENT_VALIDATIONS,
     HISTORY,
     STATS,
     CHECK_RECENT,
     RECORD,
-    EVENT_VALIDATIONS,
     USER_HISTORY_CSV,
     RECORDS_CSV,
     RECORDS_PARQUET,

@@ -93,7 +93,7 @@ class Api:
         self._wrong_tokens = Pace(_WRONG_TOKENS_A_MINUTE / 60, _WRONG_TOKENS_BURST)
         self._max_upload_bytes = settings.max_upload_bytes
         self._app = Starlette(
-            routes=self._routes(),
+            routes=self.routes(),
             exception_handlers={
                 FacedeskError: answers.failed,
                 Unauthorized: self._unauthorized,
@@ -160,7 +160,7 @@ class Api:
             endpoints.OPENAPI: self.document,
         }
 
-    def _routes(self) -> list[Route]:
+    def routes(self) -> list[Route]:
         """A route for each endpoint of the table. Raises ``KeyError`` if one has no handler."""
         handlers = self._handlers()
         return [

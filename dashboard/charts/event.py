@@ -15,7 +15,7 @@ from dashboard.charts.style import (
     and_more,
     counted,
     counting,
-    full,
+    full_name,
     largest,
     marker,
     moment,
@@ -23,7 +23,7 @@ from dashboard.charts.style import (
     on_time,
     positions,
     share,
-    short,
+    short_name,
     styled,
     times,
 )
@@ -165,7 +165,7 @@ def reasons_bar(frame: pd.DataFrame, palette: Palette, height: int = 280) -> go.
             textposition="outside",
             textfont={"color": palette.text},
             cliponaxis=False,
-            customdata=[full(reasons.label(code)) for code in shown["reason"]],
+            customdata=[full_name(reasons.label(code)) for code in shown["reason"]],
             hovertemplate="%{customdata}: %{x:,}<extra></extra>",
         )
     )
@@ -179,7 +179,8 @@ def describe_reasons(frame: pd.DataFrame) -> str:
         return "There is no reason to show."
     shown = frame.head(MAX_BARS)
     named = ", ".join(
-        f"{short(reasons.label(code))} {count:,}" for code, count in zip(shown["reason"], shown["count"], strict=True)
+        f"{short_name(reasons.label(code))} {count:,}"
+        for code, count in zip(shown["reason"], shown["count"], strict=True)
     )
     return f"Reasons by the number of people: {named}{and_more(len(frame), 'reason')}."
 
@@ -310,7 +311,7 @@ def group_bars(frame: pd.DataFrame, palette: Palette, height: int = 260) -> go.F
             textfont={"color": palette.text},
             cliponaxis=False,
             customdata=[
-                f"{full(group)}: {failed:,} of {total:,} failed"
+                f"{full_name(group)}: {failed:,} of {total:,} failed"
                 for group, failed, total in zip(shown["group"], shown["failed"], shown["total"], strict=True)
             ],
             hovertemplate="%{customdata} (%{x:.2f} %)<extra></extra>",
@@ -327,7 +328,7 @@ def group_bars(frame: pd.DataFrame, palette: Palette, height: int = 260) -> go.F
 def describe_groups(frame: pd.DataFrame, attribute: str) -> str:
     shown = largest(frame, "total")
     named = ", ".join(
-        f"{short(group)} {rate:.1%} of {total:,}{' (few)' if small else ''}"
+        f"{short_name(group)} {rate:.1%} of {total:,}{' (few)' if small else ''}"
         for group, rate, total, small in zip(
             shown["group"], shown["failure_rate"], shown["total"], shown["small"], strict=True
         )
@@ -356,7 +357,7 @@ def compare_bars(frame: pd.DataFrame, palette: Palette, height: int = 220) -> go
             textfont={"color": palette.text},
             cliponaxis=False,
             customdata=[
-                f"{full(event)}: {passed:,} of {records:,} passed"
+                f"{full_name(event)}: {passed:,} of {records:,} passed"
                 for event, passed, records in zip(shown["event"], shown["passed"], shown["records"], strict=True)
             ],
             hovertemplate="%{customdata} (%{x:.2f} %)<extra></extra>",
@@ -370,7 +371,7 @@ def compare_bars(frame: pd.DataFrame, palette: Palette, height: int = 220) -> go
 def describe_compare(frame: pd.DataFrame) -> str:
     shown = largest(frame, "records")
     named = ", ".join(
-        f"{short(event)} {rate:.1%} of {records:,}" if records else f"{short(event)} without validations"
+        f"{short_name(event)} {rate:.1%} of {records:,}" if records else f"{short_name(event)} without validations"
         for event, rate, records in zip(shown["event"], shown["success_rate"], shown["records"], strict=True)
     )
     return f"Success rate by event: {named or 'none'}{and_more(len(frame), 'event')}."

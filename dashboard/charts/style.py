@@ -152,7 +152,7 @@ def positions(shown: pd.DataFrame) -> list[int]:
 
 def named_rows(figure: go.Figure, names: Iterable[object], palette: Palette, sizes: Sequence[str] = ()) -> go.Figure:
     """Names for rows by number, the first on top; below each name its size, where there is one."""
-    short = [_escaped(short(name)) for name in names]
+    short = [_escaped(short_name(name)) for name in names]
     if sizes:
         short = [
             f"{name}<br><span style='color:{palette.muted}'>{size}</span>"
@@ -171,12 +171,12 @@ def largest(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     return frame.sort_values(column, ascending=False, kind="stable").head(MAX_BARS).sort_index()
 
 
-def short(name: object) -> str:
+def short_name(name: object) -> str:
     text = str(name)
     return text if len(text) <= _MAX_NAME else text[: _MAX_NAME - 1] + "…"
 
 
-def full(name: object) -> str:
+def full_name(name: object) -> str:
     """A name for hovering: whole unless it is absurd."""
     return _escaped(str(name)[:_MAX_FULL_NAME])
 
