@@ -38,7 +38,7 @@ def current() -> Tally | None:
 
 @contextmanager
 def counted(tally: Tally) -> Iterator[None]:
-    """Calls made inside count in ``tally`` only; so do those of threads that run in a copy of the context."""
+    """Calls made in here count in ``tally`` and in no other; so do those of threads in a copy of the context."""
     token = _tally.set(tally)
     try:
         yield

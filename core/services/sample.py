@@ -23,9 +23,8 @@ from core.domain.policy import Policy, Verdict, judge
 from core.domain.reasons import Reason
 from core.domain.records import Decision, Outcome, Registration, Review, Source, Status
 from core.files import bundled
-from core.flow.progress import Counting
 from core.ports import Photos, RegistrationImport, ValidationRecords
-from core.services.importing import Sanitiser, keep_reference
+from core.services.importing import Progress, Sanitiser, keep_reference
 
 EVENT_ID = "sample-event"
 COUNT = 300
@@ -119,7 +118,7 @@ def load(
     count: int = COUNT,
     policy: Policy | None = None,
     ttl: timedelta = _DAYS,
-    progress: Counting = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
 ) -> None:
     """Load ``count`` registrations of ``EVENT_ID`` with their validations up to ``now``.
 
