@@ -47,7 +47,6 @@ from core.runtime.guard import GuardedServices
 from core.services.validation import Submitter, Validation
 from core.settings import Settings
 from dashboard.access.authentication import Doors, TooFast, Unauthorized, client_address, person_of, principal_of
-from dashboard.access.connections import limit_connections
 from dashboard.api import exports, openapi, parameters
 from dashboard.api.openapi import FaceImage, Verdict
 from dashboard.api.parameters import (
@@ -60,7 +59,6 @@ from dashboard.api.parameters import (
     one,
 )
 from dashboard.api.workers import Busy, Downloads, PerPerson, Shared, TooMany, Workers, unless_gone
-from dashboard.server import send_at_once
 from dashboard.services import services_of, shared
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -119,8 +117,6 @@ class Api:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            send_at_once()
-            limit_connections()
             try:
                 await self._pages(scope, receive, send)
             finally:
