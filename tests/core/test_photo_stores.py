@@ -219,7 +219,7 @@ def killed_put(root: Path) -> str:
     program = """
         import os, sys
         from pathlib import Path
-        from core.photos.folder import FolderPhotos
+        from core.adapters.embedded.photos import FolderPhotos
         Path.replace = lambda *_: os._exit(9)
         FolderPhotos(Path(sys.argv[1])).put("a.jpg", b"half")
     """

@@ -622,7 +622,7 @@ def test_nothing_starts_before_the_first_photo() -> None:
 def test_a_worker_ends_with_a_killed_parent() -> None:
     program = """
         import os, signal
-        from core.photos.sanitise import PhotoSanitiser
+        from core.photos.sanitiser import PhotoSanitiser
         from tests.support import hostile
         PhotoSanitiser(10**7).clean(hostile.jpeg())
         os.kill(os.getpid(), signal.SIGSTOP)

@@ -19,7 +19,7 @@ from botocore.client import BaseClient
 
 ROOT = Path(__file__).parents[2]
 #: Modules that the provisioner runs; all others of ``core`` are the dashboard's.
-_PROVISIONER = frozenset(str(ROOT / "core" / "stores" / name) for name in ("provision.py", "backfill.py"))
+_PROVISIONER = frozenset(str(ROOT / "core/adapters/aws" / name) for name in ("provision.py", "backfill.py"))
 #: Operations whose permission has another name. All others are named after theirs.
 _ACTIONS = {
     "s3:HeadObject": "s3:GetObject",
@@ -81,7 +81,7 @@ def _owner(file: str) -> str | None:
     if file in _PROVISIONER:
         return "provisioner"
     # The two that every adapter calls through tell nothing.
-    if file in (str(ROOT / "core" / "aws.py"), str(ROOT / "core" / "retry.py")):
+    if file in (str(ROOT / "core/adapters/aws/clients.py"), str(ROOT / "core/flow/retry.py")):
         return None
     return {"core": "dashboard", "tests": "tests"}.get(file.removeprefix(f"{ROOT}/").partition("/")[0])
 
