@@ -13,6 +13,7 @@ from core.domain.statistics import Readiness
 from dashboard import pages
 from dashboard.charts import figures as charts
 from dashboard.parts import batch, case, event, ui
+from dashboard.parts.kept import kept
 from dashboard.services import get_services
 
 SPANS = {"24 h": timedelta(hours=24), "7 days": timedelta(days=7), "30 days": timedelta(days=30)}
@@ -41,7 +42,7 @@ def heading(events: list[str]) -> tuple[str, str]:
 
 
 def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None:
-    lately = records[records["timestamp"] >= pd.Timestamp(now) - timedelta(hours=24)]["status"].value_counts()
+    lately = records.loc[records["timestamp"] >= pd.Timestamp(now) - timedelta(hours=24), "status"].value_counts()
     share = "–" if readiness.share_ready is None else f"{readiness.share_ready:.1%}"
     with st.container(horizontal=True):
         st.metric("Ready to enter", share, help="Registered people whose photo passed", border=True)
@@ -67,7 +68,7 @@ def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None
 
 def readiness_and_pace(readiness: Readiness, recent: pd.DataFrame) -> None:
     palette = case.palette()
-    unit, pace = statistics.over_time(recent, str(ui.viewer_zone()))
+    unit, pace = kept(statistics.over_time, recent, str(ui.viewer_zone()))
     funnel, over_time = st.columns([2, 3])
     with funnel:
         event.chart_card(
@@ -81,7 +82,7 @@ def readiness_and_pace(readiness: Readiness, recent: pd.DataFrame) -> None:
         event.chart_card(
             f"Validations per {unit}",
             event.drawn(charts.outcomes_over_time, unit, pace, palette) if len(recent) else None,
-            charts.describe_over_time(unit, pace),
+            kept(charts.describe_over_time, unit, pace),
             empty="No photo was validated in this span of time.",
             key="pace",
             note="Each person's newest attempt, in your time zone.",
@@ -90,10 +91,9 @@ def readiness_and_pace(readiness: Readiness, recent: pd.DataFrame) -> None:
 
 def reasons_similarity_quality(recent: pd.DataFrame) -> None:
     palette = case.palette()
-    ranked = statistics.reasons_ranked(recent[recent["status"] == Status.FAILED])
-    compared = recent.dropna(subset="similarity")
-    bins = statistics.histogram(compared["similarity"], compared["status"], 0, 100, 4)
-    quality = statistics.quality_by_status(recent)
+    ranked = kept(statistics.reasons_ranked, kept(statistics.filtered, recent, statuses=(Status.FAILED,)))
+    bins = kept(event.bins, recent, "similarity", 0, 100, 4)
+    quality = kept(statistics.quality_by_status, recent)
     why, similarity, by_quality = st.columns(3)
     threshold = services.settings.policy.similarity_threshold
     with why:
@@ -108,9 +108,9 @@ def reasons_similarity_quality(recent: pd.DataFrame) -> None:
         event.chart_card(
             f"Similarity · threshold {threshold:g}",
             event.drawn(charts.histogram, bins, "similarity, 0–100", palette, threshold=threshold)
-            if len(compared)
+            if recent["similarity"].notna().any()
             else None,
-            charts.describe_histogram(bins, "similarity"),
+            kept(charts.describe_histogram, bins, "similarity"),
             empty="No photo was compared in this span of time.",
             key="similarity",
         )
@@ -125,7 +125,7 @@ def reasons_similarity_quality(recent: pd.DataFrame) -> None:
 
 
 def attempts_and_latest(event_id: str, records: pd.DataFrame) -> None:
-    tries = statistics.attempts_until_success(records)
+    tries = kept(statistics.attempts_until_success, records)
     left, right = st.columns([1, 2])
     with left:
         passed = int(tries["count"].sum())
@@ -146,7 +146,7 @@ def attempts_and_latest(event_id: str, records: pd.DataFrame) -> None:
 
 def latest(event_id: str) -> None:
     with ui.banner_on_failure("read the latest validations"):
-        newest = event.records(event_id).tail(LATEST_ROWS).iloc[::-1]
+        newest = kept(event.newest, event.records(event_id), LATEST_ROWS)
         if newest.empty:
             st.caption("Nothing yet.")
         else:
@@ -162,7 +162,7 @@ def lists(event_id: str, untried: pd.DataFrame, records: pd.DataFrame, now: date
             event.file_link("All as CSV", event.file_address(event_id, "never-tried.csv"), "untried-csv")
             columns = ("registrationId", "userId", "name", "email")
             event.table(untried, columns, "People who are registered and never tried")
-    ending = statistics.expiring(records, now)
+    ending = kept(statistics.expiring, records, now.replace(second=0, microsecond=0))
     with st.expander(f"Records that expire within a week ({len(ending):,})", icon=":material/auto_delete:"):
         if ending.empty:
             st.caption("None.")
@@ -205,7 +205,7 @@ def main() -> None:
     headline(readiness, records, now)
     startable = batch.under_way(services, event_id)
     since = (now - SPANS[span]).replace(second=0, microsecond=0)
-    recent = statistics.filtered(records, since=since)
+    recent = kept(statistics.filtered, records, since=since)
     readiness_and_pace(readiness, recent)
     reasons_similarity_quality(recent)
     of_span = event.file_address(event_id, "records.csv", {"since": since.isoformat()})
