@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.domain import statistics
 from dashboard.parts import batch, event, ui
+from dashboard.parts.kept import kept
 from dashboard.sections import event_overview as sections
 from dashboard.services import get_services
 
@@ -36,7 +37,7 @@ def main() -> None:
     sections.headline(readiness, records, now)
     startable = batch.under_way(services, event_id)
     since = (now - sections.SPANS[span]).replace(second=0, microsecond=0)
-    recent = statistics.filtered(records, since=since)
+    recent = kept(statistics.filtered, records, since=since)
     sections.readiness_and_pace(readiness, recent)
     sections.reasons_similarity_quality(recent)
     of_span = event.file_address(event_id, "records.csv", {"since": since.isoformat()})

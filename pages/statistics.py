@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.domain import statistics
 from dashboard.parts import event, ui
+from dashboard.parts.kept import kept
 from dashboard.sections import statistics as sections
 from dashboard.services import get_services
 
@@ -29,11 +30,12 @@ def main() -> None:
     by_event: dict[str, pd.DataFrame] = {}
     for event_id in chosen:
         with ui.banner_on_failure("read an event", event_id):
-            by_event[event_id] = statistics.with_age_groups(statistics.filtered(event.records(event_id), **given))
+            chosen_rows = kept(statistics.filtered, event.records(event_id), **given)
+            by_event[event_id] = kept(statistics.with_age_groups, chosen_rows)
     if not by_event:
         return
     event.notice()
-    records = pd.concat(by_event.values(), ignore_index=True)
+    records = kept(event.joined, list(by_event.values()))
     files = {"records.csv": "These records as CSV", "records.parquet": "These records as Parquet"}
     sections.exports(chosen, files, sections.as_query(given))
     if records.empty:

@@ -8,8 +8,6 @@ import resource
 import socket
 from typing import Any
 
-from dashboard.server import running_server
-
 #: How long a client may stand still while the server waits for it: for a request's headers, for its body, or to take
 #: an answer.
 STILL_SECONDS = 60.0
@@ -24,14 +22,6 @@ _CHECKS = 8
 #: Bytes that the kernel takes of an answer before the client's machine has room for them. With its usual megabytes, a
 #: client that takes an answer slowly could not be told from one that takes nothing.
 _UNSENT_BYTES = 64 * 1024
-
-
-def limit_connections() -> None:
-    """Watch the connections of the server that is starting, and bound their number."""
-    server = running_server()
-    if server is not None:
-        config = server.config
-        config.http_protocol_class = watched(config.http_protocol_class, most=_allowed_connections())
 
 
 def watched(
@@ -119,7 +109,37 @@ def watched(
     return Watched
 
 
-def _allowed_connections() -> int:
+def bounded(protocol: type[asyncio.Protocol]) -> type[asyncio.Protocol]:
+    """``protocol``, one of uvicorn's for websockets, which cuts off a browser that reads nothing.
+
+    Otherwise a browser that has read nothing for ``STILL_SECONDS`` would keep its connection, and everything that is
+    yet to be sent, forever.
+    """
+
+    class Bounded(protocol):  # type: ignore[misc, valid-type]
+        _stuck: asyncio.TimerHandle | None = None
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._stuck = self.loop.call_later(STILL_SECONDS, self.transport.abort)
+
+        def resume_writing(self) -> None:
+            self._move()
+            super().resume_writing()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._move()
+            super().connection_lost(exc)
+
+        def _move(self) -> None:
+            if self._stuck:
+                self._stuck.cancel()
+                self._stuck = None
+
+    return Bounded
+
+
+def allowed_connections() -> int:
     """``MAX_CONNECTIONS``, or fewer if even the most descriptors that the process may ask for are fewer."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_CONNECTIONS + _OTHER_DESCRIPTORS

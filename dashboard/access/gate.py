@@ -11,13 +11,15 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 from streamlit import runtime
 from streamlit.auth_util import encode_provider_token
 from streamlit.runtime.uploaded_file_manager import UploadedFileManager
 
+from core.domain.errors import SettingsError
 from core.domain.roles import PAGES, Action
 from core.services.sessions import Session
-from core.settings import Settings
+from core.settings import Settings, check_exposure
 from dashboard.access.authentication import Authenticator
 from dashboard.access.plain_pages import CLOSED_PAGES, LOGIN, closed_page, sign_in_page
 from dashboard.access.uploads import SWEEP_SECONDS, Upload, Uploads
@@ -68,6 +70,7 @@ class Gate:
         self._app = app
         self._authenticator = Authenticator(settings)
         self._sign_in = settings.sign_in
+        self._settings = settings
         self._https = (settings.origin or "").startswith("https:")
         self._uploads = Uploads(settings, st.get_option("server.maxUploadSize") * 1024 * 1024, _files)
         self._websockets = Websockets(app, self._authenticator, settings, self._uploads)
@@ -77,13 +80,27 @@ class Gate:
             case "http":
                 await self._answer(scope, receive, send)
             case "websocket":
-                await self._websockets(scope, receive, send)
+                refusal = WebSocketClose(1008) if self._exposed(scope) else None
+                await (refusal or self._websockets)(scope, receive, send)
             case _:
                 sweeping = asyncio.create_task(self._sweep())
                 try:
                     await self._app(scope, receive, send)
                 finally:
                     sweeping.cancel()
+
+    def _exposed(self, scope: Scope) -> str:
+        """Why the server must not be open at the address at which it was reached; "" if it may.
+
+        Its own command and Streamlit's check that before the start; any other may make it listen anywhere.
+        """
+        host, port = scope.get("server") or ("", None)
+        if port is not None:  # else a Unix socket
+            try:
+                check_exposure(self._settings, [host], [])
+            except SettingsError as error:
+                return str(error)
+        return ""
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -100,6 +117,8 @@ class Gate:
     async def _instead(self, scope: Scope, receive: Receive) -> ASGIApp | None:
         """What answers in the place of the pages and the API; None: they do."""
         path = scope["path"]
+        if exposed := self._exposed(scope):
+            return PlainTextResponse(exposed, 403)
         if _below(path, CLOSED):
             return PlainTextResponse("Not found", 404)
         if path in CLOSED_PAGES:

@@ -20,9 +20,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from core.flow.pace import Pace
 from core.settings import Settings
 from dashboard.access.authentication import Authenticator, Visitor
-from dashboard.access.connections import STILL_SECONDS
 from dashboard.access.uploads import MAX_ADDRESSES, Uploads, address_of, may_upload
-from dashboard.server import running_server
 
 STREAM = "/_stcore/stream"
 #: Messages that pages need. What else Streamlit understands clears caches, saves settings or stops the server.
@@ -226,40 +224,6 @@ async def _lead_away(send: Send, closed: _Closed) -> None:
         away.auth_redirect.SetInParent()
         await send({"type": "websocket.send", "bytes": away.SerializeToString()})
     await send({"type": "websocket.close", "code": closed.code})
-
-
-def bound_websockets() -> None:
-    """Let the server that is starting bound each websocket: an incoming message, and the time that it may be stuck.
-
-    Streamlit gives it the limit of uploads as that of messages. A browser that reads nothing any more would keep its
-    connection, and what is yet to be sent, for ever.
-    """
-    server = running_server()
-    if server is None:
-        return
-    server.config.ws_max_size = MAX_MESSAGE_BYTES
-
-    class Bounded(server.config.ws_protocol_class):  # type: ignore[misc, name-defined]
-        _stuck: asyncio.TimerHandle | None = None
-
-        def pause_writing(self) -> None:
-            super().pause_writing()
-            self._stuck = self.loop.call_later(STILL_SECONDS, self.transport.abort)
-
-        def resume_writing(self) -> None:
-            self._move()
-            super().resume_writing()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._move()
-            super().connection_lost(exc)
-
-        def _move(self) -> None:
-            if self._stuck:
-                self._stuck.cancel()
-                self._stuck = None
-
-    server.config.ws_protocol_class = Bounded
 
 
 def _subprotocol(scope: Scope) -> str | None:

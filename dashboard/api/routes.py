@@ -48,7 +48,6 @@ from dashboard.access.authentication import (
     person_of,
     principal_of,
 )
-from dashboard.access.connections import limit_connections
 from dashboard.api import answers, endpoints, exports, openapi, parameters
 from dashboard.api.answers import RETRY_AFTER_SECONDS, error, listed, model, success
 from dashboard.api.endpoints import Endpoint
@@ -63,7 +62,6 @@ from dashboard.api.parameters import (
 )
 from dashboard.api.shapes import FaceImage, Verdict
 from dashboard.api.workers import Busy, Downloads, PerPerson, Shared, TooMany, Workers, unless_gone
-from dashboard.server import send_at_once
 from dashboard.services import services_of, shared
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -109,8 +107,6 @@ class Api:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            send_at_once()
-            limit_connections()
             try:
                 await self._pages(scope, receive, send)
             finally:

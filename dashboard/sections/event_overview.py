@@ -13,6 +13,7 @@ from core.domain.statistics import Readiness
 from dashboard import pages
 from dashboard.charts import event as event_charts
 from dashboard.parts import case, event, ui
+from dashboard.parts.kept import kept
 from dashboard.services import get_services
 
 SPANS = {"24 h": timedelta(hours=24), "7 days": timedelta(days=7), "30 days": timedelta(days=30)}
@@ -39,7 +40,7 @@ def heading(events: list[str]) -> tuple[str, str]:
 
 
 def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None:
-    lately = records[records["timestamp"] >= pd.Timestamp(now) - timedelta(hours=24)]["status"].value_counts()
+    lately = records.loc[records["timestamp"] >= pd.Timestamp(now) - timedelta(hours=24), "status"].value_counts()
     share = "–" if readiness.share_ready is None else f"{readiness.share_ready:.1%}"
     with st.container(horizontal=True):
         st.metric("Ready to enter", share, help="Registered people whose photo passed", border=True)
@@ -65,7 +66,7 @@ def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None
 
 def readiness_and_pace(readiness: Readiness, recent: pd.DataFrame) -> None:
     palette = case.palette()
-    unit, pace = statistics.over_time(recent, str(ui.viewer_zone()))
+    unit, pace = kept(statistics.over_time, recent, str(ui.viewer_zone()))
     funnel, over_time = st.columns([2, 3])
     with funnel:
         event.chart_card(
@@ -79,7 +80,7 @@ def readiness_and_pace(readiness: Readiness, recent: pd.DataFrame) -> None:
         event.chart_card(
             f"Validations per {unit}",
             event.drawn(event_charts.outcomes_over_time, unit, pace, palette) if len(recent) else None,
-            event_charts.describe_over_time(unit, pace),
+            kept(event_charts.describe_over_time, unit, pace),
             empty="No photo was validated in this span of time.",
             key="pace",
             note="Each person's newest attempt, in your time zone.",
@@ -89,10 +90,9 @@ def readiness_and_pace(readiness: Readiness, recent: pd.DataFrame) -> None:
 def reasons_similarity_quality(recent: pd.DataFrame) -> None:
     services = get_services()
     palette = case.palette()
-    ranked = statistics.reasons_ranked(recent[recent["status"] == Status.FAILED])
-    compared = recent.dropna(subset="similarity")
-    bins = statistics.histogram(compared["similarity"], compared["status"], 0, 100, 4)
-    quality = statistics.quality_by_status(recent)
+    ranked = kept(statistics.reasons_ranked, kept(statistics.filtered, recent, statuses=(Status.FAILED,)))
+    bins = kept(event.bins, recent, "similarity", 0, 100, 4)
+    quality = kept(statistics.quality_by_status, recent)
     why, similarity, by_quality = st.columns(3)
     threshold = services.settings.policy.similarity_threshold
     with why:
@@ -107,9 +107,9 @@ def reasons_similarity_quality(recent: pd.DataFrame) -> None:
         event.chart_card(
             f"Similarity · threshold {threshold:g}",
             event.drawn(event_charts.histogram, bins, "similarity, 0–100", palette, threshold=threshold)
-            if len(compared)
+            if recent["similarity"].notna().any()
             else None,
-            event_charts.describe_histogram(bins, "similarity"),
+            kept(event_charts.describe_histogram, bins, "similarity"),
             empty="No photo was compared in this span of time.",
             key="similarity",
         )
@@ -124,7 +124,7 @@ def reasons_similarity_quality(recent: pd.DataFrame) -> None:
 
 
 def attempts_and_latest(event_id: str, records: pd.DataFrame) -> None:
-    tries = statistics.attempts_until_success(records)
+    tries = kept(statistics.attempts_until_success, records)
     left, right = st.columns([1, 2])
     with left:
         passed = int(tries["count"].sum())
@@ -145,7 +145,7 @@ def attempts_and_latest(event_id: str, records: pd.DataFrame) -> None:
 
 def latest(event_id: str) -> None:
     with ui.banner_on_failure("read the latest validations"):
-        newest = event.records(event_id).tail(LATEST_ROWS).iloc[::-1]
+        newest = kept(event.newest, event.records(event_id), LATEST_ROWS)
         if newest.empty:
             st.caption("Nothing yet.")
         else:
@@ -161,7 +161,7 @@ def lists(event_id: str, untried: pd.DataFrame, records: pd.DataFrame, now: date
             event.file_link("All as CSV", event.file_address(event_id, "never-tried.csv"), "untried-csv")
             columns = ("registrationId", "userId", "name", "email")
             event.table(untried, columns, "People who are registered and never tried")
-    ending = statistics.expiring(records, now)
+    ending = kept(statistics.expiring, records, now.replace(second=0, microsecond=0))
     with st.expander(f"Records that expire within a week ({len(ending):,})", icon=":material/auto_delete:"):
         if ending.empty:
             st.caption("None.")

@@ -13,6 +13,7 @@ from core.domain.records import Quality, Status
 from dashboard.charts import event as event_charts
 from dashboard.charts import style
 from dashboard.parts import case, event, ui
+from dashboard.parts.kept import kept
 from dashboard.services import get_services
 
 #: What the distributions can be split by: label -> column; None shows everybody in one chart.
@@ -101,11 +102,7 @@ def mean(values: pd.Series) -> str:
 def groups(records: pd.DataFrame, split: str) -> list[tuple[str, pd.DataFrame]]:
     """The rows of each group of the split, the largest first, at most ``MAX_GROUPS``."""
     column = SPLITS[split]
-    if column is None:
-        return [("", records)]
-    keys = records[column].astype("str").fillna("not reported").replace({"True": "yes", "False": "no"})
-    sizes = keys.value_counts().head(MAX_GROUPS)
-    return [(str(name), records[keys == name]) for name in sizes.index]
+    return [("", records)] if column is None else kept(event.groups, records, column, MAX_GROUPS)
 
 
 def distributions(records: pd.DataFrame) -> None:
@@ -122,7 +119,7 @@ def distributions(records: pd.DataFrame) -> None:
             threshold = services.settings.policy.similarity_threshold
             distribution("Similarity", rows, "similarity", palette, name, threshold=threshold)
         with quality:
-            by_quality = statistics.quality_by_status(rows)
+            by_quality = kept(statistics.quality_by_status, rows)
             event.chart_card(
                 "Quality",
                 event.drawn(event_charts.quality_bars, by_quality, palette),
@@ -144,12 +141,11 @@ def distribution(
     threshold: float | None = None,
 ) -> None:
     """The histogram of a column (0-100) from ``low``; what lies below counts in the first bar."""
-    measured = rows.dropna(subset=column)
-    bins = statistics.histogram(measured[column], measured["status"], low, 100, (100 - low) / 25)
+    bins = kept(event.bins, rows, column, low, 100, (100 - low) / 25)
     event.chart_card(
         title,
         event.drawn(event_charts.histogram, bins, f"{column}, {low:g}–100", palette, threshold=threshold)
-        if len(measured)
+        if rows[column].notna().any()
         else None,
         event_charts.describe_histogram(bins, column),
         empty="Nothing was measured here.",
@@ -159,7 +155,7 @@ def distribution(
 
 
 def rates(records: pd.DataFrame) -> None:
-    unit, frame = statistics.over_time(records, str(ui.viewer_zone()))
+    unit, frame = kept(statistics.over_time, records, str(ui.viewer_zone()))
     event.chart_card(
         f"Success rate and mean attempts per {unit}",
         event.drawn(event_charts.rate_over_time, unit, frame, case.palette()),
@@ -184,7 +180,7 @@ def comparison(by_event: dict[str, pd.DataFrame]) -> None:
 def attribute_groups(records: pd.DataFrame) -> None:
     st.subheader("Failure rate by group", anchor=False)
     for column, (label, name) in zip(st.columns(len(GROUP_COLUMNS)), GROUP_COLUMNS.items(), strict=True):
-        rates_of = statistics.by_group(records, name)
+        rates_of = kept(statistics.by_group, records, name)
         with column:
             event.chart_card(
                 label,
@@ -206,7 +202,7 @@ def what_if(chosen: list[str], records: pd.DataFrame, query: dict[str, object]) 
     threshold = st.slider(
         "Similarity threshold", 70, 99, round(policy.similarity_threshold), key="threshold", bind="query-params"
     )
-    flipped = statistics.flips(records, threshold, policy.review_threshold, policy.similarity_threshold)
+    flipped = kept(statistics.flips, records, threshold, policy.review_threshold, policy.similarity_threshold)
     becomes = flipped["becomes"].value_counts()
     with st.container(horizontal=True):
         st.metric("Would change", f"{len(flipped):,}", border=True, help="People's decisions stand as they are")
