@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from core import __version__
 from core.domain.roles import ALLOWED, Role
 from dashboard.api import parameters
 from dashboard.api.endpoints import CSV, ENDPOINTS, JSON, PARQUET, READY, Endpoint, Schema
@@ -69,7 +70,7 @@ def document(*, sign_in: bool) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "Facedesk",
-            "version": "1",
+            "version": __version__,
             "description": "Every answer but a file is JSON; an attribute that has no value is absent.",
         },
         "paths": paths,

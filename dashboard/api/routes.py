@@ -24,6 +24,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core import __version__
 from core.domain import statistics
 from core.domain.errors import (
     DiskFull,
@@ -318,7 +319,7 @@ def record(request: Request) -> Work:
 
 async def alive(_request: Request) -> Response:
     """That the process answers; it asks no service."""
-    return success({"alive": True})
+    return success({"alive": True, "version": __version__})
 
 
 def _verdict(validate: Callable[[], Validation]) -> Response:

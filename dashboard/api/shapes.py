@@ -81,6 +81,7 @@ class RecentValidation(_Shape):
 
 class Alive(_Shape):
     alive: Literal[True]
+    version: str
 
 
 class Dependency(_Shape):

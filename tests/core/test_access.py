@@ -1,4 +1,4 @@
-"""The tables of access, as the README shows them."""
+"""The tables of access, as the documentation shows them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 from core.domain.roles import ALLOWED, PAGES, Action, Role
 from tests.support.routes import ROUTES
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "access.md").read_text()
 
 
 def table(first: str) -> dict[str, set[str]]:
     """What the first column names -> the roles that have a yes."""
     head = f"| {first} | " + " | ".join(f"`{role}`" for role in Role) + " |\n"
-    _, _, rest = README.partition(head)
+    _, _, rest = PAGE.partition(head)
     found = {}
     for line in rest.splitlines()[1:]:
         if not line.startswith("|"):
@@ -32,15 +32,15 @@ def test_every_action_has_its_roles() -> None:
     assert set(ALLOWED) == set(Action)
 
 
-def test_the_readme_shows_the_actions() -> None:
+def test_the_documentation_shows_the_actions() -> None:
     assert table("action") == {str(action): of(action) for action in Action}
 
 
-def test_the_readme_shows_the_pages() -> None:
+def test_the_documentation_shows_the_pages() -> None:
     assert table("page") == {f"/{page}": of(action) for page, action in PAGES.items()}
 
 
-def test_the_readme_shows_the_routes() -> None:
+def test_the_documentation_shows_the_routes() -> None:
     expected = {f"{method} {path}": of(*actions) for (method, path), actions in ROUTES.items() if actions}
     assert table("route") == expected
 

@@ -87,6 +87,7 @@ REVIEWED: dict[str, set[str]] = {
         "subheader: ui.headline(record)",
     },
     "dashboard/parts/event.py": {"caption: empty", "link_button: label", "markdown: note", "markdown: title"},
+    "dashboard/app.py": {"caption: __version__"},
     "dashboard/pages.py": {
         "Page: entry.address",
         "Page: entry.script",
