@@ -1,4 +1,4 @@
-"""Every setting, read once from the environment and ``.env``. The table in ``docs/settings.md`` is tested against this module."""
+"""Every setting, read once from the environment and ``.env``; ``docs/settings.md`` is tested against them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records and frames -> CSV and Parquet, as streams of bytes. The columns are public and documented in ``docs/csv.md``."""
+"""Records and frames -> CSV and Parquet, as streams of bytes. The columns are public: see ``docs/csv.md``."""
 
 from __future__ import annotations
 
