@@ -31,7 +31,7 @@ from core.services.forgetting import Forgetting
 from core.services.hashing import id_hash
 from core.services.reference_check import ReferenceCheck
 from core.services.retention import Retention
-from core.services.steady_clock import Steadiness
+from core.services.steady_clock import SteadyClock
 from core.services.validation import ValidationService
 from core.settings import Backend, Settings
 
@@ -95,7 +95,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
             audit,
             clock,
             settings.record_ttl,
-            Steadiness(settings.data_dir, clock),
+            SteadyClock(settings.data_dir, clock),
         )
     validating = partial(
         ValidationService,
