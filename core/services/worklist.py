@@ -102,7 +102,7 @@ class Worklist:
         name = _name(event_id)
         try:
             make_folder(folder)
-            # The lock ends with its process, however that ends. Deleting its file would be a race, so the file is kept.
+            # The lock ends with its process, however that ends. Deleting its file would be a race, so it is kept.
             self._lock = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, FILE)
         except OSError as error:
             raise Unavailable("data folder", type(error).__name__) from error
@@ -110,7 +110,7 @@ class Worklist:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._lock)
-            raise Conflict("A batch of this event is already running.") from error
+            raise Conflict("A batch of this event is running already.") from error
         self._path = folder / f"{name}.sqlite3"
         self._database = _opened(self._path)
 
@@ -149,7 +149,7 @@ class Worklist:
         return _counts(self._database)
 
     def problems(self, limit: int) -> list[tuple[str, str]]:
-        """Returns the registration ids of missing and refused photos, and the reasons, in order; at most ``limit``."""
+        """Returns up to ``limit`` registration ids of missing and refused photos, in order, with the reasons."""
         with self._database.read() as connection:
             rows = connection.execute(
                 "SELECT registration_id, why FROM items WHERE mark IN (?, ?) ORDER BY number LIMIT ?",
