@@ -8,9 +8,9 @@ An attempt may be recorded while an erasure is under way. The writer of an attem
 it starts (``Erasures.generation``) and again after the write (``Erasures.overtook``). If an erasure is then under
 way, or the journal names another erasure than before, the writer takes back its own attempt and photos. So the
 erasure removes everything that was written before it read the stores, and the writer removes what it wrote later.
-Only the ids of erasures are compared, never times, so clocks may jump or differ. One gap is left: a writer that is killed
-during an erasure, between its write and its second look. A second erasure finds what it wrote, and it expires as all
-records do.
+Only the ids of erasures are compared, never times, so clocks may jump or differ. One gap is left: a writer that is
+killed during an erasure, between its write and its second look. A second erasure finds what it wrote, and it expires
+as all records do.
 """
 
 from __future__ import annotations

@@ -32,8 +32,8 @@ class GuardedServices:
     """The services as one principal may use them. A caller can only do what a facade has a method for.
 
     A call that the principal may not make raises ``Forbidden`` and has an entry in the audit trail. So does a call
-    that names an event that is not theirs; searches find nothing of such events. Principals who may not see identities
-    get frames with pseudonyms.
+    that names an event that is not theirs; searches find nothing of such events. Principals who may not see
+    identities get frames with pseudonyms.
     """
 
     principal: Principal
