@@ -1,4 +1,4 @@
-"""The adapters of each backend, imported when it is chosen: neither loads the other's libraries."""
+"""The adapters of each backend. A backend's libraries are imported only if it is chosen."""
 
 from __future__ import annotations
 
@@ -29,40 +29,41 @@ from core.ports import (
 from core.services.validation import ENGINE_THREADS
 from core.settings import Settings
 
-#: Photos of a batch that are in hand at once: enough to use the quota where one takes a second and a half with all
-#: its calls. With the engine here, one is with it and one on its way: people's photos wait behind them.
+#: How many photos a batch works on at once. With ``aws``, enough to use the whole quota if a photo takes
+#: ``BATCH_SECONDS`` with all its calls. With ``embedded``, one in the engine and one being prepared, since the photos
+#: that people submit wait behind them.
 BATCH_SECONDS, MAX_BATCH_WORKERS, EMBEDDED_BATCH_WORKERS = 1.5, 48, 2
-#: What a call to the engine for a photo of a batch may take with its retries, seconds. Nobody waits for the answer.
+#: Seconds that an engine call for a photo of a batch may take with its retries. Nobody waits for the answer.
 BATCH_CALL_DEADLINE = 30.0
-#: Processes that take a batch's photos apart, at the most; people's photos have others.
+#: The most processes that sanitise a batch's photos. Photos that people submit have processes of their own.
 MAX_BATCH_SANITISERS = 4
 
 
 @dataclass(frozen=True)
 class Adapters:
-    """A backend: what ``core.runtime.bootstrap.assemble`` makes services of."""
+    """The adapters of one backend, from which ``core.runtime.bootstrap.assemble`` makes the services."""
 
     records: ValidationRecords
     registrations: Registrations
     photos: Photos
     engine: FaceEngine
-    #: The same engine for batches, which waits for its turns; closed with the other.
+    #: The engine for batches, which waits for its turns. It is closed with ``engine``.
     batch_engine: FaceEngine
     batch_workers: int
     sanitiser: PhotoSanitiser
-    #: Of batches: people's photos do not wait behind theirs.
+    #: The sanitiser of batches, so that photos that people submit do not wait behind theirs.
     batch_sanitiser: PhotoSanitiser
     audit: AuditTrail
     erasures: ErasureStore
-    #: Seconds that a batch goes on trying while everything fails.
+    #: Seconds for which a batch continues while everything fails.
     batch_patience: float = PATIENCE_SECONDS
-    #: What has expired in them; None if services delete it.
+    #: The stores from which expired data must be deleted; None if the services delete it themselves.
     expiring: tuple[ExpiringRecords, ExpiringPhotos] | None = None
     importer: RegistrationImport | None = None
     metrics: ServiceMetrics | None = None
-    #: As ``Services.verify``.
+    #: See ``Services.verify``.
     verify: Callable[[], None] | None = None
-    #: What ends with them.
+    #: Functions that close what belongs to the backend.
     closing: tuple[Callable[[], None], ...] = ()
 
 
@@ -72,7 +73,7 @@ class _Sanitisers(TypedDict):
 
 
 def embedded(settings: Settings, clock: Clock) -> Adapters:
-    """The adapters on this machine. Raises ``FacedeskError`` if the data folder cannot be used."""
+    """Returns the adapters on this machine. Raises ``FacedeskError`` if the data folder cannot be used."""
     from core.adapters.embedded.audit import SqliteAudit
     from core.adapters.embedded.engine import LocalEngine
     from core.adapters.embedded.erasures import SqliteErasures
@@ -111,7 +112,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
 
 
 def aws(settings: Settings, clock: Clock) -> Adapters:
-    """The adapters in production. Raises ``SettingsError`` if a setting is missing."""
+    """Returns the adapters for AWS and MongoDB. Raises ``SettingsError`` if a setting is missing."""
     from core.adapters.aws import clients
     from core.adapters.aws.audit import DynamoAudit
     from core.adapters.aws.engine import Quota, RekognitionEngine
@@ -126,7 +127,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     if not (region and table and bucket and uri and name):
         raise SettingsError("FACEDESK_BACKEND=aws lacks a setting.")
     store_retry = Retry(settings.store_deadline_seconds, clients.CALL_TIMEOUT_SECONDS)
-    # ValidationService cuts off what is late by itself: a try may start while an ordinary call still fits.
+    # ValidationService enforces the deadline itself, so a retry may start while an ordinary call still fits into it.
     engine_retry = Retry(settings.engine_deadline_seconds, call_timeout=1.0)
     workers = min(math.ceil(BATCH_SECONDS * settings.rekognition_calls_per_second), MAX_BATCH_WORKERS)
     rekognition = clients.client("rekognition", region, pool=ENGINE_THREADS + 2 * workers)

@@ -1,4 +1,4 @@
-"""Settings -> services: puts adapters, observer and services together."""
+"""Builds the services from the settings: connects adapters, observer and services."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ from core.services.forgetting import Forgetting
 from core.services.hashing import id_hash
 from core.services.reference_check import ReferenceCheck
 from core.services.retention import Retention
-from core.services.steady_clock import Steadiness
+from core.services.steady_clock import SteadyClock
 from core.services.validation import ValidationService
 from core.settings import Backend, Settings
 
-#: What a photo of a batch may take in the engine, its wait for a turn included, seconds. Nobody waits for the answer.
+#: Seconds that the engine may take for a photo of a batch, its wait for a turn included. Nobody waits for the answer.
 BATCH_DEADLINE = 45.0
 
-#: Loggers that at DEBUG would write session tokens, signatures, photos and item values.
-_TALKATIVE = ("boto3", "botocore", "urllib3", "pymongo", "s3transfer")
+#: Loggers that write session tokens, signatures, photos and item values at level DEBUG.
+_VERBOSE_LOGGERS = ("boto3", "botocore", "urllib3", "pymongo", "s3transfer")
 
 
 def build(settings: Settings, clock: Clock = utc_now) -> Services:
-    """The services on the backend that ``settings`` name. Reaches no service yet: each is reached when first used.
+    """Returns the services for the backend that ``settings`` choose. Connects to no service before its first use.
 
-    Raises ``SettingsError``, and ``FacedeskError`` if a data folder cannot be used.
+    Raises ``SettingsError``, and ``FacedeskError`` if the data folder cannot be used.
     """
-    for name in _TALKATIVE:
+    for name in _VERBOSE_LOGGERS:
         logging.getLogger(name).setLevel(logging.INFO)
     match settings.backend:
         case Backend.EMBEDDED:
@@ -58,12 +58,12 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
 
 
 def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> Services:
-    """The services over ``adapters``, which end with them."""
+    """Returns the services over ``adapters``. Closing the services closes the adapters."""
     from core.services.live_events import LiveRecords  # loads pandas, as the adapters do
 
     metrics = OperationMetrics()
     observer = Observer(settings, clock, metrics)
-    # Above the observer: an answer from memory is no operation of the store.
+    # LiveRecords is above the observer, as an answer from memory is no operation of the store.
     records = LiveRecords(ObservedRecords(adapters.records, observer), clock)
     registrations = ObservedRegistrations(adapters.registrations, observer)
     photos = ObservedPhotos(adapters.photos, observer)
@@ -72,7 +72,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
     audit = ObservedAuditTrail(adapters.audit, observer)
     importer = ObservedImport(adapters.importer, observer) if adapters.importer else None
     hashed = id_hash(settings)
-    # Not observed: it looks every few seconds.
+    # Not observed, because it reads the journal every few seconds.
     forgetting = Forgetting(adapters.erasures.ended, hashed)
     forgetting.on_erased(lambda _: records.forget_all())
     erasures = Erasures(
@@ -95,7 +95,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
             audit,
             clock,
             settings.record_ttl,
-            Steadiness(settings.data_dir, clock),
+            SteadyClock(settings.data_dir, clock),
         )
     validating = partial(
         ValidationService,

@@ -1,4 +1,4 @@
-"""The ports with every call recorded as an operation. Each class is the port that it watches."""
+"""The ports with every call recorded as an operation. Each class implements the port that it wraps."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # half a second to load, and only frames need it
     from core.domain.erasures import Erasure, Receipt
     from core.domain.metrics import Metrics
 
-#: The first part of an operation's name -> its service, as errors and health name it.
+#: Maps the first part of an operation's name to its service, as errors and health checks name it.
 SERVICES: Mapping[str, str] = {
     "records": "validation records",
     "registrations": "registrations",
@@ -49,7 +49,7 @@ SERVICES: Mapping[str, str] = {
 
 
 class Observed:
-    """What the classes below share: the names of their operations."""
+    """The common base of the classes below: names their operations."""
 
     def __init__(self, observer: Observer, name: str) -> None:
         """``name`` is one of ``SERVICES``."""
@@ -68,7 +68,7 @@ class Observed:
 
 
 class ObservedRecords(Observed):
-    """``ValidationRecords``, watched."""
+    """``ValidationRecords`` with every call recorded."""
 
     def __init__(self, port: ValidationRecords, observer: Observer) -> None:
         super().__init__(observer, "records")
@@ -123,7 +123,7 @@ class ObservedRecords(Observed):
 
 
 class ObservedRegistrations(Observed):
-    """``Registrations``, watched."""
+    """``Registrations`` with every call recorded."""
 
     def __init__(self, port: Registrations, observer: Observer) -> None:
         super().__init__(observer, "registrations")
@@ -162,7 +162,7 @@ class ObservedRegistrations(Observed):
 
 
 class ObservedImport(Observed):
-    """``RegistrationImport``, watched."""
+    """``RegistrationImport`` with every call recorded."""
 
     def __init__(self, port: RegistrationImport, observer: Observer) -> None:
         super().__init__(observer, "registrations")
@@ -182,7 +182,7 @@ class ObservedImport(Observed):
 
 
 class ObservedPhotos(Observed):
-    """``Photos``, watched. Keys stay out of the log: one that another service made may hold a name."""
+    """``Photos`` with every call recorded. No key is logged: another service's key may contain a name."""
 
     def __init__(self, port: Photos, observer: Observer) -> None:
         super().__init__(observer, "photos")
@@ -221,7 +221,7 @@ class ObservedPhotos(Observed):
 
 
 class ObservedExpiringPhotos(ObservedPhotos):
-    """``ExpiringPhotos``, watched."""
+    """``ExpiringPhotos`` with every call recorded."""
 
     def __init__(self, port: ExpiringPhotos, observer: Observer) -> None:
         super().__init__(port, observer)
@@ -233,7 +233,7 @@ class ObservedExpiringPhotos(ObservedPhotos):
 
 
 class ObservedEngine(Observed):
-    """``FaceEngine``, watched."""
+    """``FaceEngine`` with every call recorded."""
 
     def __init__(self, port: FaceEngine, observer: Observer, name: str = "engine") -> None:
         super().__init__(observer, name)
@@ -256,7 +256,7 @@ class ObservedEngine(Observed):
 
 
 class ObservedAuditTrail(Observed):
-    """``AuditTrail``, watched."""
+    """``AuditTrail`` with every call recorded."""
 
     def __init__(self, port: AuditTrail, observer: Observer) -> None:
         super().__init__(observer, "audit")
@@ -278,7 +278,7 @@ class ObservedAuditTrail(Observed):
 
 
 class ObservedErasureStore(Observed):
-    """``ErasureStore``, watched."""
+    """``ErasureStore`` with every call recorded."""
 
     def __init__(self, port: ErasureStore, observer: Observer) -> None:
         super().__init__(observer, "records")
@@ -333,7 +333,7 @@ class ObservedErasureStore(Observed):
 
 
 class ObservedExpiringRecords(Observed):
-    """``ExpiringRecords``, watched."""
+    """``ExpiringRecords`` with every call recorded."""
 
     def __init__(self, port: ExpiringRecords, observer: Observer) -> None:
         super().__init__(observer, "records")
@@ -353,7 +353,7 @@ class ObservedExpiringRecords(Observed):
 
 
 class ObservedMetrics(Observed):
-    """``ServiceMetrics``, watched."""
+    """``ServiceMetrics`` with every call recorded."""
 
     def __init__(self, port: ServiceMetrics, observer: Observer) -> None:
         super().__init__(observer, "metrics")

@@ -1,4 +1,4 @@
-"""The services whose calls are operations of the log and the metrics, each watched by a class of its own."""
+"""Services whose calls are recorded as operations; each has a class here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.services.validation import Submitter, Validation, ValidationService
 
 
 class ObservedValidation(Observed):
-    """``ValidationService``, watched."""
+    """``ValidationService`` with every call recorded."""
 
     def __init__(self, service: ValidationService, observer: Observer) -> None:
         super().__init__(observer, "validation")
@@ -58,7 +58,7 @@ class ObservedValidation(Observed):
 
 
 class ObservedErasures(Observed):
-    """``Erasures`` as people and housekeeping use them, watched."""
+    """The public methods of ``Erasures`` with every call recorded."""
 
     def __init__(self, service: Erasures, observer: Observer) -> None:
         super().__init__(observer, "erasures")
@@ -85,7 +85,7 @@ class ObservedErasures(Observed):
 
 
 class ObservedRetention(Observed):
-    """``Retention``, watched."""
+    """``Retention`` with every call recorded."""
 
     def __init__(self, service: Retention, observer: Observer) -> None:
         super().__init__(observer, "retention")

@@ -1,4 +1,4 @@
-"""Watches calls: how long each took, what it asked of AWS and how it ended."""
+"""Measures calls: how long each took, what it consumed of AWS, and how it ended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Observer:
-    """Makes an operation of each call, and gives it to the operation log and to ``metrics``."""
+    """Turns each call into an operation, and adds it to the operation log and to ``metrics``."""
 
     def __init__(self, settings: Settings, clock: Clock, metrics: OperationMetrics) -> None:
         self._clock = clock
@@ -36,18 +36,19 @@ class Observer:
         registration_id: str | None = None,
         event_id: str | None = None,
     ) -> Call:
-        """A call to be run in a ``with`` statement. Ids are hashed before they are kept.
+        """Returns a call to run in a ``with`` statement. It holds the ids as hashes.
 
-        ``name`` is the operation's, such as ``records.get``; ``service`` is named as in errors and health.
+        ``name`` is the operation's name, for example ``records.get``. ``service`` is the name that errors and health
+        checks use.
         """
         ids = {"user": user_id, "registration": registration_id, "event": event_id}
         hashes = {kind: self._hash(value) for kind, value in ids.items() if value is not None}
         return Call(self, name, service, hashes)
 
     def steps(self, call: Call, items: Iterator[T]) -> Iterator[T]:
-        """``items``, taken inside ``call``, which is kept after the last item, or when its reader stops.
+        """Yields ``items``, measured by ``call``, which is logged after the last item or when the reader stops.
 
-        The time that passes between two items is the reader's and does not count.
+        The time that the reader spends between two items does not count.
         """
         try:
             while True:
@@ -77,12 +78,12 @@ class Observer:
         self._log.write(operation)
 
     def close(self) -> None:
-        """Ends the log; later operations are only counted."""
+        """Closes the log; later operations are only counted."""
         self._log.close()
 
 
 class Call:
-    """One call: as a context manager it runs the whole of it and is kept at its end."""
+    """One measured call. As a context manager it runs the whole call and logs it at the end."""
 
     def __init__(self, observer: Observer, name: str, service: str, ids: dict[str, str]) -> None:
         self.name = name
@@ -99,7 +100,7 @@ class Call:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Runs a part of the call, without keeping it yet; one part at a time."""
+        """Runs one part of the call in a ``with`` statement, without logging the call yet."""
         self._begin()
         try:
             yield
@@ -127,6 +128,6 @@ class Call:
         if error is not None:
             self.outcome = type(error).__name__
             if isinstance(error, ServiceError):
-                # A server's own words: half a character in them must not break the line.
+                # The server chose the code: an invalid character in it must not break the log line.
                 self.code = error.code.encode("ascii", "replace").decode()
             self.failed = isinstance(error, ServiceError) or not isinstance(error, FacedeskError)

@@ -1,6 +1,6 @@
-"""The operation log: each call of a port, and each validation and decision, as a line of JSON.
+"""The operation log: one line of JSON for each call of a port or of an observed service.
 
-The lines are for CloudWatch Logs Insights or ``jq``. They never hold a photo, a key, a name, a search or a plain id.
+The lines suit CloudWatch Logs Insights and ``jq``. They never contain a photo, a key, a name, a search or a plain id.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _OLDER_FILES = 5
 
 @dataclass(frozen=True)
 class Operation:
-    """One call that has ended: ``name`` is ``records.get``, ``validation.decide``, ...
+    """One call that has ended. ``name`` is, for example, ``records.get`` or ``validation.decide``.
 
-    ``milliseconds`` passed inside the call; of an iteration, inside its steps, not between them. ``outcome`` is "ok"
-    or the error's class, ``code`` the failing service's own error code. ``failed`` is False where the error is an
-    answer: nothing found, a photo refused, a conflict. ``ids`` are hashed. What was asked of AWS counts for the
-    innermost operation alone: sums over all operations count nothing twice.
+    ``milliseconds`` is the time inside the call; for an iteration, the time inside its steps. ``outcome`` is "ok" or
+    the error's class, ``code`` the failing service's own error code. ``failed`` is False if the error is a regular
+    answer: nothing found, a photo refused, a conflict. ``ids`` are hashed. ``asked`` counts the AWS calls of the
+    innermost operation alone, so that sums over all operations count nothing twice.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Operation:
     asked: Tally = field(default_factory=Tally)
 
     def line(self) -> str:
-        """JSON without a line break; ``code`` and ids are absent where there are none."""
+        """Returns the operation as JSON without a line break. A missing ``code`` or id is left out."""
         fields = {
             "time": isoformat(self.ended),
             "operation": self.name,
@@ -68,28 +68,28 @@ class Operation:
 
 
 class LogWriter:
-    """Writes operations to the log that ``settings`` name; for any number of threads."""
+    """Writes operations to the log that ``settings`` choose. Safe for use by several threads."""
 
     def __init__(self, settings: Settings) -> None:
         self._handler = _handler(settings)
 
     def write(self, operation: Operation) -> None:
-        """Adds one line. Does nothing if the log is off or closed; never raises."""
+        """Writes one line. Does nothing if the log is off or closed; never raises an error."""
         if handler := self._handler:
-            # No logger is asked: no other library's configuration mutes the lines, and no other handler gets them.
+            # The handler is called directly, so no other library's configuration mutes or duplicates the lines.
             handler.handle(logging.makeLogRecord({"msg": operation.line()}))
 
     def close(self) -> None:
-        """Ends the log."""
+        """Closes the log."""
         handler, self._handler = self._handler, None
         if handler:
             handler.close()
 
 
 class _File(RotatingFileHandler):
-    """A file for its owner alone, made with the first line; 10 MB, and five such before it are kept.
+    """A log file that only its owner can read. It holds 10 MB, and five older files are kept.
 
-    Processes may share it: each moves the files on when it finds them full.
+    The file is created with the first line. Processes may share it: each rotates the files when it finds it full.
     """
 
     def __init__(self, path: Path) -> None:
@@ -103,13 +103,13 @@ class _File(RotatingFileHandler):
         return os.fdopen(descriptor, "a", encoding=self.encoding)
 
     def shouldRollover(self, record: logging.LogRecord) -> bool:
-        # The handler's own asks for the file's size in five steps, which cost more than the rest of a log line.
+        # The base class takes five steps to find the file's size, which cost more than the rest of a log line.
         if self.stream is None:
             self.stream = self._open()
         return os.fstat(self.stream.fileno()).st_size + len(record.msg) >= self.maxBytes
 
     def handleError(self, record: logging.LogRecord) -> None:
-        # A full disk must neither stop the work nor fill the other logs: said once, in one line.
+        # A full disk must neither stop the work nor fill the other logs, so one line is logged once.
         if not self._complained:
             self._complained = True
             error = sys.exc_info()[1]

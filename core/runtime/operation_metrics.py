@@ -1,4 +1,4 @@
-"""Operation metrics: what this process did in the last 24 hours, counted by minute and operation, in memory."""
+"""Operation metrics: the operations of this process in the last 24 hours, by minute, in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.runtime.operation_log import Operation
 if TYPE_CHECKING:  # half a second to load, and only a frame needs it
     from pandas import DataFrame
 
-#: Minutes that the metrics look back.
+#: Minutes that the metrics cover.
 _KEPT_MINUTES = 24 * 60
 _DTYPES: Mapping[str, str] = {
     "minute": "datetime64[us, UTC]",
@@ -42,13 +42,14 @@ class _Sums:
 
 
 class OperationMetrics:
-    """Counts operations; for any number of threads."""
+    """Counts operations. Safe for use by several threads."""
 
     def __init__(self) -> None:
         self._minutes: dict[int, dict[tuple[str, str], _Sums]] = {}
         self._lock = Lock()
 
     def add(self, operation: Operation) -> None:
+        """Counts an operation, and drops minutes that are older than 24 hours."""
         minute = _minute(operation.ended)
         with self._lock:
             if minute not in self._minutes:
@@ -65,10 +66,10 @@ class OperationMetrics:
             sums.write_units += operation.asked.write_units
 
     def by_minute(self, since: datetime) -> DataFrame:
-        """One row a minute and operation, oldest minute first, then by name; from the minute that holds ``since``.
+        """Returns one row per minute and operation, by minute and name, from the minute of ``since``.
 
-        Columns: minute (when it began, UTC), operation, service, count, failed (of them), mean_ms, max_ms, calls (of
-        AWS), read_units and write_units (of DynamoDB).
+        Columns: minute (its start, UTC), operation, service, count, failed (how many of these), mean_ms and max_ms
+        (milliseconds), calls (AWS calls), read_units and write_units (DynamoDB capacity units).
         """
         import pandas as pd
 
@@ -95,5 +96,5 @@ class OperationMetrics:
 
 
 def _minute(moment: datetime) -> int:
-    """Whole minutes since 1970."""
+    """Returns the whole minutes since 1970."""
     return int(moment.timestamp() // 60)

@@ -27,7 +27,7 @@ from core.settings import Settings
 
 @dataclass(frozen=True)
 class Services:
-    """Everything a page, a route or a command needs, wired for one backend."""
+    """Everything that a page, a route or a command needs, wired for one backend."""
 
     settings: Settings
     clock: Clock
@@ -42,21 +42,22 @@ class Services:
     forgetting: Forgetting
     batches: Batches
     references: ReferenceCheck
-    #: None where registrations are only read.
+    #: None if registrations are read-only.
     importer: RegistrationImport | None
-    #: What this process did of late.
+    #: The operations of this process in the last 24 hours.
     operation_metrics: OperationMetrics
     observer: Observer
-    #: None where services clear away what has expired.
+    #: None if the backend's services delete expired data themselves.
     retention: ObservedRetention | None = None
-    #: None where the backend has none.
+    #: None if the backend has no metrics.
     metrics: ServiceMetrics | None = None
     #: Reads the whole database and raises ``Refused`` if it is damaged; None if the backend has no file of its own.
     verify: Callable[[], None] | None = None
-    #: What else ends with them, and before them.
+    #: Functions that close other parts; they are called first.
     closing: tuple[Callable[[], None], ...] = ()
 
     def close(self) -> None:
+        """Closes everything."""
         for close in self.closing:
             close()
         stores = (self.records, self.registrations, self.photos, self.engine, self.audit, self.erasures)
@@ -64,4 +65,4 @@ class Services:
             part.close()
         if self.metrics:
             self.metrics.close()
-        self.observer.close()  # last: what ends with the others is still an operation
+        self.observer.close()  # last, as closing the others may still log operations

@@ -1,1 +1,1 @@
-"""The services as one principal has them: what a facade has no method for does not exist for a caller."""
+"""The services as one principal may use them. A caller can only do what a facade has a method for."""

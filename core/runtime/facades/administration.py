@@ -1,4 +1,4 @@
-"""Erasures, the audit trail and the metrics, as one principal may use them."""
+"""Facades of the erasures, the audit trail and the metrics, for one principal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class GuardedErasures:
-    """Erases people, in the principal's own name. Takes ``ERASE``, in all events: a person may have records of each.
+    """Erases people in the principal's name. Requires ``ERASE`` in all events: a person may have records in any.
 
     The erasure itself writes into the audit trail.
     """
@@ -40,7 +40,7 @@ class GuardedErasures:
         return self._allowed(Subject(user_id), lambda: self._erasures.preview(user_id))
 
     def erase(self, user_id: str, confirmation: str) -> Receipt:
-        """As ``Erasures.erase``, by the principal."""
+        """As ``Erasures.erase``, in the principal's name."""
         by = self._permissions.principal
         return self._allowed(
             Subject(user_id), lambda: self._erasures.erase(user_id, confirmation, by), text=confirmation
@@ -57,13 +57,13 @@ class GuardedErasures:
     def _allowed(self, subject: Subject, work: Callable[[], T], text: str | None = None) -> T:
         with self._permissions.reading(Action.ERASE, subject=subject, text=text):
             self._permissions.require_all_events(
-                Action.ERASE, subject, "Erasing a person takes a role in all events."
+                Action.ERASE, subject, "Erasing a person requires a role in all events."
             )
             return self._permissions.named(work())
 
 
 class GuardedAuditTrail:
-    """Reads the audit trail: the entries of the principal's events. Takes ``SEE_AUDIT``."""
+    """Reads the audit trail's entries for the principal's events. Requires ``SEE_AUDIT``."""
 
     def __init__(self, audit: AuditTrail, permissions: Permissions) -> None:
         self._audit = audit
@@ -81,7 +81,7 @@ class GuardedAuditTrail:
 
 
 class GuardedMetrics:
-    """Reads the services' metrics. Takes ``SEE_OPERATIONS``."""
+    """Reads the services' metrics. Requires ``SEE_OPERATIONS``."""
 
     def __init__(self, metrics: ServiceMetrics, permissions: Permissions) -> None:
         self._metrics = metrics
@@ -99,7 +99,7 @@ class GuardedMetrics:
 
 
 class GuardedOperationMetrics:
-    """Reads what this process did. Takes ``SEE_OPERATIONS``."""
+    """Reads the operation metrics of this process. Requires ``SEE_OPERATIONS``."""
 
     def __init__(self, metrics: OperationMetrics, permissions: Permissions) -> None:
         self._metrics = metrics

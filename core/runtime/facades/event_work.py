@@ -1,4 +1,4 @@
-"""Work on whole events as one principal may do it: batches, reference checks, and loading data."""
+"""Facades of the work on whole events, for one principal: batches, reference checks and loading data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class _EventWork:
-    """What batches and reference checks share: all of it takes ``RUN_BATCH`` in the event."""
+    """The common base of batches and reference checks, which require ``RUN_BATCH`` in the event."""
 
     def __init__(self, permissions: Permissions) -> None:
         self._permissions = permissions
@@ -36,7 +36,7 @@ class _EventWork:
             return self._permissions.named(read())
 
     def _do(self, event_id: str, work: Callable[[], T]) -> T:
-        """The work, with an entry in the audit trail of how it ended."""
+        """Does the work, and writes into the audit trail how it ended."""
         require_text(event_id)
         subject = Subject(event_id=event_id)
         self._permissions.require([Action.RUN_BATCH], subject)
@@ -51,7 +51,7 @@ class _EventWork:
 
 
 class GuardedBatches(_EventWork):
-    """``Batches`` of the principal's events."""
+    """``Batches`` for the principal's events."""
 
     def __init__(self, batches: Batches, permissions: Permissions) -> None:
         super().__init__(permissions)
@@ -66,20 +66,20 @@ class GuardedBatches(_EventWork):
         return self._read(event_id, lambda: self._batches.unfinished(event_id))
 
     def open(self, event_id: str, choice: Choice, folder: Path | None = None, *, anew: bool = False) -> Batch:
-        """As ``Batches.open``. The trail has an entry."""
+        """As ``Batches.open``, with an audit entry."""
         return self._do(event_id, lambda: self._batches.open(event_id, choice, folder, anew=anew))
 
     def resume(self, event_id: str) -> Batch:
-        """As ``Batches.resume``. The trail has an entry."""
+        """As ``Batches.resume``, with an audit entry."""
         return self._do(event_id, lambda: self._batches.resume(event_id))
 
     def drop(self, event_id: str) -> None:
-        """As ``Batches.drop``. The trail has an entry."""
+        """As ``Batches.drop``, with an audit entry."""
         self._do(event_id, lambda: self._batches.drop(event_id))
 
 
 class GuardedReferenceCheck(_EventWork):
-    """``ReferenceCheck`` of the principal's events."""
+    """``ReferenceCheck`` for the principal's events."""
 
     def __init__(self, references: ReferenceCheck, permissions: Permissions) -> None:
         super().__init__(permissions)
@@ -92,7 +92,7 @@ class GuardedReferenceCheck(_EventWork):
     def run(
         self, event_id: str, stop: threading.Event, report: Callable[[Progress], None] = lambda progress: None
     ) -> CheckedReferences:
-        """As ``ReferenceCheck.run``. The trail has an entry."""
+        """As ``ReferenceCheck.run``, with an audit entry."""
         return self._do(event_id, lambda: self._references.run(event_id, stop, report))
 
     def latest(self, event_id: str) -> CheckedReferences | None:
@@ -101,7 +101,7 @@ class GuardedReferenceCheck(_EventWork):
 
 
 class GuardedLoading:
-    """Loads the sample event and lists of registrations. Takes ``LOAD_DATA``, in the events that are loaded."""
+    """Loads the sample event and registrations. Requires ``LOAD_DATA`` in the events that are loaded."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class GuardedLoading:
         self._permissions = permissions
 
     def sample(self, now: datetime, progress: Report = lambda done, total: None) -> None:
-        """Loads the sample event, as ``core.services.sample.load`` does. ``progress`` gets how many of how many."""
+        """Loads the sample event. ``progress`` is called with the done and total counts."""
         self._require()
         self._permissions.require_event(sample.EVENT_ID, Action.LOAD_DATA, Subject(event_id=sample.EVENT_ID))
         sample.load(
@@ -156,7 +156,7 @@ class GuardedLoading:
 
 
 class _OwnEvents:
-    """Imports registrations of the principal's events, and refuses a list that has others."""
+    """Imports registrations of the principal's events; refuses a list that names other events."""
 
     def __init__(self, importer: RegistrationImport, permissions: Permissions) -> None:
         self._importer = importer

@@ -1,4 +1,4 @@
-"""Hands out the services, to each principal as they may use them."""
+"""Gives each principal the services as they may use them."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from core.services.hashing import id_hash
 from core.services.pseudonyms import Pseudonyms
 from core.settings import Settings
 
-#: Principals whose facades are kept. One that is made again costs some microseconds.
+#: Principals whose facades are kept. Making them again costs some microseconds.
 _KEPT = 1024
 
 
 @dataclass(frozen=True)
 class GuardedServices:
-    """The services as one principal may use them. Whatever has no method here cannot be done by a caller.
+    """The services as one principal may use them. A caller can only do what a facade has a method for.
 
-    What the principal may not do raises ``Forbidden``, with an entry in the audit trail. Nothing of other events than
-    theirs can be found; an event of others that is named is ``Forbidden``. Who may not see identities gets frames
-    with pseudonyms.
+    A call that the principal may not make raises ``Forbidden`` and has an entry in the audit trail. So does a call
+    that names an event that is not theirs; searches find nothing of such events. Principals who may not see
+    identities get frames with pseudonyms.
     """
 
     principal: Principal
@@ -48,20 +48,20 @@ class GuardedServices:
     erasures: GuardedErasures
     audit: GuardedAuditTrail
     operation_metrics: GuardedOperationMetrics
-    #: None if registrations are only read.
+    #: None if registrations are read-only.
     loading: GuardedLoading | None
-    #: None if the backend has none.
+    #: None if the backend has no metrics.
     metrics: GuardedMetrics | None
     _services: Services
 
     def health(self) -> list[Health]:
-        """As ``core.runtime.health.check``. Takes ``SEE_OPERATIONS``."""
+        """As ``core.runtime.health.check``. Requires ``SEE_OPERATIONS``."""
         self.acting.require([Action.SEE_OPERATIONS])
         return check(self._services)
 
 
 class Guard:
-    """Hands out ``services``; each principal's facades are made once."""
+    """Makes the facades of ``services``, once for each principal."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
@@ -70,11 +70,10 @@ class Guard:
         self._kept = lru_cache(_KEPT)(self._made)
 
     def acting_as(self, principal: Principal) -> GuardedServices:
-        """The services for ``principal``."""
+        """Returns the services for ``principal``."""
         return self._kept(principal)
 
     def _made(self, principal: Principal) -> GuardedServices:
-        """The services for ``principal``."""
         of = self.services
         trail = PrincipalTrail(principal, of.audit, self._hashed, of.clock)
         permissions = Permissions(principal, trail, self._pseudonyms)

@@ -1,4 +1,4 @@
-"""Records, registrations and validations, as one principal may use them."""
+"""Facades of the records, registrations and validations, for one principal."""
 
 from __future__ import annotations
 
@@ -19,95 +19,98 @@ from core.services.validation import Submitter, Validation
 if TYPE_CHECKING:  # half a second to load, and only frames need it
     from pandas import DataFrame
 
-#: Registrations that a search reads if some of those it finds may not be shown.
+#: Registrations that a search reads if the principal may not see all of them.
 _SEARCHED = 1000
 
 
 class GuardedRecords:
-    """Reads validation records. Records of other events than the principal's are as if there were none."""
+    """Reads validation records. Records of events that are not the principal's count as missing."""
 
     def __init__(self, records: ValidationRecords, permissions: Permissions) -> None:
         self._records = records
         self._permissions = permissions
 
     def get(self, user_id: str, registration_id: str) -> ValidationRecord | None:
-        """As ``ValidationRecords.get``. Takes ``FIND_PEOPLE``."""
+        """As ``ValidationRecords.get``. Requires ``FIND_PEOPLE``."""
         with self._permissions.reading(Action.FIND_PEOPLE, subject=Subject(user_id, registration_id)):
             return self._permissions.visible(self._records.get(user_id, registration_id))
 
     def history(self, user_id: str, limit: int | None = None) -> list[ValidationRecord]:
-        """As ``ValidationRecords.history``. Takes ``FIND_PEOPLE``."""
+        """As ``ValidationRecords.history``. Requires ``FIND_PEOPLE``."""
         with self._permissions.reading(Action.FIND_PEOPLE, subject=Subject(user_id)):
-            # The limit counts records that are shown.
+            # The limit applies to the records that the principal may see, so all are read.
             read = limit if self._permissions.principal.events is None else None
             return self._permissions.all_visible(self._records.history(user_id, read))[:limit]
 
     def event_frame(self, event_id: str) -> DataFrame:
         """As ``ValidationRecords.event_frame``, with pseudonyms for those who see no identities.
 
-        Takes ``SEE_EVENTS`` or ``DECIDE``.
+        Requires ``SEE_EVENTS`` or ``DECIDE``.
         """
         with self._permissions.event_reading(Action.SEE_EVENTS, Action.DECIDE, event_id=event_id):
             return self._permissions.frame(self._records.event_frame(event_id))
 
     def event_batches(self, event_id: str) -> Iterator[DataFrame]:
-        """As ``ValidationRecords.event_batches``, with pseudonyms as in ``event_frame``. Takes ``SEE_EVENTS``."""
+        """As ``ValidationRecords.event_batches``, with pseudonyms as in ``event_frame``. Requires ``SEE_EVENTS``."""
         with self._permissions.event_reading(Action.SEE_EVENTS, event_id=event_id):
             return self._permissions.frames(self._records.event_batches(event_id))
 
     def event_records(self, event_id: str, limit: int) -> list[ValidationRecord]:
-        """As ``ValidationRecords.event_records``. Takes ``LIST_PEOPLE``."""
+        """As ``ValidationRecords.event_records``. Requires ``LIST_PEOPLE``."""
         with self._permissions.event_reading(Action.LIST_PEOPLE, event_id=event_id):
             return self._permissions.all_visible(self._records.event_records(event_id, limit))
 
     def event_notice(self) -> str | None:
-        """As ``ValidationRecords.event_notice``. Takes ``SEE_EVENTS`` or ``DECIDE``."""
+        """As ``ValidationRecords.event_notice``. Requires ``SEE_EVENTS`` or ``DECIDE``."""
         with self._permissions.reading(Action.SEE_EVENTS, Action.DECIDE):
             return self._records.event_notice()
 
 
 class GuardedRegistrations:
-    """Reads registrations. Those of other events than the principal's are as if there were none."""
+    """Reads registrations. Registrations for events that are not the principal's count as missing."""
 
     def __init__(self, registrations: Registrations, permissions: Permissions) -> None:
         self._registrations = registrations
         self._permissions = permissions
 
     def get(self, registration_id: str) -> Registration | None:
-        """As ``Registrations.get``. Takes ``FIND_PEOPLE``."""
+        """As ``Registrations.get``. Requires ``FIND_PEOPLE``."""
         with self._permissions.reading(Action.FIND_PEOPLE, subject=Subject(registration_id=registration_id)):
             return self._permissions.visible(self._registrations.get(registration_id))
 
     def of_user(self, user_id: str) -> list[Registration]:
-        """As ``Registrations.of_user``. Takes ``FIND_PEOPLE``."""
+        """As ``Registrations.of_user``. Requires ``FIND_PEOPLE``."""
         with self._permissions.reading(Action.FIND_PEOPLE, subject=Subject(user_id)):
             return self._permissions.all_visible(self._registrations.of_user(user_id))
 
     def search(self, text: str, limit: int = 20) -> list[Registration]:
-        """As ``Registrations.search``. Takes ``FIND_PEOPLE``."""
+        """As ``Registrations.search``. Requires ``FIND_PEOPLE``."""
         with self._permissions.reading(Action.FIND_PEOPLE, text=text):
-            # The limit counts registrations that are shown.
+            # The limit applies to the registrations that the principal may see, so more are read.
             read = limit if self._permissions.principal.events is None else _SEARCHED
             return self._permissions.all_visible(self._registrations.search(text, read))[:limit]
 
     def event_frame(self, event_id: str) -> DataFrame:
-        """As ``Registrations.event_frame``, with pseudonyms for those who see no identities. Takes ``SEE_EVENTS``."""
+        """As ``Registrations.event_frame``, with pseudonyms for those who see no identities.
+
+        Requires ``SEE_EVENTS``.
+        """
         with self._permissions.event_reading(Action.SEE_EVENTS, event_id=event_id):
             return self._permissions.frame(self._registrations.event_frame(event_id))
 
     def events(self) -> list[str]:
-        """The principal's events that somebody registered for. Takes ``SEE_EVENTS`` or ``DECIDE``."""
+        """Returns the principal's events that have registrations. Requires ``SEE_EVENTS`` or ``DECIDE``."""
         with self._permissions.reading(Action.SEE_EVENTS, Action.DECIDE):
             return list(filter(self._permissions.principal.sees_event, self._registrations.events()))
 
     def is_empty(self) -> bool:
-        """As ``Registrations.is_empty``. Takes ``SIGN_IN``, which every role has."""
+        """As ``Registrations.is_empty``. Requires ``SIGN_IN``, which every role has."""
         with self._permissions.reading(Action.SIGN_IN):
             return self._registrations.is_empty()
 
 
 class GuardedValidation:
-    """Validates and decides. Each call has an entry in the audit trail, whatever came of it."""
+    """Validates photos and decides cases. Each call has an entry in the audit trail, whatever its outcome."""
 
     def __init__(
         self, validation: ObservedValidation, registrations: Registrations, permissions: Permissions
@@ -119,7 +122,7 @@ class GuardedValidation:
     def validate_upload(
         self, registration_id: str, upload: bytes, attempt_id: str, submitter: Submitter, *, must_store: bool = True
     ) -> Validation:
-        """As ``ValidationService.validate_upload``, of the principal's events. Takes ``VALIDATE``."""
+        """As ``ValidationService.validate_upload``, for the principal's events. Requires ``VALIDATE``."""
         require_text((registration_id, attempt_id, submitter))
         return self._validated(
             registration_id,
@@ -131,7 +134,7 @@ class GuardedValidation:
     def validate_stored(
         self, registration_id: str, key: str, attempt_id: str, submitter: Submitter, *, must_store: bool = True
     ) -> Validation:
-        """As ``ValidationService.validate_stored``, of the principal's events. Takes ``VALIDATE``."""
+        """As ``ValidationService.validate_stored``, for the principal's events. Requires ``VALIDATE``."""
         require_text((registration_id, key, attempt_id, submitter))
         return self._validated(
             registration_id,
@@ -143,9 +146,9 @@ class GuardedValidation:
     def decide(
         self, seen: ValidationRecord, decision: Decision, reviewer: str, reason: str | None = None, note: str = ""
     ) -> ValidationRecord:
-        """As ``ValidationService.decide``, of the principal's events. Takes ``DECIDE``.
+        """As ``ValidationService.decide``, for the principal's events. Requires ``DECIDE``.
 
-        The trail has an entry before the decision is written: without it nothing is decided.
+        The audit entry is written before the decision; if that fails, nothing is decided.
         """
         require_text((reviewer, reason, note))
         subject = Subject.of(seen)
@@ -162,7 +165,7 @@ class GuardedValidation:
         return record
 
     def photo(self, key: str) -> CleanPhoto:
-        """As ``ValidationService.photo``. Takes ``SEE_FACES``."""
+        """As ``ValidationService.photo``. Requires ``SEE_FACES``."""
         with self._permissions.reading(Action.SEE_FACES, text=key):
             return self._permissions.named(self._validation.photo(key))
 
@@ -181,7 +184,7 @@ class GuardedValidation:
         return done
 
     def _require_registration(self, registration_id: str) -> None:
-        """Raises ``RegistrationNotFound`` if the registration is of another event than the principal's."""
+        """Raises ``RegistrationNotFound`` if the registration is for an event that is not the principal's."""
         if self._permissions.principal.events is None:
             return
         registration = self._registrations.get(registration_id)

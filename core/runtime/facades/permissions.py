@@ -1,4 +1,4 @@
-"""What one principal may do and see: every facade asks here, before a call and about its answer."""
+"""What one principal may do and see. Every facade checks its calls and filters its answers here."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 T = TypeVar("T")
-#: What belongs to one event, or to none.
+#: A record or registration, which belongs to one event or to none.
 OfAnEvent = TypeVar("OfAnEvent", ValidationRecord, Registration)
 
 
 class Permissions:
-    """Checks one principal's calls, and cuts answers down to what the principal may see.
+    """Checks one principal's calls, and reduces answers to what the principal may see.
 
-    Whatever is refused raises ``Forbidden`` and has an entry in the audit trail.
+    A refused call raises ``Forbidden`` and has an entry in the audit trail.
     """
 
     def __init__(self, principal: Principal, trail: PrincipalTrail, pseudonyms: Pseudonyms) -> None:
@@ -47,11 +47,11 @@ class Permissions:
     def reading(
         self, *actions: Action, subject: Subject = NOBODY, text: str | None = None
     ) -> AbstractContextManager[None]:
-        """Lets the principal read in a ``with`` statement, if they may do any one of ``actions``.
+        """Allows a read in a ``with`` statement if the principal may do any one of ``actions``.
 
-        Of an event it is ``event_reading``. ``text`` is what else was typed. Raises ``Forbidden``, and
-        ``InvalidInput`` for ids or text that are not valid Unicode. Inside, a store's error loses its sentence, which
-        may name a registration, if the principal sees no identities.
+        ``event_reading`` is the same for an event. ``text`` is other text that was typed. Raises ``Forbidden``, and
+        ``InvalidInput`` for ids or text that are not valid Unicode. If the principal sees no identities, an error of
+        a store loses its message, which may name a registration.
         """
         require_texts(*subject, text)
         if not any(map(self.principal.may, actions)):
@@ -59,14 +59,14 @@ class Permissions:
         return self._unnamed
 
     def event_reading(self, *actions: Action, event_id: str) -> AbstractContextManager[None]:
-        """As ``reading``, of an event, which must be one of the principal's."""
+        """As ``reading``, for an event, which must be one of the principal's."""
         subject = Subject(event_id=event_id)
         reading = self.reading(*actions, subject=subject)
         self.require_event(event_id, actions[0], subject)
         return reading
 
     def require_event(self, event_id: str | None, action: Action, subject: Subject) -> None:
-        """Raises ``Forbidden`` unless the principal works in this event; None is what belongs to no event."""
+        """Raises ``Forbidden`` unless the event is one of the principal's; None stands for no event."""
         if not self.principal.sees_event(event_id):
             self.refuse(action, subject, "This event is not one of yours.")
 
@@ -76,50 +76,51 @@ class Permissions:
             self.refuse(action, subject, message)
 
     def refuse(self, action: Action, subject: Subject, message: str) -> NoReturn:
+        """Writes the refusal into the audit trail, and raises ``Forbidden`` with ``message``."""
         self.trail.after(action, subject, Forbidden.__name__, {})
         raise Forbidden(message)
 
     # What may be seen
 
     def visible(self, found: OfAnEvent | None) -> OfAnEvent | None:
-        """``found``, if it is of an event of the principal's; as if it did not exist otherwise.
+        """Returns ``found`` if it belongs to one of the principal's events, else None.
 
-        Raises ``Forbidden`` if the principal sees no identities: it names a person.
+        Raises ``Forbidden`` if the principal sees no identities, because it names a person.
         """
         if found is None or not self.principal.sees_event(_event_of(found)):
             return None
         return self.named(found)
 
     def all_visible(self, found: Iterable[OfAnEvent]) -> list[OfAnEvent]:
-        """Those of ``found`` that are ``visible``."""
+        """Returns those of ``found`` that are ``visible``."""
         return [each for each in found if self.visible(each) is not None]
 
     def named(self, found: T) -> T:
-        """``found``, which names people. Raises ``Forbidden`` if the principal sees no identities."""
+        """Returns ``found``, which names people. Raises ``Forbidden`` if the principal sees no identities."""
         if not self._sees_identities:
             raise Forbidden("Your role may only see figures.")
         return found
 
     def frame(self, found: DataFrame) -> DataFrame:
-        """``found``; with pseudonyms in the place of identities if the principal does not see these."""
+        """Returns ``found``, with pseudonyms instead of identities if the principal sees none."""
         return found if self._sees_identities else self._pseudonyms.kept(found)
 
     def frames(self, found: Iterator[DataFrame]) -> Iterator[DataFrame]:
-        """As ``frame``, of the batches of one event; and errors as in ``reading``."""
+        """As ``frame``, for the batches of one event, with the errors of ``reading``."""
         with self._unnamed:
             yield from found if self._sees_identities else self._pseudonyms.batches(found)
 
-    # What is written into the trail by whoever does it
+    # What callers write into the audit trail
 
     def reveal(self, user_id: str, registration_id: str | None = None, event_id: str | None = None) -> None:
-        """Writes into the trail that a person's faces are about to be revealed, which were blurred.
+        """Writes into the audit trail that a person's blurred faces are about to be revealed.
 
-        Raises ``Forbidden``, and ``ServiceError`` if the trail cannot be written: then they stay blurred.
+        Raises ``Forbidden``, and ``ServiceError`` if the trail cannot be written; the faces must then stay blurred.
         """
         self._look(Action.REVEAL, Subject(user_id, registration_id, event_id))
 
     def look(self, user_id: str, registration_id: str, event_id: str | None) -> None:
-        """As ``reveal``, of the faces of the case that is being worked on."""
+        """As ``reveal``, for the faces of the case that the principal is working on."""
         self._look(Action.SEE_FACES, Subject(user_id, registration_id, event_id))
 
     def export(
@@ -131,10 +132,10 @@ class Permissions:
         user_id: str | None = None,
         event_id: str | None = None,
     ) -> Generator[bytes]:
-        """``parts`` of a download of the user's or the event's data, once the trail has an entry of it.
+        """Yields the ``parts`` of a download of the user's or the event's data, after writing an audit entry.
 
-        ``needed`` is what the principal must be allowed. Raises ``Forbidden``, and ``ServiceError`` before the first
-        part if the trail cannot be written. How the download ended is written too.
+        ``needed`` is the action that the principal must be allowed. Raises ``Forbidden``, and ``ServiceError`` before
+        the first part if the trail cannot be written. A second entry says how the download ended.
         """
         subject = Subject(user_id=user_id, event_id=event_id)
         require_texts(user_id, event_id)
@@ -156,7 +157,7 @@ class Permissions:
             self.trail.after(Action.EXPORT, subject, outcome, {**details, "bytes": str(size)})
 
     def tell(self, action: Action, outcome: str = "ok", *, at: datetime | None = None, entry_id: str = "") -> None:
-        """Writes an entry about the principal themself; if the trail cannot be written, the log says so."""
+        """Writes an audit entry about the principal, with their roles. A failure is only logged."""
         details = {"roles": " ".join(sorted(self.principal.roles))}
         self.trail.after(action, NOBODY, outcome, details, at=at, entry_id=entry_id)
 
@@ -173,7 +174,7 @@ class Permissions:
 
 
 class _Unnamed(AbstractContextManager[None]):
-    """Removes the sentence from a store's error for those who see no identities. Has no state, so calls share it."""
+    """Removes the message of a store's error if the principal sees no identities. Has no state, so calls share it."""
 
     def __init__(self, sees_identities: bool) -> None:
         self._sees_identities = sees_identities

@@ -1,4 +1,4 @@
-"""What one principal does, as entries of the audit trail."""
+"""Writes what one principal does into the audit trail."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 class Subject(NamedTuple):
-    """Whom or what an action is about. The ids are plain here and hashed in the entry, but for the event's."""
+    """The person, registration or event of an action. The entry holds hashes of all ids but the event's."""
 
     user_id: str | None = None
     registration_id: str | None = None
@@ -28,16 +28,16 @@ class Subject(NamedTuple):
 
     @classmethod
     def of(cls, record: ValidationRecord) -> Subject:
-        """The person, the registration and the event of a record."""
+        """Returns the person, the registration and the event of a record."""
         return cls(record.user_id, record.registration_id, record.event)
 
 
-#: The subject of an action that is about nobody in particular.
+#: The subject of an action that concerns no person, registration or event.
 NOBODY = Subject()
 
 
 class PrincipalTrail:
-    """Writes the entries of one principal."""
+    """Writes the audit entries of one principal."""
 
     def __init__(self, principal: Principal, audit: AuditTrail, hashed: IdHash, clock: Clock) -> None:
         self._principal = principal
@@ -63,7 +63,7 @@ class PrincipalTrail:
         at: datetime | None = None,
         entry_id: str = "",
     ) -> None:
-        """Writes how the action ended. It has ended, so an entry that cannot be written is logged, not raised."""
+        """Writes how the action ended. A failure to write is only logged, because the action is done."""
         try:
             self.append(action, subject, outcome, details, at=at, entry_id=entry_id)
         except FacedeskError as error:
@@ -79,7 +79,7 @@ class PrincipalTrail:
         at: datetime | None = None,
         entry_id: str = "",
     ) -> None:
-        """Writes an entry. ``at`` and ``entry_id`` are given if it may be written twice and is to stay one entry."""
+        """Writes an entry. ``at`` and ``entry_id`` are given if it may be written twice but must remain one entry."""
         self._audit.append(
             AuditEntry(
                 entry_id=entry_id or uuid.uuid4().hex,
