@@ -32,6 +32,8 @@ PEOPLE = 6000
 #: Seconds that a person thinks between two clicks, on average.
 THINKING = 30.0
 SPANS = ("24 h", "7 days", "30 days")
+#: Seconds that a click may take on a busy machine.
+PATIENCE = 120.0
 #: Sessions that rerun one after the other without thinking, for the look at memory.
 HURRIED = 8
 
@@ -45,6 +47,8 @@ class Session:
         self._runs: asyncio.Queue[None] = asyncio.Queue()
         self._live: asyncio.Task[None] | None = None
         self._reading = asyncio.create_task(self._read())
+        #: The ends of runs, for the message if a click is not answered.
+        self._heard: list[str] = []
         #: Runs of the live fragment that the server has answered.
         self.fragments = 0
 
@@ -53,7 +57,11 @@ class Session:
         message = pages_socket.rerun("event_overview", f"event_id={data.EVENT}&span={span}")
         began = time.monotonic()
         await self._socket.send(message.SerializeToString())
-        await asyncio.wait_for(self._runs.get(), 300)
+        complete = asyncio.create_task(self._runs.get())
+        await asyncio.wait({complete, self._reading}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        if not complete.done():
+            reason = repr(self._reading.exception()) if self._reading.done() else ", ".join(self._heard[-20:])
+            raise TimeoutError(f"a click was not answered: {reason}")
         return time.monotonic() - began
 
     async def close(self) -> None:
@@ -76,6 +84,7 @@ class Session:
                     live = said.auto_rerun
                     self._live = asyncio.create_task(self._repeat(live.fragment_id, live.interval))
                 case "script_finished":
+                    self._heard.append(ForwardMsg.ScriptFinishedStatus.Name(said.script_finished))
                     if said.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
                         self._runs.put_nowait(None)
                     elif said.script_finished == ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY:
@@ -105,6 +114,7 @@ async def opened(address: str, count: int) -> AsyncIterator[list[Session]]:
                 additional_headers={"Cookie": f"{pages_socket.XSRF_COOKIE}={token}"},
                 subprotocols=["streamlit", token],  # type: ignore[list-item]
                 max_size=None,
+                ping_interval=None,
             )
             sockets.append(socket)
             sessions.append(Session(socket))
