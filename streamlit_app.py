@@ -16,6 +16,7 @@ from dashboard import services
 from dashboard.access import signin
 from dashboard.access.gate import Gate
 from dashboard.api.routes import Api
+from dashboard.static import Static
 
 settings = services.require_settings()
 signin.configure(settings)
@@ -26,6 +27,7 @@ app = st.App(
         # Streamlit itself checks the host of its websocket alone.
         Middleware(TrustedHostMiddleware, allowed_hosts=st.get_option("server.allowedHosts")),
         Middleware(Gate, settings=settings),
+        Middleware(Static),
         Middleware(Api, settings=settings),
     ],
     lifespan=services.lifespan,
