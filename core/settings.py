@@ -1,4 +1,4 @@
-"""Every setting, read once from the environment and ``.env``. The README's table is tested against this module."""
+"""Every setting, read once from the environment and ``.env``. The table in docs/settings.md is tested against this module."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Who may do what: roles, actions, and the tables that join them with pages, API routes and core's methods.
 
 ``ALLOWED`` says which roles may do an action; the other tables say which actions a page, a route or a method is. What
-stands in none of them is refused, and tests walk every page, route and method. The README shows them (tested).
+stands in none of them is refused, and tests walk every page, route and method. docs/access.md shows them (tested).
 """
 
 from __future__ import annotations

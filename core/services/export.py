@@ -1,4 +1,4 @@
-"""Records and frames -> CSV and Parquet, as streams of bytes. Columns are documented in the README and stay so."""
+"""Records and frames -> CSV and Parquet, as streams of bytes. docs/csv.md documents the columns, which do not change."""
 
 from __future__ import annotations
 

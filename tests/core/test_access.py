@@ -1,4 +1,4 @@
-"""The tables of access, as the README shows them."""
+"""The tables of access, as docs/access.md shows them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 
 from core.domain.roles import ALLOWED, PAGES, ROUTES, Action, Role
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "access.md").read_text()
 
 
 def table(first: str) -> dict[str, set[str]]:
     """What the first column names -> the roles that have a yes."""
     head = f"| {first} | " + " | ".join(f"`{role}`" for role in Role) + " |\n"
-    _, _, rest = README.partition(head)
+    _, _, rest = PAGE.partition(head)
     found = {}
     for line in rest.splitlines()[1:]:
         if not line.startswith("|"):
@@ -31,15 +31,15 @@ def test_every_action_has_its_roles() -> None:
     assert set(ALLOWED) == set(Action)
 
 
-def test_the_readme_shows_the_actions() -> None:
+def test_the_page_shows_the_actions() -> None:
     assert table("action") == {str(action): of(action) for action in Action}
 
 
-def test_the_readme_shows_the_pages() -> None:
+def test_the_page_shows_the_pages() -> None:
     assert table("page") == {f"/{page}": of(action) for page, action in PAGES.items()}
 
 
-def test_the_readme_shows_the_routes() -> None:
+def test_the_page_shows_the_routes() -> None:
     expected = {f"{method} {path}": of(*actions) for (method, path), actions in ROUTES.items() if actions}
     assert table("route") == expected
 
@@ -50,7 +50,7 @@ def test_only_health_is_open_to_everybody() -> None:
 
 def test_the_security_page_names_tests_that_exist() -> None:
     root = Path(__file__).parents[2]
-    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?(?:::(\w+))?`", (root / "SECURITY.md").read_text())
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?(?:::(\w+))?`", (root / "docs" / "security.md").read_text())
     assert named
     for path, *names in named:
         text = (root / path).read_text()
