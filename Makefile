@@ -11,7 +11,7 @@ INSTALL = $(BIN)/python -m pip install $(HASHED)
 .PHONY: run test test-faults bench audit lock setup setup-dev lint
 
 run: setup
-	$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
+	$(BIN)/python -m dashboard --port $(PORT)
 
 test: setup-dev lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not faults"

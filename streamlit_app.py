@@ -1,13 +1,12 @@
 """The launcher: one ASGI app with the pages, and before them what is under /api, and the gate before all.
 
+``python -m dashboard`` serves it with bounds on connections (``dashboard.server``); ``streamlit run`` has none.
+
 It stands at the root so that ``core``, ``dashboard`` and ``pages`` can be imported; the script itself lies in
 ``dashboard/``: a root script beside ``pages/`` would let Streamlit serve ``pages/x.py`` past the navigation.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 from starlette.middleware import Middleware
@@ -16,21 +15,11 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from dashboard import services
 from dashboard.access import signin
 from dashboard.access.gate import Gate
-from dashboard.access.websocket import bound_websockets
 from dashboard.api.routes import Api
-from dashboard.shutdown import end_in_time
+from dashboard.static import Static
 
 settings = services.require_settings()
 signin.configure(settings)
-
-
-@asynccontextmanager
-async def lifespan(app: Any) -> AsyncIterator[None]:
-    end_in_time()
-    bound_websockets()
-    async with services.lifespan(app):
-        yield
-
 
 app = st.App(
     Path(__file__).resolve().parent / "dashboard" / "app.py",
@@ -38,7 +27,8 @@ app = st.App(
         # Streamlit itself checks the host of its websocket alone.
         Middleware(TrustedHostMiddleware, allowed_hosts=st.get_option("server.allowedHosts")),
         Middleware(Gate, settings=settings),
+        Middleware(Static),
         Middleware(Api, settings=settings),
     ],
-    lifespan=lifespan,
+    lifespan=services.lifespan,
 )

@@ -26,7 +26,8 @@ from uuid import uuid4
 
 import httpx
 
-from core.runtime.bootstrap import Services, build
+from core.runtime.bootstrap import build
+from core.runtime.services import Services
 from core.services import sample
 from core.settings import Settings
 from tests.support.browser import ROOT, free_port

@@ -9,9 +9,10 @@ from random import Random
 
 import pandas as pd
 
+from core.domain.attempts import with_attempt
 from core.domain.frames import frame_of
 from core.domain.policy import Policy
-from core.domain.records import ValidationRecord, with_attempt
+from core.domain.records import ValidationRecord
 from core.services import sample
 from core.services.hashing import IdHash
 from core.services.pseudonyms import Pseudonyms

@@ -31,7 +31,8 @@ from core.domain.clock import utc_now
 from core.domain.policy import judge
 from core.domain.records import Outcome, Registration, Source
 from core.ports import Answer, FaceEngine
-from core.runtime.bootstrap import Services, build
+from core.runtime.bootstrap import build
+from core.runtime.services import Services
 from core.services.importing import keep_reference
 from core.services.validation import Submitter
 from core.settings import Backend, Settings

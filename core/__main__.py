@@ -1,7 +1,7 @@
 import sys
 
 try:
-    from core.cli.commands import main
+    from core.cli.main import main
 
     main()
 except KeyboardInterrupt:  # before any command ran

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from core import __version__
 from core.domain.errors import FacedeskError
 from dashboard import pages, services
 from dashboard.access import signin
@@ -28,6 +29,8 @@ if failure:
     st.stop()
 page = st.navigation(pages.navigation(person))
 signin.sidebar(person)
+if person:
+    st.sidebar.caption(f"Facedesk {__version__}")
 signin.banner()
 if person and services.shared().settings.sign_in:
     signin.note()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import streamlit as st
+from starlette.concurrency import run_in_threadpool
 
-from core.domain.errors import Forbidden, Refused, ServiceError, SettingsError
+from core.domain.errors import FacedeskError, Forbidden, Refused, ServiceError, SettingsError
 from core.domain.roles import Principal, local
 from core.runtime.bootstrap import build
-from core.runtime.guard import Guard, GuardedServices
+from core.runtime.facades.guard import Guard, GuardedServices
 from core.runtime.housekeeping import Housekeeping
 from core.services.sessions import Session, Sessions
 from core.settings import Backend, Settings, check_exposure, load_settings
@@ -22,7 +26,6 @@ from dashboard.access.authentication import plain_address
 from dashboard.caches import forget_when_erased
 from dashboard.jobs import jobs
 from dashboard.once import Once
-from dashboard.server import running_server
 
 logger = logging.getLogger(__name__)
 
@@ -77,9 +80,7 @@ def require_settings() -> Settings:
     """The settings. Ends the process with one line if one is missing or bad, if the server would be open to those it
     must not be, or if the database cannot be used: better than a server that fails later, or does not.
     """
-    # Under another command than Streamlit's the server is there already, with an address of its own.
-    server = running_server()
-    address = server.config.host if server else st.get_option("server.address")
+    address = st.get_option("server.address")
     try:
         settings = load_settings()
         check_exposure(settings, [address or "every address"], st.get_option("server.allowedHosts"))
@@ -99,8 +100,24 @@ def require_settings() -> Settings:
 
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:
+    """Loads what requests need before the first one, and closes it when the server ends."""
     keeping = Housekeeping(lambda: shared().guard.services)
+    await run_in_threadpool(_load)
     yield
     jobs.clear()  # stops them; they use the services
     keeping.close()
     shared.clear()  # closes them, if there ever were any
+
+
+def _load() -> None:
+    """Load what the pages need, and take it out of what the garbage collector looks through from now on.
+
+    It stays as long as the process does, so a look through it, which takes 100 ms, would find nothing.
+    """
+    for package in ("dashboard.parts", "dashboard.charts"):
+        for module in iter_modules(import_module(package).__path__, f"{package}."):
+            import_module(module.name)
+    with suppress(FacedeskError):  # the pages say so
+        shared()
+    gc.collect()
+    gc.freeze()

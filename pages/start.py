@@ -7,9 +7,8 @@ import io
 import pandas as pd
 import streamlit as st
 
-from core.ports import RegistrationImport
-from core.services import sample
-from core.services.importing import ImportReport, ZipSource, import_registrations
+from core.runtime.facades.event_work import GuardedLoading
+from core.services.importing import ImportReport, ZipSource
 from dashboard import pages
 from dashboard.parts import ui
 from dashboard.services import get_services
@@ -17,7 +16,7 @@ from dashboard.services import get_services
 services = get_services()
 
 
-def sample_card(importer: RegistrationImport) -> None:
+def sample_card(loading: GuardedLoading) -> None:
     with st.container(border=True, height="stretch"):
         st.subheader("Look around with a sample", anchor=False)
         st.write(
@@ -27,15 +26,9 @@ def sample_card(importer: RegistrationImport) -> None:
         if st.button("Load the sample event", type="primary", icon=":material/science:"):
             bar = st.progress(0.0, "Loading the sample event…")
             with ui.banner_on_failure("load the sample event"):
-                sample.load(
-                    services.records,
-                    importer,
-                    services.photos,
-                    services.sanitiser,
+                loading.sample(
                     services.clock(),
-                    policy=services.settings.policy,
-                    ttl=services.settings.record_ttl,
-                    progress=lambda done, total: bar.progress(done / total, f"{done:,} of {total:,} people"),
+                    lambda done, total: bar.progress(done / total, f"{done:,} of {total:,} people"),
                 )
                 bar.empty()
                 st.session_state.loaded = "sample"
@@ -45,7 +38,7 @@ def sample_card(importer: RegistrationImport) -> None:
         pages.link(pages.VALIDATE, "Validate a photo of sample-0001", ":material/verified_user:", query)
 
 
-def import_card(importer: RegistrationImport) -> None:
+def import_card(loading: GuardedLoading) -> None:
     with st.container(border=True, height="stretch"):
         st.subheader("Import your registrations", anchor=False)
         st.write("A CSV file, and a zip archive of the photos that it names.")
@@ -61,19 +54,16 @@ def import_card(importer: RegistrationImport) -> None:
         archive = st.file_uploader("Photos (zip)", type=["zip"], key="archive")
         if st.button("Import", icon=":material/upload_file:", disabled=table is None) and table is not None:
             with ui.banner_on_failure("import the registrations"):
-                report(run_import(importer, table.getvalue(), archive.getvalue() if archive else None))
+                report(run_import(loading, table.getvalue(), archive.getvalue() if archive else None))
 
 
-def run_import(importer: RegistrationImport, table: bytes, archive: bytes | None) -> ImportReport:
+def run_import(loading: GuardedLoading, table: bytes, archive: bytes | None) -> ImportReport:
     bar = st.progress(0.0, "Reading the file…")
     try:
-        return import_registrations(
+        return loading.registrations(
             table,
             ZipSource(io.BytesIO(archive), services.settings.max_upload_bytes) if archive else None,
-            registrations=importer,
-            photos=services.photos,
-            sanitiser=services.sanitiser,
-            progress=lambda done, total: bar.progress(done / total, f"{done:,} of {total:,} lines"),
+            lambda done, total: bar.progress(done / total, f"{done:,} of {total:,} lines"),
         )
     finally:
         bar.empty()
@@ -105,7 +95,7 @@ def read_only() -> None:
 
 def main() -> None:
     st.title("Load data", anchor=False)
-    if services.importer is None:
+    if services.loading is None:
         read_only()
         return
     with ui.banner_on_failure("look up registrations"):
@@ -113,9 +103,9 @@ def main() -> None:
             st.write("Facedesk is empty. Load a sample to look around, or bring your own registrations.")
     left, right = st.columns(2, gap="medium")
     with left:
-        sample_card(services.importer)
+        sample_card(services.loading)
     with right:
-        import_card(services.importer)
+        import_card(services.loading)
 
 
 main()

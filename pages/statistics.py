@@ -2,240 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
-
 import pandas as pd
 import streamlit as st
 
-from core.domain import reasons, statistics
-from core.domain.reasons import Reason
-from core.domain.records import Quality, Status
-from dashboard.charts import figures as charts
-from dashboard.parts import case, event, ui
+from core.domain import statistics
+from dashboard.parts import event, ui
+from dashboard.parts.kept import kept
+from dashboard.sections import statistics as sections
 from dashboard.services import get_services
 
-#: What the distributions can be split by: label -> column; None shows everybody in one chart.
-SPLITS = {
-    "Nothing": None,
-    "Event": "eventId",
-    "Source": "source",
-    "Quality": "quality",
-    "Age": "age",
-    "Gender": "gender",
-    "Smile": "smile",
-}
-#: Engines report nothing much below: a face that they are not sure of is rarely a face.
-LOWEST_CONFIDENCE = 50
-#: Charts of a split; the rest of its groups is in the CSV.
-MAX_GROUPS = 6
-GROUP_COLUMNS = {"Age": "age", "Gender": "gender", "Smile": "smile"}
-
 services = get_services()
-
-
-def filters(events: list[str]) -> tuple[list[str], dict[str, object]]:
-    """The chosen events and the filters, shared by every chart and CSV of the page, and kept in the link."""
-    with st.container(border=True):
-        with st.container(horizontal=True):
-            chosen = st.multiselect("Events", events, default=events[:1], key="event_id", bind="query-params")
-            statuses = st.multiselect(
-                "Outcome",
-                [str(status) for status in Status],
-                format_func=ui.STATUS_WORDS.__getitem__,
-                key="status",
-                bind="query-params",
-                placeholder="All",
-            )
-            quality = st.multiselect(
-                "Quality",
-                [str(quality) for quality in Quality],
-                format_func=str.capitalize,
-                key="quality",
-                bind="query-params",
-                placeholder="All",
-            )
-        with st.container(horizontal=True):
-            sources = st.multiselect(
-                "Source", ["dashboard", "api", "batch"], key="source", bind="query-params", placeholder="All"
-            )
-            reason = st.selectbox(
-                "Reason",
-                [str(reason) for reason in Reason],
-                index=None,
-                format_func=reasons.label,
-                key="reason",
-                bind="query-params",
-                placeholder="All",
-            )
-            since = st.date_input("From", None, key="since", bind="query-params", format="YYYY-MM-DD")
-            until = st.date_input("To", None, key="until", bind="query-params", format="YYYY-MM-DD")
-    return chosen, {
-        "statuses": statuses,
-        "sources": sources,
-        "quality": quality,
-        "reason": reason,
-        "since": start_of(since),
-        "until": start_of(until + timedelta(days=1)) if until else None,
-    }
-
-
-def start_of(day: date | None) -> datetime | None:
-    """The day's first moment in the viewer's zone."""
-    return datetime.combine(day, time.min, tzinfo=ui.viewer_zone()) if day else None
-
-
-def headline(records: pd.DataFrame) -> None:
-    passed = (records["status"] == Status.SUCCESS).mean()
-    with st.container(horizontal=True):
-        st.metric("Validated", f"{len(records):,}", border=True, help="People with at least one photo")
-        st.metric("Success rate", f"{passed:.1%}", border=True)
-        st.metric("Mean attempts", f"{records['attempts'].mean():.2f}", border=True)
-        st.metric("Mean confidence", mean(records["confidence"]), border=True, help="0-100")
-        st.metric("Mean similarity", mean(records["similarity"]), border=True, help="0-100, where compared")
-
-
-def mean(values: pd.Series) -> str:
-    average = values.mean()
-    return "–" if pd.isna(average) else f"{average:.1f}"
-
-
-def groups(records: pd.DataFrame, split: str) -> list[tuple[str, pd.DataFrame]]:
-    """The rows of each group of the split, the largest first, at most ``MAX_GROUPS``."""
-    column = SPLITS[split]
-    if column is None:
-        return [("", records)]
-    keys = records[column].astype("str").fillna("not reported").replace({"True": "yes", "False": "no"})
-    sizes = keys.value_counts().head(MAX_GROUPS)
-    return [(str(name), records[keys == name]) for name in sizes.index]
-
-
-def distributions(records: pd.DataFrame) -> None:
-    palette = case.palette()
-    split = st.segmented_control(
-        "Split by", list(SPLITS), default="Nothing", required=True, key="split", bind="query-params"
-    )
-    for name, rows in groups(records, split or "Nothing"):
-        confidence, similarity, quality = st.columns(3)
-        with confidence:
-            distribution("Confidence", rows, "confidence", palette, name, low=LOWEST_CONFIDENCE)
-        with similarity:
-            threshold = services.settings.policy.similarity_threshold
-            distribution("Similarity", rows, "similarity", palette, name, threshold=threshold)
-        with quality:
-            by_quality = statistics.quality_by_status(rows)
-            event.chart_card(
-                "Quality",
-                event.drawn(charts.quality_bars, by_quality, palette),
-                charts.describe_quality(by_quality),
-                empty="",
-                key=f"quality-chart-{name}",
-                group=name,
-            )
-
-
-def distribution(
-    title: str,
-    rows: pd.DataFrame,
-    column: str,
-    palette: charts.Palette,
-    group: str,
-    *,
-    low: float = 0,
-    threshold: float | None = None,
-) -> None:
-    """The histogram of a column (0-100) from ``low``; what lies below counts in the first bar."""
-    measured = rows.dropna(subset=column)
-    bins = statistics.histogram(measured[column], measured["status"], low, 100, (100 - low) / 25)
-    event.chart_card(
-        title,
-        event.drawn(charts.histogram, bins, f"{column}, {low:g}–100", palette, threshold=threshold)
-        if len(measured)
-        else None,
-        charts.describe_histogram(bins, column),
-        empty="Nothing was measured here.",
-        key=f"{column}-{group}",
-        group=group,
-    )
-
-
-def rates(records: pd.DataFrame) -> None:
-    unit, frame = statistics.over_time(records, str(ui.viewer_zone()))
-    event.chart_card(
-        f"Success rate and mean attempts per {unit}",
-        event.drawn(charts.rate_over_time, unit, frame, case.palette()),
-        charts.describe_rate(unit, frame),
-        empty="",
-        key="rates",
-    )
-
-
-def comparison(by_event: dict[str, pd.DataFrame]) -> None:
-    table = statistics.compare(by_event)
-    event.chart_card(
-        "Events side by side",
-        event.drawn(charts.compare_bars, table, case.palette()),
-        charts.describe_compare(table),
-        empty="",
-        key="compare",
-    )
-    st.dataframe(table, hide_index=True, alt="The events' figures side by side")
-
-
-def attribute_groups(records: pd.DataFrame) -> None:
-    st.subheader("Failure rate by group", anchor=False)
-    for column, (label, name) in zip(st.columns(len(GROUP_COLUMNS)), GROUP_COLUMNS.items(), strict=True):
-        rates_of = statistics.by_group(records, name)
-        with column:
-            event.chart_card(
-                label,
-                event.drawn(charts.group_bars, rates_of, case.palette()),
-                charts.describe_groups(rates_of, label),
-                empty="",
-                key=f"group-{name}",
-            )
-            small = rates_of[rates_of["small"]]
-            if len(small):
-                names = ", ".join(map(str, small["group"]))
-                ui.banner("warning", "Under 30 people, too few to judge by:", names, icon=":material/groups:")
-
-
-def what_if(chosen: list[str], records: pd.DataFrame, query: dict[str, object]) -> None:
-    policy = services.settings.policy
-    st.subheader("What if the threshold were another?", anchor=False)
-    threshold = st.slider(
-        "Similarity threshold", 70, 99, round(policy.similarity_threshold), key="threshold", bind="query-params"
-    )
-    flipped = statistics.flips(records, threshold, policy.review_threshold, policy.similarity_threshold)
-    becomes = flipped["becomes"].value_counts()
-    with st.container(horizontal=True):
-        st.metric("Would change", f"{len(flipped):,}", border=True, help="People's decisions stand as they are")
-        for status, look in ui.STATUS.items():
-            st.metric(f"Would be {look.word.lower()}", f"{int(becomes.get(str(status), 0)):,}", border=True)
-    if flipped.empty:
-        st.caption("At this threshold every verdict stays as it is.")
-        return
-    columns = ("registrationId", "userId", "similarity", "status", "becomes", "timestamp")
-    event.table(flipped, columns, "Whose verdict would change")
-    exports(chosen, {"what-if.csv": "Who would change, as CSV"}, {**query, "threshold": threshold})
-
-
-def exports(chosen: list[str], files: dict[str, str], query: dict[str, object]) -> None:
-    """Links to ``files`` (name -> label) of each event."""
-    for event_id in chosen:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            if len(chosen) > 1:
-                st.text(event_id)
-            for name, label in files.items():
-                event.file_link(label, event.file_address(event_id, name, query), f"{name}-{event_id}")
-
-
-def as_query(given: dict[str, object]) -> dict[str, object]:
-    """The filters as a CSV's address has them."""
-    moments = {name: value.isoformat() for name, value in given.items() if isinstance(value, datetime)}
-    return {"status": given["statuses"], "source": given["sources"], "quality": given["quality"]} | {
-        "reason": given["reason"],
-        **moments,
-    }
 
 
 def main() -> None:
@@ -247,30 +23,31 @@ def main() -> None:
         if events is not None:
             st.info("There are no events yet: they appear with their first registration.", icon=":material/info:")
         return
-    chosen, given = filters(events)
+    chosen, given = sections.filters(events)
     if not chosen:
         st.info("Choose an event.", icon=":material/event:")
         return
     by_event: dict[str, pd.DataFrame] = {}
     for event_id in chosen:
         with ui.banner_on_failure("read an event", event_id):
-            by_event[event_id] = statistics.with_age_groups(statistics.filtered(event.records(event_id), **given))
+            chosen_rows = kept(statistics.filtered, event.records(event_id), **given)
+            by_event[event_id] = kept(statistics.with_age_groups, chosen_rows)
     if not by_event:
         return
     event.notice()
-    records = pd.concat(by_event.values(), ignore_index=True)
+    records = kept(event.joined, list(by_event.values()))
     files = {"records.csv": "These records as CSV", "records.parquet": "These records as Parquet"}
-    exports(chosen, files, as_query(given))
+    sections.exports(chosen, files, sections.as_query(given))
     if records.empty:
         st.info("No validation matches these filters.", icon=":material/filter_alt_off:")
         return
-    headline(records)
-    distributions(records)
-    rates(records)
+    sections.headline(records)
+    sections.distributions(records)
+    sections.rates(records)
     if len(by_event) > 1:
-        comparison(by_event)
-    what_if(chosen, records, as_query(given))
-    attribute_groups(records)
+        sections.comparison(by_event)
+    sections.what_if(chosen, records, sections.as_query(given))
+    sections.attribute_groups(records)
 
 
 main()

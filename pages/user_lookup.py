@@ -4,157 +4,15 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-import pandas as pd
 import streamlit as st
 
-from core.domain import reasons
-from core.domain.records import ValidationRecord
 from core.domain.roles import Action
-from core.domain.statistics import latest_valid, user_statistics
 from dashboard import pages
-from dashboard.charts import figures as charts
-from dashboard.parts import case, photos, search, ui
+from dashboard.parts import case, photos, ui
+from dashboard.sections import user_lookup as sections
 from dashboard.services import get_services
 
-#: Rows of the history with thumbnails and text; the CSV has all.
-MAX_ROWS = 50
-
 services = get_services()
-
-
-def forget_choice() -> None:
-    st.query_params.pop("user_id", None)
-    st.query_params.pop("registration_id", None)
-
-
-def choose(user_id: str) -> None:
-    st.query_params["user_id"] = user_id
-
-
-def find() -> str | None:
-    """The user id that the link names or the search finds."""
-    text = search.box("User", "User id, name or e-mail", forget_choice)
-    if chosen := st.query_params.get("user_id"):
-        return chosen
-    if not text:
-        return None
-    people: dict[str, str] = {}
-    for match in services.registrations.search(text):
-        people.setdefault(match.user_id, ui.registration_line(match))
-    # Records of people whose registration is gone, or was never here, can still be looked up.
-    if not people and services.records.history(text, limit=1):
-        people = {text: text}
-    if not people:
-        search.nobody()
-        return None
-    if len(people) > 1:
-        search.choice(people, choose)
-        return None
-    choose(next(iter(people)))
-    return next(iter(people))
-
-
-def summary(user_id: str, records: list[ValidationRecord]) -> None:
-    now = services.clock()
-    statistics = user_statistics(user_id, records)
-    days = st.session_state.get("days", 30)
-    valid = latest_valid(records, now, days)
-    standing = f": {ui.when(valid.timestamp, now)}" if valid else ": there is none"
-    average = statistics.average_confidence
-    with st.container(horizontal=True):
-        st.metric(
-            "Valid now?",
-            "Yes" if valid else "No",
-            help=f"A standing pass of the last {days} days{standing}",
-            border=True,
-        )
-        st.metric("Attempts", statistics.total_attempts, border=True)
-        st.metric("Passed", statistics.successful_validations, border=True)
-        st.metric("Waiting", statistics.pending_validations, border=True)
-        st.metric("Failed", statistics.failed_validations, border=True)
-        st.metric("Confidence", "–" if average is None else f"{average:.1f}", help="Average, 0-100", border=True)
-
-
-def history(records: list[ValidationRecord]) -> ValidationRecord:
-    """The table of records, newest first, and the one chosen in it (the newest, to begin with)."""
-    zone = ui.viewer_zone()
-    shown = records[:MAX_ROWS]
-    table = pd.DataFrame(
-        [
-            {
-                "Photo": photos.thumbnail(record.face_image_key, blurred=not photos.revealed(record.user_id)),
-                "Outcome": ui.STATUS[record.validation_status].word,
-                "Last attempt": pd.Timestamp(record.timestamp).tz_convert(zone),
-                "Event": record.event,
-                "Registration": record.registration_id,
-                "Similarity": record.similarity,
-                "Quality": record.quality.capitalize() if record.quality else None,
-                "Reasons": ", ".join(reasons.label(reason) for reason in record.failure_reasons) or None,
-                "Attempts": record.verification_attempt,
-            }
-            for record in shown
-        ]
-    )
-    wanted = st.query_params.get("registration_id")
-    ids = [record.registration_id for record in shown]
-    first = ids.index(wanted) if wanted in ids else 0
-    event = st.dataframe(
-        table,
-        key=f"history-{records[0].user_id}",
-        hide_index=True,
-        row_height=56,
-        on_select="rerun",
-        selection_mode="single-row-required",
-        selection_default={"selection": {"rows": [first]}},
-        column_config={
-            "Photo": st.column_config.ImageColumn(width="small"),
-            "Last attempt": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
-            "Similarity": st.column_config.ProgressColumn(min_value=0, max_value=100, format="%.1f"),
-        },
-        placeholder="–",
-        alt="Validation history, newest first",
-    )
-    chosen = shown[event.selection.rows[0] if event.selection.rows else first]
-    st.query_params["registration_id"] = chosen.registration_id
-    return chosen
-
-
-def timeline(record: ValidationRecord) -> None:
-    zone = ui.viewer_zone()
-    frame = pd.DataFrame(
-        [
-            {
-                "time": pd.Timestamp(attempt.timestamp).tz_convert(zone),
-                "status": attempt.status,
-                "similarity": attempt.similarity,
-                "label": f"Attempt {attempt.number}: {ui.STATUS[attempt.status].word}",
-            }
-            for attempt in record.outcomes
-        ]
-    )
-    with st.container(border=True):
-        st.markdown("**Attempts over time**")
-        st.plotly_chart(
-            charts.attempts_timeline(frame, services.settings.policy.similarity_threshold, case.palette()),
-            config=ui.CHART_CONFIG,
-            alt=f"{len(frame)} attempts over time with their similarity; the table below has the same",
-        )
-
-
-def person(user_id: str) -> None:
-    registered = services.registrations.of_user(user_id)
-    names = list(dict.fromkeys(filter(None, (registration.name for registration in registered))))
-    emails = list(dict.fromkeys(filter(None, (registration.email for registration in registered))))
-    count = f"{len(registered)} registration{'s' if len(registered) != 1 else ''}"
-    with st.container(gap="xxsmall"):
-        st.subheader("Person", anchor=False)
-        st.text(" · ".join([*names, user_id, *emails, count]))
-
-
-def nothing_chosen() -> None:
-    with st.container(border=True):
-        st.subheader("Who?", anchor=False)
-        st.write("Find a person by user id, name or e-mail to see every photo they sent and what came of it.")
 
 
 def main() -> None:
@@ -162,7 +20,7 @@ def main() -> None:
     search, days, export = st.columns([3, 1, 1], vertical_alignment="bottom")
     user_id, records = None, None
     with search, ui.banner_on_failure("look up people"):
-        user_id = find()
+        user_id = sections.find()
     days.number_input(
         "Valid for (days)",
         1,
@@ -174,10 +32,10 @@ def main() -> None:
     )
     case.show_notice()
     if user_id is None:
-        nothing_chosen()
+        sections.nothing_chosen()
         return
     with ui.banner_on_failure("look up this person's registrations"):
-        person(user_id)
+        sections.person(user_id)
     with ui.banner_on_failure("read this person's history"):
         records = services.records.history(user_id)
     if records is None:
@@ -192,11 +50,11 @@ def main() -> None:
             icon=":material/download:",
             width="stretch",
         )
-    summary(user_id, records)
+    sections.summary(user_id, records)
     with st.container(horizontal=True, vertical_alignment="center"):
         photos.reveal_button(user_id)
         pages.link(pages.ERASURE, "Erase this person", ":material/person_remove:", {"user_id": user_id})
-    record = history(records)
+    record = sections.history(records)
     policy = services.settings.policy
     # Side by side where there is room.
     with st.container(horizontal=True, gap="medium"):
@@ -207,7 +65,7 @@ def main() -> None:
         case.attempts(record, policy)
         case.details(record)
     with right:
-        timeline(record)
+        sections.timeline(record)
 
 
 main()

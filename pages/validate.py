@@ -2,153 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
-
 import streamlit as st
 
-from core.domain.errors import FacedeskError, PhotoNotFound, PhotoRefused
-from core.domain.records import Registration, ValidationRecord
-from dashboard import pages
-from dashboard.parts import case, photos, search, ui
+from dashboard.parts import case, ui
+from dashboard.sections import validate as sections
 from dashboard.services import get_services
 
-PHOTO_TYPES = ["jpg", "jpeg", "png", "webp", "heic", "heif"]
-
 services = get_services()
-
-
-def forget_choice() -> None:
-    st.query_params.pop("registration_id", None)
-
-
-def choose(registration_id: str) -> None:
-    st.query_params["registration_id"] = registration_id
-
-
-def find() -> Registration | None:
-    """The registration that the link names or the search finds."""
-    text = search.box("Registration", "Id, user id, name or e-mail", forget_choice)
-    if chosen := st.query_params.get("registration_id"):
-        registration = services.registrations.get(chosen)
-        if registration is None:
-            st.warning("There is no registration with this id.", icon=":material/person_off:")
-        elif text:
-            st.button("Other results", on_click=forget_choice, type="tertiary", icon=":material/arrow_back:")
-        return registration
-    return pick(services.registrations.search(text)) if text else None
-
-
-def pick(matches: list[Registration]) -> Registration | None:
-    if not matches:
-        search.nobody()
-        return None
-    if len(matches) == 1:
-        choose(matches[0].registration_id)
-        return matches[0]
-    search.choice({match.registration_id: ui.registration_line(match) for match in matches}, choose)
-    return None
-
-
-def look(registration: Registration) -> bool:
-    return photos.look(registration.user_id, registration.registration_id, registration.event_id)
-
-
-def registration_card(registration: Registration, attempts: int) -> None:
-    with st.container(border=True):
-        st.text(registration.name or registration.user_id)
-        earlier = {0: "no earlier attempt", 1: "1 earlier attempt"}.get(attempts, f"{attempts} earlier attempts")
-        st.text(" · ".join((registration.event_id, registration.registration_id, earlier)))
-        if registration.email:
-            st.text(registration.email)
-        photos.show(registration.reference_photo_key, "Reference photo", width=150, blurred=not look(registration))
-
-
-def photo_input(registration_id: str) -> tuple[str, bytes | str] | None:
-    """The photo to validate: ("file", its bytes) or ("key", its key); None until there is one."""
-    source = st.segmented_control(
-        "Photo from",
-        ["Upload", "Camera", "Stored key"],
-        default="Upload",
-        required=True,
-        key="photo_from",
-        label_visibility="collapsed",
-        width="stretch",
-    )
-    if source == "Stored key":
-        key = st.text_input("Key in the photo store", key=f"key-{registration_id}", max_chars=1000)
-        return ("key", key.strip()) if key and key.strip() else None
-    if source == "Camera":
-        file = st.camera_input("Take a photo", key=f"camera-{registration_id}")
-    else:
-        file = st.file_uploader(
-            "Photo",
-            type=PHOTO_TYPES,
-            max_upload_size=services.settings.max_upload_mb,
-            key=f"upload-{registration_id}",
-            label_visibility="collapsed",
-        )
-    return ("file", file.getvalue()) if file else None
-
-
-def validate(registration: Registration, photo: tuple[str, bytes | str] | None) -> ValidationRecord | None:
-    """The button and, when it was pressed, the validation: the record after it."""
-    # One id until the answer is here: a double click or a broken connection must not count twice.
-    token = f"attempt-{registration.registration_id}"
-    attempt_id = st.session_state.setdefault(token, uuid.uuid4().hex)
-    pressed = st.button(
-        "Validate",
-        type="primary",
-        icon=":material/verified_user:",
-        width="stretch",
-        shortcut="v",
-        disabled=photo is None,
-        help="Give a photo first." if photo is None else None,
-    )
-    if not pressed or photo is None:
-        return None
-    kind, content = photo
-    submitter = ui.submitter(services.principal)
-    submit = services.validation.validate_upload if kind == "file" else services.validation.validate_stored
-    try:
-        with st.spinner("Looking for the face and comparing it…", show_time=True):
-            record = submit(registration.registration_id, content, attempt_id, submitter).record
-    except PhotoRefused as error:
-        ui.banner(
-            "error",
-            "The photo was refused. Nothing was stored.",
-            str(error),
-            icon=":material/image_not_supported:",
-        )
-    except PhotoNotFound:
-        st.error("There is no photo under this key. Nothing was stored.", icon=":material/image_not_supported:")
-    except FacedeskError as error:
-        ui.banner(
-            "error",
-            "The photo was not validated. Press Validate to try again.",
-            str(error),
-            icon=":material/cloud_off:",
-        )
-    else:
-        del st.session_state[token]
-        st.toast("Verdict stored.", icon=":material/check:")
-        return record
-    return None
-
-
-def nothing_chosen() -> None:
-    with st.container(border=True):
-        st.subheader("Whose photo?", anchor=False)
-        st.write("Find the registration on the left: by its id, the user's id, a name or an e-mail address.")
-        with ui.banner_on_failure("look up registrations"):
-            if services.registrations.is_empty():
-                st.write("There are no registrations yet.")
-                pages.link(pages.START, "Load some", ":material/upload_file:")
-
-
-def nothing_validated() -> None:
-    with st.container(border=True):
-        st.subheader("No photo validated yet", anchor=False)
-        st.write("Upload one, take one with the camera, or name one that is stored, and press Validate.")
 
 
 def main() -> None:
@@ -159,26 +19,26 @@ def main() -> None:
     registration = record = None
     known = False
     with left, ui.banner_on_failure("look up registrations"):
-        registration = find()
+        registration = sections.find()
     if registration:
         with left:
             with ui.banner_on_failure("read this person's earlier attempts"):
                 record = services.records.get(registration.user_id, registration.registration_id)
                 known = True
-            registration_card(registration, record.verification_attempt if record else 0)
-            record = validate(registration, photo_input(registration.registration_id)) or record
+            sections.registration_card(registration, record.verification_attempt if record else 0)
+            record = sections.validate(registration, sections.photo_input(registration.registration_id)) or record
     with right:
         case.show_notice()
         if registration is None:
-            nothing_chosen()
+            sections.nothing_chosen()
         elif record:
             policy = services.settings.policy
-            case.verdict(record, policy, faces=look(registration))
+            case.verdict(record, policy, faces=sections.look(registration))
             case.actions(record, link_to_user=True)
             case.attempts(record, policy)
             case.details(record)
         elif known:
-            nothing_validated()
+            sections.nothing_validated()
 
 
 main()

@@ -1,1 +1,1 @@
-"""The ports on real services. Each module is named by the port that it serves."""
+"""Implementations of the ports for two backends, and what these share. Modules are named by the port they serve."""

@@ -14,11 +14,12 @@ from core.domain.records import Model, Timestamp
 from core.domain.roles import Action
 
 SERVICE = "audit trail"
+#: The outcome of an entry that is written before its action; a second entry has what came of it.
+BEGUN = "begun"
 
 
 class AuditEntry(Model):
-    """One deed. Ids of persons who registered are hashed (``core.services.hashing.IdHash``), so that entries survive
-    erasure.
+    """One action. Ids of people who registered are hashed, so that entries survive an erasure.
 
     Moment and ``entry_id`` make an entry one: written again, it stays one. ``outcome`` is "ok" or the error's class.
     ``details`` hold no id, name, note or photo key: a decision, a number of rows, a role.

@@ -7,7 +7,7 @@ import orjson
 from core.domain.records import Model, Timestamp
 
 
-class Counts(Model):
+class ErasureCounts(Model):
     """What an erasure found when it began, and takes away."""
 
     records: int = 0
@@ -34,7 +34,7 @@ class Erasure(Model):
     who: str
     ip_address: str | None = None
     began_at: Timestamp
-    counts: Counts
+    counts: ErasureCounts
     photos: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ class Receipt(Model):
     ip_address: str | None = None
     began_at: Timestamp
     ended_at: Timestamp
-    counts: Counts
+    counts: ErasureCounts
     notes: tuple[str, ...] = ()
     finished: bool = False
 

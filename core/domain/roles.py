@@ -1,7 +1,7 @@
-"""Who may do what: roles, actions, and the tables that join them with pages, API routes and core's methods.
+"""Who may do what: roles, actions, and the pages that are for them.
 
-``ALLOWED`` says which roles may do an action; the other tables say which actions a page, a route or a method is. What
-stands in none of them is refused, and tests walk every page, route and method. docs/access.md shows them (tested).
+``ALLOWED`` says which roles may do an action, ``PAGES`` which action a page is for. The methods of
+``core.runtime.facades`` and the endpoints of the API say which actions they take.
 """
 
 from __future__ import annotations
@@ -74,105 +74,6 @@ PAGES: Mapping[str, Action] = {
     "audit": Action.SEE_AUDIT,
     "erasure": Action.ERASE,
 }
-
-_OF_USER = "/api/registrations/{userId}/face-validation"
-_OF_EVENT = "/api/exports/events/{eventId}"
-#: An API route -> the actions that it takes, all of them. Nothing: it is open to everybody.
-ROUTES: Mapping[tuple[str, str], frozenset[Action]] = {
-    ("POST", "/api/registrations/{registrationId}/validate-face-image"): frozenset({Action.VALIDATE}),
-    ("GET", f"{_OF_USER}/history"): frozenset({Action.FIND_PEOPLE}),
-    ("GET", f"{_OF_USER}/stats"): frozenset({Action.FIND_PEOPLE}),
-    ("GET", f"{_OF_USER}/check-recent"): frozenset({Action.FIND_PEOPLE}),
-    ("GET", f"{_OF_USER}/{{registrationId}}"): frozenset({Action.FIND_PEOPLE}),
-    ("GET", "/api/registrations/event/{eventId}/face-validations"): frozenset({Action.LIST_PEOPLE}),
-    ("GET", "/api/exports/users/{userId}/history.csv"): frozenset({Action.FIND_PEOPLE, Action.EXPORT}),
-    ("GET", f"{_OF_EVENT}/records.csv"): frozenset({Action.SEE_EVENTS, Action.EXPORT}),
-    ("GET", f"{_OF_EVENT}/records.parquet"): frozenset({Action.SEE_EVENTS, Action.EXPORT}),
-    ("GET", f"{_OF_EVENT}/never-tried.csv"): frozenset({Action.SEE_EVENTS, Action.EXPORT}),
-    ("GET", f"{_OF_EVENT}/expiring.csv"): frozenset({Action.SEE_EVENTS, Action.EXPORT}),
-    ("GET", f"{_OF_EVENT}/what-if.csv"): frozenset({Action.SEE_EVENTS, Action.EXPORT}),
-    ("GET", f"{_OF_EVENT}/reference-problems.csv"): frozenset({Action.RUN_BATCH, Action.EXPORT}),
-    ("GET", "/api/exports/audit.csv"): frozenset({Action.SEE_AUDIT}),
-    ("GET", "/api/health"): frozenset(),
-    ("GET", "/api/ready"): frozenset({Action.SEE_OPERATIONS}),
-    ("GET", "/api/openapi.json"): frozenset({Action.SIGN_IN}),
-}
-
-_NOBODY: tuple[Action, ...] = ()
-#: A method of the services -> the actions of which any one will do. Nothing: core alone calls it.
-METHODS: Mapping[str, tuple[Action, ...]] = {
-    "records.get": (Action.FIND_PEOPLE,),
-    "records.history": (Action.FIND_PEOPLE,),
-    "records.event_frame": (Action.SEE_EVENTS, Action.DECIDE),
-    "records.event_changes": _NOBODY,
-    "records.event_batches": (Action.SEE_EVENTS,),
-    "records.event_records": (Action.LIST_PEOPLE,),
-    "records.event_notice": (Action.SEE_EVENTS, Action.DECIDE),
-    "records.record_attempt": (Action.LOAD_DATA,),
-    "records.take_back": _NOBODY,
-    "records.decide": (Action.LOAD_DATA,),
-    "records.ping": (Action.SEE_OPERATIONS,),
-    "records.close": _NOBODY,
-    "registrations.get": (Action.FIND_PEOPLE,),
-    "registrations.of_user": (Action.FIND_PEOPLE,),
-    "registrations.search": (Action.FIND_PEOPLE,),
-    "registrations.event_frame": (Action.SEE_EVENTS,),
-    "registrations.events": (Action.SEE_EVENTS, Action.DECIDE),
-    "registrations.is_empty": (Action.SIGN_IN,),
-    "registrations.ping": (Action.SEE_OPERATIONS,),
-    "registrations.close": _NOBODY,
-    "importer.import_many": (Action.LOAD_DATA,),
-    "importer.named_elsewhere": _NOBODY,
-    "importer.erase": _NOBODY,
-    "photos.get": _NOBODY,
-    "photos.put": (Action.LOAD_DATA,),
-    "photos.exists": (Action.LOAD_DATA,),
-    "photos.under": _NOBODY,
-    "photos.erase": _NOBODY,
-    "photos.erase_under": _NOBODY,
-    "photos.ping": (Action.SEE_OPERATIONS,),
-    "photos.close": _NOBODY,
-    "engine.detect": _NOBODY,
-    "engine.compare": _NOBODY,
-    "engine.ping": (Action.SEE_OPERATIONS,),
-    "engine.close": _NOBODY,
-    "validation.validate_upload": (Action.VALIDATE,),
-    "validation.validate_stored": (Action.VALIDATE,),
-    "validation.decide": (Action.DECIDE,),
-    "validation.photo": (Action.SEE_FACES,),
-    "validation.close": _NOBODY,
-    "batches.count": (Action.RUN_BATCH,),
-    "batches.unfinished": (Action.RUN_BATCH,),
-    "batches.open": (Action.RUN_BATCH,),
-    "batches.resume": (Action.RUN_BATCH,),
-    "batches.drop": (Action.RUN_BATCH,),
-    "references.count": (Action.RUN_BATCH,),
-    "references.run": (Action.RUN_BATCH,),
-    "references.latest": (Action.RUN_BATCH,),
-    "references.forget": _NOBODY,
-    "erasures.preview": (Action.ERASE,),
-    "erasures.erase": (Action.ERASE,),
-    "erasures.unfinished": (Action.ERASE,),
-    "erasures.resume": (Action.ERASE,),
-    "erasures.generation": _NOBODY,
-    "erasures.overtook": _NOBODY,
-    "erasures.scrub": _NOBODY,
-    "erasures.close": _NOBODY,
-    "forgetting.on_erased": _NOBODY,
-    "forgetting.announce": _NOBODY,
-    "forgetting.look": _NOBODY,
-    "retention.sweep": _NOBODY,
-    "audit.append": _NOBODY,
-    "audit.entries": (Action.SEE_AUDIT,),
-    "audit.ping": (Action.SEE_OPERATIONS,),
-    "audit.close": _NOBODY,
-    "metrics.read": (Action.SEE_OPERATIONS,),
-    "metrics.month_to_date": (Action.SEE_OPERATIONS,),
-    "metrics.close": _NOBODY,
-    "journal.add": _NOBODY,
-    "journal.by_minute": (Action.SEE_OPERATIONS,),
-}
-
 
 #: Roles, and the events that these are limited to.
 View = tuple[tuple[Role, ...], tuple[str, ...] | None]

@@ -8,6 +8,8 @@ from typing import Any
 
 from core.domain.errors import InvalidInput
 
+_NOT_UNICODE = "Part of a text is no valid Unicode (a lone surrogate). Type it again."
+
 
 def is_text(value: str) -> bool:
     """Whether it is Unicode text: without lone surrogates, which no UTF-8 and no store can hold."""
@@ -18,10 +20,17 @@ def is_text(value: str) -> bool:
     return True
 
 
+def require_texts(*given: str | None) -> None:
+    """Raises ``InvalidInput`` if one of the texts is not valid Unicode."""
+    for each in given:
+        if each is not None and not is_text(each):
+            raise InvalidInput(_NOT_UNICODE)
+
+
 def require_text(given: Any) -> None:
     """Raises ``InvalidInput`` if a text in ``given`` is none; looks into lists, mappings and dataclasses."""
     if not all(map(is_text, _texts(given))):
-        raise InvalidInput("Part of a text is no valid Unicode (a lone surrogate). Type it again.")
+        raise InvalidInput(_NOT_UNICODE)
 
 
 def _texts(given: Any) -> Iterator[str]:

@@ -1,1 +1,1 @@
-"""Files of this machine: for their owner alone, in a database, inside installed packages."""
+"""Files on this machine: private files, the SQLite database, and data inside installed packages."""

@@ -1,4 +1,4 @@
-"""Files of data inside installed packages: model weights and portraits.
+"""Data files inside installed packages: model weights and portraits.
 
 The packages are installed without their dependencies and never imported; only their files are read.
 """
@@ -13,7 +13,7 @@ from core.domain.errors import NotConfigured
 
 
 def path(package: str, name: str) -> Path:
-    """Where ``name`` lies inside ``package``. Raises ``NotConfigured`` where either is missing."""
+    """The path of the file ``name`` inside ``package``. Raises ``NotConfigured`` if either is missing."""
     spec = find_spec(package)
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         found = Path(folder) / name
@@ -23,7 +23,7 @@ def path(package: str, name: str) -> Path:
 
 
 def read(package: str, name: str, sha256: str | None = None) -> bytes:
-    """The bytes of the file; with ``sha256`` they are checked, and other bytes raise ``NotConfigured``."""
+    """The contents of the file. Raises ``NotConfigured`` if its hash is not ``sha256``."""
     data = path(package, name).read_bytes()
     if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
         raise NotConfigured("model files", f"{package}/{name} is not the pinned file")

@@ -1,8 +1,8 @@
-"""A SQLite file of ours, shared by its stores: its connections, what it must be, and how older files become that.
+"""A SQLite file that several stores share: its connections, its checks, and its migration to the current schema.
 
-Uses apsw, which brings its own current SQLite: the one in Python 3.11 (3.40) lies in the range (3.7.0 to 3.51.2) in
-which a WAL reset can corrupt the file. Every connection is in WAL mode with synchronous=FULL: what a write
-acknowledged is on disk.
+Uses apsw, which brings its own current SQLite: the one in Python 3.11 (3.40) is among the versions (3.7.0 to 3.51.2)
+in which a WAL reset can corrupt the file. Every connection is in WAL mode with synchronous=FULL, so an acknowledged
+write is on disk.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from core.files.private import make_file, make_folder
 
 BUSY_TIMEOUT_MS = 5_000
 _PASSING = (apsw.BusyError, apsw.LockedError, apsw.IOError, apsw.NoMemError)
-#: Errors of SQLite and of text that mean damage -> what is wrong, to follow "The database <name> ".
+#: Errors that mean a damaged file -> what is wrong, to follow "The database <name> " in a message.
 _DAMAGE: Mapping[type[Exception], str] = {
     apsw.NotADBError: "is not a database, or the beginning of it is damaged",
     apsw.CorruptError: "is damaged",
@@ -33,24 +33,24 @@ _DAMAGE: Mapping[type[Exception], str] = {
 }
 _OBJECTS = r"SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite\_%' ESCAPE '\'"
 
-#: Brings a file from one version to the next, inside a transaction that is not its own.
+#: Migrates a file from one version to the next, inside the caller's transaction.
 Step = Callable[[apsw.Connection], None]
 
 
 @dataclass(frozen=True)
 class Schema:
-    """What a file of one kind must be.
+    """The schema of one kind of file.
 
-    ``application_id`` marks files of this kind, ``user_version`` says how many of the ``steps`` a file has had. A
-    new file gets them all, an older one those that it lacks. A step that was released is never changed: what comes
-    later is a new step at the end.
+    ``application_id`` marks files of this kind. Their ``user_version`` is the number of ``steps`` that were applied:
+    a new file gets all of them, an older one those that it lacks. A released step is never changed; later changes are
+    new steps at the end.
     """
 
     application_id: int
     steps: Sequence[Step]
-    #: Tables and columns by which files are recognised that were made before there was an ``application_id``.
+    #: Tables and columns that identify files from before there was an ``application_id``.
     before: Mapping[str, frozenset[str]]
-    #: What to do about a damaged file, in a sentence.
+    #: A sentence that says what to do about a damaged file.
     remedy: str
 
     @property
@@ -59,7 +59,7 @@ class Schema:
 
     @cached_property
     def objects(self) -> frozenset[tuple[str, str]]:
-        """Kinds and names of the tables, indexes and triggers that a file of this version has."""
+        """The types and names of the tables, indexes and triggers of a file of this version."""
         with closing(apsw.Connection(":memory:")) as connection:
             for step in self.steps:
                 step(connection)
@@ -67,7 +67,7 @@ class Schema:
 
 
 def script(sql: str) -> Step:
-    """The step that runs ``sql``."""
+    """A step that runs ``sql``."""
 
     def step(connection: apsw.Connection) -> None:
         connection.execute(sql)
@@ -76,18 +76,18 @@ def script(sql: str) -> Step:
 
 
 class Database:
-    """Connections to one file, any number of threads; errors come out as ``ServiceError`` of ``service``."""
+    """Connections to one file, for any number of threads. Errors are raised as ``ServiceError`` of ``service``."""
 
     def __init__(self, path: Path, service: str, schema: Schema, *, new: bool = True, migrate: bool = True) -> None:
-        """Open the file, make it if it is missing or empty and may be ``new``, and bring it to the schema's version.
+        """Opens the file and migrates it to the schema's version; creates it if it is missing or empty and ``new``.
 
-        Without ``migrate`` an older file stays as it is: only to be copied and checked. Raises ``Refused`` for a file
-        that is damaged, another program's, or of a later version; that is left as it is, too.
+        Without ``migrate`` an older file is not changed; it may then only be copied and checked. Raises ``Refused``,
+        without changing the file, if it is damaged, belongs to another program or has a later version.
         """
         self._path = path
         self._service = service
         self._schema = schema
-        # SQLite's own wait for its lock polls, up to 100 ms apart and in no order; threads here queue instead.
+        # To wait for its lock SQLite polls, up to 100 ms apart and in no order. Threads queue for this lock instead.
         self._writer = threading.Lock()
         self._idle: queue.SimpleQueue[apsw.Connection] = queue.SimpleQueue()
         self._damage: str | None = None
@@ -97,7 +97,7 @@ class Database:
             make_folder(path.parent)
             make_file(path)
             self._inode = path.stat().st_ino
-            # By a connection that changes nothing of a file that may not be ours.
+            # This connection changes nothing, because the file may belong to another program.
             with closing(_connected(path)) as connection, connection:
                 self.version = self._version(connection)
         if self.version is None and not new:
@@ -107,7 +107,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[apsw.Connection]:
-        """A connection to query; it sees what was committed before each statement."""
+        """A connection for queries. Each statement sees what was committed before it."""
         with self._translated():
             connection = self._take()
             try:
@@ -117,9 +117,9 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[apsw.Connection]:
-        """A connection inside a transaction of its own, committed at the end and rolled back by any error.
+        """A connection inside a transaction, committed at the end or rolled back by any error.
 
-        It holds the file's one write lock from the start, so what is read inside stays true until the commit.
+        It holds the file's write lock from the start, so what is read inside cannot change until the commit.
         """
         with self._turn(), self.read() as connection:
             self._require_same_file()
@@ -134,19 +134,19 @@ class Database:
 
     @contextmanager
     def decoding(self) -> Iterator[None]:
-        """Inside, what was read is taken apart: an error there means that the file is damaged."""
+        """Wraps the decoding of what was read: an error inside means that the file is damaged."""
         try:
             yield
         except (ValueError, TypeError, LookupError, NotImplementedError) as error:
-            # Not the error's own words: they may name a person.
+            # Without the error's text, which may name a person.
             what = f"is damaged: an entry of its {self._service} cannot be read"
             raise self._refused(type(error).__name__, what) from error
 
     def scrub(self) -> None:
-        """Leave nothing in the file, nor in its log, of what was deleted; raises ``Unavailable`` while others read.
+        """Remove all traces of deleted data from the file and its log. Raises ``Unavailable`` while others read.
 
-        Deleting overwrites (``secure_delete``), but pages that were moved about keep copies, which only a file that
-        is written anew does not have: needs as much free space as the file takes, and keeps writers out meanwhile.
+        Deleting overwrites the data (``secure_delete``), but moved pages leave copies, which only rewriting the file
+        removes. That needs as much free space as the file takes, and blocks writers meanwhile.
         """
         with self._turn(), self.read() as connection:
             connection.execute("VACUUM")
@@ -155,9 +155,9 @@ class Database:
             raise Unavailable(self._service, "BusyError")
 
     def copy_to(self, target: Path) -> None:
-        """Write all that is committed, and nothing that was deleted, into ``target``, an empty file.
+        """Write everything that is committed, and nothing that was deleted, into ``target``, an empty file.
 
-        Durable when it returns. Others go on reading and writing meanwhile.
+        Durable when it returns. Others can read and write meanwhile.
         """
         with self.read() as connection:
             connection.execute("VACUUM INTO ?", (str(target),))
@@ -165,10 +165,10 @@ class Database:
                 os.fsync(file.fileno())
 
     def check(self) -> None:
-        """Return if the file can be read, is the one that was opened, and passed its last ``check_whole``, and if its
-        disk has room.
+        """Return if the file is readable, is the one that was opened, passed its last ``check_whole``, and has free
+        disk space.
 
-        Raises ``Refused`` or ``Unavailable`` otherwise. Costs the same whatever the file's size.
+        Raises ``Refused`` or ``Unavailable`` otherwise. Takes the same time for any size of the file.
         """
         if self._damage:
             raise self._refused("CorruptError", self._damage)
@@ -177,12 +177,13 @@ class Database:
             require_room(self._path.parent, self._service)
         with self.read() as connection, connection:
             if self._version(connection) != self._schema.version:
-                raise self._refused("OtherVersion", "was replaced by one of another version while Facedesk runs")
+                what = "was replaced by one of another version while Facedesk was running"
+                raise self._refused("OtherVersion", what)
 
     def check_whole(self) -> None:
-        """Read the whole file and return if it is consistent; else raise ``Refused``, as ``check`` does from then on.
+        """Read the whole file. Raises ``Refused`` if it is inconsistent, as ``check`` does from then on.
 
-        Reads 100 MB in about 0.1 s; others go on meanwhile.
+        Reads 100 MB in about 0.1 s. Others can read and write meanwhile.
         """
         with self.read() as connection:
             try:
@@ -217,7 +218,7 @@ class Database:
         _into_wal_mode(connection)
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA secure_delete=ON")
-        # Sorting and VACUUM must not leave rows in files that are not ours to clean.
+        # Sorting and VACUUM must not leave rows in temporary files, which are never overwritten.
         connection.execute("PRAGMA temp_store=MEMORY")
         modes = connection.pragma("journal_mode"), connection.pragma("synchronous")
         if modes != ("wal", 2):
@@ -226,7 +227,7 @@ class Database:
 
     def _migrate(self) -> None:
         with self.write() as connection:
-            # Once more: another process may have done it meanwhile.
+            # Asked again, because another process may have migrated the file meanwhile.
             version = self._version(connection) or 0
             for step in self._schema.steps[version:]:
                 step(connection)
@@ -235,7 +236,7 @@ class Database:
             self.version = self._schema.version
 
     def _version(self, connection: apsw.Connection) -> int | None:
-        """The file's version; None: it is empty. Inside a transaction, so that it is one moment's."""
+        """The file's version, None if it is empty. Call it inside a transaction, for a consistent result."""
         application, version = connection.pragma("application_id"), connection.pragma("user_version")
         found = _objects(connection)
         if (application, version) == (0, 0) and not found:
@@ -248,9 +249,9 @@ class Database:
             raise Refused(
                 self._service,
                 "NewerVersion",
-                f"The database {self._path.name} was made by a newer Facedesk (its schema has the version {version}, "
-                f"this one knows {self._schema.version}) (NewerVersion). Install that one, or restore a backup of "
-                "this version.",
+                f"The database {self._path.name} was made by a newer Facedesk: its schema has version {version}, and "
+                f"this Facedesk supports version {self._schema.version} (NewerVersion). Install the newer Facedesk, "
+                "or restore a backup made by this one.",
             )
         if version == self._schema.version and (lacking := self._schema.objects - found):
             kind, name = min(lacking)
@@ -258,7 +259,7 @@ class Database:
         return int(version)
 
     def _is_from_before(self, connection: apsw.Connection) -> bool:
-        """Whether it has tables of ours, and each of these the columns that ours have."""
+        """Whether the file has any of the identifying tables, each with its columns."""
         columns = {
             table: {
                 str(column) for (column,) in connection.execute("SELECT name FROM pragma_table_xinfo(?)", (table,))
@@ -269,7 +270,7 @@ class Database:
         return bool(there) and all(self._schema.before[table] <= names for table, names in there.items())
 
     def _require_same_file(self) -> None:
-        """What is written to a file that was deleted or moved would be lost."""
+        """Raises ``Refused`` if the file was deleted or moved: what is written to it would be lost."""
         try:
             same = self._path.stat().st_ino == self._inode
         except FileNotFoundError:
@@ -278,12 +279,12 @@ class Database:
             raise Refused(
                 self._service,
                 "ReplacedDatabase",
-                f"The database {self._path.name} was moved, deleted or replaced while Facedesk runs "
-                "(ReplacedDatabase). Restart Facedesk.",
+                f"The database {self._path.name} was moved, deleted or replaced while Facedesk was "
+                "running (ReplacedDatabase). Restart Facedesk.",
             )
 
     def _missing(self) -> Refused:
-        what = "is missing or empty, though its folder holds photos or the key of an installation"
+        what = "is missing or empty, although its folder contains photos or the key of an installation"
         return self._refused("MissingDatabase", what)
 
     def _refused(self, code: str, what: str) -> Refused:
@@ -308,7 +309,7 @@ class Database:
 
 
 def _connected(path: Path) -> apsw.Connection:
-    # Never made by this: whatever made a file that is gone again would make it empty.
+    # Does not create the file: if it was deleted meanwhile, a new one would be empty.
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
     return connection
@@ -325,5 +326,5 @@ def _objects(connection: apsw.Connection) -> frozenset[tuple[str, str]]:
     reraise=True,
 )
 def _into_wal_mode(connection: apsw.Connection) -> None:
-    # Where several open a new file at once, SQLite answers "busy" to this without waiting, whatever its timeout.
+    # If several connections open a new file at once, SQLite answers "busy" to this at once, whatever its timeout.
     connection.execute("PRAGMA journal_mode=WAL")

@@ -1,22 +1,43 @@
-"""The files of a data folder by name, and whether their disk has room for more."""
+"""The names of the files in a data folder, the check for free disk space, and what writing to the disk needs."""
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from core.domain.errors import DiskFull
+from core.domain.errors import DiskFull, Unavailable
 
 DATABASE = "facedesk.sqlite3"
 PHOTOS = "photos"
-#: Below the photos: those that are being written.
+#: The folder below the photos for those that are being written.
 INCOMING = ".incoming"
-#: A disk with less room counts as full: the next photo, or the file written anew after an erasure, may not fit.
+#: A disk with less free space counts as full: the next photo, or the database rewritten by an erasure, may not fit.
 MIN_FREE_BYTES = 64 * 1024 * 1024
 
 
 def require_room(folder: Path, service: str) -> None:
-    """Raises ``DiskFull`` if the disk of ``folder`` has less than ``MIN_FREE_BYTES`` left."""
+    """Raises ``DiskFull`` if the disk of ``folder`` has less than ``MIN_FREE_BYTES`` free."""
     free = shutil.disk_usage(folder).free
     if free < MIN_FREE_BYTES:
         raise DiskFull(service, f"{free // 2**20} MB free")
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the creation, renaming and deletion of files in ``folder`` durable. Raises ``OSError``."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def unavailable_on_os_errors(service: str) -> Iterator[None]:
+    """Raises an ``OSError`` inside as ``Unavailable`` of ``service``."""
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(service, error.strerror or type(error).__name__) from error

@@ -1,4 +1,4 @@
-"""Files and folders for their owner alone, whatever the umask."""
+"""Files and folders that only their owner can use, whatever the umask."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 logger = logging.getLogger(__name__)
 
@@ -14,25 +15,31 @@ FILE, FOLDER = 0o600, 0o700
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder, and those above it that are missing. Raises ``OSError``."""
+    """Create the folder and its missing parents. Raises ``OSError``."""
     for step in reversed([path, *path.parents]):
         if step == path or not step.exists():
             step.mkdir(FOLDER, exist_ok=True)
 
 
-def make_file(path: Path) -> None:
-    """Make an empty file if there is none. Raises ``OSError``.
+def new_file(path: Path) -> BinaryIO:
+    """Open a file for writing that does not exist yet. Raises ``OSError``."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE), "wb")
 
-    A file that exists is not opened: closing it would end the locks that SQLite holds on it in this process.
+
+def make_file(path: Path) -> None:
+    """Create an empty file if there is none. Raises ``OSError``.
+
+    An existing file is not opened, because closing it would release the locks that SQLite holds on it in this
+    process.
     """
     with suppress(FileExistsError):
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE))
+        new_file(path).close()
 
 
 def narrow(path: Path) -> None:
-    """Take from all others what they may do with ``path``, if it exists; log a warning if that does not succeed.
+    """Remove the permissions of other users from ``path``, if it exists; log a warning if that fails.
 
-    Never follows a link, and leaves folders that are shared by design (sticky, such as /tmp) and the root alone.
+    Never follows a link. Does not change folders that are shared by design (sticky ones such as /tmp) or the root.
     """
     try:
         mode = path.lstat().st_mode
@@ -42,9 +49,9 @@ def narrow(path: Path) -> None:
             path.chmod(stat.S_IMODE(mode) & 0o700)
             if not path.stat().st_mode & 0o077:
                 return
-        reason = "its file system keeps no modes, or it is shared by design"
+        reason = "its file system stores no permissions, or it is shared by design"
     except FileNotFoundError:
         return
     except OSError as error:
         reason = error.strerror or type(error).__name__
-    logger.warning("other accounts of this machine may read %s: %s", path, reason)
+    logger.warning("other users of this machine may be able to read %s: %s", path, reason)

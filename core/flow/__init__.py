@@ -1,1 +1,1 @@
-"""How calls are made: again after a fault, at a pace, by several threads, and counted."""
+"""How calls are made: with retries, at a limited rate, in several threads, and counted."""

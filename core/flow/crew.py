@@ -1,4 +1,4 @@
-"""Many of the same thing, done by several at once, and patiently: where everything fails they wait."""
+"""Runs a function on many items in several threads, and waits patiently while everything fails."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from core.domain.errors import FacedeskError, NotConfigured, Refused, ServiceErr
 T = TypeVar("T")
 R = TypeVar("R")
 
-#: So many failures with no success between them are no longer those of single items.
+#: This many failures without a success between them are no longer failures of single items.
 FAILURES_IN_A_ROW = 10
-#: Seconds between two tries while everything fails: the first time, doubled with each, and at the most.
+#: Seconds between two tries while everything fails: at first, then doubled with each try up to the longest.
 FIRST_PAUSE = 2.0
 LONGEST_PAUSE = 60.0
-#: For how long everything may fail before the crew gives up, seconds.
+#: Seconds for which everything may fail before the crew gives up.
 PATIENCE_SECONDS = 600.0
-#: How often an item is tried before it is left.
+#: The number of tries for an item.
 PASSES = 3
-#: The rate is that of the last so many seconds.
+#: The rate is measured over this many seconds.
 RATE_SECONDS = 30.0
 
 
@@ -40,10 +40,10 @@ class End(StrEnum):
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the work is; with ``end`` it is over.
+    """How far the work is. ``end`` is set when it is over.
 
-    ``rate`` is items a second, None before there is anything to go by. ``errors`` counts the items whose last try
-    failed, by service and code. ``paused`` is a sentence: why the crew waits at present, or gave up.
+    ``rate`` is in items per second, None if it is not known yet. ``errors`` counts the items whose last try failed,
+    by service and code. ``paused`` is a sentence that says why the crew is waiting, or gave up.
     """
 
     total: int
@@ -59,16 +59,16 @@ class Progress:
 
     @property
     def remaining(self) -> float | None:
-        """Seconds."""
+        """The remaining time in seconds, None if it is not known yet."""
         return self.left / self.rate if self.rate else None
 
 
 class Crew(Generic[T, R]):
-    """Does items in ``workers`` threads, and never has more in hand.
+    """Processes items in ``workers`` threads, at most one item per thread at a time.
 
-    One item's failure is that item's: it is tried again when the others are done, and left after ``PASSES`` tries.
-    Where all fail the crew waits and tries one at a time; it gives up when that has gone on for ``patience`` seconds,
-    or when a service refused for good.
+    An item that fails is tried again after all others, up to ``PASSES`` tries. If everything fails, the crew waits
+    and tries one item at a time. It gives up after ``patience`` seconds of that, or when a service's refusal is
+    final.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Crew(Generic[T, R]):
         first_pause: float = FIRST_PAUSE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``do`` is called in the threads, ``keep`` with what it returned in the one that called ``run``."""
+        """``do`` is called in the threads; ``keep`` is called with its result in the thread that called ``run``."""
         self._workers = workers
         self._do = do
         self._keep = keep
@@ -102,9 +102,9 @@ class Crew(Generic[T, R]):
         report: Callable[[Progress], None],
         done: int = 0,
     ) -> Progress:
-        """Do ``items``: what is left of ``total`` when ``done`` are done.
+        """Process ``items``, which are those of ``total`` that remain after ``done``.
 
-        ``stop``, once set, ends it with what is in hand. ``report`` is called after each item.
+        If ``stop`` is set, the run ends after the items in progress. ``report`` is called after each item.
         """
         speed = _Speed(self._clock)
 
@@ -133,7 +133,7 @@ class Crew(Generic[T, R]):
         return progress(End.STOPPED if stop.is_set() else End.LEFT)
 
     def _results(self, items: Iterator[T], stop: threading.Event) -> Iterator[tuple[T, R | Exception]]:
-        """Each item with what ``do`` returned or raised, as they end."""
+        """Each item with what ``do`` returned or raised, in the order in which they end."""
         under_way: dict[Future[R], T] = {}
         with ThreadPoolExecutor(self._workers, thread_name_prefix="crew") as threads:
             while True:
@@ -174,14 +174,14 @@ class Crew(Generic[T, R]):
 
 
 def failure_kind(failure: Exception) -> str:
-    """What failures are counted by."""
+    """The key by which failures are counted."""
     if isinstance(failure, ServiceError):
         return f"{failure.service}: {failure.code}"
     return type(failure).__name__
 
 
 class _GaveUp(Exception):
-    """Nothing is in hand."""
+    """Raised while no item is in progress."""
 
 
 class _Speed:
@@ -201,5 +201,5 @@ class _Speed:
 
 
 def _sentence(failure: Exception) -> str:
-    """For a screen; an unforeseen failure by its class alone."""
+    """A sentence for users; an unexpected failure is named by its class alone."""
     return str(failure) if isinstance(failure, FacedeskError) else f"Everything fails ({type(failure).__name__})."

@@ -1,4 +1,4 @@
-"""So much a second and no more, for any number of threads."""
+"""A rate limit for calls, for any number of threads."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import threading
 import time
 from collections.abc import Callable
 
-#: Refusals within this many seconds are taken for one: those of calls that were under way when the pace fell.
+#: Refusals within this many seconds count as one: they are of calls that were in progress when the pace fell.
 CALM_SECONDS = 1.0
-#: What a refusal leaves of the pace. A stray one costs a twentieth of a second; where others use half of the quota,
-#: the pace is down to the other half in a quarter of a minute.
+#: The factor by which a refusal reduces the pace. A single one costs a twentieth of a second. If others use half of
+#: the quota, the pace is down to the other half in a quarter of a minute.
 SLOWER = 0.95
+#: The least share of the full pace.
 MIN_SHARE = 1 / 16
+#: The share of the full pace by which a successful call raises the pace again.
 STEP = 1 / 1000
 
 
 class Pace:
-    """Calls, or the units that they consume, spread evenly over time.
+    """Spreads calls, or the units that they consume, evenly over time.
 
-    ``burst``: seconds' worth that may come at once after a pause. With a short one a pause is made good a little,
-    and no two calls come much nearer to each other than they should.
+    ``burst`` is the number of seconds of a pause that may be made up for at once. With a short one, calls keep their
+    distance even after a pause.
     """
 
     def __init__(
@@ -44,19 +46,20 @@ class Pace:
             return max(0.0, self._paid_off - self._clock())
 
     def spend(self, units: float = 1.0) -> None:
-        """Further calls wait until ``units`` are paid off: what a call consumes may be known only after it."""
+        """Record ``units`` as consumed; further calls wait accordingly. They may be known only after the call."""
         with self._lock:
             self._paid_off = max(self._paid_off, self._clock() - self._burst) + units / self._per_second
 
     def wait(self) -> None:
-        """Return when a call of one unit may be made, which is spent."""
-        # One sleeps, the others wait behind it: a machine that stumbles does not let several go at once.
+        """Wait until a call of one unit may be made, and record it as consumed."""
+        # One thread sleeps and the others wait behind it, so that a scheduling delay does not release several at
+        # once.
         with self._turn:
             self._sleep(self.delay())
             self.spend()
 
     def slow_down(self) -> None:
-        """A call was refused as one too many: fall by ``SLOWER``, but not below ``MIN_SHARE`` of the full pace."""
+        """Reduce the pace by ``SLOWER``, after a throttled call; not below ``MIN_SHARE`` of the full pace."""
         with self._lock:
             now = self._clock()
             if now - self._slowed >= CALM_SECONDS:
@@ -64,6 +67,6 @@ class Pace:
                 self._per_second = max(self._per_second * SLOWER, self._full * MIN_SHARE)
 
     def speed_up(self) -> None:
-        """A call went well: a ``STEP`` back towards the full pace."""
+        """Raise the pace by a ``STEP`` towards the full pace, after a successful call."""
         with self._lock:
             self._per_second = min(self._per_second + self._full * STEP, self._full)

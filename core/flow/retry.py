@@ -1,4 +1,4 @@
-"""The one layer that retries. The SDKs make a single attempt; what passes is tried again here, with a deadline."""
+"""The only layer that retries. The SDKs make a single attempt; passing faults are retried here, with a deadline."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Retry:
-    """Calls again after ``Unavailable``: full jitter from ``base`` to at most ``cap`` seconds between tries.
+    """Calls again after ``Unavailable``, with full jitter from ``base`` to at most ``cap`` seconds between tries.
 
-    No try starts after ``deadline - call_timeout`` seconds, so that with calls that take at most ``call_timeout``
-    the whole ends within ``deadline``. Base, cap and tries: measured with 30 threads and half of all
-    calls throttled, they lost 0 of 1,000 where the SDK's own defaults lost 14 %.
+    No try starts after ``deadline - call_timeout`` seconds, so if calls take at most ``call_timeout``, all tries end
+    within ``deadline``. With these values of base, cap and tries, none of 1,000 calls from 30 threads failed while
+    half of all calls were throttled; with the SDK's own defaults 14 % failed.
     """
 
     deadline: float
@@ -35,7 +35,7 @@ class Retry:
     tries: int = 12
 
     def __call__(self, call: Callable[[], T]) -> T:
-        """The call's result; the last error where no try succeeded, any other error at once."""
+        """Returns the call's result. Raises the last error if no try succeeded, and any other error at once."""
         return Retrying(
             retry=retry_if_exception_type(Unavailable),
             wait=wait_random_exponential(multiplier=self.base, max=self.cap),

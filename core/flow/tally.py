@@ -1,20 +1,19 @@
-"""A count of what was asked of AWS during one piece of work."""
+"""Counts the calls to AWS during one piece of work."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import AbstractContextManager
+from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from threading import Lock
 
 
 @dataclass
 class Tally:
-    """What was asked of AWS inside ``counted``; any number of threads may add.
+    """The calls to AWS inside ``counted``; any number of threads may add.
 
-    ``calls`` went out, each retry for itself; of them ``throttled`` were turned away. The units are what DynamoDB
-    reports with an answer: a call that fails reports none, though a conditional write that is refused costs some.
+    ``calls`` were sent, counting each retry; ``throttled`` of them were throttled. The units are those that DynamoDB
+    reports with an answer. A call that fails reports none, although a refused conditional write consumes some.
     """
 
     calls: int = 0
@@ -32,15 +31,23 @@ _tally: ContextVar[Tally | None] = ContextVar("tally", default=None)
 
 
 def current() -> Tally | None:
-    """The tally in which calls made here count; None outside of ``counted``."""
+    """The tally for calls made here; None outside ``counted``."""
     return _tally.get()
 
 
-@contextmanager
-def counted(tally: Tally) -> Iterator[None]:
-    """Calls made in here count in ``tally`` and in no other; so do those of threads in a copy of the context."""
-    token = _tally.set(tally)
-    try:
-        yield
-    finally:
-        _tally.reset(token)
+class counted(AbstractContextManager[None]):  # lower case as contextlib.closing
+    """Calls made inside count in ``tally`` only; so do those of threads that run in a copy of the context.
+
+    May be entered again after it was left.
+    """
+
+    def __init__(self, tally: Tally) -> None:
+        self._counting = tally
+        self._before: Token[Tally | None] | None = None
+
+    def __enter__(self) -> None:
+        self._before = _tally.set(self._counting)
+
+    def __exit__(self, *_: object) -> None:
+        assert self._before is not None
+        _tally.reset(self._before)

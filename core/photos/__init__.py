@@ -1,1 +1,1 @@
-"""Uploaded photos: made safe in a process of their own, and the keys that they are stored under."""
+"""Uploaded photos: they are made safe in a separate process. Also the keys under which they are stored."""

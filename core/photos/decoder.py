@@ -1,7 +1,7 @@
-"""A worker of ``core.photos.sanitiser``, run as a program: here an upload is looked into for the first time.
+"""The worker program of ``core.photos.sanitiser``: the only code that decodes an upload.
 
-It has limits on memory and processor time, no credentials in its environment, and answers in plain numbers and bytes.
-What it loads is all that a photo could take over, so it imports little.
+It has limits on memory and processor time and no credentials in its environment, and it answers with plain numbers
+and bytes. It imports little, because a malicious photo could only take over what this process has loaded.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from io import BytesIO
 
 from PIL import Image, ImageCms
 
-#: Longest side of the result, pixels, and its size, bytes: what Rekognition's guidance and limit ask for.
+#: Longest side of the result in pixels, and its size in bytes, by Rekognition's guidance and limit.
 MAX_SIDE = 1920
 MAX_JPEG_BYTES = 5_000_000
-#: Shortest side, pixels, that Rekognition takes.
+#: Shortest side, in pixels, that Rekognition accepts.
 MIN_SIDE = 80
-#: Phones' 50 MP cameras make 8192x6144.
+#: Phones with 50 MP cameras take photos of 8192x6144 pixels.
 MAX_PIXELS = 8192 * 6144
-#: Ordinary progressive JPEGs have about ten; each scan passes over the whole picture.
+#: Ordinary progressive JPEGs have about ten scans. Each scan covers the whole picture.
 MAX_SCANS = 100
-#: Address space of a worker, bytes, its interpreter (about 50 MB) included.
+#: Address space of a worker in bytes, including its interpreter (about 50 MB).
 MAX_MEMORY = 512 * 1024 * 1024
-#: Processor time for one photo, seconds, of all threads together. Not wall time: on a busy machine that would refuse
-#: honest photos. On an idle one the answer comes within two seconds, a worker's start (0.2 s) included.
+#: Processor time for one photo in seconds, for all threads together. A limit on wall time would refuse good photos on
+#: a busy machine. On an idle one an answer takes at most two seconds, including the start of a worker (0.2 s).
 PROCESSOR_SECONDS = 1.7
 
 
@@ -45,7 +45,7 @@ class CleanPhoto:
 
 
 class Answer(IntEnum):
-    """What the worker says of a photo."""
+    """The worker's verdict on a photo."""
 
     CLEAN = 0
     UNKNOWN = 1
@@ -56,8 +56,8 @@ class Answer(IntEnum):
     HEAVY = 6
 
 
-# The messages: READY once; then for each photo LENGTH and the file in, HEAD (an Answer, width, height, length) and
-# the JPEG out.
+# The protocol: READY once; then for each photo, LENGTH and the file in, and HEAD (an Answer, width, height, length)
+# and the JPEG out.
 READY = b"\x01"
 LENGTH = struct.Struct("<I")
 HEAD = struct.Struct("<BHHI")
@@ -69,7 +69,7 @@ class _Refused(Exception):
 
 
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"})
-#: Not a stuffed 00, a fill byte or a restart marker: those stand inside a scan.
+#: Excludes stuffed 00 bytes, fill bytes and restart markers, which occur inside a scan.
 _JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
 _ORIENTATION = 0x0112
@@ -85,14 +85,14 @@ _UPRIGHT = {
 
 
 def _serve() -> None:
-    """Clean one photo after another until the parent is gone."""
-    from PIL import MpoImagePlugin, WebPImagePlugin  # noqa: F401 - or the first WebP would load every format there is
+    """Clean one photo after another until the parent process ends."""
+    from PIL import MpoImagePlugin, WebPImagePlugin  # noqa: F401 - else the first WebP would load every format
     from pillow_heif import register_heif_opener
 
     Image.preinit()
     source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=2)
-    # A library that prints must not garble the answers, nor fill the server's log.
+    # A library that prints must neither damage the answers nor fill the server's log.
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
@@ -102,7 +102,7 @@ def _serve() -> None:
     _limit(resource.RLIMIT_AS, MAX_MEMORY)
     _limit(resource.RLIMIT_CORE, 0)  # a core file would hold the photo
     _limit(resource.RLIMIT_FSIZE, 0)
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process, even amid a decoder
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process, even inside a decoder
     sink.write(READY)
     sink.flush()
     while head := source.read(LENGTH.size):
@@ -115,7 +115,7 @@ def _serve() -> None:
 
 
 def _limit(resource_id: int, soft: int) -> None:
-    # Systems other than Linux do not have every limit; the time limit holds there too.
+    # Systems other than Linux lack some of the limits; the time limit works there too.
     with suppress(ValueError, OSError):
         resource.setrlimit(resource_id, (soft, resource.getrlimit(resource_id)[1]))
 
@@ -130,7 +130,7 @@ def _try_to_clean(data: bytes) -> tuple[Answer, CleanPhoto]:
         return Answer.PIXELS, nothing
     except MemoryError:
         return Answer.HEAVY, nothing
-    except Exception:  # noqa: BLE001 - decoders let nearly every kind escape, and each says the same of the file
+    except Exception:  # noqa: BLE001 - decoders raise nearly every kind of error, and each means a damaged file
         return Answer.DAMAGED, nothing
 
 
@@ -143,14 +143,14 @@ def _clean(data: bytes) -> CleanPhoto:
     image: Image.Image = Image.open(BytesIO(data), formats=(kind,))
     if image.width * image.height > MAX_PIXELS:
         raise _Refused(Answer.PIXELS)
-    # A JPEG or HEIC with several pictures has a main one, and depth maps or the like beside it.
+    # A JPEG or HEIC with several pictures has a main one; the others are depth maps or similar.
     if kind in ("PNG", "WEBP") and getattr(image, "n_frames", 1) > 1:
         raise _Refused(Answer.MOVING)
     size = _fitting(image.size)
     if min(*size, *image.size) < MIN_SIDE:
         raise _Refused(Answer.SMALL)
     if kind == "JPEG":
-        image.draft(image.mode, size)  # decodes at a half, quarter or eighth where that is still enough
+        image.draft(image.mode, size)  # decodes at a half, quarter or eighth of the size if that is enough
     image.load()
     orientation, profile = _orientation(image), image.info.get("icc_profile")
     image = _shrunk(_plain(image), _fitting(image.size))
@@ -173,14 +173,14 @@ def _format(data: bytes) -> str | None:
 
 
 def _scans(data: bytes) -> int:
-    """How many scans a decoder would read: up to the end of the image, whatever is appended to it."""
+    """The number of scans that a decoder would read, up to the end of the image; appended data does not count."""
     scans, at = 0, 2
     while found := _JPEG_MARKER.search(data, at):
         marker, at = found[1][0], found.end()
         if marker in (_SOI, _EOI):
             break
         scans += marker == _SOS
-        if marker != 0x01:  # the one other marker that has no length
+        if marker != 0x01:  # the only other marker without a length
             at += int.from_bytes(data[at : at + 2])
     return scans
 
@@ -193,14 +193,14 @@ def _fitting(size: tuple[int, int]) -> tuple[int, int]:
 def _orientation(image: Image.Image) -> int | None:
     try:
         return image.getexif().get(_ORIENTATION)
-    except Exception:  # noqa: BLE001 - broken metadata does not make the picture worse
+    except Exception:  # noqa: BLE001 - the picture is usable even if its metadata is not
         return None
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """In a mode that can be resized: L, RGB, RGBA or CMYK, eight bits each."""
+    """The image in a mode that can be resized: L, RGB, RGBA or CMYK with eight bits each."""
     if image.mode.startswith("I;16"):
-        # The upper byte of each value; Pillow's own conversion clips instead.
+        # The upper byte of each value. Pillow's own conversion would clip the values instead.
         return Image.frombytes("L", image.size, image.tobytes("raw", "I;16B")[::2])
     if image.has_transparency_data:
         return image.convert("RGBA")
@@ -230,7 +230,7 @@ def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def _encoded(image: Image.Image) -> bytes:
-    image.info = {}  # Pillow would write a comment found there
+    image.info = {}  # Pillow would write a comment from it into the result
     for quality in (90, 75, 50):
         out = BytesIO()
         image.save(out, "JPEG", quality=quality)

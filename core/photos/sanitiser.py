@@ -1,9 +1,9 @@
-"""Uploads made safe: whatever comes in, a plain upright JPEG comes out, or one sentence that says why not.
+"""Makes uploads safe: any file becomes a plain upright JPEG, or is refused with a sentence that says why.
 
-``PhotoSanitiser`` hands uploads to worker processes (``core.photos.decoder``) and outlives whatever happens to them.
+``PhotoSanitiser`` hands uploads to worker processes (``core.photos.decoder``) and survives whatever happens to them.
 
-The workers are started as programs of their own, not through ``multiprocessing``: that runs the parent's main module
-again in each child, which under Streamlit is the page being drawn.
+The workers are separate programs, not children of ``multiprocessing``: that would run the parent's main module again
+in each child, and under Streamlit that is the current page.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from core.photos.decoder import MIN_SIDE, Answer, CleanPhoto
 
 __all__ = ["CleanPhoto", "PhotoSanitiser"]
 
-#: Wall time for one photo, seconds. Reached only where the machine is so busy, or a worker so stuck, that the
-#: processor time it may have (``decoder.PROCESSOR_SECONDS``) is not used up before.
+#: Wall time for one photo in seconds. It is reached only if the machine is very busy or a worker hangs; otherwise the
+#: limit on processor time (``decoder.PROCESSOR_SECONDS``) is reached first.
 WALL_SECONDS = 6
-#: For a worker to come up (0.2 s on an idle machine).
+#: Seconds for the start of a worker, which takes 0.2 s on an idle machine.
 START_SECONDS = 20
-#: Results that are kept; some hundred kilobytes each.
+#: Number of results that are kept; each takes some hundred kilobytes.
 REMEMBERED = 32
-#: A worker is replaced after so many, lest what libraries leak add up.
+#: A worker is replaced after this many photos, so that memory leaks of libraries do not add up.
 PHOTOS_PER_WORKER = 1000
 
 _SENTENCES = {
@@ -49,15 +49,15 @@ _SENTENCES = {
 
 
 class PhotoSanitiser:
-    """Makes uploads safe, in ``workers`` processes that start with the first photo and are replaced when they die.
+    """Makes uploads safe in ``workers`` processes, which start with the first photo and are replaced if they end.
 
     Any number of threads may call; they are served in the order of their calls. The last ``REMEMBERED`` results are
-    kept by the content of the file: a reference photo comes again with each attempt, and with each look at the page.
+    kept by the content of the file, because a reference photo is used again with each attempt and each page view.
     """
 
     def __init__(self, max_bytes: int, workers: int = 1) -> None:
         self._max_bytes = max_bytes
-        # The executor's queue is first come, first served; a lock would not be.
+        # The executor's queue keeps the order of the calls; a lock would not.
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="photo")
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         for _ in range(workers):
@@ -66,13 +66,14 @@ class PhotoSanitiser:
         self._seen_lock = threading.Lock()
 
     def clean(self, data: bytes) -> CleanPhoto:
-        """The photo in a JPEG, PNG, WebP or HEIC file, by its content: upright, on white, in sRGB, no metadata, at
-        most ``decoder.MAX_SIDE`` pixels a side and ``decoder.MAX_JPEG_BYTES``. Of a file with several still pictures
-        the main one.
+        """The photo in a JPEG, PNG, WebP or HEIC file (recognised by its content), or its main picture.
 
-        Raises ``PhotoTooLarge`` (bytes, pixels) or ``PhotoUnsupported`` (all else: moving pictures, and what takes
-        more than ``decoder.PROCESSOR_SECONDS`` to read), at the latest ``WALL_SECONDS`` after its turn came;
-        ``Unavailable`` where no worker can be started.
+        The result is upright, on white, in sRGB and without metadata, with at most ``decoder.MAX_SIDE`` pixels per
+        side and ``decoder.MAX_JPEG_BYTES``.
+
+        Raises ``PhotoTooLarge`` for too many bytes or pixels, and ``PhotoUnsupported`` for any other file, such as a
+        moving picture or one that takes more than ``decoder.PROCESSOR_SECONDS`` to read; at the latest
+        ``WALL_SECONDS`` after its turn has come. Raises ``Unavailable`` if no worker can be started.
         """
         if not data:
             raise PhotoUnsupported("This file is empty: send the photo again.")
@@ -84,7 +85,7 @@ class PhotoSanitiser:
         return known or self._remember(digest, self._threads.submit(self._clean, data).result())
 
     def close(self) -> None:
-        """End the workers, after the photos that are in hand."""
+        """End the workers after the photos in progress."""
         self._threads.shutdown()
         while not self._idle.empty():
             self._idle.get().stop()
@@ -146,9 +147,9 @@ class _Worker:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    # Only what the interpreter may need to find its libraries: whoever takes over a worker finds no credentials.
+    # Only what the interpreter needs to find its libraries: an attacker who takes over a worker finds no credentials.
     needed = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "SYSTEMROOT")
-    # With one heap, threads do not each reserve address space of their own.
+    # A single heap, so that threads do not each reserve address space.
     environment = {name: os.environ[name] for name in needed if name in os.environ} | {"MALLOC_ARENA_MAX": "1"}
     return subprocess.Popen(
         [sys.executable, "-m", decoder.__name__],
@@ -156,13 +157,13 @@ def _start() -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         cwd=Path(__file__).parents[2],
         env=environment,
-        start_new_session=True,  # Ctrl-C is for the server, which then ends the worker
+        start_new_session=True,  # Ctrl-C must reach only the server, which then ends the worker
     )
 
 
 @contextmanager
 def _killed_after(seconds: float, process: subprocess.Popen[bytes]) -> Iterator[threading.Event]:
-    """Kills ``process`` unless the block ends in time, and then sets the event."""
+    """Kills ``process`` and sets the event if the block does not end within ``seconds``."""
     killed = threading.Event()
 
     def kill() -> None:
@@ -176,11 +177,11 @@ def _killed_after(seconds: float, process: subprocess.Popen[bytes]) -> Iterator[
         yield killed
     finally:
         timer.cancel()
-        timer.join()  # afterwards it has either struck or never will
+        timer.join()  # afterwards the process either was killed or no longer can be
 
 
 def _ask(process: subprocess.Popen[bytes], data: bytes) -> tuple[Answer, CleanPhoto | None]:
-    """The worker's answer, or HEAVY where it ended instead of giving one."""
+    """The worker's answer; HEAVY if the worker ended without one."""
     try:
         source, sink = _pipe_from(process), process.stdin
         assert sink is not None

@@ -1,7 +1,7 @@
-"""Backups of an installation on one machine: the database, the photos and the key in one file, and back.
+"""Backs up an installation on one machine (database, photos and key) into one file, and restores it.
 
-A backup is a tar archive. Its database comes first and its photos after it: a photo is kept before the record that
-names it, so each record in a backup has its photo. The manifest comes last, so an archive that was cut off has none.
+A backup is a tar archive. The database comes first and the photos after it: a photo is stored before the record that
+names it, so every record in a backup has its photo. The manifest comes last, so a truncated archive has none.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import secrets
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
@@ -22,11 +22,12 @@ from pydantic import ValidationError
 
 from core.adapters.embedded.schema import SCHEMA
 from core.domain.clock import Clock, utc_now
-from core.domain.errors import InvalidInput, NotFound, Refused, Unavailable
+from core.domain.errors import InvalidInput, NotFound, Refused
 from core.domain.records import Model, Timestamp, isoformat
 from core.files.database import Database
-from core.files.disk import DATABASE, INCOMING, PHOTOS
-from core.files.private import FILE, FOLDER, make_folder
+from core.files.disk import DATABASE, INCOMING, PHOTOS, sync_folder, unavailable_on_os_errors
+from core.files.private import FILE, FOLDER, make_folder, new_file
+from core.flow.progress import Counting
 from core.runtime.installation import SERVICE, SET_ASIDE, alone, holds_something
 from core.services.hashing import KEY_FILE
 from core.services.sessions import SIGNED_OUT
@@ -36,15 +37,12 @@ FORMAT = 1
 _MANIFEST = "facedesk-backup.json"
 _MAX_MANIFEST_BYTES = 100_000
 _CHUNK = 1024 * 1024
-#: What an archive may hold: files of these names, and files below these folders.
+#: An archive may contain only files with these names, and files below these folders.
 _FILES, _FOLDERS = (DATABASE, KEY_FILE), (PHOTOS, SIGNED_OUT)
-
-#: ``(done, total)``; a total of None is not known.
-Counting = Callable[[int, int | None], None]
 
 
 class Manifest(Model):
-    """What a backup holds; ``database_sha256`` is that of its database file."""
+    """The contents of a backup; ``database_sha256`` is the hash of its database file."""
 
     format: int
     made_at: Timestamp
@@ -54,34 +52,30 @@ class Manifest(Model):
 
 
 def backup(data_dir: Path, target: Path, progress: Counting, clock: Clock = utc_now) -> Manifest:
-    """Write all that the installation in ``data_dir`` holds into ``target``, a new file that only its owner may read.
+    """Write the installation in ``data_dir`` into ``target``, a new file that only its owner may read.
 
-    Others go on using the installation meanwhile: what they were told is stored before this began is in it. Durable
-    when it returns. Raises ``NotFound`` if there is no installation, ``InvalidInput`` if ``target`` exists, and
-    ``Unavailable`` if it cannot be written; nothing is left of it then.
+    The installation may be used meanwhile; everything stored before the call is in the backup. Durable when it
+    returns. Raises ``NotFound`` if there is no installation, ``InvalidInput`` if ``target`` exists, and
+    ``Unavailable`` if it cannot be written; then no part of it is left.
     """
     if not (data_dir / DATABASE).exists():
-        raise NotFound(f"There is no installation in {data_dir}: nothing to back up.")
+        raise NotFound(f"There is no installation in {data_dir}, so there is nothing to back up.")
     if target.exists():
-        raise InvalidInput(f"{target} exists. Name a new file.")
+        raise InvalidInput(f"The file {target} exists. Name a new file.")
     partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
-        with _translated("backup"), tempfile.TemporaryDirectory(dir=target.parent, prefix=".backup-") as folder:
+        with (
+            unavailable_on_os_errors("backup"),
+            tempfile.TemporaryDirectory(dir=target.parent, prefix=".backup-") as folder,
+        ):
             copy = Path(folder) / DATABASE
             copy.touch(FILE)
             with closing(Database(data_dir / DATABASE, SERVICE, SCHEMA, new=False, migrate=False)) as database:
                 database.copy_to(copy)
                 version = database.version or 0
-            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE), "wb") as file:
+            with new_file(partial) as file:
                 with tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as archive:
-                    _add(archive, copy, DATABASE)
-                    _add(archive, data_dir / KEY_FILE, KEY_FILE)
-                    for mark in _below(data_dir / SIGNED_OUT):
-                        _add(archive, mark, mark.relative_to(data_dir).as_posix())
-                    photos = 0
-                    for photo in _below(data_dir / PHOTOS):
-                        photos += _add(archive, photo, photo.relative_to(data_dir).as_posix())
-                        progress(photos, None)
+                    photos = _pack(archive, copy, data_dir, progress)
                     manifest = Manifest(
                         format=FORMAT,
                         made_at=clock(),
@@ -94,7 +88,7 @@ def backup(data_dir: Path, target: Path, progress: Counting, clock: Clock = utc_
                 file.flush()
                 os.fsync(file.fileno())
             partial.rename(target)
-            _sync(target.parent)
+            sync_folder(target.parent)
             return manifest
     finally:
         with suppress(OSError):
@@ -104,20 +98,21 @@ def backup(data_dir: Path, target: Path, progress: Counting, clock: Clock = utc_
 def restore(
     source: Path, data_dir: Path, progress: Counting, *, replace: bool = False, clock: Clock = utc_now
 ) -> tuple[Manifest, Path | None]:
-    """Put the installation of a backup into ``data_dir``; returns its manifest and where the one before it is now.
+    """Restore a backup into ``data_dir``; returns its manifest and the folder of the previous installation, if any.
 
-    An installation that is there stays, unless it is to be ``replace``d: then it is set aside in a folder inside
-    ``data_dir``. The backup is read and checked as a whole before anything is changed. Stopped in between, the folder
-    has no database, and Facedesk refuses to start with it.
+    With ``replace`` an existing installation is moved into a folder inside ``data_dir``. The whole backup is read and
+    checked before anything is changed. If the restore is interrupted after that, the folder has no database, and
+    Facedesk refuses to start with it.
 
-    Raises ``InvalidInput`` if the file is no whole backup or something is there, ``Refused`` if its database is
-    damaged or of a later version, ``Conflict`` while somebody uses the folder, ``Unavailable`` for faults of disks.
+    Raises ``InvalidInput`` if the file is not a complete backup, or if there is an installation and not ``replace``;
+    ``Refused`` if the backup's database is damaged or of a later version; ``Conflict`` while a process uses the
+    folder; and ``Unavailable`` for disk faults.
     """
-    with _translated("data folder"):
+    with unavailable_on_os_errors("data folder"):
         make_folder(data_dir)
-    with alone(data_dir), _translated("data folder"):
+    with alone(data_dir), unavailable_on_os_errors("data folder"):
         if holds_something(data_dir) and not replace:
-            raise InvalidInput(f"{data_dir} holds an installation. Add --replace to set it aside.")
+            raise InvalidInput(f"{data_dir} contains an installation. Add --replace to move it to a folder inside.")
         with tempfile.TemporaryDirectory(dir=data_dir, prefix=".restore-") as folder:
             fresh = Path(folder)
             manifest = _unpacked(source, fresh, progress)
@@ -125,16 +120,29 @@ def restore(
                 database.check_whole()
             os.sync()
             aside = _set_aside(data_dir, clock()) if holds_something(data_dir) else None
-            # The database comes last: without one the folder is taken for no installation that could be used.
+            # The database comes last: a folder without one does not count as a usable installation.
             for name in (*_FOLDERS, KEY_FILE, DATABASE):
                 if (fresh / name).exists():
                     (fresh / name).rename(data_dir / name)
-            _sync(data_dir)
+            sync_folder(data_dir)
         return manifest, aside
 
 
+def _pack(archive: tarfile.TarFile, database: Path, data_dir: Path, progress: Counting) -> int:
+    """Add everything but the manifest, with the copy ``database``; returns the number of photos."""
+    _add(archive, database, DATABASE)
+    _add(archive, data_dir / KEY_FILE, KEY_FILE)
+    for mark in _below(data_dir / SIGNED_OUT):
+        _add(archive, mark, mark.relative_to(data_dir).as_posix())
+    photos = 0
+    for photo in _below(data_dir / PHOTOS):
+        photos += _add(archive, photo, photo.relative_to(data_dir).as_posix())
+        progress(photos, None)
+    return photos
+
+
 def _add(archive: tarfile.TarFile, path: Path, name: str) -> bool:
-    """Add a file; False if there is none: it may have been erased a moment ago."""
+    """Add a file; False if it does not exist, because it may have been erased a moment ago."""
     try:
         with path.open("rb") as file:
             archive.addfile(_entry(name, os.fstat(file.fileno()).st_size, path.stat().st_mtime), file)
@@ -150,7 +158,7 @@ def _entry(name: str, size: int, modified: float = 0.0) -> tarfile.TarInfo:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """The files below a folder, but for what is being put there. Links are not followed."""
+    """The files below a folder, except those still being written. Links are not followed."""
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if name != INCOMING)
         for name in sorted(files):
@@ -160,7 +168,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _unpacked(source: Path, target: Path, progress: Counting) -> Manifest:
-    """Write the files of the archive into ``target``, and check them by its manifest."""
+    """Write the files of the archive into ``target`` and check them against its manifest."""
     manifest, photos = None, 0
     try:
         with tarfile.open(source, "r|") as archive:
@@ -174,7 +182,7 @@ def _unpacked(source: Path, target: Path, progress: Counting) -> Manifest:
                 path = target / _safe(source, entry.name)
                 for folder in reversed(path.relative_to(target).parents[:-1]):
                     (target / folder).mkdir(FOLDER, exist_ok=True)
-                with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE), "wb") as file:
+                with new_file(path) as file:
                     shutil.copyfileobj(content, file, _CHUNK)
                 os.utime(path, (entry.mtime, entry.mtime))
                 photos += entry.name.startswith(f"{PHOTOS}/")
@@ -184,12 +192,12 @@ def _unpacked(source: Path, target: Path, progress: Counting) -> Manifest:
     except (tarfile.TarError, ValidationError, EOFError, FileExistsError, UnicodeError, OverflowError) as error:
         raise _not_ours(source) from error
     if manifest is None:
-        raise InvalidInput(f"{source} is not a whole backup: its end is missing.")
+        raise InvalidInput(f"{source} is not a complete backup: its end is missing. Use another backup.")
     if manifest.format > FORMAT:
-        raise Refused("backup", "NewerFormat", f"{source} was made by a newer Facedesk. Install that one.")
+        raise Refused("backup", "NewerFormat", f"{source} was made by a newer Facedesk. Install that version.")
     database = target / DATABASE
     if not database.exists() or _sha256(database) != manifest.database_sha256 or photos != manifest.photos:
-        raise InvalidInput(f"{source} is damaged: it does not hold what it says. Use another backup.")
+        raise InvalidInput(f"{source} is damaged: its contents do not match its manifest. Use another backup.")
     return manifest
 
 
@@ -204,36 +212,20 @@ def _safe(source: Path, name: str) -> PurePosixPath:
 
 
 def _not_ours(source: Path) -> InvalidInput:
-    return InvalidInput(f"{source} is not a backup that Facedesk made, or it is damaged.")
+    return InvalidInput(f"{source} is not a backup made by Facedesk, or it is damaged. Use another backup.")
 
 
 def _set_aside(data_dir: Path, now: datetime) -> Path:
-    """Move what is there into a folder of its own: the database first, so that what is left is no installation."""
+    """Move the installation into a new folder; the database first, so that what remains is not an installation."""
     aside = data_dir / f"{SET_ASIDE}{isoformat(now).replace(':', '')}"
     aside.mkdir(FOLDER)
     for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", KEY_FILE, *_FOLDERS):
         if (data_dir / name).exists():
             (data_dir / name).rename(aside / name)
-    _sync(data_dir)
+    sync_folder(data_dir)
     return aside
 
 
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _translated(service: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise Unavailable(service, error.strerror or type(error).__name__) from error

@@ -1,4 +1,4 @@
-"""Whether the services behind the ports can be reached, and how long each took to answer."""
+"""Checks whether the services behind the ports can be reached, and how long each takes to answer."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from core.domain.errors import ServiceError
 
 if TYPE_CHECKING:
-    from core.runtime.bootstrap import Services
+    from core.runtime.services import Services
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Health:
-    """How one service answered. ``error`` is the error's class and code, without a detail; None where all is well."""
+    """How one service answered. ``error`` is the error's class and code without any detail, or None."""
 
     service: str
     milliseconds: float
@@ -31,7 +31,7 @@ class Health:
 
 
 def check(services: Services) -> list[Health]:
-    """Each service's health now, asked side by side: as long as the slowest, at most the services' own deadlines."""
+    """The health of each service. All are asked in parallel: this takes as long as the slowest."""
     pings: dict[str, Callable[[], None]] = {
         "validation records": services.records.ping,
         "registrations": services.registrations.ping,
@@ -51,7 +51,7 @@ def _health(service: str, ping: Callable[[], None]) -> Health:
     except ServiceError as failure:
         error = f"{type(failure).__name__} ({failure.code})"
     except Exception as failure:
-        # Whatever an adapter lets escape: the others' health must still be told.
+        # An unexpected error must not hide the health of the other services.
         logger.exception("a ping failed")
         error = type(failure).__name__
     return Health(service, (time.monotonic() - began) * 1000, error)

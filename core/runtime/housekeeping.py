@@ -1,5 +1,7 @@
-"""What a server does by itself: it notices erasures, goes on with those that were cut off, and clears away once a day
-what has expired.
+"""Background work of a server.
+
+It notices erasures by other processes, resumes interrupted erasures, and once a day deletes expired records and
+checks the database.
 """
 
 from __future__ import annotations
@@ -13,30 +15,31 @@ from typing import TYPE_CHECKING
 from core.domain.errors import Conflict, FacedeskError, ServiceError
 
 if TYPE_CHECKING:
-    from core.runtime.bootstrap import Services
+    from core.runtime.services import Services
 
 logger = logging.getLogger(__name__)
 
-#: Time between two looks for erasures that other processes ended. What this one keeps in memory of a person is gone
-#: after two looks.
+#: Time between two checks for erasures that other processes have completed. An erased person is out of this process's
+#: memory after two checks.
 NOTICE_EVERY = timedelta(seconds=10)
-#: Time between two looks for erasures that were cut off.
+#: Time between two attempts to resume interrupted erasures.
 RESUME_EVERY = timedelta(minutes=5)
+#: Time between two sweeps of expired records.
 SWEEP_EVERY = timedelta(days=1)
 
 
 class Housekeeping:
-    """A thread that begins at once and goes on until ``close``; what fails is tried again at its next turn."""
+    """Starts a thread that works until ``close``. Work that fails is tried again at its next turn."""
 
     def __init__(self, services: Callable[[], Services]) -> None:
-        """``services`` may take long, or raise: they are asked for by the thread, each time."""
+        """``services`` is called by the thread for each piece of work. It may be slow, or raise an error."""
         self._services = services
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Ends at the next pause; what is under way then goes on at the next start."""
+        """Stops the thread at its next pause, and waits 2 s for that. Unfinished work continues at the next start."""
         self._closing.set()
         self._thread.join(timeout=2)
 
@@ -46,9 +49,9 @@ class Housekeeping:
             if turn % (RESUME_EVERY // NOTICE_EVERY) == 0:
                 self._try("resume erasures", lambda: self._services().erasures.resume())
             if turn % (SWEEP_EVERY // NOTICE_EVERY) == 0:
-                self._try("clear away what has expired", self._sweep)
+                self._try("delete expired records", self._sweep)
                 self._try("check the database", self._verify)
-            # A store that is out of reach is logged once, not every few seconds.
+            # An unreachable store is logged once, not every few seconds.
             noticed = self._try("notice erasures", lambda: self._services().forgetting.look(), log=noticed)
             turn += 1
             if self._closing.wait(NOTICE_EVERY.total_seconds()):
@@ -58,7 +61,7 @@ class Housekeeping:
         if retention := self._services().retention:
             try:
                 retention.sweep()
-            except Conflict as jumped:  # its words name nobody
+            except Conflict as jumped:  # its message contains no ids
                 logger.warning("%s", jumped)
 
     def _verify(self) -> None:
@@ -66,13 +69,13 @@ class Housekeeping:
             verify()
 
     def _try(self, doing: str, work: Callable[[], object], *, log: bool = True) -> bool:
-        """Whether it could be done."""
+        """Does the work, and logs an error; returns whether the work was done."""
         try:
             work()
             return True
         except FacedeskError as error:
             if log:
-                # Not the error's own words: they may name a registration.
+                # The error's own message may name a registration, so it is not logged.
                 code = f" ({error.code})" if isinstance(error, ServiceError) else ""
                 logger.warning("could not %s: %s%s", doing, type(error).__name__, code)
         except Exception:

@@ -1,4 +1,4 @@
-"""The data folder of an installation on one machine: whose it is, whether it is whole, and who uses it."""
+"""The data folder of an installation on one machine: its permissions, its integrity, and who is using it."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.adapters.embedded.schema import SCHEMA
-from core.domain.errors import Conflict, Unavailable
+from core.domain.errors import Conflict
 from core.files.database import Database
-from core.files.disk import DATABASE, PHOTOS
+from core.files.disk import DATABASE, PHOTOS, unavailable_on_os_errors
 from core.files.private import FILE, make_folder, narrow
 from core.services.hashing import KEY_FILE
 
 logger = logging.getLogger(__name__)
 
 SERVICE = "database"
-#: How the names of folders begin in which a restore has set something aside.
+#: The prefix of the folders into which a restore moves the previous installation.
 SET_ASIDE = "replaced-"
-#: Whoever uses the folder holds a shared lock on this file, whoever replaces it an exclusive one.
+#: A process that uses the folder holds a shared lock on this file; one that replaces its contents, an exclusive one.
 _LOCK_FILE = "in-use.lock"
 
 
 class InUse:
-    """Says, as long as it is not closed, that this process uses the folder."""
+    """Marks the folder as used by this process until it is closed."""
 
     def __init__(self, data_dir: Path) -> None:
         """Raises ``Conflict`` while the folder is being restored, ``Unavailable`` if it cannot be used."""
         self._lock: int | None = _locked(
-            data_dir, fcntl.LOCK_SH, "A backup is being restored into this data folder. Try again when that is done."
+            data_dir, fcntl.LOCK_SH, "A backup is being restored into this data folder. Try again when it is done."
         )
 
     def close(self) -> None:
@@ -42,7 +42,7 @@ class InUse:
 
 @contextmanager
 def alone(data_dir: Path) -> Iterator[None]:
-    """Inside, no other process uses the folder. Raises ``Conflict`` if one does."""
+    """Keeps other processes from using the folder. Raises ``Conflict`` if one does."""
     lock = _locked(data_dir, fcntl.LOCK_EX, "Facedesk is running on this data folder. Stop it first.")
     try:
         yield
@@ -51,12 +51,12 @@ def alone(data_dir: Path) -> Iterator[None]:
 
 
 def prepare(data_dir: Path) -> None:
-    """Make the folder its owner's alone, and see that its database is whole, of this program and of this version.
+    """Restrict the folder to its owner, and check its database: undamaged, of this program and of this version.
 
-    Makes the database if the folder holds no installation yet, and migrates one of an earlier version. Reads the
-    whole database. Raises ``Refused`` with what to do if it cannot be used, ``Unavailable`` for a passing fault.
+    Creates the database if the folder contains no installation yet, and migrates one of an earlier version. Reads the
+    whole database. Raises ``Refused``, with what to do, if it cannot be used; ``Unavailable`` for a passing fault.
     """
-    with _translated():
+    with unavailable_on_os_errors("data folder"):
         make_folder(data_dir)
     database = data_dir / DATABASE
     for each in (data_dir, *(database.with_name(f"{DATABASE}{end}") for end in ("", "-wal", "-shm"))):
@@ -69,35 +69,27 @@ def prepare(data_dir: Path) -> None:
 
 
 def holds_something(data_dir: Path) -> bool:
-    """Whether there is an installation in the folder, or what is left of one."""
+    """Whether the folder contains an installation, or the remains of one."""
     return (data_dir / DATABASE).exists() or _was_used(data_dir)
 
 
 def _was_used(data_dir: Path) -> bool:
-    """Whether there was a database once: it comes before photos and key, and is set aside before them."""
+    """Whether the folder once had a database: it is created before photos and key, and moved away before them."""
     if (data_dir / KEY_FILE).exists() or any(data_dir.glob(f"{SET_ASIDE}*")):
         return True
     photos = data_dir / PHOTOS
     return any(path.is_file() for path in photos.rglob("*")) if photos.is_dir() else False
 
 
-def _locked(data_dir: Path, kind: int, otherwise: str) -> int:
-    with _translated():
+def _locked(data_dir: Path, kind: int, refusal: str) -> int:
+    with unavailable_on_os_errors("data folder"):
         make_folder(data_dir)
         lock = os.open(data_dir / _LOCK_FILE, os.O_RDWR | os.O_CREAT, FILE)
     try:
         fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(lock)
-        raise Conflict(otherwise) from error
+        raise Conflict(refusal) from error
     except OSError as error:
         logger.warning("the data folder cannot be locked: %s", error.strerror)
     return lock
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise Unavailable("data folder", error.strerror or type(error).__name__) from error

@@ -1,6 +1,6 @@
-"""Settings -> the work on the DynamoDB table that the command line does. Names adapters, as bootstrap does.
+"""Builds, from the settings, what the command line runs on the DynamoDB tables: provisioning and the backfill.
 
-Needs the table's name and region alone: a machine that provisions may know no MongoDB and no bucket.
+Needs only the region and the tables' names: a machine that provisions may know neither MongoDB nor the bucket.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from pathlib import Path
 
 from core.adapters.aws import clients
 from core.adapters.aws.backfill import Backfill
-from core.adapters.aws.provision import AUDIT, Provision
+from core.adapters.aws.provision import Provision
+from core.adapters.aws.provision_plan import AUDIT
 from core.domain.errors import SettingsError
 from core.flow.pace import Pace
 from core.flow.retry import Retry
@@ -19,16 +20,16 @@ from core.settings import Backend, Settings, load_settings
 
 __all__ = ["Backfill", "Provision", "backfilling", "provisioning"]
 
-#: Nobody waits for an answer here: what passes is waited out, seconds.
+#: Seconds for which a passing fault is retried: longer than elsewhere, as no user waits for an answer.
 PATIENCE_SECONDS = 60.0
-#: Capacity is measured by the second: as much may come at once after a pause.
+#: DynamoDB measures capacity per second, so one second's worth may be consumed at once after a pause.
 BURST_SECONDS = 1.0
 
 
 def provisioning(report: Callable[[str], None]) -> list[Provision]:
-    """Of the records' table and of the audit trail's; ``report`` is told what is being waited for."""
+    """For the table of the records and that of the audit trail; ``report`` is called with what is waited for."""
     settings = load_settings(backend=Backend.EMBEDDED)
-    region, table = _where(settings)
+    region, table = _region_and_table(settings)
     client = clients.client("dynamodb", region)
     return [
         Provision(client, table, _retry(), report=report),
@@ -37,9 +38,9 @@ def provisioning(report: Callable[[str], None]) -> list[Provision]:
 
 
 def backfilling(*, write_units: float, read_units: float, segments: int, state: Path | None) -> Backfill:
-    """``write_units`` and ``read_units`` a second at most; ``state`` by default lies in the data folder."""
+    """The units are limits per second; ``state`` is by default a file in the data folder."""
     settings = load_settings(backend=Backend.EMBEDDED)
-    region, table = _where(settings)
+    region, table = _region_and_table(settings)
     return Backfill(
         clients.client("dynamodb", region),
         table,
@@ -51,13 +52,12 @@ def backfilling(*, write_units: float, read_units: float, segments: int, state: 
     )
 
 
-def _where(settings: Settings) -> tuple[str, str]:
-    """The region and the table's name."""
+def _region_and_table(settings: Settings) -> tuple[str, str]:
     if not settings.aws_region:
-        raise SettingsError("AWS_REGION is missing; it says where the table is.")
+        raise SettingsError("The setting AWS_REGION is missing: set it to the region of the table.")
     if not settings.dynamodb_table:
-        raise SettingsError("DYNAMODB_FACE_VALIDATION_TABLE is missing; it names the table.")
-    # At DEBUG they would write session tokens, signatures and item values.
+        raise SettingsError("The setting DYNAMODB_FACE_VALIDATION_TABLE is missing: set it to the table's name.")
+    # At DEBUG these would log session tokens, signatures and the values of items.
     for name in ("boto3", "botocore", "urllib3"):
         logging.getLogger(name).setLevel(logging.INFO)
     return settings.aws_region, settings.dynamodb_table

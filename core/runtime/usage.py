@@ -1,7 +1,7 @@
-"""What this machine holds, and what this process did: figures for whoever is on duty.
+"""Figures for operators: what this machine stores, and what this process has done.
 
-The counts come from the embedded backend's file by a connection of their own, which can only read: no port counts, as
-DynamoDB and MongoDB would have to read all to do so.
+The row counts are read from the embedded backend's file through a separate, read-only connection. The ports have no
+counts, because DynamoDB and MongoDB would have to read everything for them.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _FIGURES = ("count", "failed", "mean_ms", "max_ms", "calls", "read_units", "writ
 
 @dataclass(frozen=True)
 class DiskUse:
-    """Of the embedded backend's data folder, in bytes; ``photos`` counts files.
+    """The disk use of the embedded backend's data folder in bytes; ``photos`` is the number of files.
 
-    ``log_bytes`` is SQLite's write-ahead log: written, and yet to be moved into the database.
+    ``log_bytes`` is the size of SQLite's write-ahead log, which is moved into the database later.
     """
 
     database_bytes: int
@@ -42,15 +42,15 @@ class DiskUse:
 
 
 @dataclass(frozen=True)
-class Counts:
-    """Of the embedded backend: validation records that have not expired, and registrations."""
+class RowCounts:
+    """Numbers of rows in the embedded backend: validation records that have not expired, and registrations."""
 
     records: int
     registrations: int
 
 
 def disk_use(data_dir: Path) -> DiskUse:
-    """Looks at every photo's size: 100,000 took 0.3 s. Raises ``Unavailable``."""
+    """Reads the size of every photo, which takes 0.3 s for 100,000. Raises ``Unavailable``."""
     with _translated():
         sizes = list(_sizes(data_dir / PHOTOS))
         return DiskUse(
@@ -62,58 +62,58 @@ def disk_use(data_dir: Path) -> DiskUse:
         )
 
 
-def counts(data_dir: Path, now: datetime) -> Counts:
-    """Passes over every row: 100,000 records took 0.04 s. Raises ``Unavailable``."""
+def counts(data_dir: Path, now: datetime) -> RowCounts:
+    """Scans every row, which takes 0.04 s for 100,000 records. Raises ``Unavailable``."""
     with (
         _translated(),
         closing(apsw.Connection(str(data_dir / DATABASE), flags=apsw.SQLITE_OPEN_READONLY)) as connection,
     ):
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
         alive = "SELECT count(*) FROM faceVerifications WHERE expiresAt IS NULL OR expiresAt > ?"
-        return Counts(
+        return RowCounts(
             records=connection.execute(alive, (now.timestamp(),)).get,
             registrations=connection.execute("SELECT count(*) FROM registrations").get,
         )
 
 
-def by_operation(journal: pd.DataFrame) -> pd.DataFrame:
-    """The rows of ``core.runtime.operation_log.Journal.by_minute`` summed by operation, the most frequent first.
+def by_operation(minutes: pd.DataFrame) -> pd.DataFrame:
+    """The rows of ``OperationMetrics.by_minute`` summed by operation, the most frequent first.
 
     Columns: operation, service, count, failed, mean_ms, max_ms, calls, read_units, write_units.
     """
-    return _summed(journal, ["operation", "service"]).sort_values("count", ascending=False, ignore_index=True)
+    return _summed(minutes, ["operation", "service"]).sort_values("count", ascending=False, ignore_index=True)
 
 
-def by_time(journal: pd.DataFrame, since: datetime, until: datetime, period: timedelta) -> pd.DataFrame:
+def by_time(minutes: pd.DataFrame, since: datetime, until: datetime, period: timedelta) -> pd.DataFrame:
     """The rows of ``by_minute`` summed by period: ``time`` (its start, UTC), then the figures of ``by_operation``.
 
-    A row for each period from that of ``since`` to that of ``until``. Where nothing was done the counts are 0 and the
-    milliseconds NaN.
+    There is a row for each period from that of ``since`` to that of ``until``. In a period without operations the
+    counts are 0 and the milliseconds NaN.
     """
     import pandas as pd
 
     first, last = (pd.Timestamp(moment).tz_convert("UTC").floor(period) for moment in (since, until))
     every = pd.date_range(first, last, freq=period, unit="us", name="time")
-    summed = _summed(journal.assign(time=journal["minute"].dt.floor(period)), ["time"]).set_index("time")
+    summed = _summed(minutes.assign(time=minutes["minute"].dt.floor(period)), ["time"]).set_index("time")
     counted = dict.fromkeys(summed.columns.drop(["mean_ms", "max_ms"]), 0)
     return summed.reindex(every).fillna(counted).reset_index()
 
 
 def milliseconds(
-    journal: pd.DataFrame, operations: Sequence[str], since: datetime, until: datetime, period: timedelta
+    minutes: pd.DataFrame, operations: Sequence[str], since: datetime, until: datetime, period: timedelta
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """How long ``operations`` took, on average and at most: two frames of ``time`` and a column for each of them."""
+    """The mean and the longest duration of ``operations``: two frames with ``time`` and a column per operation."""
     import pandas as pd
 
-    found = {name: by_time(journal[journal["operation"] == name], since, until, period) for name in operations}
+    found = {name: by_time(minutes[minutes["operation"] == name], since, until, period) for name in operations}
     times = found[operations[0]]["time"]
     mean = {name: frame["mean_ms"] for name, frame in found.items()}
     slowest = {name: frame["max_ms"] for name, frame in found.items()}
     return pd.DataFrame({"time": times, **mean}), pd.DataFrame({"time": times, **slowest})
 
 
-def _summed(journal: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    weighted = journal.assign(mean_ms=journal["mean_ms"] * journal["count"])
+def _summed(minutes: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    weighted = minutes.assign(mean_ms=minutes["mean_ms"] * minutes["count"])
     totals = ("count", "failed", "mean_ms", "calls", "read_units", "write_units")
     summed = weighted.groupby(keys, as_index=False).agg({**dict.fromkeys(totals, "sum"), "max_ms": "max"})
     summed["mean_ms"] /= summed["count"]
@@ -126,7 +126,7 @@ def _sizes(folder: Path) -> Iterator[int]:
             if entry.is_dir(follow_symlinks=False):
                 yield from _sizes(Path(entry))
             elif entry.is_file(follow_symlinks=False):
-                with suppress(FileNotFoundError):  # a photo that was being written has moved to its place
+                with suppress(FileNotFoundError):  # a photo that was being written has been renamed
                     yield entry.stat(follow_symlinks=False).st_size
 
 

@@ -1,4 +1,7 @@
-"""All photos of an event that wait to be validated, validated at once: paced, stoppable, and each of them once."""
+"""Batches: validate all photos of an event that have not passed yet.
+
+A batch keeps to the engine's quota, can be stopped and resumed, and records one attempt per photo.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +15,22 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from core.domain.errors import Conflict, PhotoNotFound, PhotoRefused, RegistrationNotFound
 from core.domain.records import Attempt, Status, ValidationRecord, isoformat
 from core.flow.crew import PATIENCE_SECONDS, Crew, Progress
 from core.ports import Registrations, ValidationRecords
 from core.services.importing import FolderSource
-from core.services.validation import Submitter, ValidationService
+from core.services.validation import Submitter, Validation
 from core.services.worklist import Item, Mark, Run, Worklist, unfinished
 
 if TYPE_CHECKING:  # half a second to load, and only frames need it
     from pandas import DataFrame
 
-#: Files of these kinds in a folder are taken for photos; their content decides.
+#: Files with these suffixes count as photos of a folder. The sanitiser checks their content.
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif")
-#: Problems that a summary names.
+#: The most problems that a summary lists.
 MAX_PROBLEMS = 500
 
 _MARKS: Mapping[Status, Mark] = {
@@ -38,7 +41,7 @@ _MARKS: Mapping[Status, Mark] = {
 
 
 class Choice(StrEnum):
-    """Whose photos: of those who have not passed, all or only these."""
+    """Which people's photos a batch validates. People who have passed are never included."""
 
     ALL = "all"
     NEVER_TRIED = "never-tried"
@@ -48,32 +51,45 @@ class Choice(StrEnum):
 
 @dataclass(frozen=True)
 class BatchProgress(Progress):
-    """``marks`` counts what came of the photos, by mark, earlier starts included.
+    """The progress of a batch.
 
-    ``problems`` are registration ids and why their photos could not be used; of a summary alone.
+    ``marks`` counts the photos by result, including those of earlier starts. ``problems`` are pairs of a registration
+    id and the reason why its photo could not be used; only a summary has them.
     """
 
     marks: Mapping[Mark, int] = field(default_factory=dict)
     problems: tuple[tuple[str, str], ...] = ()
 
 
+class PhotoValidation(Protocol):
+    """The methods of ``ValidationService`` that a batch uses."""
+
+    def validate_upload(
+        self, registration_id: str, upload: bytes, attempt_id: str, submitter: Submitter
+    ) -> Validation: ...
+
+    def validate_stored(
+        self, registration_id: str, key: str, attempt_id: str, submitter: Submitter
+    ) -> Validation: ...
+
+
 class Batches:
-    """Batches of events over the ports."""
+    """Opens, resumes and drops the batches of events."""
 
     def __init__(
         self,
         records: ValidationRecords,
         registrations: Registrations,
-        validation: ValidationService,
+        validation: PhotoValidation,
         state: Path,
         *,
         workers: int,
         max_file_bytes: int,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
-        """``validation`` keeps the engine's quota, and raises where the engine gives no verdict.
+        """``validation`` keeps to the engine's quota, and raises an error if the engine gives no verdict.
 
-        ``state`` is the folder of the lists; ``workers`` and ``patience`` are as of ``Crew``.
+        ``state`` is the folder of the worklists. ``workers`` and ``patience`` (seconds) are those of ``Crew``.
         """
         self._records = records
         self._registrations = registrations
@@ -84,11 +100,11 @@ class Batches:
         self._patience = patience
 
     def count(self, event_id: str, choice: Choice) -> int:
-        """How many photos a new batch would validate. Reads the event."""
+        """Returns how many photos a new batch would validate. Reads the whole event."""
         return sum(1 for _ in self._chosen(event_id, choice, {}))
 
     def unfinished(self, event_id: str) -> tuple[Choice, BatchProgress] | None:
-        """The event's batch that was begun and is not done, whether somebody runs it or nobody does."""
+        """Returns the event's unfinished batch and its progress, whether it is running or not; None without one."""
         found = unfinished(self._state, event_id)
         if found is None:
             return None
@@ -97,15 +113,16 @@ class Batches:
         return Choice(run.chosen), BatchProgress(sum(counts.values()), sum(marks.values()), marks=marks)
 
     def drop(self, event_id: str) -> None:
-        """Forget what is not done; what was done stays. Raises ``Conflict`` where the batch runs."""
+        """Drops the unfinished batch; recorded attempts stay. Raises ``Conflict`` if the batch is running."""
         Worklist(self._state, event_id).close(forget=True)
 
     def open(self, event_id: str, choice: Choice, folder: Path | None = None, *, anew: bool = False) -> Batch:
-        """The event's batch: the one that is not done yet, else a new one.
+        """Opens the event's unfinished batch, or a new one if there is none.
 
-        A file of ``folder`` that is named by a registration id goes before a stored photo. ``anew`` drops what is not
-        done. Raises ``Conflict`` where a batch of the event runs, or one with another choice or folder is not done;
-        ``InvalidInput`` where there is no such folder; ``ServiceError`` where the event cannot be read.
+        A file of ``folder`` whose name is a registration id is used instead of the stored photo. ``anew`` drops an
+        unfinished batch first. Raises ``Conflict`` if a batch of the event is running, or if an unfinished one has
+        another choice or folder; ``InvalidInput`` if the folder does not exist; ``ServiceError`` if the event cannot
+        be read.
         """
         files = self._files(folder)
         place = str(folder.resolve()) if folder else None
@@ -119,22 +136,22 @@ class Batches:
                 left = worklist.counts().get(None, 0)
                 of = f", photos of {run.folder}" if run.folder else ""
                 raise Conflict(
-                    f"A batch of this event ({run.chosen}{of}) is not done: {left:,} left. "
-                    "Go on with that one, or drop it and begin anew."
+                    f"A batch of this event ({run.chosen}{of}) is not finished: {left:,} photos are left. "
+                    "Resume it, or drop it and start again."
                 )
             return self._batch(files, worklist, run, resumed=resumed)
 
     def resume(self, event_id: str) -> Batch:
-        """The event's batch that is not done yet, whatever its choice and folder. Raises as ``open``."""
+        """Opens the event's unfinished batch with its own choice and folder. Raises the errors of ``open``."""
         with self._held(event_id) as worklist:
             run = worklist.run()
             if run is None:
-                raise Conflict("This event has no batch to go on with: it is done, or was dropped.")
+                raise Conflict("This event has no unfinished batch: it is finished or was dropped. Start a new one.")
             return self._batch(self._files(Path(run.folder) if run.folder else None), worklist, run, resumed=True)
 
     @contextmanager
     def _held(self, event_id: str) -> Iterator[Worklist]:
-        """The event's list; let go of where what is inside fails."""
+        """Locks the event's worklist. Closes it if the body raises an error; otherwise the batch closes it."""
         worklist = Worklist(self._state, event_id)
         try:
             yield worklist
@@ -150,9 +167,10 @@ class Batches:
         return Batch(self._records, self._validation, files, worklist, run, crew, resumed=resumed)
 
     def _chosen(self, event_id: str, choice: Choice, files: Mapping[str, str]) -> Iterator[Item]:
-        """The photos to validate; memory grows with the registrations' frame alone.
+        """Yields the photos to validate. Memory use depends on the number of registrations alone.
 
-        Nobody who has passed, and nobody whom a person decided on: a machine does not overrule people.
+        Leaves out people who have passed, and people whose case a reviewer decided: a machine never overrules a
+        reviewer.
         """
         import numpy as np
         import pandas as pd
@@ -172,12 +190,12 @@ class Batches:
 
 
 class Batch:
-    """One start of an event's batch. ``close`` lets others have the event."""
+    """One start of an event's batch. ``close`` releases the event's lock."""
 
     def __init__(
         self,
         records: ValidationRecords,
-        validation: ValidationService,
+        validation: PhotoValidation,
         files: FolderSource | None,
         worklist: Worklist,
         run: Run,
@@ -185,7 +203,7 @@ class Batch:
         *,
         resumed: bool,
     ) -> None:
-        """``crew``: its workers and its patience."""
+        """``crew`` is the number of workers and their patience in seconds."""
         self.resumed = resumed
         self._records = records
         self._validation = validation
@@ -198,7 +216,7 @@ class Batch:
         self._marks = Counter(_marks(counts))
 
     def progress(self) -> BatchProgress:
-        """Before ``run``: what earlier starts did."""
+        """Returns the progress so far; before ``run``, that of earlier starts."""
         return self._with_marks(Progress(self._total, sum(self._marks.values())))
 
     def run(
@@ -207,9 +225,10 @@ class Batch:
         stop: threading.Event,
         report: Callable[[BatchProgress], None] = lambda progress: None,
     ) -> BatchProgress:
-        """Validate what is left, and return the summary. ``stop``, once set, ends it with what is in hand.
+        """Validates the photos that are left, and returns the summary.
 
-        ``report`` is called after each photo. Raises ``ServiceError`` where the list cannot be kept.
+        Once ``stop`` is set, the photos in progress are finished and no others are started. ``report`` is called
+        after each photo. Raises ``ServiceError`` if the worklist cannot be written.
         """
         workers, patience = self._crew
         crew = Crew(workers, lambda item: self._done(item, submitter), self._keep, patience=patience)
@@ -235,8 +254,8 @@ class Batch:
         return BatchProgress(**known, marks=dict(self._marks))
 
     def _done(self, item: Item, submitter: Submitter) -> tuple[Mark, str]:
-        """What came of the item, and why where its photo could not be used."""
-        # Of the run and the registration alone: whatever of this was done before a kill is done once.
+        """Validates one item; returns its result, and the reason if its photo could not be used."""
+        # The id depends on the run and the registration alone, so a batch that was killed repeats no attempt.
         attempt_id = uuid.uuid5(self._run.id, item.registration_id).hex
         record = self._records.get(item.user_id, item.registration_id)
         attempt = record.attempt(attempt_id) if record else None
@@ -248,7 +267,7 @@ class Batch:
             except RegistrationNotFound:
                 return Mark.CHANGED, ""
             except PhotoNotFound:
-                return Mark.MISSING, "There is no photo where there should be one."
+                return Mark.MISSING, "There is no photo in the place where this one should be."
             except PhotoRefused as error:
                 return Mark.REFUSED, str(error)
         return _MARKS[attempt.status], ""
@@ -264,7 +283,7 @@ class Batch:
 
 
 def _again(records: DataFrame, choice: Choice, files: Mapping[str, str]) -> Iterator[Item]:
-    """Those who failed or wait, and whom no person decided on."""
+    """Yields the records that failed or are pending and that no reviewer has decided."""
     statuses = {
         Choice.ALL: [Status.FAILED, Status.PENDING],
         Choice.FAILED: [Status.FAILED],
@@ -276,10 +295,10 @@ def _again(records: DataFrame, choice: Choice, files: Mapping[str, str]) -> Iter
 
 
 def _items(people: DataFrame, keys: str, seen: Iterable[str | None], files: Mapping[str, str]) -> Iterator[Item]:
-    """Those of ``people`` who have a photo: a file, else the one in the column ``keys``."""
+    """Yields the people who have a photo: a file, or else the stored one that the column ``keys`` names."""
     from core.domain.frames import optional
 
-    # ``seen`` may have no end.
+    # ``seen`` may be infinite.
     for user_id, registration_id, key, at in zip(
         people["userId"], people["registrationId"], optional(people[keys]), seen, strict=False
     ):
@@ -289,21 +308,21 @@ def _items(people: DataFrame, keys: str, seen: Iterable[str | None], files: Mapp
 
 
 def _changed(item: Item, record: ValidationRecord | None) -> bool:
-    """Whether the record is no longer what was chosen."""
+    """Whether the record has changed since the batch was made."""
     if record is None:
         return item.seen is not None
-    # A list of an earlier version has the time alone.
+    # Worklists of earlier versions hold the time alone.
     same = item.seen in (_seen(record.timestamp, record.verification_attempt), isoformat(record.timestamp))
     return not same or record.review is not None
 
 
 def _seen(timestamp: datetime, attempts: int) -> str:
-    """What tells a record's newest attempt from any other; its time does not if the clock is set back."""
+    """Identifies a record's newest attempt. The time alone would not suffice: a clock can be set back."""
     return f"{isoformat(timestamp)}#{attempts}"
 
 
 def _by_registration(names: Iterable[str]) -> Mapping[str, str]:
-    """Registration id -> the photo file that is named by it; of several the first by name."""
+    """Maps registration ids to the photo files named after them; the first by name if there are several."""
     photos = sorted((name for name in names if name.lower().endswith(PHOTO_SUFFIXES)), reverse=True)
     return {name.rpartition(".")[0]: name for name in photos}
 

@@ -1,17 +1,16 @@
-"""Forgetting a person: records, attempts, photos and, where they are ours, the registrations. It ends what it begins.
+"""Erases a person: records, attempts, photos and, if Facedesk stores them, the registrations.
 
-An erasure is written into the journal, step by step, before it does anything that cannot be undone; killed or cut off
-at any moment it goes on at the next start, or when somebody asks again. While it is under way the journal holds the
-user's id; then a receipt with the hash alone, which says no more than the audit trail, that has the hash from the
-start.
+Every erasure is written into the journal before it deletes anything. If it is interrupted, it continues at the next
+start of Facedesk, or when it is requested again. While an erasure is under way the journal holds the user id;
+afterwards it holds a receipt with the id's hash alone, which the audit trail has from the start.
 
-An attempt may race with it. Whoever records one reads the journal before doing anything (``Erasures.generation``)
-and again after the write (``Erasures.overtook``). If an erasure is under way then, or the journal names another
-erasure than before, they take back what they wrote, and nothing else. So an erasure removes whatever was written
-before it looked, and the writer removes what was written after that. Each erasure has an id, and only these are
-compared: no clock decides, so it does not matter whether clocks jump or differ. What is left is a writer that is
-killed between the write and the second look, during an erasure: a second erasure finds what was written, and it
-expires as all records do.
+An attempt may be recorded while an erasure is under way. The writer of an attempt therefore reads the journal before
+it starts (``Erasures.generation``) and again after the write (``Erasures.overtook``). If an erasure is then under
+way, or the journal names another erasure than before, the writer takes back its own attempt and photos. So the
+erasure removes everything that was written before it read the stores, and the writer removes what it wrote later.
+Only the ids of erasures are compared, never times, so clocks may jump or differ. One gap is left: a writer that is
+killed during an erasure, between its write and its second look. A second erasure finds what it wrote, and it expires
+as all records do.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from core.domain.audit import AuditEntry
+from core.domain.audit import BEGUN, AuditEntry
 from core.domain.clock import Clock
-from core.domain.erasures import Counts, Erasure, Receipt
+from core.domain.erasures import Erasure, ErasureCounts, Receipt
 from core.domain.errors import InvalidInput, RegistrationNotFound, ServiceError
 from core.domain.records import Registration
 from core.domain.roles import Action, Principal
@@ -32,21 +31,18 @@ from core.photos.keys import SUBMITTED, folder_of
 from core.ports import AuditTrail, ErasureStore, Photos, RegistrationImport, Registrations, StoredRecord
 from core.services.hashing import IdHash
 
-#: The outcome of the entry that the audit trail has of an erasure before it does anything.
-BEGUN = "begun"
-
 
 @dataclass(frozen=True)
 class Preview:
-    """What there is of a person, and what of it an erasure leaves to others."""
+    """What an erasure of a person would delete. ``notes`` are sentences about what it would not reach."""
 
     user_id: str
-    counts: Counts
+    counts: ErasureCounts
     notes: tuple[str, ...]
 
 
 class Erasures:
-    """Erases persons, over the ports. Every step can be done again."""
+    """Erases people. Every step can be repeated safely."""
 
     def __init__(
         self,
@@ -60,11 +56,11 @@ class Erasures:
         keepers: Sequence[Callable[[str], object]] = (),
         announce: Callable[[str], object] = lambda user_id: None,
     ) -> None:
-        """Without ``importer`` the registrations are another service's: they and their photos stay.
+        """Without ``importer`` the registrations belong to another service: they and their photos stay.
 
-        Each of ``keepers`` is told the user id of whoever goes, when the stores have nothing more of them: what it
-        keeps of them, in memory or in files, goes as well. It may be told again. ``announce`` is told so too, and
-        when an attempt was taken back, so that nobody goes on showing it.
+        Each of ``keepers`` is called with the user id after the stores have erased the person, and deletes what it
+        keeps of them in memory or in files. It may be called more than once. ``announce`` is called after them, and
+        also when an attempt was taken back, so that nothing continues to show it.
         """
         self._store = store
         self._registrations = registrations
@@ -77,33 +73,33 @@ class Erasures:
         self._announce = announce
 
     def preview(self, user_id: str) -> Preview:
-        """What there is now; changes nothing. Raises ``ServiceError``, and ``InvalidInput`` for a blank id."""
+        """Counts what is stored; changes nothing. Raises ``ServiceError``, and ``InvalidInput`` for a blank id."""
         found = self._find(user_id, Principal(id="", name="", roles=frozenset()))
         return Preview(user_id, found.counts, self._notes(found.counts))
 
     def erase(self, user_id: str, confirmation: str, by: Principal) -> Receipt:
-        """Erase the person; ``confirmation`` is their user id, typed once more.
+        """Erases the person; ``confirmation`` is their user id, typed once more.
 
-        Raises ``InvalidInput`` where that differs; then nothing was done. Raises ``ServiceError`` where a store
-        failed: before the audit trail had its entry nothing was done, after that the erasure is under way, and goes
-        on when it is asked for again or by ``resume``.
+        Raises ``InvalidInput`` if the confirmation differs; then nothing was erased. Raises ``ServiceError`` if a
+        store failed. If the audit trail has no entry by then, nothing was erased; otherwise the erasure is under way
+        and continues with the next call or with ``resume``.
         """
         if confirmation != user_id:
             raise InvalidInput("This is not the user id: nothing was erased.")
         under_way = self._store.journal_entry(self._hashed(user_id))
         if under_way is None or (isinstance(under_way, Receipt) and under_way.finished):
             found = self._find(user_id, by)
-            self._tell(found, BEGUN, found.began_at)
-            # Somebody else may have begun meanwhile: then theirs is carried on.
+            self._append_entry(found, BEGUN, found.began_at)
+            # If somebody else has begun an erasure meanwhile, that one is continued.
             under_way = self._store.begin(found)
         return self._carry_on(under_way)
 
     def unfinished(self) -> list[Erasure | Receipt]:
-        """What is under way, oldest first."""
+        """Returns the erasures that are under way, oldest first."""
         return sorted(self._store.unfinished(), key=lambda entry: entry.began_at)
 
     def resume(self) -> list[Receipt]:
-        """End whatever is under way, each as far as the stores let it; raises the last ``ServiceError`` of these."""
+        """Continues every erasure that is under way. Raises the last ``ServiceError`` after all were tried."""
         receipts, failure = [], None
         for entry in self.unfinished():
             try:
@@ -115,25 +111,25 @@ class Erasures:
         return receipts
 
     def generation(self, user_id: str) -> str | None:
-        """The id of the person's last erasure; None if the journal knows of none.
+        """Returns the id of the person's last erasure; None if the journal has none.
 
         Raises ``RegistrationNotFound`` while the person is being erased, and ``ServiceError``.
         """
         entry = self._store.journal_entry(self._hashed(user_id))
         if isinstance(entry, Erasure):
-            raise RegistrationNotFound("This person is being erased: nothing was kept.")
+            raise RegistrationNotFound("This person is being erased: nothing was stored.")
         return entry.erasure_id if entry else None
 
     def overtook(self, user_id: str, generation: str | None) -> bool:
         """Whether an erasure of the person is under way, or began since ``generation`` was read.
 
-        If so, whoever asks must take back what they wrote since, and then call ``scrub``.
+        If so, the caller must take back what it has written since, and then call ``scrub``.
         """
         entry = self._store.journal_entry(self._hashed(user_id))
         return isinstance(entry, Erasure) or (entry is not None and entry.erasure_id != generation)
 
     def scrub(self, user_id: str) -> None:
-        """Leave nothing in memory or in our files of what was taken back."""
+        """Removes what was taken back from memory and from the free space of the database files."""
         self._announce(user_id)
         self._store.scrub()
 
@@ -156,7 +152,7 @@ class Erasures:
             who=by.id,
             ip_address=by.ip_address,
             began_at=self._clock(),
-            counts=Counts(
+            counts=ErasureCounts(
                 records=len(stored),
                 attempts=sum(record.attempts for record in stored),
                 photos=len(photos),
@@ -171,18 +167,18 @@ class Erasures:
     def _places(
         self, stored: Sequence[StoredRecord], registered: Sequence[Registration]
     ) -> tuple[set[str], set[str]]:
-        """The keys of the photos that these name and that are ours to erase, and the folders of their uploads."""
+        """Returns the keys of the named photos that Facedesk may erase, and the folders of the person's uploads."""
         ids = {record.registration_id for record in stored} | {each.registration_id for each in registered}
         named = {key for record in stored for key in record.photo_keys}
         named |= {each.submitted_photo_key for each in registered if each.submitted_photo_key}
         ours = {key for key in named if key.startswith(SUBMITTED)}
-        if self._importer:  # both photos were copied here by an import
+        if self._importer:  # an import copied both photos into the photo store
             both = ((each.reference_photo_key, each.submitted_photo_key) for each in registered)
             ours |= {key for keys in both for key in keys if key}
         return ours, set(map(folder_of, ids))
 
     def _shared(self, keys: set[str], user_id: str) -> set[str]:
-        """Those of ``keys`` that another person's record or registration names."""
+        """Returns those of ``keys`` that another person's record or registration names."""
         if not keys:
             return set()
         shared = self._store.named_elsewhere(keys, user_id)
@@ -191,8 +187,8 @@ class Erasures:
     def _carry_on(self, entry: Erasure | Receipt) -> Receipt:
         if isinstance(entry, Erasure):
             for step in self._steps(entry):
-                # Another process may carry on the same erasure. If it has ended it, the person may have registered
-                # again, and what is there now stays.
+                # Another process may continue the same erasure. Once that one has finished it, the person may have
+                # registered again, and their new data must stay.
                 there = self._store.journal_entry(entry.user)
                 if not isinstance(there, Erasure) or there.erasure_id != entry.erasure_id:
                     break
@@ -203,17 +199,18 @@ class Erasures:
                 counts=entry.counts,
                 notes=self._notes(entry.counts),
             )
-            # From here on nothing names the person; what is left is to see that the files do not either.
+            # The stores no longer name the person. What remains is the free space of the database files.
             entry = self._store.forget(receipt)
         if not entry.finished:
             self._store.scrub()
-            self._tell(entry, "ok", entry.ended_at)
+            self._append_entry(entry, "ok", entry.ended_at)
             self._store.finish(entry)
         return entry.model_copy(update={"finished": True})
 
     def _steps(self, entry: Erasure) -> Iterator[Callable[[], object]]:
-        """Registrations last of the stores: they lead to the photos of whoever has no record."""
-        # What came between the look and the journal's entry; whatever came later is taken back by whoever wrote it.
+        """Yields the steps. Registrations are the last store: without a record, only they lead to the photos."""
+        # Finds what was written between the first search and the journal's entry. Later writes are taken back by
+        # their writers.
         named, folders = self._places(
             self._store.records_of(entry.user_id), self._registrations.of_user(entry.user_id)
         )
@@ -229,8 +226,8 @@ class Erasures:
             yield partial(forget, entry.user_id)
         yield partial(self._announce, entry.user_id)
 
-    def _tell(self, entry: Erasure | Receipt, outcome: str, at: datetime) -> None:
-        """Into the audit trail; told again it stays one entry."""
+    def _append_entry(self, entry: Erasure | Receipt, outcome: str, at: datetime) -> None:
+        """Writes the audit entry. Its id is fixed, so writing it twice leaves one entry."""
         counts = entry.counts.model_dump()
         self._audit.append(
             AuditEntry(
@@ -245,21 +242,21 @@ class Erasures:
             )
         )
 
-    def _notes(self, counts: Counts) -> tuple[str, ...]:
-        return tuple(_notes(counts, ours=self._importer is not None))
+    def _notes(self, counts: ErasureCounts) -> tuple[str, ...]:
+        return tuple(_notes(counts, embedded=self._importer is not None))
 
 
-def _notes(counts: Counts, *, ours: bool) -> Iterator[str]:
+def _notes(counts: ErasureCounts, *, embedded: bool) -> Iterator[str]:
     if counts.shared_photos:
-        yield "A photo that another person's record or registration names too stays, as it is theirs as well."
-    if ours:
-        yield "Copies that others made, such as backups of this machine or downloaded CSVs, are not reached."
+        yield "A photo that another person's record or registration also names is kept, because it is theirs as well."
+    if embedded:
+        yield "Copies made elsewhere, such as backups of this machine or downloaded CSVs, are not erased."
     else:
         yield (
-            "Registrations and reference photos are another service's (MongoDB, and the photos that it keeps "
-            "outside of face-images/): they stay, and have to be erased there."
+            "Registrations and reference photos belong to another service (MongoDB, and the photos that it keeps "
+            "outside of face-images/): they are kept, and must be erased there."
         )
         yield (
-            "DynamoDB's point-in-time recovery can bring records back for up to 35 days; nobody should restore "
-            "the table without erasing anew. Downloaded CSVs are not reached."
+            "DynamoDB's point-in-time recovery can bring records back for up to 35 days: after restoring the table, "
+            "erase the person again. Downloaded CSVs are not erased."
         )

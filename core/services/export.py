@@ -1,4 +1,4 @@
-"""Records and frames -> CSV and Parquet, as streams of bytes. docs/csv.md documents the columns, which do not change."""
+"""Records and frames -> CSV and Parquet, as streams of bytes. The columns are public: see ``docs/csv.md``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hashes that stand for ids where the ids must not be: in the log, the audit trail and pseudonymised CSVs."""
+"""Keyed hashes that replace ids in the operation log, the audit trail and pseudonymised CSVs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.domain.errors import SettingsError
 from core.files.private import FILE, make_folder
 from core.settings import Backend, Settings
 
-#: In the data folder, where no key is set: the installation's own, made once.
+#: The file in the data folder with the installation's own key, created once if no key is set.
 KEY_FILE = "hash.key"
 
 
@@ -29,14 +29,14 @@ class IdHash:
 
 
 def id_hash(settings: Settings) -> IdHash:
-    """By the key of the settings; else, with ``embedded``, by one that is made once and kept in the data folder.
+    """Returns the hash under the key of the settings, or (embedded backend) the key in the data folder.
 
-    Raises ``SettingsError`` where that folder cannot be written.
+    Creates the key in the data folder if it is missing. Raises ``SettingsError`` if the folder cannot be written.
     """
     if settings.hash_key:
         return IdHash(settings.hash_key.get_secret_value().encode())
     if settings.backend is Backend.AWS:
-        # Settings refuse this; a key of this process alone would part its entries from all others.
+        # The settings refuse this as well. With a key of its own, a process's hashes would match no other's.
         raise SettingsError("HASH_KEY is missing; FACEDESK_BACKEND=aws needs it")
     return IdHash(_kept_key(settings.data_dir / KEY_FILE))
 
@@ -44,7 +44,7 @@ def id_hash(settings: Settings) -> IdHash:
 def _kept_key(path: Path) -> bytes:
     try:
         make_folder(path.parent)
-        # Whole before it is there under its name, and the first of several processes wins.
+        # The file is complete before it gets its name, and the first of several processes wins.
         new = path.with_name(f"{KEY_FILE}.{secrets.token_hex(8)}")
         if not path.exists():
             with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE), "w") as file:

@@ -19,7 +19,7 @@ from typing import IO, Protocol
 from core.domain.errors import InvalidInput, PhotoNotFound, PhotoRefused, PhotoTooLarge, PhotoUnsupported
 from core.domain.formulas import restored
 from core.domain.records import Registration
-from core.ports import Photos, RegistrationImport
+from core.ports import Photos
 
 COLUMNS = ("registrationId", "userId", "eventId", "name", "email", "photo")
 REQUIRED = ("registrationId", "userId", "eventId")
@@ -38,7 +38,7 @@ BATCH = 200
 _PHOTO_THREADS = 4
 
 #: Called with how many lines are done and how many there are.
-Progress = Callable[[int, int], None]
+Report = Callable[[int, int], object]
 
 
 class Clean(Protocol):
@@ -50,6 +50,12 @@ class Sanitiser(Protocol):
     def clean(self, data: bytes) -> Clean:
         """Raises ``PhotoRefused`` with a sentence for the person."""
         ...
+
+
+class Importer(Protocol):
+    """What an import needs of ``RegistrationImport``."""
+
+    def import_many(self, registrations: Iterable[Registration]) -> int: ...
 
 
 class PhotoSource(Protocol):
@@ -90,10 +96,10 @@ def import_registrations(
     table: bytes,
     source: PhotoSource | None,
     *,
-    registrations: RegistrationImport,
+    registrations: Importer,
     photos: Photos,
     sanitiser: Sanitiser,
-    progress: Progress = lambda done, total: None,
+    progress: Report = lambda done, total: None,
 ) -> ImportReport:
     """Import a CSV table (UTF-8; comma, semicolon or tab) with the columns ``COLUMNS``, whose photos ``source`` has.
 

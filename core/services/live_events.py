@@ -1,4 +1,4 @@
-"""Events kept in memory, shared by all sessions of the process: a refresh costs what is new, not what is there."""
+"""Keeps the records of events in memory for all page sessions, so that a refresh reads only what is new."""
 
 from __future__ import annotations
 
@@ -23,37 +23,38 @@ from core.ports import EventChanges, ValidationRecords
 
 logger = logging.getLogger(__name__)
 
-#: An event that was read so lately is answered without a word to the store.
+#: An event that was read within this time is answered from memory, without a request to the store.
 FRESH = timedelta(seconds=5)
-#: While one session refreshes an event, others use what is there; unless it is so old: then they wait.
+#: While one session refreshes an event, others use the old frame, unless it is older than this: then they wait.
 STALE = timedelta(minutes=1)
-#: How often all of an event is read, in the background and while somebody looks: for what ``event_changes`` can miss.
+#: How often a viewed event is read as a whole, in the background, to find what ``event_changes`` can miss.
 REREAD = timedelta(minutes=5)
-#: Reading one event takes at most such a share of the time: where it is slow, it is done less often.
+#: Reading an event takes at most one part in ``SHARE`` of the time: slow reads are made less often.
 SHARE = 10
-#: How long what this process wrote is held against what is read, which may trail it.
+#: How long this process's own writes are merged into what it reads, as reads may lag behind them.
 KEPT = timedelta(minutes=2)
-#: Events, and bytes of their frames, that are kept; those looked at least lately go first.
+#: The most events, and bytes of their frames, that are kept. The least recently viewed are dropped first.
 MAX_EVENTS = 16
 MAX_BYTES = 512 * 1024 * 1024
-#: The thread that reads all of an event.
+#: The name of the thread that reads a whole event.
 THREAD_NAME = "live-reread"
 
 _NEVER = timedelta.min
 
 
 class LiveRecords:
-    """``ValidationRecords`` above a store: ``event_frame`` answers from memory, all else is the store's.
+    """``ValidationRecords`` over a store: ``event_frame`` answers from memory, the other methods ask the store.
 
-    One frame an event, read once and refreshed by ``event_changes`` when somebody looks and it is older than
-    ``FRESH``: by one thread, while others use what is there. What this process writes is in the next answer. What
-    ``event_changes`` can miss (other processes' decisions, other services' changes, erasures) is in it at the latest
-    ``REREAD`` and the time of a whole read after somebody looks. Expired records are in no answer.
+    Each event has one frame. It is read once, and refreshed by ``event_changes`` when it is requested and older than
+    ``FRESH``. One thread refreshes it while others use the old frame. An answer includes everything that this process
+    has written before. Changes that ``event_changes`` can miss (decisions of other processes, changes by other
+    services, erasures) are included at the latest ``REREAD``, plus the time of a whole read, after a request. Expired
+    records are never included.
 
-    The wall clock decides what has expired and nothing else. A read that may trail an erasure of this process is not
-    sorted out by times either: what it has of that person is asked of the store again, which is never stale by key.
+    The wall clock only decides what has expired. No times are compared to find out whether a read lags behind an
+    erasure by this process: the erased person's records are read again by key, which is never stale.
 
-    A frame is handed out as it is and stays so: nobody writes into it, and an unchanged event is the same object.
+    A frame that was returned is never changed, and callers must not change it: an unchanged event is the same object.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class LiveRecords:
         self._lock = threading.Lock()
 
     def event_frame(self, event_id: str) -> DataFrame:
-        """As the port says; at most ``FRESH`` old, or ``STALE`` while it is being refreshed."""
+        """Returns the frame as the port does; at most ``FRESH`` old, or ``STALE`` during a refresh."""
         event = self._kept(event_id)
         self._refresh(event_id, event)
         frame = event.answer(self._clock())
@@ -111,7 +112,7 @@ class LiveRecords:
         try:
             return self._written(self._store.decide(user_id, registration_id, review, seen_version))
         except Conflict:
-            # Somebody elsewhere was first: what is kept of the record is out of date.
+            # Another process has changed the record, so the one in memory is out of date.
             if current := self._store.get(user_id, registration_id):
                 self._written(current)
             raise
@@ -123,7 +124,7 @@ class LiveRecords:
         self._store.close()
 
     def _kept(self, event_id: str) -> _Event:
-        """The event, made where it is not kept, and from now on the one looked at last."""
+        """Returns the event, created if necessary, and marks it as the most recently viewed."""
         with self._lock:
             event = self._events.setdefault(event_id, _Event())
             self._events.move_to_end(event_id)
@@ -145,7 +146,7 @@ class LiveRecords:
         return record
 
     def forget(self, user_id: str) -> None:
-        """Let the user's records be in no answer: they were erased just now."""
+        """Removes the user's records from all answers, because they have just been erased."""
         self._removed(user_id, None)
 
     def _removed(self, user_id: str, registration_id: str | None) -> None:
@@ -156,14 +157,14 @@ class LiveRecords:
             event.note(note)
 
     def forget_all(self) -> None:
-        """Read every event anew when somebody looks next: somebody was erased, perhaps by another process."""
+        """Drops all frames after an erasure, perhaps by another process; each event is read again when requested."""
         with self._lock:
             self._events.clear()
 
     def _refresh(self, event_id: str, event: _Event) -> None:
         now = self._stopwatch()
-        reading, ours = event.begin_reading(now)
-        if ours:
+        reading, is_reader = event.begin_reading(now)
+        if is_reader:
             with event.reading(reading):
                 self._take(event_id, event, self._store.event_changes(event_id, event.mark), now)
         elif reading:
@@ -174,7 +175,7 @@ class LiveRecords:
     def _take(
         self, event_id: str, event: _Event, changes: EventChanges, began: timedelta, *, whole: bool = False
     ) -> None:
-        """Have the event take what a reading found that ``began`` then; for whoever reads alone."""
+        """Merges the result of a read that ``began`` then into the event. Only the current reader may call it."""
         taken = False
         while not taken:
             removals, users = event.removed()
@@ -182,7 +183,7 @@ class LiveRecords:
             taken = event.take(checked, removals, began, self._stopwatch(), whole=whole)
 
     def _checked(self, event_id: str, records: DataFrame, users: frozenset[str]) -> DataFrame:
-        """``records``, of which those of ``users`` are as the store has them now."""
+        """Returns ``records``, with those of ``users`` replaced by what the store has now."""
         doubtful = records["userId"].isin(users)
         if not doubtful.any():
             return records
@@ -191,7 +192,7 @@ class LiveRecords:
         return with_changes(records[~doubtful].reset_index(drop=True), frame_of(theirs))
 
     def _reread(self, event_id: str, event: _Event, began: timedelta) -> None:
-        """Read all of the event and then, before anybody sees it, what came meanwhile."""
+        """Reads the whole event, and then what has changed meanwhile, before the result is shown."""
         try:
             whole = self._store.event_changes(event_id)
             with event.reading(event.wait_to_read()):
@@ -199,16 +200,18 @@ class LiveRecords:
                 records = with_changes(whole.records, changes.records)
                 whole = EventChanges(records, changes.mark, complete=True)
                 self._take(event_id, event, whole, began, whole=True)
-        except Exception as error:  # noqa: BLE001 - nobody waits for it: what is there stays, and it is tried again
-            logger.warning("an event could not be read anew: %s", type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - nobody waits for it: the old frame is kept, and it is tried again
+            logger.warning("an event could not be read again: %s", type(error).__name__)
         finally:
             event.end_rereading(self._stopwatch())
 
 
 @dataclass(frozen=True)
 class _Note:
-    """What this process did: it wrote ``record``; or, without one, it removed the user's record of the registration,
-    or all records of the user."""
+    """A write of this process: it wrote ``record``, or removed records if there is none.
+
+    Without ``record``, it removed the user's record of the registration, or all of the user's records.
+    """
 
     at: timedelta
     user_id: str
@@ -220,7 +223,7 @@ class _Note:
 
 
 class _Event:
-    """One event's frame, how old it is, and who reads it; for any number of threads."""
+    """One event's frame, its age and its current reader. Safe for use by several threads."""
 
     def __init__(self) -> None:
         self.mark: Any = None
@@ -228,18 +231,18 @@ class _Event:
         self._lock = threading.Lock()
         self._frame: DataFrame | None = None
         self._first_expiry: datetime | None = None
-        #: When what is there was asked for, and when to ask again: for what is new, and for all.
+        #: When the frame was requested from the store, when changes are due to be read, and when the whole event is.
         self._read_at = self._due = self._whole_due = _NEVER
         self._reading: Future[None] | None = None
         self._rereading_since: timedelta | None = None
         self._notes: list[_Note] = []
         self._noted = False
-        #: Notes of removals that the frame does not show yet, and how many there have been in all.
+        #: Removals that the frame does not show yet, and the number of all removals so far.
         self._to_remove: list[_Note] = []
         self._removals = 0
 
     def begin_reading(self, now: timedelta) -> tuple[Future[None] | None, bool]:
-        """The reading to wait for, if any, and whether it is the caller who reads."""
+        """Returns the read to wait for, if any, and whether the caller must do it."""
         with self._lock:
             if self._frame is not None and now < self._due:
                 return None, False
@@ -250,7 +253,7 @@ class _Event:
             return None if others_may else self._reading, False
 
     def wait_to_read(self) -> Future[None]:
-        """Become the one who reads, when whoever does now has ended."""
+        """Waits for the current reader, if any, and makes the caller the next one."""
         while True:
             with self._lock:
                 if self._reading is None:
@@ -260,20 +263,20 @@ class _Event:
             wait([others])
 
     @contextmanager
-    def reading(self, ours: Future[None] | None) -> Iterator[None]:
-        """Inside, the caller reads; those who wait go on when it ends, and fail if it does."""
-        assert ours is not None
+    def reading(self, own: Future[None] | None) -> Iterator[None]:
+        """Runs the caller's read in a ``with`` statement. Waiting threads continue, or fail, with it."""
+        assert own is not None
         try:
             yield
         except BaseException as error:
             self._end_reading()
-            ours.set_exception(error)
+            own.set_exception(error)
             raise
         self._end_reading()
-        ours.set_result(None)
+        own.set_result(None)
 
     def begin_rereading(self, now: timedelta) -> bool:
-        """Whether it is the caller who is to see to it that all is read."""
+        """Whether the caller must start a read of the whole event."""
         with self._lock:
             due = self._frame is not None and now >= self._whole_due and self._rereading_since is None
             if due:
@@ -286,17 +289,17 @@ class _Event:
             self._whole_due = max(self._whole_due, now + STALE)
 
     def removed(self) -> tuple[int, frozenset[str]]:
-        """How many removals there have been, and of which users a read may still have what is gone."""
+        """Returns the number of removals so far, and the users of whom a read may still return removed records."""
         with self._lock:
             return self._removals, frozenset(note.user_id for note in self._notes if note.record is None)
 
     def take(
         self, changes: EventChanges, removals: int, began: timedelta, now: timedelta, *, whole: bool = False
     ) -> bool:
-        """Have what a reading found that ``began`` then and ended ``now``; ``whole``: all was asked for though a
-        refresh would have done. For whoever reads alone.
+        """Merges the result of a read that ``began`` then and ended ``now``. Only the reader may call it.
 
-        False, and nothing is taken, if there have been more removals than the ``removals`` that it was checked for.
+        ``whole`` says that the whole event was read although a refresh would have sufficed. Returns False, and merges
+        nothing, if there have been more removals than the ``removals`` for which the result was checked.
         """
         took = now - began
         with self._lock:
@@ -305,13 +308,13 @@ class _Event:
             self._remove()
             known = self._frame
             frame = changes.records if changes.complete or known is None else with_changes(known, changes.records)
-            # A first reading tells nothing of what a refresh will take.
+            # The duration of the first read says nothing about that of a refresh.
             pause = FRESH if self.mark is None or whole else max(FRESH, SHARE * took)
             self.mark = changes.mark
             self._read_at, self._due = began, now + pause
             if changes.complete:
                 self._whole_due = now + max(REREAD, SHARE * took)
-            # What is read may be older than what was written here: notes are made again in it.
+            # The result may be older than this process's own writes, so recent ones are merged into it again.
             oldest = min(began, began if self._rereading_since is None else self._rereading_since) - KEPT
             self._notes = [note for note in self._notes if note.at >= oldest]
             self._noted = bool(self._notes)
@@ -342,7 +345,7 @@ class _Event:
             self._reading = None
 
     def _remove(self) -> None:
-        """Show the removals that were noted. What is read later is checked for them and may stay."""
+        """Applies the noted removals to the frame. Later reads are checked for them separately."""
         if self._frame is not None:
             for note in self._to_remove:
                 self._set(_without(self._frame, note))
@@ -364,7 +367,7 @@ def _without(records: DataFrame, note: _Note) -> DataFrame:
 
 
 def _written(notes: Sequence[_Note]) -> DataFrame:
-    """What was written and not removed since."""
+    """Returns a frame of the records that were written and not removed since."""
     written: dict[tuple[str, str], ValidationRecord] = {}
     for note in notes:
         if note.record is not None:

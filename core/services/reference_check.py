@@ -1,4 +1,4 @@
-"""Whether an event's reference photos will do: each judged by the rules before anybody is compared with it."""
+"""The reference check: judges an event's reference photos before photos are compared with them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from core.ports import FaceEngine, Registrations
 from core.services.forgetting import IsErased
 from core.services.validation import ValidationService
 
-#: Events whose last audit is remembered.
+#: Events whose last check is kept in memory.
 _REMEMBERED = 16
-#: Codes beside those of ``core.domain.reasons``, and the sentence to send to the person.
+#: Codes in addition to those of ``core.domain.reasons``, and the sentence to send to the person.
 NO_REFERENCE = "NO_REFERENCE"
 PHOTO_MISSING = "PHOTO_MISSING"
 PHOTO_UNREADABLE = "PHOTO_UNREADABLE"
@@ -30,7 +30,7 @@ _ASK_FOR_ONE = (
 
 @dataclass(frozen=True)
 class Person:
-    """A registration, as far as it takes to ask for another photo."""
+    """The fields of a registration that are needed to ask the person for another photo."""
 
     registration_id: str
     user_id: str
@@ -41,7 +41,7 @@ class Person:
 
 @dataclass(frozen=True)
 class ReferenceProblem:
-    """Whom to ask for another reference photo: ``codes`` of what is wrong with it, ``message`` the words to send."""
+    """A person to ask for another photo: ``codes`` say what is wrong with theirs, ``message`` is the text to send."""
 
     person: Person
     codes: tuple[str, ...]
@@ -49,15 +49,15 @@ class ReferenceProblem:
 
 
 @dataclass(frozen=True)
-class Audit:
-    """What came of an audit: the problems by registration id, and how far it came."""
+class CheckedReferences:
+    """The outcome of a check: the problems, ordered by registration id, and the progress that it made."""
 
     problems: tuple[ReferenceProblem, ...]
     progress: Progress
 
 
-class ReferenceAudit:
-    """Judges the reference photos of events by the rules that submitted photos meet. Writes nothing."""
+class ReferenceCheck:
+    """Judges reference photos by the rules for submitted photos. Writes nothing."""
 
     def __init__(
         self,
@@ -69,26 +69,26 @@ class ReferenceAudit:
         workers: int,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
-        """``validation`` gives the photos; ``engine`` keeps its quota. The rest is as of ``Crew``."""
+        """``validation`` reads the photos; ``engine`` keeps to its quota. The rest are the arguments of ``Crew``."""
         self._registrations = registrations
         self._validation = validation
         self._engine = engine
         self._policy = policy
         self._workers = workers
         self._patience = patience
-        self._latest: OrderedDict[str, Audit] = OrderedDict()
+        self._latest: OrderedDict[str, CheckedReferences] = OrderedDict()
 
     def count(self, event_id: str) -> int:
-        """How many reference photos the engine would examine."""
+        """Returns how many reference photos the engine would examine."""
         return int(self._registrations.event_frame(event_id)["referencePhotoKey"].notna().sum())
 
     def run(
         self, event_id: str, stop: threading.Event, report: Callable[[Progress], None] = lambda progress: None
-    ) -> Audit:
-        """Judge them all; ``stop``, once set, ends it with those in hand. Memory grows with the problems alone.
+    ) -> CheckedReferences:
+        """Judges all reference photos of the event. Memory use depends on the number of problems alone.
 
-        Raises ``ServiceError`` where the registrations cannot be read; photos that could not be judged are counted in
-        the progress's ``errors``.
+        Once ``stop`` is set, the photos in progress are finished and no others are started. Raises ``ServiceError``
+        if the registrations cannot be read. The progress counts photos that could not be judged as ``errors``.
         """
         registered = self._registrations.event_frame(event_id)
         problems: list[ReferenceProblem] = []
@@ -99,23 +99,23 @@ class ReferenceAudit:
 
         crew = Crew(self._workers, self._judged, keep, patience=self._patience)
         progress = crew.run(_people(registered), len(registered), stop, report)
-        audit = Audit(tuple(sorted(problems, key=lambda each: each.person.registration_id)), progress)
-        self._latest[event_id] = audit
+        checked = CheckedReferences(tuple(sorted(problems, key=lambda each: each.person.registration_id)), progress)
+        self._latest[event_id] = checked
         self._latest.move_to_end(event_id)
         if len(self._latest) > _REMEMBERED:
             self._latest.popitem(last=False)
-        return audit
+        return checked
 
-    def latest(self, event_id: str) -> Audit | None:
-        """The event's last audit of this process; None where there was none."""
+    def latest(self, event_id: str) -> CheckedReferences | None:
+        """Returns the last check of the event in this process; None if there was none."""
         return self._latest.get(event_id)
 
     def forget(self, is_erased: IsErased) -> None:
-        """Keep nothing of people who are erased."""
-        for event_id, audit in list(self._latest.items()):
-            left = tuple(problem for problem in audit.problems if not is_erased(problem.person.user_id))
-            if len(left) < len(audit.problems):
-                self._latest[event_id] = replace(audit, problems=left)
+        """Removes the problems of erased people from the checks in memory."""
+        for event_id, checked in list(self._latest.items()):
+            left = tuple(problem for problem in checked.problems if not is_erased(problem.person.user_id))
+            if len(left) < len(checked.problems):
+                self._latest[event_id] = replace(checked, problems=left)
 
     def _judged(self, person: Person) -> ReferenceProblem | None:
         if person.key is None:
@@ -134,7 +134,7 @@ class ReferenceAudit:
 
 
 def _people(registered: Any) -> Iterator[Person]:
-    """The rows of a registrations' frame."""
+    """Yields a person for each row of a frame of registrations."""
     from core.domain.frames import optional  # loads pandas
 
     columns = [registered[name] for name in ("registrationId", "userId", "name", "email")]

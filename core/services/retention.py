@@ -1,6 +1,6 @@
-"""What has expired goes, where no service clears it away: records, the photos submitted for them, photos of none.
+"""Deletes expired records, their submitted photos and old photos without a record (embedded backend).
 
-With ``aws`` DynamoDB's TTL and the bucket's lifecycle do this.
+With the ``aws`` backend, DynamoDB's TTL and the bucket's lifecycle rule do this.
 """
 
 from __future__ import annotations
@@ -17,20 +17,22 @@ from core.domain.roles import Action
 from core.photos.keys import SUBMITTED
 from core.ports import AuditTrail, ExpiringPhotos, ExpiringRecords, RegistrationImport
 
-#: Records that are taken away at once: writers wait for no more.
+#: Records that are deleted in one transaction. Writers wait for no longer than one of these.
 BATCH = 500
-#: Who the audit trail names.
+#: Who deleted them, in the audit trail.
 WHO = "retention"
 
 
 @dataclass(frozen=True)
 class Swept:
+    """How many records and photos a sweep deleted."""
+
     records: int
     photos: int
 
 
 class Retention:
-    """Over the stores of one machine; any number may run at once, and beside writers."""
+    """Sweeps the stores of one machine. Several processes may sweep at once, and others may write meanwhile."""
 
     def __init__(
         self,
@@ -52,22 +54,22 @@ class Retention:
         self._steady = steady
 
     def sweep(self, *, trust_clock: bool = False) -> Swept:
-        """Take away what has expired, and tell the audit trail how much.
+        """Deletes what has expired, and writes the numbers into the audit trail.
 
-        First a record's photos, then the record: stopped in between, the next sweep finds both. Submitted photos that
-        are older than a record is kept, and that none names, go as well. A photo stays that a record names which has
-        not expired, or a registration. Raises ``ServiceError``.
+        A record's photos are deleted before the record, so that a sweep that was stopped in between is completed by
+        the next one. Submitted photos that no record names are deleted when they are older than the time for which
+        records are kept. A photo is kept if a registration or an unexpired record names it. Raises ``ServiceError``.
 
-        Takes nothing away if the clock has not been steady for some days, and raises ``Conflict`` if a record seems
-        to have expired; but not with ``trust_clock``, which is for somebody who has checked the clock.
+        If the clock has not been steady for some days, nothing is deleted, and ``Conflict`` is raised if a record
+        seems to have expired. ``trust_clock`` skips this check, for somebody who has checked the clock.
         """
         if not self._steady() and not trust_clock:
             if not self._records.expired(self._clock(), 1):
-                return Swept(0, 0)  # a new installation has nothing to worry anybody about
+                return Swept(0, 0)  # as in a new installation: nothing to warn of
             raise Conflict(
-                f"The clock says {self._clock():%Y-%m-%d %H:%M} UTC. It has jumped, or nothing ran here for more "
-                "than a week, so nothing was taken away. If the clock is right, this will be done by itself in "
-                "three days, or at once by `python -m core sweep --trust-clock`."
+                f"The clock says {self._clock():%Y-%m-%d %H:%M} UTC. It has jumped, or Facedesk did not run for more "
+                "than a week, so no expired data was deleted. If the clock is right, it will be deleted "
+                "automatically in three days, or at once with `python -m core sweep --trust-clock`."
             )
         photos = records = 0
         while expired := self._records.expired(self._clock(), BATCH):
@@ -77,18 +79,18 @@ class Retention:
                 self._photos.erase(key)
             dropped = self._records.drop_expired(expired, self._clock())
             records += dropped
-            if not dropped:  # each of them had a new attempt meanwhile
+            if not dropped:  # each record has had a new attempt meanwhile
                 break
         photos += self._photos.expire(SUBMITTED, self._clock() - self._record_ttl, self._named)
         swept = Swept(records, photos)
         if records or photos:
-            self._tell(swept)
+            self._append_entry(swept)
         return swept
 
     def _named(self, keys: set[str]) -> set[str]:
         return self._records.named_alive(keys, self._clock()) | self._registrations.named_elsewhere(keys, None)
 
-    def _tell(self, swept: Swept) -> None:
+    def _append_entry(self, swept: Swept) -> None:
         self._audit.append(
             AuditEntry(
                 entry_id=uuid.uuid4().hex,

@@ -1,10 +1,10 @@
-"""A sample event: made-up people, and validations of the last 30 days as the rules judge them.
+"""A sample event: invented people with validations from the last 30 days, judged by the rules.
 
 Two registrations have real portraits and no attempts yet, so that a photo can be validated at once:
 ``sample-0001`` Eileen Collins (NASA, inside scikit-image) and ``sample-0002`` Grace Hopper (US Navy, inside
-matplotlib), both in the public domain. All else is drawn from a seeded generator. The attempts point at one drawing
-instead of a photo. The made-up registrations have that drawing as their reference photo, but for a few without one: a
-real photo submitted for one of them waits for a person, as it does for any reference photo without a face.
+matplotlib), both in the public domain. Everything else comes from a seeded random generator. All attempts have the
+same drawing instead of a photo. The invented registrations have that drawing as their reference photo, except for a
+few without one. A real photo submitted for one of them needs a reviewer, as with any reference photo without a face.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from core.domain.policy import Policy, Verdict, judge
 from core.domain.reasons import Reason
 from core.domain.records import Decision, Outcome, Registration, Review, Source, Status
 from core.files import bundled
-from core.ports import Photos, RegistrationImport, ValidationRecords
-from core.services.importing import Progress, Sanitiser, keep_reference
+from core.ports import Photos, ValidationRecords
+from core.services.importing import Importer, Report, Sanitiser, keep_reference
 
 EVENT_ID = "sample-event"
 COUNT = 300
-#: name -> the package and the file that carry the portrait; the first registrations, in this order.
+#: Name -> the package and the file with the portrait, for the first registrations in this order.
 PORTRAITS = {
     "Eileen Collins": ("skimage", "data/astronaut.png"),
     "Grace Hopper": ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),
@@ -40,10 +40,10 @@ _MOST_ATTEMPTS = 4
 _NEVER_TRIED = 0.13
 _NO_REFERENCE = 0.03
 _TRIES_AGAIN = 0.8
-#: Share of the borderline cases that a person has decided.
+#: Share of the borderline cases that a reviewer has decided.
 _DECIDED = 0.6
 _PHOTO_SIZE = (1080, 1440)
-#: Where the drawing's head is, as shares: left, top, width, height.
+#: The place of the head in the drawing, as shares: left, top, width, height.
 _HEAD = (0.31, 0.18, 0.38, 0.42)
 
 _GIVEN = re.findall(
@@ -63,7 +63,7 @@ _FAMILY = re.findall(
 
 @dataclass(frozen=True)
 class _Kind:
-    """A kind of submission: how often it comes first and as a later try, and what sets it apart."""
+    """A kind of submission: its share of first and of later tries, and how its face differs from a good one."""
 
     first: float
     later: float
@@ -85,7 +85,7 @@ def _seen(value: bool) -> dict[str, Any]:
     return {"Value": value, "Confidence": 98.0}
 
 
-#: The shares are made up: most pass; bad light and blur lead what does not.
+#: The shares are invented: most photos pass; bad light and blur are the most frequent failures.
 _GOOD, _BORDERLINE, _NO_ENGINE = "good", "borderline", Reason.ENGINE_UNAVAILABLE
 _KINDS: Mapping[str, _Kind] = {
     _GOOD: _Kind(0.70, 0.80),
@@ -110,7 +110,7 @@ _KINDS: Mapping[str, _Kind] = {
 
 def load(
     records: ValidationRecords,
-    registrations: RegistrationImport,
+    registrations: Importer,
     photos: Photos,
     sanitiser: Sanitiser,
     now: datetime,
@@ -118,12 +118,12 @@ def load(
     count: int = COUNT,
     policy: Policy | None = None,
     ttl: timedelta = _DAYS,
-    progress: Progress = lambda done, total: None,
+    progress: Report = lambda done, total: None,
 ) -> None:
-    """Load ``count`` registrations of ``EVENT_ID`` with their validations up to ``now``; repeatable.
+    """Load ``count`` registrations of ``EVENT_ID`` with their validations up to ``now``.
 
     Registration and attempt ids are fixed, so loading again adds only what is missing or has expired. Raises
-    ``NotConfigured`` where a portrait's package is missing, ``ServiceError`` of a store.
+    ``NotConfigured`` if a portrait's package is missing, and ``ServiceError`` if a store fails.
     """
     photos.put(DRAWING_KEY, _drawing())
     people = [_registration(number) for number in range(1, count + 1)]
@@ -155,11 +155,11 @@ def _registration(number: int) -> Registration:
 def _load_attempts(
     person: Registration, records: ValidationRecords, now: datetime, policy: Policy, ttl: timedelta
 ) -> None:
-    # One generator a person: whether there are 300 or 5,000, each has the same history.
+    # One generator per person, so that each has the same history for any number of people.
     random = Random(f"sample attempts of {person.registration_id}")
     if random.random() < _NEVER_TRIED:
         return
-    # A day is left before the first ones expire.
+    # The first records expire a day from now at the earliest.
     span = min(_DAYS, ttl) - timedelta(days=1)
     for outcome in _attempts(person, random, now, span, policy):
         record = records.record_attempt(outcome, ttl)
@@ -174,7 +174,7 @@ def _load_attempts(
 def _attempts(
     person: Registration, random: Random, now: datetime, span: timedelta, policy: Policy
 ) -> Iterator[Outcome]:
-    """Tries until one does not fail or the person gives up; the same number of them whenever it is asked."""
+    """Tries until one does not fail or the person gives up; always the same number for a person."""
     verdicts = _verdicts(random, policy)
     moments = [_last_moment(random, now, span)]
     for _ in verdicts[1:]:
@@ -191,7 +191,7 @@ def _attempts(
             stored_face_key=DRAWING_KEY,
             source=source,
             operator="sample-support" if source is Source.DASHBOARD else None,
-            # Addresses for documentation (RFC 5737): nobody has them.
+            # Addresses for documentation (RFC 5737), which nobody has.
             ip_address=f"203.0.113.{random.randint(1, 254)}" if source is Source.API else None,
             **verdict.as_outcome(),
         )
@@ -209,14 +209,14 @@ def _verdicts(random: Random, policy: Policy) -> list[Verdict]:
 
 
 def _last_moment(random: Random, now: datetime, span: timedelta) -> datetime:
-    """More towards the event, and at the hours when people are awake."""
+    """A time in the period, more likely close to the event and during the day."""
     day = now - span * (1 - random.betavariate(2.2, 1.3))
     moment = day.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(hours=random.triangular(7, 24, 19))
     return moment if moment <= now else moment - timedelta(days=1)
 
 
 def _looks(random: Random) -> dict[str, Any]:
-    """What stays the same in all photos of one person."""
+    """The attributes that are the same in all photos of a person."""
     age, male = random.randint(18, 66), random.random() < 0.5
     return {
         "AgeRange": {"Low": age, "High": age + random.randint(6, 10)},
@@ -228,7 +228,7 @@ def _looks(random: Random) -> dict[str, Any]:
 
 
 def _verdict(random: Random, kind: str, looks: Mapping[str, Any], policy: Policy) -> Verdict:
-    """The rules' verdict on what an engine would say of such a photo."""
+    """The verdict of the rules on the face engine's answers for such a photo."""
     if kind == Reason.ENGINE_UNAVAILABLE:
         return Verdict(status=Status.PENDING, reasons=(Reason.ENGINE_UNAVAILABLE,))
     face = _face(random, looks)
@@ -242,7 +242,7 @@ def _verdict(random: Random, kind: str, looks: Mapping[str, Any], policy: Policy
 
 
 def _face(random: Random, looks: Mapping[str, Any]) -> dict[str, Any]:
-    """A face as DetectFaces describes one that passes."""
+    """A face that passes, as DetectFaces describes it."""
     return {
         "BoundingBox": _box(),
         "Confidence": 100 - min(random.expovariate(2), 6),
@@ -258,7 +258,7 @@ def _face(random: Random, looks: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _similarity(random: Random, kind: str, policy: Policy) -> float:
-    """Mostly well above the threshold where it is the same person and well below where it is not."""
+    """Mostly well above the threshold for the same person, and well below it for another."""
     threshold, review = policy.similarity_threshold, policy.review_threshold
     if kind == Reason.FACE_MISMATCH:
         return random.betavariate(1.3, 5) * review * 0.99
@@ -284,7 +284,7 @@ def _box() -> dict[str, float]:
 
 
 def _drawing() -> bytes:
-    """A head and shoulders that nobody can take for a photo; a JPEG."""
+    """A JPEG of a drawn head and shoulders that nobody can mistake for a photo."""
     width, height = 480, 600
     image = Image.new("RGB", (width, height), "#e8ebf0")
     draw = ImageDraw.Draw(image)

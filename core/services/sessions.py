@@ -1,4 +1,4 @@
-"""Sessions of signed-in people: who the provider says they are, what they may do, and until when."""
+"""Sessions of signed-in people: who they are, what they may do, and until when."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from core.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-#: In the data folder: a file for each session that was signed out, dated at the session's end.
+#: The folder in the data folder with a file for each signed-out session; the file's time is the session's end.
 SIGNED_OUT = "signed-out"
-#: How long after its session's end such a file stays: a clock that jumps ahead by less and back forgets nothing.
+#: How long such a file is kept after the session's end, so that a clock that jumps ahead and back loses none.
 KEPT = timedelta(days=30)
-#: A provider's clock may be ahead of ours by as much.
+#: How far the provider's clock may be ahead of this machine's.
 SKEW = timedelta(minutes=2)
-#: In the claim of the events: all of them.
+#: The value in the claim of events that means all events.
 ALL_EVENTS = "*"
 
 
 @dataclass(frozen=True)
 class Session:
-    """``id`` names this one sign-in and no other; it can be kept, nothing follows from it."""
+    """One sign-in. ``id`` identifies it, and may be stored: it reveals nothing."""
 
     id: str
     principal: Principal
@@ -40,7 +40,7 @@ class Session:
 
 
 class Sessions:
-    """Makes sessions of claims: of an ID token that the provider signed, kept in a cookie that we signed."""
+    """Makes sessions of the claims of an ID token. The provider signed the token, and Facedesk its cookie."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
@@ -48,10 +48,10 @@ class Sessions:
         self._signed_out = settings.data_dir / SIGNED_OUT
 
     def of(self, claims: Mapping[str, Any], ip_address: str | None = None) -> Session | None:
-        """The session; None where nobody is signed in, it is over, or they signed out.
+        """Returns the session; None if nobody is signed in, or the session has ended or was signed out.
 
-        It is over after the lifetime of the settings and with the ID token, whichever is first. A person without any
-        role has one, and may do nothing.
+        A session ends after the settings' lifetime or with the ID token, whichever is first. A person without any
+        role has a session in which they may do nothing.
         """
         session = self._read(claims, ip_address)
         if session is None or not session.began - SKEW <= self._clock() < session.ends:
@@ -59,9 +59,9 @@ class Sessions:
         return None if (self._signed_out / session.id).exists() else session
 
     def sign_out(self, claims: Mapping[str, Any], ip_address: str | None = None) -> Session | None:
-        """End the session of these claims, wherever a copy of its cookie is; None where there is none.
+        """Ends and returns the session of these claims, for every copy of its cookie; None if there is no session.
 
-        Known to every process that has the same data folder.
+        The sign-out counts in every process that uses the same data folder.
         """
         session = self.of(claims, ip_address)
         if session is None:
@@ -76,7 +76,7 @@ class Sessions:
             mark.touch(mode=0o600)
             os.utime(mark, (session.ends.timestamp(),) * 2)
         except OSError as error:
-            logger.error("a session that was signed out cannot be remembered: %s", error.strerror)
+            logger.error("the sign-out of a session cannot be stored: %s", error.strerror)
         return session
 
     def _read(self, claims: Mapping[str, Any], ip_address: str | None) -> Session | None:
@@ -102,11 +102,11 @@ class Sessions:
     def _principal(self, claims: Mapping[str, Any], subject: str, ip_address: str | None) -> Principal:
         settings = self._settings
         email = claims.get("email")
-        # An address that the provider did not verify may be anybody's: the trail then names them by its own id.
+        # An unverified email address may be anybody's, so the trail then names the person by the provider's id.
         known_as = email if isinstance(email, str) and claims.get("email_verified") is True else subject
         name = next((value for value in (claims.get("name"), email) if isinstance(value, str) and value), known_as)
-        told = _texts(_claim(claims, settings.oidc_roles_claim))
-        meant = settings.oidc_roles or {str(role): role for role in Role}
+        claimed = _texts(_claim(claims, settings.oidc_roles_claim))
+        known_roles = settings.oidc_roles or {str(role): role for role in Role}
         events = None
         if settings.oidc_events_claim is not None:
             listed = _texts(_claim(claims, settings.oidc_events_claim))
@@ -114,7 +114,7 @@ class Sessions:
         return Principal(
             id=known_as,
             name=name,
-            roles=frozenset(meant[each] for each in told if each in meant),
+            roles=frozenset(known_roles[each] for each in claimed if each in known_roles),
             events=events,
             ip_address=ip_address,
         )
@@ -127,7 +127,7 @@ def _seconds(value: Any) -> float:
 
 
 def _claim(claims: Mapping[str, Any], name: str) -> Any:
-    """A claim by its name, which may have dots; else by what the dots lead to."""
+    """Returns the claim of this name, which may contain dots; else the nested one that the dots lead to."""
     if name in claims:
         return claims[name]
     value: Any = claims

@@ -1,4 +1,4 @@
-"""Whether the clock can be trusted to say what has expired. A clock that is wrong must not destroy anything."""
+"""Decides whether the clock can be trusted to say what has expired: a wrong clock must not delete anything."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ from core.domain.records import isoformat
 
 logger = logging.getLogger(__name__)
 
-#: In the data folder: when the clock was last looked at, and since when it has been steady.
+#: The file in the data folder that holds the time of the last look at the clock, and since when it has been steady.
 MARK = "clock.json"
-#: A clock that is so much ahead of the last look has jumped, or nobody looked for as long: nobody can tell which.
+#: If the clock is ahead of the last look by more than this, it has jumped, or Facedesk did not run: the two cannot be
+#: distinguished.
 GAP = timedelta(days=8)
-#: A clock that is so much behind the last look was ahead then, or has jumped back.
+#: If the clock is behind the last look by more than this, it was ahead then, or has been set back.
 BACK = timedelta(hours=1)
-#: How long the clock must have been steady: long enough for somebody to notice and correct it.
+#: How long the clock must have been steady, so that somebody can notice and correct a wrong one.
 STEADY = timedelta(days=3)
 
 
-class Steadiness:
-    """Looks at the clock now and then, and remembers it in a file, as a wrong clock is most likely after a start."""
+class SteadyClock:
+    """Compares the clock with its last look, which a file holds: a wrong clock is most likely after a restart."""
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._path = folder / MARK
         self._clock = clock
 
     def __call__(self) -> bool:
-        """Whether the clock has been steady for ``STEADY``, as far as its looks tell; this is one of them.
+        """Looks at the clock; returns whether all looks of the last ``STEADY`` found it steady.
 
-        Raises ``Unavailable`` if the look cannot be remembered.
+        Raises ``Unavailable`` if the file cannot be written.
         """
         now = self._clock()
         since, seen = self._marks() or (now, now)

@@ -1,4 +1,4 @@
-"""Bearer tokens of the API: random, kept as hashes only, each with a pace of its own."""
+"""Bearer tokens of the API: random, stored as hashes alone, each with its own rate limit."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from core.domain.roles import ApiToken, Principal
 from core.flow.pace import Pace
 from core.settings import Settings
 
-#: Seconds' worth of requests that may come at once.
+#: How many seconds' worth of requests a token may send at once.
 BURST_SECONDS = 10.0
 _BYTES = 32
 
 
 def new_token() -> tuple[str, str]:
-    """A token that nobody can guess, and the hash of it that the settings have."""
+    """Returns a new random token, and its hash for the settings."""
     token = secrets.token_urlsafe(_BYTES)
     return token, _hash(token)
 
 
 class Tokens:
-    """The tokens of the settings."""
+    """Checks tokens against those of the settings."""
 
     def __init__(self, settings: Settings) -> None:
         per_second = settings.api_requests_per_minute / 60
         self._known = [(token, Pace(per_second, BURST_SECONDS)) for token in settings.api_tokens]
 
     def bearer(self, token: str, ip_address: str | None) -> tuple[Principal, int] | None:
-        """Who holds ``token``, and the seconds until it is good for another request: 0 if it was for this one.
+        """Returns the holder of ``token``, and the seconds to wait before the next request; 0 allows this one.
 
-        None where it is no token. How long that takes tells nothing of the known ones.
+        Returns None if the token is unknown. The time that this takes reveals nothing about the known tokens.
         """
         given = _hash(token)
         found = [each for each in self._known if hmac.compare_digest(each[0].hash, given)]
@@ -53,7 +53,7 @@ class Tokens:
 
 
 def setting(name: str, hashed: str, roles: Iterable[str], events: Iterable[str]) -> str:
-    """What the setting API_TOKENS lists for a token, as JSON. Raises ``InvalidInput``."""
+    """Returns a token's item of the setting API_TOKENS, as JSON. Raises ``InvalidInput``."""
     try:
         token = ApiToken.model_validate(
             {"name": name, "hash": hashed, "roles": frozenset(roles), "events": frozenset(events) or None}

@@ -1,4 +1,4 @@
-"""ValidationService: a photo in, a verdict out, and the verdict kept. Nothing that was acknowledged is lost."""
+"""Validates photos against registrations, and records the verdicts and the decisions of reviewers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from core.domain.attempts import with_attempt
 from core.domain.clock import Clock
 from core.domain.errors import (
     Conflict,
@@ -23,17 +24,7 @@ from core.domain.errors import (
 )
 from core.domain.policy import Policy, Verdict, judge
 from core.domain.reasons import Reason
-from core.domain.records import (
-    Attempt,
-    Decision,
-    Outcome,
-    Registration,
-    Review,
-    Source,
-    Status,
-    ValidationRecord,
-    with_attempt,
-)
+from core.domain.records import Attempt, Decision, Outcome, Registration, Review, Source, Status, ValidationRecord
 from core.photos import keys
 from core.photos.sanitiser import CleanPhoto, PhotoSanitiser
 from core.ports import FaceEngine, Photos, Registrations, ValidationRecords
@@ -41,22 +32,23 @@ from core.services.erasure import Erasures
 
 logger = logging.getLogger(__name__)
 
-#: What a reviewer can give as the reason of a rejection: all that a photo can fail for.
+#: The reasons that a reviewer can give for a rejection: all for which a photo can fail.
 REJECTION_REASONS = tuple(
     reason for reason in Reason if reason not in (Reason.ENGINE_UNAVAILABLE, Reason.REFERENCE_UNUSABLE)
 )
+#: Characters of a reviewer's note.
 MAX_NOTE = 500
-#: In the place of an erasure's id if the journal could not be read: then any erasure counts as a later one.
+#: Replaces an erasure's id if the journal could not be read: any erasure then counts as a later one.
 UNKNOWN = ""
-#: Two engine calls for each of the most submissions that are served at once.
+#: Threads for engine calls: two for each submission, of the most that are served at once.
 ENGINE_THREADS = 64
 
 
 @dataclass(frozen=True)
 class Validation:
-    """An outcome: the record after it, and the attempt that was asked for.
+    """The result of a validation: the attempt, and the record after it.
 
-    ``stored`` is False only where the caller allowed it: then the record is what would have been written.
+    ``stored`` is False only if the caller allowed that; the record is then what would have been written.
     """
 
     record: ValidationRecord
@@ -66,7 +58,7 @@ class Validation:
 
 @dataclass(frozen=True)
 class Submitter:
-    """Who submits, and from where; all of it goes into the record."""
+    """Who submits a photo, and from where. All of it is stored in the record."""
 
     source: Source = Source.API
     operator: str | None = None
@@ -74,7 +66,7 @@ class Submitter:
 
 
 class ValidationService:
-    """Validates photos and takes people's decisions, over four ports."""
+    """Validates photos and records reviewers' decisions. An attempt that was acknowledged is never lost."""
 
     def __init__(
         self,
@@ -92,10 +84,10 @@ class ValidationService:
         engine_threads: int = ENGINE_THREADS,
         engine_must_answer: bool = False,
     ) -> None:
-        """``engine_deadline`` in seconds: when it has passed the attempt is recorded as waiting for the engine.
+        """``engine_deadline`` is in seconds. When it has passed, the attempt is recorded as pending.
 
-        But with ``engine_must_answer`` it is not recorded, and the error is raised: who submits can come again.
-        Without ``erasures`` nobody is ever erased.
+        With ``engine_must_answer`` it is not recorded and the error is raised instead, as the caller can try again.
+        Without ``erasures`` the service assumes that nobody is ever erased.
         """
         self._records = records
         self._registrations = registrations
@@ -119,11 +111,11 @@ class ValidationService:
         *,
         must_store: bool = True,
     ) -> Validation:
-        """Validate an uploaded file. It is kept before the engine is asked.
+        """Validates an uploaded photo file. The photo is stored before the engine is called.
 
-        The same ``attempt_id`` again changes nothing and answers what was stored. Raises ``RegistrationNotFound``,
-        ``PhotoRefused`` (nothing is stored then) and ``ServiceError`` of a store; but without ``must_store`` a
-        verdict that the record store did not take is returned as not stored.
+        A call with the same ``attempt_id`` changes nothing and returns what was stored. Raises
+        ``RegistrationNotFound``, ``PhotoRefused`` (nothing is stored then), and ``ServiceError`` if a store fails.
+        Without ``must_store``, a verdict that the record store did not accept is returned as not stored.
         """
         with self._unless_erased(registration_id, attempt_id, must_store) as (registration, own_photos):
             if known := self._known(registration, attempt_id, must_store):
@@ -143,9 +135,9 @@ class ValidationService:
         *,
         must_store: bool = True,
     ) -> Validation:
-        """Validate a photo that is in the photo store already; else as ``validate_upload``.
+        """Validates a photo that is already in the photo store; otherwise like ``validate_upload``.
 
-        Raises ``PhotoNotFound`` where there is none under ``key``.
+        Also raises ``PhotoNotFound`` if there is no photo under ``key``.
         """
         with self._unless_erased(registration_id, attempt_id, must_store) as (registration, _):
             if known := self._known(registration, attempt_id, must_store):
@@ -156,16 +148,17 @@ class ValidationService:
     def decide(
         self, seen: ValidationRecord, decision: Decision, reviewer: str, reason: str | None = None, note: str = ""
     ) -> ValidationRecord:
-        """Write a person's decision on the record that they saw, and return it decided.
+        """Records a reviewer's decision on the record that they saw; returns the decided record.
 
-        A waiting record can be approved or rejected, a failed one approved. A rejection needs one of
-        ``REJECTION_REASONS``. Raises ``Conflict`` where the record changed since; then nothing is written.
+        A pending record can be approved or rejected, a failed one can be approved. A rejection needs one of
+        ``REJECTION_REASONS``. Raises ``Conflict`` if the record has changed since, or allows no such decision, and
+        ``InvalidInput`` for a reason or note that is not allowed; then nothing is written.
         """
         if seen.validation_status is Status.SUCCESS:
-            raise Conflict("This photo has passed already: there is nothing to decide.")
+            raise Conflict("This photo has already passed: there is nothing to decide.")
         if decision is Decision.REJECTED:
             if seen.validation_status is Status.FAILED:
-                raise Conflict("This photo has failed already: it can only be approved.")
+                raise Conflict("This photo has already failed: it can only be approved.")
             if reason not in REJECTION_REASONS:
                 raise InvalidInput("A rejection needs one of the listed reasons.")
         if len(note) > MAX_NOTE:
@@ -180,9 +173,9 @@ class ValidationService:
         return self._records.decide(seen.user_id, seen.registration_id, review, seen.version)
 
     def photo(self, key: str) -> CleanPhoto:
-        """A stored photo, upright and safe to show or examine, whoever put it there.
+        """Returns a stored photo, upright and sanitised, so that it is safe to show and examine.
 
-        Raises ``PhotoNotFound``, and ``PhotoRefused`` where what lies there is no photo.
+        Raises ``PhotoNotFound``, and ``PhotoRefused`` if the stored file is not an acceptable photo.
         """
         return self._sanitiser.clean(self._photos.get(key))
 
@@ -193,10 +186,10 @@ class ValidationService:
     def _unless_erased(
         self, registration_id: str, attempt_id: str, must_store: bool
     ) -> Iterator[tuple[Registration, list[str]]]:
-        """The registration to record the attempt for, and a list for the keys of photos that the attempt itself puts.
+        """Yields the registration, and a list for the keys of the photos that the attempt itself stores.
 
-        If an erasure of the person overtakes the attempt, the attempt and these photos are taken back. Raises
-        ``RegistrationNotFound`` then, and before anything is done if the person is being erased or not registered.
+        If an erasure of the person overtakes the attempt, takes back the attempt and these photos, and raises
+        ``RegistrationNotFound``. Also raises it at the start if the person is being erased or is not registered.
         """
         own_photos: list[str] = []
         registration, generation = self._registered(registration_id, must_store)
@@ -204,7 +197,7 @@ class ValidationService:
         try:
             yield registration, own_photos
         except ServiceError:
-            # A photo may have gone with the person while it was being put: then it is no fault of the store's.
+            # An erasure may have deleted the photo while it was being stored; the store is then not at fault.
             with suppress(ServiceError):
                 take_back()
             raise
@@ -215,7 +208,7 @@ class ValidationService:
                 raise
 
     def _registered(self, registration_id: str, must_store: bool) -> tuple[Registration, str | None]:
-        """The registration, and the person's last erasure before the attempt (``Erasures.generation``)."""
+        """Returns the registration, and the person's last erasure before the attempt (``Erasures.generation``)."""
         registration = self._registration(registration_id)
         while self._erasures:
             try:
@@ -226,7 +219,7 @@ class ValidationService:
                 return registration, UNKNOWN
             if generation is None:
                 break
-            # That erasure may have ended after the registration was read: it must still be there, and theirs.
+            # That erasure may have ended after the registration was read, so the registration is read again.
             again = self._registration(registration_id)
             if again.user_id == registration.user_id:
                 return again, generation
@@ -242,7 +235,7 @@ class ValidationService:
             for key in own_photos:
                 self._photos.erase(key)
             self._erasures.scrub(registration.user_id)
-            raise RegistrationNotFound("This person has been erased: nothing was kept.")
+            raise RegistrationNotFound("This person has been erased: nothing was stored.")
 
     def _registration(self, registration_id: str) -> Registration:
         registration = self._registrations.get(registration_id)
@@ -289,16 +282,16 @@ class ValidationService:
         except ServiceError as error:
             if must_store:
                 raise
-            # Not the error's own words: they may name a registration.
+            # The error's own message may name a registration, so it is not logged.
             kind = type(error).__name__
             logger.warning("a verdict was not stored, as its caller allowed: %s (%s)", kind, error.code)
             record, stored = with_attempt(None, outcome, self._record_ttl), False
         return Validation(record, record.attempt(attempt_id) or record.outcomes[-1], stored)
 
     def _examine(self, photo: CleanPhoto, reference_key: str | None) -> Verdict:
-        """The verdict; ``pending`` with ENGINE_UNAVAILABLE where the engine gave none within its deadline.
+        """Returns the verdict: ``pending`` with ENGINE_UNAVAILABLE if the engine gave none within its deadline.
 
-        Raises what kept it from giving one where the engine must answer.
+        If the engine must answer, raises the error that kept it from doing so.
         """
         detecting: Future[Mapping[str, Any]] = self._threads.submit(self._engine.detect, photo.jpeg)
         comparing = self._threads.submit(self._compare, photo, reference_key)
@@ -315,7 +308,7 @@ class ValidationService:
                 reference_unusable=reference_unusable,
             )
         except Exception as error:
-            # Whatever the engine does, the photo must not be lost.
+            # The photo must not be lost, whatever the engine raises.
             if self._engine_must_answer:
                 if isinstance(error, TimeoutError | CancelledError):
                     raise Unavailable("face engine", type(error).__name__) from error
@@ -325,7 +318,7 @@ class ValidationService:
             return Verdict(status=Status.PENDING, reasons=(Reason.ENGINE_UNAVAILABLE,))
 
     def _compare(self, photo: CleanPhoto, reference_key: str | None) -> tuple[Mapping[str, Any] | None, bool]:
-        """The engine's comparison, if there is something to compare with; and whether there should have been."""
+        """Returns the engine's comparison, if any, and whether the reference photo is unusable."""
         if reference_key is None:
             return None, False
         try:

@@ -1,6 +1,6 @@
-"""What a batch has to do and what came of it, in a file: a batch that was killed goes on with the rest.
+"""The worklist of a batch: its items and their results, in a file, so that an interrupted batch can be resumed.
 
-The file is its owner's alone and goes when all is done: it names people.
+The file names people, so only its owner can read it, and it is deleted when the batch is finished.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from core.files.database import Database
 
 _PREFIX = "batch-"
-#: Items that are read at once.
+#: Items that one query reads.
 _PAGE = 500
-#: A list's tables, of which nothing was ever changed.
+#: The tables of a worklist. They have not changed since the first version.
 _TABLES = """
 CREATE TABLE IF NOT EXISTS run (id TEXT NOT NULL, chosen TEXT NOT NULL, folder TEXT);
 CREATE TABLE IF NOT EXISTS items (
@@ -42,20 +42,20 @@ CREATE TABLE IF NOT EXISTS items (
 
 
 class Mark(StrEnum):
-    """What came of an item for good."""
+    """The final result of an item."""
 
     PASSED = "passed"
     WAITING = "waiting"
     FAILED = "failed"
-    #: There is no photo under its key, or no longer a file.
+    #: There is no photo under the key, or the file no longer exists.
     MISSING = "missing"
-    #: What is there is no photo that we take.
+    #: The photo store's object or the file is not an acceptable photo.
     REFUSED = "refused"
-    #: Somebody validated or decided it since the batch began, or the registration went: left as it is.
+    #: The record was validated or decided since the batch began, or the registration was deleted. Nothing was done.
     CHANGED = "changed"
 
 
-#: In the order of a summary.
+#: The words for the marks, in the order of a summary.
 MARK_WORDS = {
     Mark.PASSED: "passed",
     Mark.WAITING: "waiting",
@@ -70,7 +70,7 @@ MARK_WORDS = {
 class Item:
     """A registration's photo to validate: a ``key`` in the photo store or the name of a ``file``.
 
-    ``seen`` tells which was the record's newest attempt when the batch began; None where there was none.
+    ``seen`` identifies the record's newest attempt when the batch began; None if there was no record.
     """
 
     user_id: str
@@ -78,7 +78,7 @@ class Item:
     key: str | None = None
     file: str | None = None
     seen: str | None = None
-    #: Its place in the list.
+    #: Its position in the worklist.
     number: int = 0
 
 
@@ -86,7 +86,7 @@ class Item:
 class Run:
     """One batch from its first start to its end, however often it is interrupted.
 
-    ``chosen`` says which photos, in its maker's words; ``folder`` is where files come from.
+    ``chosen`` says which photos were chosen, as the caller of ``begin`` named it; ``folder`` has the files.
     """
 
     id: uuid.UUID
@@ -95,14 +95,14 @@ class Run:
 
 
 class Worklist:
-    """The list of one event's batch, held by one process at a time."""
+    """The worklist of one event's batch, locked by one process at a time."""
 
     def __init__(self, folder: Path, event_id: str) -> None:
-        """Raises ``Conflict`` where a batch of this event runs, ``ServiceError`` where ``folder`` cannot be used."""
+        """Raises ``Conflict`` if a batch of this event is running, ``ServiceError`` if ``folder`` cannot be used."""
         name = _name(event_id)
         try:
             make_folder(folder)
-            # The lock ends with its process, however that ends. Its file stays: to remove it would be a race.
+            # The lock ends with its process, however that ends. Deleting its file would be a race, so it is kept.
             self._lock = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, FILE)
         except OSError as error:
             raise Unavailable("data folder", type(error).__name__) from error
@@ -115,16 +115,16 @@ class Worklist:
         self._database = _opened(self._path)
 
     def run(self) -> Run | None:
-        """The batch that is not done yet; None where there is none."""
+        """Returns the unfinished batch; None if there is none."""
         return _run(self._database)
 
     def begin(self, chosen: str, folder: str | None, items: Iterable[Item]) -> Run:
-        """A new batch of ``items``, all of them or none; whatever there was before is dropped."""
+        """Stores a new batch of ``items`` in one transaction, in place of the former one."""
         run = Run(uuid.uuid4(), chosen, folder)
         rows = ((item.user_id, item.registration_id, item.key, item.file, item.seen) for item in items)
         with self._database.write() as connection:
             connection.execute("DELETE FROM run; DELETE FROM items")
-            # A record that changes while an event is read may be met twice: the later one counts.
+            # A record that changes while the event is read may appear twice; the later one counts.
             connection.executemany(
                 "INSERT OR REPLACE INTO items (user_id, registration_id, key, file, seen) VALUES (?, ?, ?, ?, ?)",
                 rows,
@@ -133,23 +133,23 @@ class Worklist:
         return run
 
     def left(self) -> Iterator[Item]:
-        """The items without a mark, in order; read from the file as they are taken."""
+        """Yields the items without a mark, in order; reads them from the file page by page."""
         last = 0
         while page := self._page(last):
             yield from page
             last = page[-1].number
 
     def keep(self, item: Item, mark: Mark, why: str) -> None:
-        """Durable when it returns."""
+        """Stores an item's result durably. ``why`` is the reason if its photo could not be used."""
         with self._database.write() as connection:
             connection.execute("UPDATE items SET mark = ?, why = ? WHERE number = ?", (mark, why, item.number))
 
     def counts(self) -> Mapping[Mark | None, int]:
-        """How many items have which mark; None: no mark yet."""
+        """Counts the items by mark; None counts those without a mark."""
         return _counts(self._database)
 
     def problems(self, limit: int) -> list[tuple[str, str]]:
-        """Registration ids of missing and refused photos, and why, in order; at most ``limit``."""
+        """Returns up to ``limit`` registration ids of missing and refused photos, in order, with the reasons."""
         with self._database.read() as connection:
             rows = connection.execute(
                 "SELECT registration_id, why FROM items WHERE mark IN (?, ?) ORDER BY number LIMIT ?",
@@ -158,7 +158,7 @@ class Worklist:
             return [(str(registration_id), str(why)) for registration_id, why in rows]
 
     def close(self, *, forget: bool = False) -> None:
-        """Let others have the event; with ``forget`` the list goes for good."""
+        """Releases the lock; with ``forget``, deletes the worklist first."""
         self._database.close()
         if forget:
             for suffix in ("", "-wal", "-shm"):
@@ -176,7 +176,7 @@ class Worklist:
 
 
 def unfinished(folder: Path, event_id: str) -> tuple[Run, Mapping[Mark | None, int]] | None:
-    """The event's batch that is not done yet and its counts, whoever runs it; None where there is none."""
+    """Returns the event's unfinished batch and its counts, running or not; None if there is none."""
     path = folder / f"{_name(event_id)}.sqlite3"
     if not path.exists():
         return None
@@ -189,9 +189,9 @@ def unfinished(folder: Path, event_id: str) -> tuple[Run, Mapping[Mark | None, i
 
 
 def forget(folder: Path, user_id: str) -> None:
-    """Take away what the lists in ``folder`` have of a person who is erased; raises ``ServiceError``.
+    """Deletes an erased person from all worklists in ``folder``. Raises ``ServiceError``.
 
-    A batch that runs has them in hand at the most, and finds their registration gone.
+    A running batch may hold an item of theirs in memory, but finds no registration for it.
     """
     for path in folder.glob(f"{_PREFIX}*.sqlite3"):
         database = _opened(path)
@@ -210,7 +210,7 @@ def _name(event_id: str) -> str:
 
 
 def _opened(path: Path) -> Database:
-    # Only now: the command line's help needs no database.
+    # Imported here because the command line's help needs no database.
     from core.files.database import Database, Schema, script
 
     schema = Schema(

@@ -1,4 +1,4 @@
-"""Who asks for a route: a token's bearer, a signed-in browser, or, where nobody signs in, whoever can reach it."""
+"""Finds out who makes a request: the bearer of a token, a signed-in browser or, without sign-in, anybody."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from core.services.tokens import Tokens
 from core.settings import Settings
 from dashboard.access import cookies
 
-#: What a cookie is good for: another site can make a browser send it, but can read no answer.
+#: Methods for which a cookie suffices: another site can make a browser send it, but cannot read the answer.
 _READING = frozenset({"GET", "HEAD"})
 
 
 class Unauthorized(Exception):
-    """Nobody is known to ask; ``told`` says whether they claimed to be somebody."""
+    """The request has no valid credentials; ``told`` says whether it had any."""
 
     def __init__(self, message: str, *, told: bool) -> None:
         super().__init__(message)
@@ -30,24 +30,24 @@ class Unauthorized(Exception):
 
 
 class TooFast(Exception):
-    """The token is good for another request in ``retry_after`` seconds."""
+    """The token's rate limit is exceeded; the next request may be made in ``retry_after`` seconds."""
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__("This token is used too fast. Try again in a moment.")
+        super().__init__(f"Rate limit exceeded: try again in {retry_after} second{'' if retry_after == 1 else 's'}.")
         self.retry_after = retry_after
 
 
 @dataclass(frozen=True)
 class Visitor:
-    """Whoever has the pages open: ``key`` names this one sign-in, ``person`` whoever signed in, on all devices."""
+    """Who has the pages open. ``key`` names this one sign-in, ``person`` the account on all of its devices."""
 
     key: str
     person: str
     principal: Principal
 
 
-class Doors:
-    """Finds out who asks, by the settings' tokens and the sessions' cookies."""
+class Authenticator:
+    """Finds out who makes a request, by the settings' tokens and the sessions' cookies."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -63,18 +63,20 @@ class Doors:
             kind, _, token = given.partition(" ")
             found = self._tokens.bearer(token.strip(), address) if kind.lower() == "bearer" else None
             if found is None:
-                raise Unauthorized("This is no token of Facedesk's.", told=True)
+                raise Unauthorized("Missing or invalid credentials: this token is not valid here.", told=True)
             principal, wait = found
             if wait:
                 raise TooFast(wait)
             return principal
         session = self.session(scope) if scope["method"] in _READING else None
         if session is None:
-            raise Unauthorized("Send a token: Authorization: Bearer ...", told=False)
+            raise Unauthorized(
+                "Missing or invalid credentials: send a token as Authorization: Bearer ...", told=False
+            )
         return session.principal
 
     def visitor(self, scope: Scope) -> Visitor | None:
-        """Who may use the pages in the browser that asks; None if people sign in and this one has not."""
+        """Who uses the pages in this browser; None if people sign in and nobody has done so here."""
         if not self._settings.sign_in:
             principal = local(None, client_address(scope))
             return Visitor(principal.id, principal.id, principal)
@@ -82,26 +84,26 @@ class Doors:
         return Visitor(session.id, session.principal.id, session.principal) if session else None
 
     def was_signed_in(self, scope: Scope) -> bool:
-        """Whether the browser that asks has a cookie of ours, whose session may be over."""
+        """Whether this browser has our cookie; its session may be over."""
         return bool(cookies.claims(_cookies(scope), self._settings))
 
     def session(self, scope: Scope) -> Session | None:
-        """Of the browser that asks, by its cookie."""
+        """The session of this browser, by its cookie."""
         return self._sessions.of(cookies.claims(_cookies(scope), self._settings), client_address(scope))
 
     def sign_out(self, scope: Scope) -> Session | None:
-        """Ends the session of the browser that asks."""
+        """Ends the session of this browser."""
         return self._sessions.sign_out(cookies.claims(_cookies(scope), self._settings), client_address(scope))
 
 
 def principal_of(request: Request) -> Principal:
-    """Who was found to make this request."""
+    """Who makes this request."""
     principal: Principal = request.state.principal
     return principal
 
 
 def person_of(request: Request) -> str | None:
-    """Whose request this is, for the bounds that each person has; None if nobody signs in here."""
+    """Whose bounds the request counts for; None without sign-in."""
     person: str | None = request.state.person
     return person
 

@@ -1,4 +1,4 @@
-"""The cookie of those who are signed in, as Streamlit writes it, read where no page is: by routes and downloads."""
+"""Reads Streamlit's sign-in cookie outside of its pages: for routes and downloads."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from core.settings import Settings
 
 
 def claims(cookies: Mapping[str, str], settings: Settings) -> dict[str, Any]:
-    """What the cookie says of its owner; nothing where it is not ours, was changed, or is older than a session."""
+    """Returns the cookie's claims; none if it is not Facedesk's, was changed, or is older than a session."""
     if settings.cookie_secret is None:
         return {}
     secret = settings.cookie_secret.get_secret_value()
 
     def part(name: str) -> bytes | None:
         value = cookies.get(name)
-        # A cookie's header is bytes of Latin-1.
+        # Starlette decodes the cookie header as Latin-1.
         signed = value.encode("latin-1", "replace") if value else b""
         return decode_signed_value(secret, name, signed, settings.session_hours / 24)
 
     try:
-        said = json.loads(get_cookie_with_chunks(part, USER_COOKIE_NAME) or b"{}")
+        claimed = json.loads(get_cookie_with_chunks(part, USER_COOKIE_NAME) or b"{}")
     except ValueError:
         return {}
-    return said if isinstance(said, dict) and said.get("origin") == settings.origin else {}
+    return claimed if isinstance(claimed, dict) and claimed.get("origin") == settings.origin else {}

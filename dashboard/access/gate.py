@@ -1,4 +1,4 @@
-"""The gate before Streamlit and the API: what is open to whom, and the headers that every answer has."""
+"""The gate in front of Streamlit and the API: decides who may request what, and sets the security headers."""
 
 from __future__ import annotations
 
@@ -11,36 +11,38 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 from streamlit import runtime
 from streamlit.auth_util import encode_provider_token
 from streamlit.runtime.uploaded_file_manager import UploadedFileManager
 
+from core.domain.errors import SettingsError
 from core.domain.roles import PAGES, Action
 from core.services.sessions import Session
-from core.settings import Settings
-from dashboard.access.authentication import Doors
+from core.settings import Settings, check_exposure
+from dashboard.access.authentication import Authenticator
 from dashboard.access.plain_pages import CLOSED_PAGES, LOGIN, closed_page, sign_in_page
 from dashboard.access.uploads import SWEEP_SECONDS, Upload, Uploads
 from dashboard.access.websocket import Websockets
 from dashboard.services import services_of
 
-#: Of Streamlit, for nobody: figures about the process for whoever asks, and driving pages without a browser.
+#: Streamlit's addresses that are closed to everybody: public process metrics, and driving pages without a browser.
 CLOSED = ("/_stcore/metrics", "/_stcore/agent", "/_stcore/script-health-check")
-#: For everybody: probes, the API, which asks for credentials by itself, and signing in and out.
+#: Addresses that are open to everybody: probes, the API (which checks credentials itself), and signing in and out.
 OPEN = ("/api", "/_stcore/health", "/auth", "/oauth2callback")
-#: Of Streamlit: what its pages load. Whoever is not signed in gets no page instead of it.
+#: Addresses that Streamlit's pages load from. Without sign-in they answer 401 instead of the sign-in page.
 PARTS = ("/_stcore", "/media", "/static", "/component")
 UPLOAD = "/_stcore/upload_file"
-#: The page that a stranger asked for, to show it after signing in; kept for some minutes.
+#: The cookie with the page that was requested before signing in. It lasts ``_NEXT_SECONDS``.
 _NEXT_COOKIE = "facedesk_next"
 _NEXT_SECONDS = 600
-#: Characters: what fits into a cookie.
+#: The most characters of a query that fit into the cookie.
 _MAX_QUERY = 1000
 _SIGN_OUT = "/auth/logout"
 _YEAR = 365 * 24 * 60 * 60
 
-#: Nothing from elsewhere, nothing goes elsewhere. Streamlit styles its elements in place, and compiles WebAssembly;
-#: the one script in a page's text is ``ui.focus_on_arrival``.
+#: Pages load nothing from other origins and send nothing to them. Streamlit uses inline styles and compiles
+#: WebAssembly; the one inline script is ``ui.focus_on_arrival``.
 PAGE_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -49,7 +51,7 @@ PAGE_POLICY = "; ".join(
         "img-src 'self' data: blob:",
         "media-src 'self' blob:",
         "font-src 'self' data:",
-        # The camera's picture is fetched from its own data: nothing leaves by that.
+        # The camera's picture is fetched from a data: or blob: URL, which sends nothing elsewhere.
         "connect-src 'self' data: blob:",
         "worker-src 'self' blob:",
         "manifest-src 'self'",
@@ -62,28 +64,43 @@ API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
 class Gate:
-    """ASGI middleware: the outermost but for the check of the host."""
+    """ASGI middleware: the outermost one except for the check of the host."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._doors = Doors(settings)
+        self._authenticator = Authenticator(settings)
         self._sign_in = settings.sign_in
+        self._settings = settings
         self._https = (settings.origin or "").startswith("https:")
         self._uploads = Uploads(settings, st.get_option("server.maxUploadSize") * 1024 * 1024, _files)
-        self._websockets = Websockets(app, self._doors, settings, self._uploads)
+        self._websockets = Websockets(app, self._authenticator, settings, self._uploads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
             case "http":
                 await self._answer(scope, receive, send)
             case "websocket":
-                await self._websockets(scope, receive, send)
+                refusal = WebSocketClose(1008) if self._exposed(scope) else None
+                await (refusal or self._websockets)(scope, receive, send)
             case _:
                 sweeping = asyncio.create_task(self._sweep())
                 try:
                     await self._app(scope, receive, send)
                 finally:
                     sweeping.cancel()
+
+    def _exposed(self, scope: Scope) -> str:
+        """Why the server must not be open at the address at which it was reached; "" if it may.
+
+        Its own command and Streamlit's check that before the start; any other may make it listen anywhere.
+        """
+        host, port = scope.get("server") or ("", None)
+        if port is not None:  # else a Unix socket
+            try:
+                check_exposure(self._settings, [host], [])
+            except SettingsError as error:
+                return str(error)
+        return ""
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -98,17 +115,19 @@ class Gate:
         await (answer or self._app)(scope, receive, with_headers)
 
     async def _instead(self, scope: Scope, receive: Receive) -> ASGIApp | None:
-        """What answers in the place of the pages and the API; None: they do."""
+        """Returns what answers instead of the pages and the API; None if they answer themselves."""
         path = scope["path"]
+        if exposed := self._exposed(scope):
+            return PlainTextResponse(exposed, 403)
         if _below(path, CLOSED):
             return PlainTextResponse("Not found", 404)
         if path in CLOSED_PAGES:
             return closed_page(path)
         if self._sign_in and path == LOGIN:
             return _login(self._app)
-        if self._sign_in and path.rstrip("/") == _SIGN_OUT and (session := self._doors.sign_out(scope)):
-            await run_in_threadpool(_told, session)
-        visitor = self._doors.visitor(scope)
+        if self._sign_in and path.rstrip("/") == _SIGN_OUT and (session := self._authenticator.sign_out(scope)):
+            await run_in_threadpool(_record_sign_out, session)
+        visitor = self._authenticator.visitor(scope)
         if visitor is None and not _below(path, OPEN):
             return self._stranger(scope)
         if visitor and _below(path, (UPLOAD,)):
@@ -122,7 +141,7 @@ class Gate:
     def _stranger(self, scope: Scope) -> Response:
         if scope["method"] not in ("GET", "HEAD") or _below(scope["path"], PARTS):
             return PlainTextResponse("Not signed in", 401)
-        page = sign_in_page(over=self._doors.was_signed_in(scope))
+        page = sign_in_page(over=self._authenticator.was_signed_in(scope))
         query = scope["query_string"].decode("latin-1")
         address = scope["path"] + (f"?{query}" if query else "")
         if _is_page(address):
@@ -139,9 +158,9 @@ class Gate:
 
 
 def forget_left_pages(streamlit: runtime.Runtime) -> None:
-    """Let Streamlit give back what pages hold that were left two minutes ago: memory, and three descriptors each.
+    """Makes Streamlit release the page sessions that were left two minutes ago: memory, and three descriptors each.
 
-    It keeps them for that time, for a browser that comes back, but looks at the time only when the next page is left.
+    Streamlit keeps them for that time in case the browser reconnects, but checks only when the next page is left.
     """
     storage = streamlit._session_mgr._session_storage  # type: ignore[attr-defined]
     storage._cache.expire()
@@ -152,7 +171,7 @@ def _files() -> UploadedFileManager | None:
 
 
 def _login(app: ASGIApp) -> ASGIApp:
-    """Streamlit's way to the provider, which wants to be asked with a signed name of it."""
+    """Returns Streamlit's sign-in route, called with the signed provider name that it requires."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         asked = urlencode({"provider": encode_provider_token("default")}).encode()
@@ -162,24 +181,24 @@ def _login(app: ASGIApp) -> ASGIApp:
 
 
 def _next_address(scope: Scope) -> str | None:
-    """The page that was asked for before signing in."""
+    """Returns the page that was requested before signing in; None if there is none."""
     address = unquote(Request(scope).cookies.get(_NEXT_COOKIE, ""))
     return address if _is_page(address) else None
 
 
 def _is_page(address: str) -> bool:
-    """Whether it is the address of a page of ours: a link can make a browser ask for anything."""
+    """Whether it is the address of a Facedesk page: a link can make a browser request anything."""
     path, _, query = address.partition("?")
     known = path.startswith("/") and path[1:] in PAGES
     return known and query.isascii() and query.isprintable() and len(query) <= _MAX_QUERY
 
 
-def _told(session: Session) -> None:
+def _record_sign_out(session: Session) -> None:
     services_of(session.principal).acting.tell(Action.SIGN_OUT)
 
 
 def _below(path: str, closed: tuple[str, ...]) -> bool:
-    # Streamlit's router takes a path as it is: "//media" is none of its.
+    # Streamlit's router does not normalise paths: it does not serve "//media".
     return path.startswith(tuple(f"{each}/" for each in closed)) or path in closed
 
 
@@ -199,5 +218,5 @@ def _add_headers(headers: MutableHeaders, path: str, secure: bool) -> None:
         cookies = headers.getlist("set-cookie")
         del headers["set-cookie"]
         for cookie in cookies:
-            # Streamlit leaves it out, for the sake of development on this machine.
+            # Streamlit sets no Secure flag, so that development over plain HTTP works.
             headers.append("set-cookie", cookie if "; secure" in cookie.lower() else f"{cookie}; Secure")

@@ -1,4 +1,4 @@
-"""Pages of plain HTML that need no websocket: signing in, and why a page was closed."""
+"""Plain HTML pages that need no websocket: signing in, and why a page was closed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from starlette.responses import HTMLResponse, Response
 from dashboard.access.websocket import FULL, TOO_FAST, TOO_MANY
 
 LOGIN = "/auth/login"
-#: They have a style of their own and nothing else. Where a form leads is left open: to the sign-in provider, by us.
+#: The pages contain inline styles and nothing else. Form targets are not limited: signing in redirects to the
+#: provider.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
 
 
@@ -45,7 +46,7 @@ CLOSED_PAGES: Mapping[str, _Closed] = {
 
 
 def sign_in_page(*, over: bool) -> Response:
-    """Asks a visitor to sign in; ``over`` if their session has ended."""
+    """Returns the page that asks a visitor to sign in; ``over`` says that their session has ended."""
     title = "Your session is over" if over else "Sign in to go on"
     text = (
         "Sign in again to go on. Nothing that you stored is lost."
@@ -56,7 +57,7 @@ def sign_in_page(*, over: bool) -> Response:
 
 
 def closed_page(address: str) -> Response:
-    """Says why a page was closed, for an address of ``CLOSED_PAGES``."""
+    """Returns the page that says why a page was closed; ``address`` is one of ``CLOSED_PAGES``."""
     closed = CLOSED_PAGES[address]
     return _page(
         closed.status, closed.title, closed.text, '<form action="/"><button autofocus>Try again</button></form>'
@@ -103,7 +104,7 @@ button:focus-visible {{ outline: 3px solid var(--text); outline-offset: 2px; }}
 
 
 def _colours(theme: str) -> str:
-    """The theme's colours as the settings of the pages have them."""
+    """Returns the theme's colours from Streamlit's settings as CSS variables."""
     named = {
         "background": "backgroundColor",
         "card": "secondaryBackgroundColor",
@@ -112,6 +113,6 @@ def _colours(theme: str) -> str:
         "primary": "primaryColor",
     }
     values = {name: st.get_option(f"theme.{theme}.{option}") for name, option in named.items()}
-    # Text on the primary colour has the contrast that reading takes in both themes.
+    # Text on the primary colour must have enough contrast in both themes.
     values["on-primary"] = "#ffffff" if theme == "light" else values["background"]
     return ":root {{ {} }}".format(" ".join(f"--{name}: {value};" for name, value in values.items()))

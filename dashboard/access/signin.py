@@ -1,4 +1,4 @@
-"""Signing in and out on the pages: by OpenID Connect, which Streamlit speaks, with the settings of Facedesk."""
+"""Signing in and out on the pages, by Streamlit's OpenID Connect with the settings of Facedesk."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from dashboard.parts import ui
 
 
 def configure(settings: Settings) -> None:
-    """Tell Streamlit what it needs to know, before it makes anything of it.
+    """Gives Streamlit the sign-in settings before it uses them.
 
-    ``st.App(secrets=...)`` would come too late: what signs the cookie of a sign-in under way is made first, and would
-    be another secret in each process.
+    ``st.App(secrets=...)`` would be too late: Streamlit first makes the key that signs the cookie of a sign-in in
+    progress, and each process would have a different one.
     """
     if not settings.sign_in:
         return
@@ -35,13 +35,13 @@ def configure(settings: Settings) -> None:
 
 
 def over() -> None:
-    """Stands in place of a page whose session ends while the page is being made; the gate leads its browser away."""
+    """Replaces a page whose session ends while it is being rendered; the gate then redirects the browser."""
     st.title("Facedesk", anchor=False)
     st.info("You are not signed in any more. Reload this page to sign in.", icon=":material/lock:")
 
 
 def no_access() -> None:
-    """In place of a page that the person's role does not open."""
+    """Replaces a page that the person's role may not open."""
     st.title("No access", anchor=False)
     person = services.principal()
     if person and person.roles:
@@ -51,7 +51,7 @@ def no_access() -> None:
 
 
 def sidebar(person: Principal | None) -> None:
-    """Who is signed in, and the way out; without sign-in, the box for the name."""
+    """Shows who is signed in, with a button to sign out; without sign-in, the box for the name."""
     if not services.shared().settings.sign_in:
         ui.operator_box()
     elif person:
@@ -60,12 +60,12 @@ def sidebar(person: Principal | None) -> None:
             st.caption(", ".join(sorted(person.roles)) or "no role")
             if st.button("Sign out", icon=":material/logout:", width="stretch"):
                 st.logout()
-                # Whatever ran on would run as nobody; and a rerun would lose the way out, which is under way.
+                # The rest of the script would run as nobody, and a rerun would lose the redirect of the sign-out.
                 st.stop()
 
 
 def banner() -> None:
-    """Says on every page that nobody has to sign in, where that is no matter of course."""
+    """Warns on every page that sign-in is off, with a backend that is meant to have it."""
     settings = services.shared().settings
     if settings.backend is Backend.AWS and not settings.sign_in:
         st.warning(
@@ -75,7 +75,7 @@ def banner() -> None:
 
 
 def note() -> None:
-    """Tell the audit trail of a sign-in: once, whichever page and process meets it first."""
+    """Writes a sign-in into the audit trail, once, whichever page and process sees it first."""
     session = services.session() if services.shared().settings.sign_in else None
     if session and st.session_state.get("noted") != session.id:
         st.session_state.noted = session.id

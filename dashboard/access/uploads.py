@@ -1,9 +1,9 @@
-"""Who may upload a file to which address of Streamlit's, and how much is kept of it.
+"""Limits uploads: who may upload a file to which of Streamlit's addresses, and how many bytes are kept.
 
-Streamlit takes any file for any page session that is open, and keeps it in memory for as long as that session lasts.
-Here an upload needs an address that was handed out through a websocket of the same sign-in, a role that has a page
-with an uploader, and room in two budgets of bytes: the person's and the process's. A file that no field of its page
-holds any more is dropped.
+Streamlit accepts any file for any open page session, and keeps it in memory for as long as that session lasts.
+Facedesk accepts an upload only to an address that was issued through a websocket of the same sign-in, from a role
+that has a page with an uploader, and within two budgets of bytes: the person's and the process's. A file that no
+field of its page holds any more is dropped.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from core.domain.roles import Action, Principal
 from core.settings import Settings
 from dashboard.access.authentication import Visitor
 
-#: The pages that take files are for those who may do one of these.
+#: The actions that pages with an uploader require; one of them is enough.
 UPLOADING = (Action.VALIDATE, Action.LOAD_DATA)
-#: Seconds for which a file is kept that no field of a page holds: the page has yet to say so, or is reconnecting, for
-#: which Streamlit gives it as long.
+#: Seconds for which a file is kept after no field of a page holds it. The page may be reconnecting, for which
+#: Streamlit allows the same time.
 UNUSED_SECONDS = 120.0
-#: The same for a file that no field has held yet: the fields of a form say nothing before it is sent.
+#: The same for a file that no field has held yet: the fields of a form report their files only when it is sent.
 UNSENT_SECONDS = 900.0
-#: Seconds between two looks for files that are to be dropped.
+#: Seconds between two searches for files to drop.
 SWEEP_SECONDS = 15.0
-#: Seconds after which an address that was handed out is good for no upload.
+#: Seconds after which an unused address expires.
 ADDRESS_SECONDS = 3600.0
-#: Addresses that one page session may ask for at once.
+#: Addresses that one message may request.
 MAX_ADDRESSES = 100
-#: What a form has around its file, bytes.
+#: Bytes that a form adds to its file.
 ENVELOPE_BYTES = 64 * 1024
-#: Photos of the largest size that a person who may only validate can have uploaded at once.
+#: How many photos of the largest size a person without ``LOAD_DATA`` can have uploaded at once.
 PHOTOS_AT_ONCE = 8
 
-#: Session of a page, and a file's id: what an address of Streamlit's consists of.
+#: The page session and the file id, which make up an upload address of Streamlit.
 Address = tuple[str, str]
 
 
@@ -48,13 +48,13 @@ class _Upload:
     owner: str
     issued_at: float
     reserved: int = 0
-    #: Whether a field of a page holds the file, None if none has yet; and since when.
+    #: Whether a field of a page holds the file (None: no field has yet), and since when.
     held: bool | None = None
     held_at: float = 0.0
 
 
 class Refused(Exception):
-    """The upload is not taken; ``status`` is that of the answer."""
+    """The upload is refused; ``status`` is the HTTP status of the answer."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -62,7 +62,7 @@ class Refused(Exception):
 
 
 class Uploads:
-    """The addresses that were handed out, and the bytes that they hold. For the event loop's thread alone."""
+    """The issued addresses, and the bytes that they hold. Only for use by the event loop's thread."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Uploads:
         files: Callable[[], UploadedFileManager | None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``max_file_bytes`` is Streamlit's own limit, which imports may use; ``files`` gives its store of files."""
+        """``max_file_bytes`` is Streamlit's limit, which applies to imports; ``files`` returns its file store."""
         self._max_photo_bytes = settings.max_upload_bytes
         self._max_file_bytes = max_file_bytes
         self._max_bytes = settings.uploads_mb * 1024 * 1024
@@ -81,17 +81,17 @@ class Uploads:
 
     @property
     def bytes(self) -> int:
-        """What all uploads that are kept or under way take."""
+        """Returns the bytes of all uploads that are kept or in progress."""
         return sum(upload.reserved for upload in self._uploads.values())
 
     def issue(self, owner: str, addresses: Iterable[Address]) -> None:
-        """These were handed out through a websocket of ``owner``."""
+        """Notes that these addresses were issued through a websocket of ``owner``."""
         now = self._clock()
         for address in addresses:
             self._uploads[address] = _Upload(owner, now)
 
     def reserve(self, owner: str, principal: Principal, address: Address, size: int | None) -> None:
-        """Make room for an upload of ``size`` bytes; raises ``Refused`` if the caller may not send it."""
+        """Reserves ``size`` bytes for an upload. Raises ``Refused`` if the caller may not send it."""
         upload = self.of(owner, address)
         if not may_upload(principal):
             raise Refused(403, "Your role has no page that takes files.")
@@ -109,29 +109,29 @@ class Uploads:
         upload.reserved, upload.held, upload.held_at = size, None, self._clock()
 
     def of(self, owner: str, address: Address) -> _Upload:
-        """The upload at an address of the caller's own; raises ``Refused`` for every other address."""
+        """Returns the upload at one of the owner's addresses. Raises ``Refused`` for every other address."""
         upload = self._uploads.get(address)
         if upload is None or upload.owner != owner:
             raise Refused(403, "This upload address was not given to you. Reload the page and try again.")
         return upload
 
     def release(self, address: Address) -> None:
-        """Keep nothing at an address: the upload failed, or the file was deleted."""
+        """Removes the file at an address, after a failed upload or a deletion."""
         if upload := self._uploads.get(address):
             upload.reserved = 0
         self._remove(address)
 
     def hold(self, owner: str, held: Collection[str], before: Collection[str] = ()) -> None:
-        """The fields of a page of ``owner`` hold these files, by their ids; they no longer hold others ``before``."""
+        """Notes the ids of the files that a page of ``owner`` holds, and of those that it held ``before``."""
         now = self._clock()
         for (_, file_id), upload in self._uploads.items():
             if upload.owner == owner and (file_id in held or file_id in before):
                 upload.held, upload.held_at = file_id in held, now
 
     def sweep(self, is_open: Callable[[str], bool]) -> None:
-        """Drop the files that no field has held for a while, and forget old addresses.
+        """Drops files that no field has held for a while, and expired addresses.
 
-        ``is_open`` says whether a page session has its websocket: the fields of one that has none hold nothing.
+        ``is_open`` says whether a page session has its websocket: the fields of a session without one hold nothing.
         """
         now = self._clock()
         for address, upload in list(self._uploads.items()):
@@ -149,7 +149,7 @@ class Uploads:
 
 
 class Upload:
-    """ASGI application: takes or removes a file at Streamlit's address, for one visitor."""
+    """ASGI application: stores or removes a file at Streamlit's address, for one visitor."""
 
     def __init__(self, app: ASGIApp, uploads: Uploads, visitor: Visitor) -> None:
         self._app = app
@@ -186,7 +186,7 @@ class Upload:
 
 
 def address_of(path: str) -> Address:
-    """The last two parts of the path of an upload."""
+    """Returns the last two parts of an upload's path."""
     *_, session, file_id = path.split("/")
     return session, file_id
 
@@ -197,4 +197,5 @@ def _length(scope: Scope) -> int | None:
 
 
 def may_upload(principal: Principal) -> bool:
+    """Whether the principal has a page with an uploader."""
     return any(map(principal.may, UPLOADING))

@@ -1,7 +1,7 @@
-"""The websocket of the pages: who gets one, which messages pass, and how many.
+"""The websocket of the pages: who may open one, which messages it passes on, and how many.
 
-Streamlit gives a session to whoever connects, and obeys messages that close what all sessions share. So the gate lets
-no stranger connect where people sign in, and passes on only what the pages themselves need.
+Streamlit gives everybody who connects a session, and obeys messages that stop what all sessions share. The gate
+therefore refuses visitors who are not signed in (if sign-in is on), and passes on only the messages that pages need.
 """
 
 from __future__ import annotations
@@ -19,26 +19,24 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from core.flow.pace import Pace
 from core.settings import Settings
-from dashboard.access.authentication import Doors, Visitor
-from dashboard.access.connections import STILL_SECONDS
+from dashboard.access.authentication import Authenticator, Visitor
 from dashboard.access.uploads import MAX_ADDRESSES, Uploads, address_of, may_upload
-from dashboard.server import running_server
 
 STREAM = "/_stcore/stream"
-#: Messages that pages need. What else Streamlit understands clears caches, saves settings or stops the server.
+#: Messages that pages need. Streamlit's other messages clear caches, save settings or stop the server.
 NEEDED = frozenset({"rerun_script", "stop_script", "app_heartbeat", "file_urls_request"})
-#: Bytes of a message. Uploaded files do not come this way.
+#: The most bytes of a message. Uploaded files are not sent by websocket.
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
-#: Messages a second that one websocket passes on, and how many seconds' worth may come at once. More are held back.
+#: Messages per second that one websocket passes on, and how many seconds' worth may arrive at once. More are delayed.
 MESSAGES_A_SECOND, BURST_SECONDS = 10.0, 5.0
-#: Seconds for which messages are held back before the websocket is closed: nobody's hands are as fast for as long.
+#: Seconds of delay after which the websocket is closed: no person causes so many messages for so long.
 MAX_DELAYED_SECONDS = 20.0
-#: Seconds between two looks whether the session of a page that nobody touches still lasts.
+#: Seconds between two checks whether the session of an idle page is still valid.
 CHECK_SECONDS = 20.0
-#: Seconds that a page waits for the websocket that it replaces to be closed: that of the page before a reload.
+#: Seconds that a page waits for the websocket that it replaces to be closed, for example after a reload.
 PLACE_SECONDS = 2.0
 
-#: Closing codes of a websocket.
+#: Websocket close codes.
 _TOO_LARGE, _NO_MESSAGE, _NO_TEXT, _OVER = 1009, 1002, 1003, 1008
 #: Addresses of the pages that say why a page was closed.
 TOO_MANY, FULL, TOO_FAST = "/closed/too-many", "/closed/full", "/closed/too-fast"
@@ -46,18 +44,18 @@ TOO_MANY, FULL, TOO_FAST = "/closed/too-many", "/closed/full", "/closed/too-fast
 
 @dataclass(frozen=True)
 class _Closed(Exception):
-    """The websocket is to be closed: with a ``code``, after the browser was led to ``address``, "" being the same."""
+    """Closes the websocket with ``code``, after redirecting the browser to ``address``; "" reloads the page."""
 
     code: int
     address: str | None = None
 
 
 class Websockets:
-    """ASGI application for websockets, before that of Streamlit."""
+    """ASGI application for websockets, in front of Streamlit's."""
 
-    def __init__(self, app: ASGIApp, doors: Doors, settings: Settings, uploads: Uploads) -> None:
+    def __init__(self, app: ASGIApp, authenticator: Authenticator, settings: Settings, uploads: Uploads) -> None:
         self._app = app
-        self._doors = doors
+        self._authenticator = authenticator
         self._uploads = uploads
         self._origin = settings.origin
         self._limit = settings.pages_open
@@ -78,18 +76,18 @@ class Websockets:
             return
         self._open[visitor.person] += 1
         try:
-            await _Passage(self._app, self._doors, self._uploads, visitor, scope, receive, send).run()
+            await _Passage(self._app, self._authenticator, self._uploads, visitor, scope, receive, send).run()
         finally:
             self._open[visitor.person] -= 1
-            self._open += Counter()  # forgets those who have none
+            self._open += Counter()  # drops people without a websocket
 
     def _visitor(self, scope: Scope) -> Visitor | None:
-        # Streamlit reads the cookie only if it comes with our own origin; without it, its session would be nobody's.
+        # Streamlit reads the cookie only with Facedesk's own origin; otherwise its session would be nobody's.
         foreign = self._origin and Headers(scope=scope).get("origin") != self._origin
-        return None if foreign or scope["path"] != STREAM else self._doors.visitor(scope)
+        return None if foreign or scope["path"] != STREAM else self._authenticator.visitor(scope)
 
     async def _wait_for_place(self, person: str) -> str | None:
-        """The address that says why there is no place; None if there is one."""
+        """Returns the address of the page that says why there is no place; None if there is one."""
         step = PLACE_SECONDS / 20
         for _ in range(20):
             if not (full := self._full(person)):
@@ -104,12 +102,12 @@ class Websockets:
 
 
 class _Passage:
-    """One websocket of somebody who may have it."""
+    """One websocket of a visitor who may have it."""
 
     def __init__(
         self,
         app: ASGIApp,
-        doors: Doors,
+        authenticator: Authenticator,
         uploads: Uploads,
         visitor: Visitor,
         scope: Scope,
@@ -117,7 +115,7 @@ class _Passage:
         send: Send,
     ) -> None:
         self._app = app
-        self._doors = doors
+        self._authenticator = authenticator
         self._uploads = uploads
         self._visitor = visitor
         self._scope = scope
@@ -126,7 +124,7 @@ class _Passage:
         self._pace = Pace(MESSAGES_A_SECOND, BURST_SECONDS)
         self._delayed = 0.0
         self._held: Collection[str] = ()
-        #: Requests for upload addresses whose answers are still to come.
+        #: The number of requests for upload addresses without an answer yet.
         self._asked = 0
         self._closed = False
 
@@ -134,7 +132,7 @@ class _Passage:
         await self._app(self._scope, self._in, self._out)
 
     async def _in(self) -> Message:
-        """The next message for Streamlit: one that it may get, when it may get it."""
+        """Returns the next allowed message for Streamlit, when the pace allows it."""
         while True:
             try:
                 if self._closed:
@@ -150,8 +148,8 @@ class _Passage:
 
     async def _next(self) -> Message:
         while True:
-            # Also before each message: whoever has signed out sends none.
-            if self._doors.visitor(self._scope) is None:
+            # Checked before each message as well, so that a signed-out browser can send none.
+            if self._authenticator.visitor(self._scope) is None:
                 raise _Closed(_OVER, "")
             try:
                 return await asyncio.wait_for(self._receive(), CHECK_SECONDS)
@@ -159,7 +157,7 @@ class _Passage:
                 continue
 
     async def _passed(self, message: Message) -> bytes | None:
-        """What Streamlit gets of a message; None: nothing."""
+        """Returns what Streamlit gets of a message; None if nothing."""
         data = message.get("bytes")
         if data is None:
             raise _Closed(_NO_TEXT)
@@ -180,7 +178,7 @@ class _Passage:
             self._asked += 1
         elif kind == "rerun_script":
             self._note_files(said)
-        # Written from what was checked: what protobuf did not understand stays behind.
+        # Only checked fields are passed on; fields that protobuf did not know are dropped.
         said.DiscardUnknownFields()
         return said.SerializeToString()
 
@@ -219,47 +217,13 @@ class _Passage:
 
 
 async def _lead_away(send: Send, closed: _Closed) -> None:
-    """Close a websocket, after telling its page to go to an address, or to load again."""
+    """Closes a websocket, after redirecting its page to an address or reloading it."""
     if closed.address is not None:
         away = ForwardMsg()
         away.auth_redirect.url = closed.address
         away.auth_redirect.SetInParent()
         await send({"type": "websocket.send", "bytes": away.SerializeToString()})
     await send({"type": "websocket.close", "code": closed.code})
-
-
-def bound_websockets() -> None:
-    """Let the server that is starting bound each websocket: an incoming message, and the time that it may be stuck.
-
-    Streamlit gives it the limit of uploads as that of messages. A browser that reads nothing any more would keep its
-    connection, and what is yet to be sent, for ever.
-    """
-    server = running_server()
-    if server is None:
-        return
-    server.config.ws_max_size = MAX_MESSAGE_BYTES
-
-    class Bounded(server.config.ws_protocol_class):  # type: ignore[misc, name-defined]
-        _stuck: asyncio.TimerHandle | None = None
-
-        def pause_writing(self) -> None:
-            super().pause_writing()
-            self._stuck = self.loop.call_later(STILL_SECONDS, self.transport.abort)
-
-        def resume_writing(self) -> None:
-            self._move()
-            super().resume_writing()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._move()
-            super().connection_lost(exc)
-
-        def _move(self) -> None:
-            if self._stuck:
-                self._stuck.cancel()
-                self._stuck = None
-
-    server.config.ws_protocol_class = Bounded
 
 
 def _subprotocol(scope: Scope) -> str | None:

@@ -22,7 +22,7 @@ from core.domain.audit import AuditFilter, Result
 from core.domain.errors import InvalidInput, NotFound
 from core.domain.records import KEY_ATTRIBUTES, Quality, Status
 from core.domain.roles import Action
-from core.runtime.bootstrap import Services
+from core.runtime.facades.guard import GuardedServices
 from core.services.export import (
     RECORD_EXPORT,
     audit_csv,
@@ -39,12 +39,11 @@ from dashboard.services import services_of
 
 logger = logging.getLogger(__name__)
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request], Awaitable[Response]]
 Parts = Generator[bytes]
 #: Services, event id, query -> a file's parts.
-EventFile = Callable[[Services, str, QueryParams], Iterator[bytes]]
+EventFile = Callable[[GuardedServices, str, QueryParams], Iterator[bytes]]
 CSV = "text/csv; charset=utf-8"
-PARQUET = "application/vnd.apache.parquet"
 #: Little less is gained by more, at twice the time and beyond.
 _COMPRESSION = 5
 #: Lines that are handed on at once.
@@ -55,7 +54,7 @@ AUDIT_SPAN = timedelta(days=30)
 FIRST_AUDIT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def user_history(downloads: Downloads) -> Endpoint:
+def user_history(downloads: Downloads) -> Handler:
     """Every outcome of a user, newest first (columns: ``core.services.export.OUTCOME_COLUMNS``)."""
 
     async def endpoint(request: Request) -> Response:
@@ -71,7 +70,7 @@ def user_history(downloads: Downloads) -> Endpoint:
     return endpoint
 
 
-def of_event(downloads: Downloads, name: str, read: EventFile, media_type: str = CSV) -> Endpoint:
+def of_event(downloads: Downloads, name: str, read: EventFile, media_type: str = CSV) -> Handler:
     """A file about an event, by the name that it is saved under."""
 
     async def endpoint(request: Request) -> Response:
@@ -87,7 +86,7 @@ def of_event(downloads: Downloads, name: str, read: EventFile, media_type: str =
     return endpoint
 
 
-def audit_trail(downloads: Downloads) -> Endpoint:
+def audit_trail(downloads: Downloads) -> Handler:
     """The audit trail's entries that match the filters, newest first (columns:
     ``core.services.export.AUDIT_COLUMNS``).
     """
@@ -108,17 +107,17 @@ def audit_trail(downloads: Downloads) -> Endpoint:
     return endpoint
 
 
-def records(services: Services, event_id: str, query: QueryParams) -> Iterator[bytes]:
+def records(services: GuardedServices, event_id: str, query: QueryParams) -> Iterator[bytes]:
     """The event's records that match the filters (columns: ``core.domain.frames.RECORD_DTYPES``)."""
     return frames_csv(RECORD_EXPORT, _matching(services, event_id, query))
 
 
-def records_as_parquet(services: Services, event_id: str, query: QueryParams) -> Iterator[bytes]:
+def records_as_parquet(services: GuardedServices, event_id: str, query: QueryParams) -> Iterator[bytes]:
     """The same as Parquet."""
     return records_parquet(_matching(services, event_id, query))
 
 
-def never_tried(services: Services, event_id: str, _query: QueryParams) -> Iterator[bytes]:
+def never_tried(services: GuardedServices, event_id: str, _query: QueryParams) -> Iterator[bytes]:
     """The registrations without a record (columns: ``core.domain.frames.REGISTRATION_DTYPES``)."""
     registered = services.registrations.event_frame(event_id)
     keys = [pd.DataFrame(columns=KEY_ATTRIBUTES, dtype="str")]
@@ -129,14 +128,14 @@ def never_tried(services: Services, event_id: str, _query: QueryParams) -> Itera
     yield from registrations_csv(statistics.never_tried(registered, tried))
 
 
-def expiring(services: Services, event_id: str, _query: QueryParams) -> Iterator[bytes]:
+def expiring(services: GuardedServices, event_id: str, _query: QueryParams) -> Iterator[bytes]:
     """The records that expire within a week."""
     now = services.clock()
     batches = services.records.event_batches(event_id)
     return frames_csv(RECORD_EXPORT, (statistics.expiring(batch, now) for batch in batches))
 
 
-def what_if(services: Services, event_id: str, query: QueryParams) -> Iterator[bytes]:
+def what_if(services: GuardedServices, event_id: str, query: QueryParams) -> Iterator[bytes]:
     """The matching records whose status another ``threshold`` would change, with the column ``becomes``."""
     threshold, policy = _threshold(query), services.settings.policy
     flipped = (
@@ -146,7 +145,7 @@ def what_if(services: Services, event_id: str, query: QueryParams) -> Iterator[b
     return frames_csv([*RECORD_EXPORT, "becomes"], flipped)
 
 
-def reference_problems(services: Services, event_id: str, _query: QueryParams) -> Iterator[bytes]:
+def reference_problems(services: GuardedServices, event_id: str, _query: QueryParams) -> Iterator[bytes]:
     """Whom to ask for another reference photo, by the event's last audit
     (``core.services.export.REFERENCE_COLUMNS``).
     """
@@ -156,7 +155,7 @@ def reference_problems(services: Services, event_id: str, _query: QueryParams) -
     return references_csv(audit.problems)
 
 
-def _matching(services: Services, event_id: str, query: QueryParams) -> Iterable[pd.DataFrame]:
+def _matching(services: GuardedServices, event_id: str, query: QueryParams) -> Iterable[pd.DataFrame]:
     filters: dict[str, Any] = {
         "statuses": _choices(query, "status", [str(status) for status in Status]),
         "quality": _choices(query, "quality", [*(str(quality) for quality in Quality), statistics.NOT_MEASURED]),

@@ -24,32 +24,34 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core import __version__
 from core.domain import statistics
 from core.domain.errors import (
-    Conflict,
     DiskFull,
     FacedeskError,
-    Forbidden,
     InvalidInput,
-    NotFound,
-    PhotoRefused,
-    PhotoTooLarge,
     RecordNotFound,
     Refused,
     ServiceError,
-    SettingsError,
 )
-from core.domain.records import Source, ValidationRecord
-from core.domain.roles import ROUTES, Action, Principal
+from core.domain.records import Source
+from core.domain.roles import Action, Principal
 from core.flow.pace import Pace
 from core.runtime import health
-from core.runtime.guard import GuardedServices
+from core.runtime.facades.guard import GuardedServices
 from core.services.validation import Submitter, Validation
 from core.settings import Settings
-from dashboard.access.authentication import Doors, TooFast, Unauthorized, client_address, person_of, principal_of
-from dashboard.access.connections import limit_connections
-from dashboard.api import exports, openapi, parameters
-from dashboard.api.openapi import FaceImage, Verdict
+from dashboard.access.authentication import (
+    Authenticator,
+    TooFast,
+    Unauthorized,
+    client_address,
+    person_of,
+    principal_of,
+)
+from dashboard.api import answers, endpoints, exports, openapi, parameters
+from dashboard.api.answers import RETRY_AFTER_SECONDS, error, listed, model, success
+from dashboard.api.endpoints import Endpoint
 from dashboard.api.parameters import (
     DAYS_BACK,
     EVENT_ID,
@@ -59,11 +61,11 @@ from dashboard.api.parameters import (
     USER_ID,
     one,
 )
+from dashboard.api.shapes import FaceImage, Verdict
 from dashboard.api.workers import Busy, Downloads, PerPerson, Shared, TooMany, Workers, unless_gone
-from dashboard.server import send_at_once
 from dashboard.services import services_of, shared
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request], Awaitable[Response]]
 #: A request's work, done where it may block.
 Work = Callable[[GuardedServices], Response]
 
@@ -71,19 +73,6 @@ Work = Callable[[GuardedServices], Response]
 MAX_JSON_BYTES = 64 * 1024
 #: How long what the services told of themselves is good, seconds.
 READY_SECONDS = 2
-_RETRY_AFTER_SECONDS = 5
-_STATUS_OF: Mapping[type[Exception], int] = {
-    InvalidInput: 400,
-    Forbidden: 403,
-    NotFound: 404,
-    Conflict: 409,
-    PhotoTooLarge: 413,
-    PhotoRefused: 415,
-    Refused: 500,
-    ServiceError: 503,
-    SettingsError: 503,
-    FacedeskError: 500,
-}
 _ON_EVERY_ANSWER = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 #: Wrong tokens that the audit trail is told of: whoever tries many must not fill it.
 _WRONG_TOKENS_A_MINUTE, _WRONG_TOKENS_BURST = 6, 60.0
@@ -98,20 +87,20 @@ class Api:
         self._downloads = Downloads(settings.api_exports, settings.api_exports_per_person)
         self._requests = PerPerson(settings.api_requests_per_person)
         self._ready = Shared(lambda: health.check(shared().guard.services), READY_SECONDS)
-        self._doors = Doors(settings)
+        self._authenticator = Authenticator(settings)
         self._sign_in = settings.sign_in
         self._wrong_tokens = Pace(_WRONG_TOKENS_A_MINUTE / 60, _WRONG_TOKENS_BURST)
         self._max_upload_bytes = settings.max_upload_bytes
         self._app = Starlette(
-            routes=[self._guarded(route) for route in self.routes()],
+            routes=self.routes(),
             exception_handlers={
-                FacedeskError: _failed,
+                FacedeskError: answers.failed,
                 Unauthorized: self._unauthorized,
-                TooFast: _too_fast,
-                Busy: _busy,
-                HTTPException: _refused,
-                ClientDisconnect: _nobody_there,
-                Exception: _unforeseen,
+                TooFast: answers.too_fast,
+                Busy: answers.busy,
+                HTTPException: answers.refused,
+                ClientDisconnect: answers.nobody_there,
+                Exception: answers.unforeseen,
             },
         )
         # Not /api/none/ -> /api/none: what is not here is not here.
@@ -119,8 +108,6 @@ class Api:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            send_at_once()
-            limit_connections()
             try:
                 await self._pages(scope, receive, send)
             finally:
@@ -145,65 +132,61 @@ class Api:
             await self._app(asked, receive, with_headers)
         except asyncio.CancelledError:  # the server ends, and has waited long enough
             if not started:
-                ending = error(503, "Facedesk is being stopped. Try again in a moment.", _RETRY_AFTER_SECONDS)
+                ending = error(503, "Facedesk is being stopped. Try again in a moment.", RETRY_AFTER_SECONDS)
                 await ending(scope, receive, with_headers)
 
-    def routes(self) -> list[Route]:
-        """In the order in which they win; the names in braces are those of ``dashboard.api.parameters``."""
-        of_user = "/api/registrations/{userId}/face-validation"
-        of_event_path = "/api/exports/events/{eventId}"
+    def _handlers(self) -> Mapping[Endpoint, Handler]:
         of_event = partial(exports.of_event, self._downloads)
+        return {
+            endpoints.VALIDATE: self.validate,
+            endpoints.EVENT_VALIDATIONS: self.working(event_validations),
+            endpoints.HISTORY: self.working(history),
+            endpoints.STATS: self.working(stats),
+            endpoints.CHECK_RECENT: self.working(check_recent),
+            endpoints.RECORD: self.working(record),
+            endpoints.USER_HISTORY_CSV: exports.user_history(self._downloads),
+            endpoints.RECORDS_CSV: of_event("records.csv", exports.records),
+            endpoints.RECORDS_PARQUET: of_event("records.parquet", exports.records_as_parquet, endpoints.PARQUET),
+            endpoints.NEVER_TRIED_CSV: of_event("never-tried.csv", exports.never_tried),
+            endpoints.EXPIRING_CSV: of_event("expiring.csv", exports.expiring),
+            endpoints.WHAT_IF_CSV: of_event("what-if.csv", exports.what_if),
+            endpoints.REFERENCE_PROBLEMS_CSV: of_event("reference-problems.csv", exports.reference_problems),
+            endpoints.AUDIT_CSV: exports.audit_trail(self._downloads),
+            endpoints.HEALTH: alive,
+            endpoints.READY: self.ready,
+            endpoints.OPENAPI: self.document,
+        }
+
+    def routes(self) -> list[Route]:
+        """A route for each endpoint of the table. Raises ``KeyError`` if one has no handler."""
+        handlers = self._handlers()
         return [
-            Route("/api/registrations/{registrationId}/validate-face-image", self.validate, methods=["POST"]),
-            Route("/api/registrations/event/{eventId}/face-validations", self.working(event_validations)),
-            Route(f"{of_user}/history", self.working(history)),
-            Route(f"{of_user}/stats", self.working(stats)),
-            Route(f"{of_user}/check-recent", self.working(check_recent)),
-            Route(f"{of_user}/{{registrationId}}", self.working(record)),
-            Route("/api/exports/users/{userId}/history.csv", exports.user_history(self._downloads)),
-            Route(f"{of_event_path}/records.csv", of_event("records.csv", exports.records)),
-            Route(
-                f"{of_event_path}/records.parquet",
-                of_event("records.parquet", exports.records_as_parquet, exports.PARQUET),
-            ),
-            Route(f"{of_event_path}/never-tried.csv", of_event("never-tried.csv", exports.never_tried)),
-            Route(f"{of_event_path}/expiring.csv", of_event("expiring.csv", exports.expiring)),
-            Route(f"{of_event_path}/what-if.csv", of_event("what-if.csv", exports.what_if)),
-            Route(
-                f"{of_event_path}/reference-problems.csv",
-                of_event("reference-problems.csv", exports.reference_problems),
-            ),
-            Route("/api/exports/audit.csv", exports.audit_trail(self._downloads)),
-            Route("/api/health", alive),
-            Route("/api/ready", self.ready),
-            Route("/api/openapi.json", self.document),
+            Route(endpoint.path, self._guarded(endpoint, handlers[endpoint]), methods=[endpoint.method])
+            for endpoint in endpoints.ENDPOINTS
         ]
 
-    def _guarded(self, route: Route) -> Route:
-        """The route, for those who may do what it takes by ``core.domain.roles.ROUTES``, which has every route."""
-        methods = route.methods or set()
-        needed = {method: ROUTES["GET" if method == "HEAD" else method, route.path] for method in methods}
+    def _guarded(self, endpoint: Endpoint, handler: Handler) -> Handler:
+        """The handler, for those who may do what the endpoint takes."""
+        if not endpoint.actions:
+            return handler
 
-        async def endpoint(request: Request) -> Response:
-            actions = needed[request.method]
-            if not actions:
-                return await route.endpoint(request)
+        async def guarded(request: Request) -> Response:
             parameters.require_text(request)
-            principal = request.state.principal = self._doors.principal(request.scope)
+            principal = request.state.principal = self._authenticator.principal(request.scope)
             person = request.state.person = principal.id if self._sign_in else None
             if not self._requests.take(person):
                 raise TooMany("You have too many requests at once. Try again when one of them is answered.", 1)
             try:
-                if not all(map(principal.may, actions)):
-                    await self._workers.run(lambda: services_of(principal).acting.require(actions), person)
-                return await route.endpoint(request)
+                if not all(map(principal.may, endpoint.actions)):
+                    await self._workers.run(lambda: services_of(principal).acting.require(endpoint.actions), person)
+                return await handler(request)
             finally:
                 self._requests.give_back(person)
 
-        return Route(route.path, endpoint, methods=list(methods))
+        return guarded
 
-    def working(self, work_of: Callable[[Request], Work]) -> Endpoint:
-        """An endpoint that checks the request with ``work_of``, and does the work in a thread."""
+    def working(self, work_of: Callable[[Request], Work]) -> Handler:
+        """A handler that checks the request with ``work_of``, and does the work in a thread."""
 
         async def endpoint(request: Request) -> Response:
             return await self._done(request, work_of(request))
@@ -244,7 +227,7 @@ class Api:
         try:
             found = await unless_gone(request.receive, self._ready.result())
         except ServiceError as refusal:  # the services could not be made at all
-            return error(503, str(refusal), _RETRY_AFTER_SECONDS)
+            return error(503, str(refusal), RETRY_AFTER_SECONDS)
         listed = [
             {"service": each.service, "ok": each.ok, "milliseconds": round(each.milliseconds, 1)}
             | ({"error": each.error} if each.error else {})
@@ -255,7 +238,7 @@ class Api:
             message = f"Out of order: {', '.join(failing)}."
             if any(each.error and each.error.startswith(DiskFull.__name__) for each in found):
                 message += " The disk is full: free some space on it."
-            return error(503, message, _RETRY_AFTER_SECONDS, data={"dependencies": listed})
+            return error(503, message, RETRY_AFTER_SECONDS, data={"dependencies": listed})
         return success({"dependencies": listed})
 
     async def document(self, _request: Request) -> Response:
@@ -287,7 +270,7 @@ def event_validations(request: Request) -> Work:
     event_id, limit = EVENT_ID.of(request), EVENT_LIMIT.of(request)
 
     def work(services: GuardedServices) -> Response:
-        return _listed("face validation{s} for event", services.records.event_records(event_id, limit))
+        return listed("face validation{s} for event", services.records.event_records(event_id, limit))
 
     return work
 
@@ -296,7 +279,7 @@ def history(request: Request) -> Work:
     user_id, limit = USER_ID.of(request), HISTORY_LIMIT.of(request)
 
     def work(services: GuardedServices) -> Response:
-        return _listed("face validation record{s} for user", services.records.history(user_id, limit))
+        return listed("face validation record{s} for user", services.records.history(user_id, limit))
 
     return work
 
@@ -329,33 +312,14 @@ def record(request: Request) -> Work:
         found = services.records.get(user_id, registration_id)
         if found is None:
             raise RecordNotFound()
-        return success(found.to_dict(), "Face validation record retrieved")
+        return model(found, "Face validation record retrieved")
 
     return work
 
 
 async def alive(_request: Request) -> Response:
     """That the process answers; it asks no service."""
-    return success({"alive": True})
-
-
-def success(data: Any, message: str | None = None, **more: Any) -> Response:
-    return JSONResponse({"status": "success"} | ({"message": message} if message else {}) | {"data": data} | more)
-
-
-def error(status: int, message: str, retry_after: int | None = None, **more: Any) -> Response:
-    """``retry_after`` in seconds."""
-    return JSONResponse(
-        {"status": "error", "message": message, "statusCode": status, **more},
-        status_code=status,
-        headers=None if retry_after is None else {"Retry-After": str(retry_after)},
-    )
-
-
-def _listed(what: str, records: list[ValidationRecord]) -> Response:
-    count = len(records)
-    message = f"Retrieved {count} {what.format(s='' if count == 1 else 's')}"
-    return success({"count": count, "data": [record.to_dict() for record in records]}, message)
+    return success({"alive": True, "version": __version__})
 
 
 def _verdict(validate: Callable[[], Validation]) -> Response:
@@ -415,41 +379,3 @@ def _limited(request: Request, limit: int) -> Request:
         return message
 
     return Request(request.scope, receive)
-
-
-async def _failed(_request: Request, failure: Exception) -> Response:
-    status = next(_STATUS_OF[kind] for kind in type(failure).__mro__ if kind in _STATUS_OF)
-    return error(status, str(failure), _RETRY_AFTER_SECONDS if status == 503 else None)
-
-
-async def _busy(_request: Request, busy: Exception) -> Response:
-    assert isinstance(busy, Busy)
-    return error(429 if isinstance(busy, TooMany) else 503, str(busy), busy.retry_after)
-
-
-async def _too_fast(_request: Request, refusal: Exception) -> Response:
-    assert isinstance(refusal, TooFast)
-    return error(429, str(refusal), refusal.retry_after)
-
-
-async def _refused(request: Request, refusal: Exception) -> Response:
-    assert isinstance(refusal, HTTPException)
-    match refusal.status_code:
-        case 404:
-            message = "There is nothing at this path."
-        case 405:
-            message = f"The method {request.method} is not for this path."
-        case _:
-            message = refusal.detail
-    answer = error(refusal.status_code, message)
-    answer.headers.update(refusal.headers or {})
-    return answer
-
-
-async def _nobody_there(_request: Request, _gone: Exception) -> Any:
-    """Nothing is answered to a client that went away."""
-
-
-async def _unforeseen(_request: Request, _failure: Exception) -> Response:
-    """The failure itself goes on to the server, which logs it."""
-    return error(500, "Something went wrong here. Try again, and tell who runs Facedesk if it stays.")

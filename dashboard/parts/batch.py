@@ -15,7 +15,7 @@ from core.domain.errors import Conflict
 from core.domain.records import Source
 from core.domain.roles import Action
 from core.flow.crew import End, Progress
-from core.runtime.guard import GuardedServices
+from core.runtime.facades.guard import GuardedServices
 from core.services.batch import BatchProgress, Choice
 from core.services.validation import Submitter
 from core.services.worklist import MARK_WORDS

@@ -15,7 +15,8 @@ from core.domain.records import Decision, Status, ValidationRecord
 from core.domain.roles import Action
 from core.services.validation import MAX_NOTE, REJECTION_REASONS
 from dashboard import pages
-from dashboard.charts import figures as charts
+from dashboard.charts import case as case_charts
+from dashboard.charts import style
 from dashboard.parts import photos, ui
 from dashboard.services import get_services
 
@@ -24,8 +25,8 @@ WIDTH = 690
 _NOTICE = "case-notice"
 
 
-def palette() -> charts.Palette:
-    return charts.DARK if st.context.theme.type == "dark" else charts.LIGHT
+def palette() -> style.Palette:
+    return style.DARK if st.context.theme.type == "dark" else style.LIGHT
 
 
 def show_notice() -> None:
@@ -77,7 +78,7 @@ def _faces(record: ValidationRecord, policy: Policy, shown: bool) -> None:
         review_from = min(policy.review_threshold, threshold)
         st.markdown("**Similarity**")
         st.plotly_chart(
-            charts.similarity_gauge(record.similarity, threshold, review_from, colours),
+            case_charts.similarity_gauge(record.similarity, threshold, review_from, colours),
             config=ui.CHART_CONFIG,
             alt=f"Similarity {record.similarity:.1f} of 100; {threshold:g} or more passes",
         )

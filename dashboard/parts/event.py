@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import FunctionType
+from datetime import tzinfo
 from urllib.parse import quote, urlencode
 
 import pandas as pd
@@ -14,8 +14,9 @@ import streamlit as st
 from core.domain import statistics
 from core.domain.roles import View
 from core.domain.statistics import Readiness
-from core.runtime.bootstrap import Services
+from core.runtime.facades.guard import GuardedServices
 from dashboard.parts import ui
+from dashboard.parts.kept import kept
 from dashboard.services import get_services
 
 #: Seconds after which what is shown live is looked at anew.
@@ -48,19 +49,19 @@ def event_ids() -> list[str]:
 # Resources, not data: a cached frame is handed out as it is, without a copy for each rerun. Nobody writes into it.
 # Shared by those who see the same, and by nobody else: what is cached has passed the checks of the ``view``.
 @st.cache_resource(ttl=60, max_entries=16, show_spinner=False)
-def _registrations(_services: Services, view: View, event_id: str) -> pd.DataFrame:
+def _registrations(_services: GuardedServices, view: View, event_id: str) -> pd.DataFrame:
     return _services.registrations.event_frame(event_id)
 
 
 @st.cache_resource(ttl=60, max_entries=64, show_spinner=False)
-def _event_ids(_services: Services, view: View) -> list[str]:
+def _event_ids(_services: GuardedServices, view: View) -> list[str]:
     return _services.registrations.events()
 
 
 def forget_all() -> None:
     """Read every event's registrations anew next time, and keep nothing that was made of them: somebody has gone."""
     _registrations.clear()
-    standing.clear()
+    kept.clear()
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,9 @@ class Standing:
     never_tried: pd.DataFrame
 
 
-# By identity: an event that did not change is the same frame, and while a result holds its frames no other has their
-# ids. Few, as each holds an event's frame of some time.
-@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={pd.DataFrame: id})
 def standing(registrations: pd.DataFrame, records: pd.DataFrame) -> Standing:
-    readiness = statistics.readiness(registrations, records)
-    return Standing(registrations, records, readiness, statistics.never_tried(registrations, records))
+    readiness = kept(statistics.readiness, registrations, records)
+    return Standing(registrations, records, readiness, kept(statistics.never_tried, registrations, records))
 
 
 def notice() -> None:
@@ -106,10 +104,33 @@ def file_link(label: str, address: str, key: str) -> None:
     st.link_button(label, address, icon=":material/download:", key=key)
 
 
-@st.cache_resource(max_entries=512, show_spinner=False, hash_funcs={FunctionType: lambda draw: draw.__qualname__})
+def bins(records: pd.DataFrame, column: str, low: float, high: float, width: float) -> pd.DataFrame:
+    """The histogram of a column, by status; see ``statistics.histogram``."""
+    return statistics.histogram(records[column], records["status"], low, high, width)
+
+
+def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+
+
+def groups(records: pd.DataFrame, column: str, most: int) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of each value of the column, the most frequent first, at most ``most`` values."""
+    keys = records[column].astype("str").fillna("not reported").replace({"True": "yes", "False": "no"})
+    sizes = keys.value_counts().head(most)
+    return [(str(name), records[keys == name]) for name in sizes.index]
+
+
 def drawn(draw: Callable[..., go.Figure], *given: object, **options: object) -> go.Figure:
-    """``draw`` of ``dashboard.charts.figures`` with what is given, drawn once for all who see the same figures."""
-    return draw(*given, **options)
+    """``draw`` of ``dashboard.charts`` with what is given, drawn once for the same frames (see ``kept``)."""
+    return kept(_drawn, draw, *given, **options)
+
+
+def _drawn(draw: Callable[..., go.Figure], *given: object, **options: object) -> go.Figure:
+    figure = draw(*given, **options)
+    # Streamlit asks for it at each rerun, and copies its template each time. Nobody changes a figure that was drawn.
+    as_dict = figure.to_dict()
+    figure.to_dict = lambda: as_dict
+    return figure
 
 
 def chart_card(
@@ -129,19 +150,14 @@ def chart_card(
             st.plotly_chart(figure, config=ui.CHART_CONFIG, alt=alt, key=key)
 
 
+def newest(records: pd.DataFrame, count: int) -> pd.DataFrame:
+    return records.tail(count).iloc[::-1]
+
+
 def table(rows: pd.DataFrame, columns: Iterable[str], alt: str) -> None:
     """The first ``MAX_ROWS`` of ``rows`` in the viewer's words and time zone."""
-    shown = rows[list(columns)].head(MAX_ROWS)
-    zone = ui.viewer_zone()
-    for name in shown.select_dtypes("datetimetz"):
-        shown = shown.assign(**{name: shown[name].dt.tz_convert(zone)})
-    if "reasons" in shown:
-        shown = shown.assign(reasons=[ui.reason_labels(codes) for codes in shown["reasons"]])
-    for name in ("status", "becomes"):
-        if name in shown:
-            shown = shown.assign(**{name: shown[name].map(ui.STATUS_WORDS).astype("str")})
     st.dataframe(
-        shown.rename(columns=ui.COLUMN_WORDS),
+        kept(_in_words, rows, tuple(columns), ui.viewer_zone()),
         hide_index=True,
         placeholder="–",
         alt=alt,
@@ -154,3 +170,15 @@ def table(rows: pd.DataFrame, columns: Iterable[str], alt: str) -> None:
     )
     if len(rows) > MAX_ROWS:
         st.caption(f"The first {MAX_ROWS} of {len(rows):,}; the CSV has all.")
+
+
+def _in_words(rows: pd.DataFrame, columns: tuple[str, ...], zone: tzinfo) -> pd.DataFrame:
+    shown = rows[list(columns)].head(MAX_ROWS)
+    for name in shown.select_dtypes("datetimetz"):
+        shown = shown.assign(**{name: shown[name].dt.tz_convert(zone)})
+    if "reasons" in shown:
+        shown = shown.assign(reasons=[ui.reason_labels(codes) for codes in shown["reasons"]])
+    for name in ("status", "becomes"):
+        if name in shown:
+            shown = shown.assign(**{name: shown[name].map(ui.STATUS_WORDS).astype("str")})
+    return shown.rename(columns=ui.COLUMN_WORDS)

@@ -8,6 +8,8 @@ from typing import Literal
 
 import streamlit as st
 from PIL import Image, ImageDraw
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.domain.errors import FacedeskError, Forbidden, PhotoNotFound, PhotoRefused
 from core.domain.records import Box
@@ -20,6 +22,8 @@ PAGE_SIDE = 720
 THUMBNAIL_SIDE = 96
 #: As many pixels are left of a blurred photo's longest side: no face can be told from another.
 BLURRED_SIDE = 8
+#: Page sessions that were sent a photo since somebody was last erased.
+_showing: set[str] = set()
 _LOOKED, _REVEALED = "looked-at", "revealed"
 
 
@@ -66,8 +70,25 @@ def reveal_button(user_id: str) -> None:
 
 
 def forget() -> None:
-    """Keep nothing of any photo in memory."""
+    """Keep nothing of any photo in memory, and run the pages that show one again.
+
+    A browser shows what it was sent until its page runs again.
+    """
     _data_uri.clear()
+    if not runtime.exists():
+        return
+    showing = []
+    while _showing:
+        showing.append(_showing.pop())
+    streamlit = runtime.get_instance()
+
+    def run_again() -> None:
+        for session_id in showing:
+            if info := streamlit._session_mgr.get_active_session_info(session_id):
+                # As Streamlit does when a file of secrets has changed.
+                info.session.request_rerun(info.session._client_state)
+
+    streamlit._get_async_objs().eventloop.call_soon_threadsafe(run_again)
 
 
 def data_uri(key: str, side: int, box: Box | None = None, colour: str | None = None, *, blurred: bool = False) -> str:
@@ -79,6 +100,8 @@ def data_uri(key: str, side: int, box: Box | None = None, colour: str | None = N
     if not may_see():
         # What somebody else may see is kept below: it must not be found there.
         raise Forbidden("Faces are not for your role.")
+    if context := get_script_run_ctx():
+        _showing.add(context.session_id)  # before it is read: an erasure may come in between
     return _data_uri(key, side, box, colour, blurred)
 
 

@@ -19,7 +19,7 @@ import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp
 
-from core.runtime.bootstrap import Services
+from core.runtime.services import Services
 from core.services.export import BOM
 from dashboard import services as dashboard_services
 from dashboard.api.routes import Api

@@ -20,8 +20,8 @@ from streamlit.web.server.starlette.starlette_app_utils import create_signed_val
 
 from core.domain.audit import AuditEntry
 from core.domain.records import Outcome, Status, ValidationRecord
-from core.domain.roles import ALLOWED, ROUTES, Action, ApiToken, Role
-from core.runtime.bootstrap import Services
+from core.domain.roles import ALLOWED, Action, ApiToken, Role
+from core.runtime.services import Services
 from core.services.export import READ_CSV
 from core.services.sessions import Sessions
 from core.services.tokens import new_token
@@ -30,6 +30,7 @@ from dashboard.api.routes import Api
 from tests.api.conftest import Client, MakeApi, is_error, serving
 from tests.support import signin
 from tests.support.desk import REGISTERED, Desk
+from tests.support.routes import ROUTES
 
 ORIGIN = "http://localhost"
 SIGN_IN = signin.as_fields(signin.settings(ORIGIN))

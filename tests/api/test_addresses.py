@@ -12,7 +12,7 @@ import streamlit as st
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from core.domain.roles import ApiToken, Role
-from core.runtime.bootstrap import Services
+from core.runtime.services import Services
 from core.services.tokens import new_token
 from dashboard import services as dashboard_services
 from dashboard.access.authentication import plain_address

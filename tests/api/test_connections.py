@@ -207,9 +207,8 @@ def test_a_request_is_answered_however_many_connections_ask_for_nothing(make_api
 def test_the_process_itself_ends_what_stands_still(tmp_path: Path) -> None:
     port = free_port()
     program = (
-        "from dashboard import connections; connections.STILL_SECONDS = 1;"
-        "from streamlit.web.cli import main;"
-        f"main(['run', 'streamlit_app.py', '--server.port', '{port}'])"
+        "from dashboard.access import connections; connections.STILL_SECONDS = 1;"
+        f"from dashboard.server import serve; serve({{'server_port': {port}}})"
     )
     environment = {**os.environ, **BARE, "FACEDESK_DATA_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
     output = subprocess.DEVNULL
@@ -237,4 +236,4 @@ def test_the_process_itself_ends_what_stands_still(tmp_path: Path) -> None:
 
 
 def test_the_process_may_have_as_many_descriptors_as_it_takes_connections() -> None:
-    assert connections._allowed_connections() >= 1
+    assert connections.allowed_connections() >= 1

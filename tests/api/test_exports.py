@@ -18,7 +18,7 @@ import pytest
 from core.domain.clock import utc_now
 from core.domain.errors import Unavailable
 from core.domain.frames import REGISTRATION_DTYPES, record_frame
-from core.runtime.bootstrap import Services
+from core.runtime.services import Services
 from core.services.export import BOM, RECORD_EXPORT
 from dashboard.api.exports import takes_gzip
 from tests.api.conftest import Client, MakeApi, is_error, rows, serving

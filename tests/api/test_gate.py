@@ -30,15 +30,24 @@ async def pages(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def ask(path: str, origin: str | None, **more: Any) -> httpx.Response:
-    """``origin``: where people sign in; None: nobody does."""
+    """``origin``: the address at which people sign in; None: nobody does."""
     settings = Settings.model_validate(signin.settings(origin) if origin else {})
 
     async def asked() -> httpx.Response:
         transport = httpx.ASGITransport(Gate(pages, settings))
-        async with httpx.AsyncClient(transport=transport, base_url="http://desk.example") as client:
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://desk.example" if origin else "http://localhost"
+        ) as client:
             return await client.get(path, **more)
 
     return asyncio.run(asked())
+
+
+def test_without_sign_in_nothing_is_answered_at_an_address_that_others_can_reach() -> None:
+    answer = ask("http://203.0.113.1:8501/", None)
+    assert answer.status_code == 403
+    assert "FACEDESK_AUTH" in answer.text
+    assert answer.headers["X-Frame-Options"] == "DENY"
 
 
 def test_by_https_browsers_are_told_to_stay_with_it() -> None:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+import core
 from core.domain.clock import utc_now
 from core.domain.errors import Conflict, NotConfigured, Refused, SettingsError, Unavailable
 from core.domain.records import Decision, isoformat
@@ -513,7 +514,10 @@ def test_the_process_is_alive_whatever_its_services_are(
     client: Client, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(desk.records, "ping", down("validation records"))
-    assert client.get("/api/health").json() == {"status": "success", "data": {"alive": True}}
+    assert client.get("/api/health").json() == {
+        "status": "success",
+        "data": {"alive": True, "version": core.__version__},
+    }
 
 
 def test_it_is_ready_when_every_service_answers(client: Client) -> None:

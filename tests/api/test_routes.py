@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -240,7 +241,7 @@ IN_PRODUCTION = {
 
 
 def command(port: int) -> list[str]:
-    return [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
+    return [sys.executable, "-m", "dashboard", "--port", str(port)]
 
 
 @pytest.mark.parametrize(
@@ -288,11 +289,13 @@ def sampled(tmp_path: Path, sanitiser: PhotoSanitiser) -> Path:
 
 
 @contextmanager
-def process(data: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def process(
+    data: Path, started_by: Callable[[int], list[str]] = command
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """The dashboard on ``data``, answering; killed at the end unless it ended before."""
     port = free_port()
     running = subprocess.Popen(
-        command(port),
+        started_by(port),
         cwd=ROOT,
         env={**os.environ, **BARE, "FACEDESK_DATA_DIR": str(data)},
         stdout=subprocess.DEVNULL,
@@ -337,6 +340,26 @@ def ends(process: int, seconds: float) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def test_streamlits_own_command_serves_the_dashboard_too(sampled: Path) -> None:
+    streamlit = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port"]
+    with process(sampled, lambda port: [*streamlit, str(port)]) as (_, address):
+        shown = [message.delta.new_element for message in visit(address, "user_lookup", "user_id=sample-user-0003")]
+        assert any("sample-user-0003" in str(element) for element in shown)
+        assert httpx.get(f"{address}/api/health").status_code == 200
+
+
+def test_a_port_that_is_taken_is_named_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        environment = {**os.environ, **BARE, "FACEDESK_DATA_DIR": str(tmp_path)}
+        ended = subprocess.run(
+            command(port), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+    (line,) = ended.stderr.splitlines()
+    assert str(port) in line
+    assert ended.returncode
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -15,7 +15,7 @@ import pytest
 
 from core.adapters.embedded.records import SqliteRecords
 from core.domain.clock import utc_now
-from dashboard.shutdown import GRACE_SECONDS
+from dashboard.server import GRACE_SECONDS
 from tests.api.test_routes import process
 from tests.support.records import an_outcome
 

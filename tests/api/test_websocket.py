@@ -164,7 +164,7 @@ def test_a_session_that_ends_leads_its_page_to_the_sign_in(monkeypatch: pytest.M
         async def receive() -> Message:
             if first:
                 return first.pop()
-            monkeypatch.setattr(gate._doors, "session", lambda _scope: None)
+            monkeypatch.setattr(gate._authenticator, "session", lambda _scope: None)
             await asyncio.Event().wait()
             raise AssertionError
 

@@ -15,12 +15,13 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from core.domain.roles import ALLOWED, PAGES, ROUTES, Role
+from core.domain.roles import ALLOWED, PAGES, Role
 from dashboard.access.websocket import CHECK_SECONDS
 from tests.api.conftest import BARE
 from tests.support import signin
 from tests.support.browser import PATIENCE, ROOT, dashboard, free_port
 from tests.support.portraits import as_jpeg, astronaut
+from tests.support.routes import ROUTES
 
 pytestmark = pytest.mark.browser
 

@@ -1,4 +1,4 @@
-"""What whoever sees no identities gets stands in an order that follows from what they see, with every backend."""
+"""Results for users who may not see identities are ordered only by what they may see, with every backend."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from core.domain.attempts import with_attempt
 from core.domain.frames import frame_of
-from core.domain.records import Outcome, with_attempt
-from core.domain.roles import ALLOWED, METHODS, Role
-from core.runtime.bootstrap import Services
-from core.runtime.guard import Guard
-from tests.core.test_guard import a
+from core.domain.records import Outcome
+from core.domain.roles import ALLOWED, Role
+from core.runtime.facades.guard import Guard
+from core.runtime.services import Services
+from tests.core.test_guard import CALLS, a
 from tests.support.clock import NOON
 from tests.support.records import an_outcome
 from tests.support.registrations import Fill, registration
@@ -63,7 +64,7 @@ def is_in_shown_order(rows: pd.DataFrame) -> bool:
 
 
 def test_every_method_that_an_analyst_may_call_is_covered_here() -> None:
-    allowed = {name for name, actions in METHODS.items() if any(Role.ANALYST in ALLOWED[each] for each in actions)}
+    allowed = {name for name, (actions, _) in CALLS.items() if any(Role.ANALYST in ALLOWED[each] for each in actions)}
     assert allowed == NO_ROWS | OF_EVENTS | ROWS
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from core.adapters.aws.erasures import JOURNAL, REMEMBERED, DynamoErasures
 from core.adapters.embedded.erasures import SqliteErasures
-from core.domain.erasures import Counts, Erasure, Receipt
+from core.domain.erasures import Erasure, ErasureCounts, Receipt
 from core.ports import ErasureStore, ValidationRecords
 from tests.support.clock import NOON
 from tests.support.records import a_foreign_item, an_outcome
@@ -69,13 +69,20 @@ def an_erasure(**changes: Any) -> Erasure:
         "user": USER,
         "who": "ada",
         "began_at": NOON,
-        "counts": Counts(),
+        "counts": ErasureCounts(),
     }
     return Erasure(**{**given, **changes})
 
 
 def a_receipt(**changes: Any) -> Receipt:
-    given = {"erasure_id": "e1", "user": USER, "who": "ada", "began_at": NOON, "ended_at": NOON, "counts": Counts()}
+    given = {
+        "erasure_id": "e1",
+        "user": USER,
+        "who": "ada",
+        "began_at": NOON,
+        "ended_at": NOON,
+        "counts": ErasureCounts(),
+    }
     return Receipt(**{**given, **changes})
 
 
@@ -187,7 +194,7 @@ def test_a_new_journal_has_no_entry(store: ErasureStore) -> None:
 
 def test_what_has_begun_is_found_as_it_was(store: ErasureStore) -> None:
     erasure = an_erasure(
-        photos=("face-images/a.jpg",), folders=("face-images/f/",), counts=Counts(records=1, photos=2)
+        photos=("face-images/a.jpg",), folders=("face-images/f/",), counts=ErasureCounts(records=1, photos=2)
     )
     store.begin(erasure)
     assert (store.journal_entry(USER), store.unfinished()) == (erasure, [erasure])

@@ -12,13 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.adapters.aws import records as aws_records
+from core.adapters.aws import event_reads as aws_events
 from core.adapters.aws import table as definition
 from core.adapters.aws.records import DynamoRecords
 from core.adapters.embedded import records as embedded_records
+from core.domain.attempts import newest_first
 from core.domain.errors import Refused, Unavailable
 from core.domain.frames import RECORD_DTYPES, record_frame
-from core.domain.records import EVENT_ATTRIBUTES, Decision, ValidationRecord, newest_first
+from core.domain.records import EVENT_ATTRIBUTES, Decision, ValidationRecord
 from core.flow.retry import Retry
 from tests.support.clock import NOON, FakeClock
 from tests.support.dynamodb import create_table, put_item
@@ -314,7 +315,7 @@ def test_batches_are_frames_of_record_frame(bench: Bench) -> None:
 
 
 def test_batches_have_what_the_frame_has(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    for store in (embedded_records, aws_records):
+    for store in (embedded_records, aws_events):
         monkeypatch.setattr(store, "BATCH_ROWS", 4)
     # Equal times in more records than a batch has.
     for number in range(15):
@@ -351,7 +352,7 @@ def test_nothing_is_read_before_the_first_batch_is_asked_for(bench: Bench) -> No
 
 
 def test_a_reader_of_batches_may_stop(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    for store in (embedded_records, aws_records):
+    for store in (embedded_records, aws_events):
         monkeypatch.setattr(store, "BATCH_ROWS", 1)
     for number in (1, 2, 3):
         bench.records.record_attempt(an_outcome(registration_id=f"reg-{number}"), TTL)
@@ -362,7 +363,7 @@ def test_a_reader_of_batches_may_stop(bench: Bench, monkeypatch: pytest.MonkeyPa
 def test_a_record_that_changes_between_two_batches_is_not_missed(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for store in (embedded_records, aws_records):
+    for store in (embedded_records, aws_events):
         monkeypatch.setattr(store, "BATCH_ROWS", 1)
     for number in (1, 2, 3):
         outcome = an_outcome(registration_id=f"reg-{number}", timestamp=NOON + number * SECOND)

@@ -1,4 +1,4 @@
-"""What every adapter of ``Photos`` holds to."""
+"""The contract of ``core.ports.Photos``, held by every adapter."""
 
 from __future__ import annotations
 

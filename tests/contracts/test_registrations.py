@@ -1,4 +1,4 @@
-"""What every adapter of ``Registrations`` holds to, and what ``RegistrationImport`` promises besides."""
+"""The contracts of ``core.ports.Registrations`` and ``RegistrationImport``, held by every adapter."""
 
 from __future__ import annotations
 

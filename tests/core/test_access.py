@@ -1,11 +1,12 @@
-"""The tables of access, as docs/access.md shows them."""
+"""The tables of access, as the documentation shows them."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from core.domain.roles import ALLOWED, PAGES, ROUTES, Action, Role
+from core.domain.roles import ALLOWED, PAGES, Action, Role
+from tests.support.routes import ROUTES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "access.md").read_text()
 
@@ -31,15 +32,15 @@ def test_every_action_has_its_roles() -> None:
     assert set(ALLOWED) == set(Action)
 
 
-def test_the_page_shows_the_actions() -> None:
+def test_the_documentation_shows_the_actions() -> None:
     assert table("action") == {str(action): of(action) for action in Action}
 
 
-def test_the_page_shows_the_pages() -> None:
+def test_the_documentation_shows_the_pages() -> None:
     assert table("page") == {f"/{page}": of(action) for page, action in PAGES.items()}
 
 
-def test_the_page_shows_the_routes() -> None:
+def test_the_documentation_shows_the_routes() -> None:
     expected = {f"{method} {path}": of(*actions) for (method, path), actions in ROUTES.items() if actions}
     assert table("route") == expected
 

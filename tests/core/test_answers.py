@@ -1,4 +1,4 @@
-"""DynamoDB's answers by column are what they are item by item, and damaged ones are not taken."""
+"""DynamoDB's answers decoded by column equal those decoded by item, and damaged ones are refused."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from botocore.parsers import ResponseParserError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.adapters.aws import answers
-from core.adapters.aws import records as store
+from core.adapters.aws import answers, event_reads
 from core.adapters.aws.records import DynamoRecords
 from core.domain.errors import Unavailable
 from core.domain.frames import record_frame
@@ -85,7 +84,7 @@ _ITEMS = st.lists(st.one_of(st.fixed_dictionaries(_USUAL), st.fixed_dictionaries
 
 
 def answered(items: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    """What botocore is given of an answer, and what stands beside it."""
+    """The part of an answer that botocore gets, and the part that is decoded separately."""
     given_to_botocore = {"status_code": 200, "headers": {}, "body": orjson.dumps({"Items": items, **more})}
     beside: dict[str, Any] = {}
     answers._take_items(given_to_botocore, beside)
@@ -98,7 +97,7 @@ def in_columns(items: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
 
 
 def outcome(columns: Any) -> Any:
-    """The frame, or what is wrong with it."""
+    """The frame, or the error."""
     try:
         return record_frame(columns).astype(object).to_dict("list")
     except ValueError as error:
@@ -184,7 +183,7 @@ def test_calls_at_once_on_one_client_get_their_own_records(dynamodb: Any) -> Non
 
 
 def fill(client: Any, table: str, records: int) -> None:
-    """An event of so many records over some days, large enough for many pages."""
+    """An event with this many records over some days, large enough for many pages."""
     ballast = {"age": "25-35", "ballast": "x" * 20_000}
     with ThreadPoolExecutor(8) as threads:
         for number in range(records):
@@ -204,7 +203,7 @@ def test_a_large_event_is_read_in_parts_and_each_record_is_there_once(dynamodb: 
     frame = DynamoRecords(client, table, PATIENT, FakeClock(), index_check=None).event_frame("event-1")
     client.close()
     assert list(frame["registrationId"]) == [f"reg-{number:04}" for number in range(200)]
-    assert dynamodb_proxy.seen.count("Query") > store.SLICES
+    assert dynamodb_proxy.seen.count("Query") > event_reads.SLICES
 
 
 @server
@@ -215,7 +214,7 @@ def test_a_record_that_moves_on_while_the_parts_are_read_is_neither_missed_nor_t
     stop = threading.Event()
 
     def write() -> None:
-        """Records take turns to move from anywhere to the end, and new ones come."""
+        """In turn, one record after another moves to the end, and new ones are added."""
         for turn in count():
             if stop.is_set():
                 return
@@ -259,7 +258,7 @@ def test_what_a_read_consumed_is_counted(dynamodb: Any) -> None:
     records = DynamoRecords(dynamodb, table, PATIENT, FakeClock(), index_check=None)
     with counted(tally := Tally()):
         records.event_frame("event-1")
-    assert tally.calls > store.SLICES
+    assert tally.calls > event_reads.SLICES
     assert tally.read_units > 200  # items of 20 KB, half a unit for each 4 KB
 
 
@@ -276,14 +275,14 @@ BOUND = datetime(2026, 3, 1, 12, tzinfo=UTC)
     ],
 )
 def test_what_cannot_be_parted_by_time_is_read_one_page_after_the_other(reached: str, newest: str) -> None:
-    assert store._bounds(reached, newest, BOUND) == [reached[:19]]
+    assert event_reads._bounds(reached, newest, BOUND) == [reached[:19]]
 
 
 @given(days=st.integers(1, 400), ahead=st.integers(-400, 400))
 def test_parts_go_from_what_is_reached_to_before_all_that_can_still_move(days: int, ahead: int) -> None:
     newest = BOUND + timedelta(days=ahead)
-    first, *bounds = store._bounds(isoformat(newest - timedelta(days=days)), isoformat(newest), BOUND)
+    first, *bounds = event_reads._bounds(isoformat(newest - timedelta(days=days)), isoformat(newest), BOUND)
     assert [first, *bounds] == sorted({first, *bounds})
     assert first == isoformat(newest - timedelta(days=days))[:19]
     if bounds:
-        assert bounds[-1] == isoformat(min(newest, BOUND) - store.LAG)[:19]
+        assert bounds[-1] == isoformat(min(newest, BOUND) - event_reads.LAG)[:19]

@@ -27,12 +27,12 @@ ROOMS = {
     "__main__": {"cli"},
 }
 #: Modules of the runtime that name adapters: each puts the parts of one thing together.
-COMPOSITION_ROOTS = {"backup", "bootstrap", "installation", "maintenance"}
+COMPOSITION_ROOTS = {"backends", "backup", "installation", "maintenance"}
 BACKENDS = {"embedded": {"boto3", "botocore", "pymongo"}, "aws": {"apsw", "cv2"}}
 #: What brings a library of the user interface or of a service into a module.
 ABOVE_CORE = {"streamlit", "starlette", "uvicorn", "dashboard", "pages", "plotly"}
 BELOW_PAGES = {"boto3", "botocore", "pymongo", "apsw", "cv2"}
-#: Lines of a module, at most; of a page's script, which only composes.
+#: The most lines of a module, and of a page's script, which only composes.
 MODULE_LINES, PAGE_LINES = 400, 120
 
 
@@ -103,6 +103,18 @@ def test_pages_and_dashboard_know_no_adapter(path: Path) -> None:
     assert not BELOW_PAGES & {name.split(".")[0] for name in found}
 
 
+@pytest.mark.parametrize("path", modules("core/adapters/shared"), ids=module_of)
+def test_what_the_backends_share_needs_neither(path: Path) -> None:
+    found = set(imports(path))
+    assert not [name for name in found if name.startswith(("core.adapters.aws", "core.adapters.embedded"))]
+    assert not set().union(*BACKENDS.values()) & {name.split(".")[0] for name in found}
+
+
+@pytest.mark.parametrize("path", modules("core"), ids=module_of)
+def test_a_module_is_short_enough_to_be_read(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= MODULE_LINES
+
+
 def test_no_modules_import_each_other_in_a_circle() -> None:
     edges = {module_of(path): {*_at_import(path)} for path in modules("core", "dashboard", "pages")}
     ended: set[str] = set()
@@ -130,9 +142,15 @@ def _at_import(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
 
 
+@pytest.mark.parametrize("path", modules("dashboard", "pages"), ids=module_of)
+def test_pages_only_compose_and_modules_stay_small(path: Path) -> None:
+    most = PAGE_LINES if path.parent == ROOT / "pages" else MODULE_LINES
+    assert len(path.read_text().splitlines()) <= most
+
+
 def test_importing_core_loads_neither_streamlit_nor_starlette() -> None:
     program = (
-        "import core.runtime.bootstrap, core.cli.commands, sys;"
+        "import core.runtime.bootstrap, core.cli.main, sys;"
         " sys.exit('streamlit' in sys.modules or 'starlette' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0

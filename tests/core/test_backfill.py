@@ -1,4 +1,4 @@
-"""Setting ``eventId`` on other services' records: what is set and what is left, pace, going on after an end."""
+"""Setting ``eventId`` on other services' records: what is set and what is left, the pace, and resuming."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from core.adapters.aws.backfill import Backfill, Counts
+from core.adapters.aws.backfill import Backfill, BackfillCounts
 from core.adapters.aws.records import DynamoRecords
 from core.domain.errors import InvalidInput, NotConfigured, Refused
 from core.domain.records import Decision
@@ -74,10 +74,10 @@ def in_index(client: Any, table: str, event: str = "event-1") -> int:
 
 
 def interrupting(on: str) -> Callable[[str], None]:
-    """A fault that is one Ctrl-C, at the first call of the operation ``on``."""
-    # Whoever runs the tests in the background has them ignore it.
+    """A fault: one Ctrl-C at the first call of the operation ``on``."""
+    # Processes in the background ignore this signal by default.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # To the main thread itself: a signal to another thread does not end its waiting.
+    # Sent to the main thread itself: a signal to another thread does not interrupt its wait.
     main = threading.main_thread().ident
     interrupts = iter([lambda: signal.pthread_kill(main, signal.SIGINT)])
 
@@ -303,7 +303,7 @@ def test_what_is_consumed_is_spent(
     table: str,
     backfill: Callable[..., Backfill],
     kind: str,
-    units: Callable[[Counts], float],
+    units: Callable[[BackfillCounts], float],
 ) -> None:
     spent: list[float] = []
 
@@ -316,14 +316,14 @@ def test_what_is_consumed_is_spent(
     assert sum(spent) == units(counts) > 0
 
 
-# Ends and goes on
+# Stopping and resuming
 
 
 @pytest.fixture
 def stopped(
     observed: Any, dynamodb: Any, table: str, backfill: Callable[..., Backfill], dynamodb_proxy: Proxy
 ) -> Callable[[], int]:
-    """Ends a run by a refusal some pages before its end, of one segment with five; how often it had scanned."""
+    """Ends a run with a refusal before its last pages (one segment of five pages); returns the number of scans."""
     put_many(dynamodb, table, 5 * PAGE)
 
     def stop() -> int:
@@ -424,7 +424,7 @@ def test_what_is_throttled_or_lost_is_tried_again(
     turns = itertools.cycle([("ThrottlingException", 400), Proxy.LOSE, ("InternalServerError", 500), None])
     dynamodb_proxy.fault = lambda operation: next(turns) if operation == "UpdateItem" else None
     counts = backfill(observed, table).run()
-    # One whose answer was lost finds itself set: counted as changed, for who set it cannot be told.
+    # A retry after a lost answer finds the record set. It counts as changed: who has set it is unknown.
     assert (counts.set + counts.changed, in_index(observed, table)) == (9, 9)
 
 

@@ -1,4 +1,4 @@
-"""Backups of an installation, made while it is used, and put back."""
+"""Backing up an installation while it is used, and restoring it."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_a_server_that_runs_is_not_replaced(folder: Path, file: Path) -> None:
 def test_a_restore_that_is_cut_off_is_taken_for_no_installation(
     folder: Path, file: Path, monkeypatch: pytest.MonkeyPatch, moved: int
 ) -> None:
-    """Whatever it was about to move, and however often it is begun again."""
+    """Killed at any step, and repeated any number of times."""
     rename, moves = Path.rename, 0
 
     def cut_off(path: Path, target: Path) -> Path:

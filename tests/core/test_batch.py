@@ -360,7 +360,7 @@ def test_it_goes_on_with_its_own_choice_and_folder(
         pass
     with closing(desk.batches.resume(EVENT)) as batch:
         assert batch.run(ANYBODY, threading.Event()).marks == {Mark.PASSED: 10}
-    with pytest.raises(Conflict, match="no batch to go on with"):
+    with pytest.raises(Conflict, match="no unfinished batch"):
         desk.batches.resume(EVENT)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.domain.records import Registration
-from core.runtime.bootstrap import Services
+from core.runtime.services import Services
 from tests.support.portraits import as_jpeg, hopper
 from tests.support.production import Site, embedded
 

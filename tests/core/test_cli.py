@@ -18,8 +18,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from core.adapters.embedded.registrations import SqliteRegistrations
-from core.cli import commands
-from core.cli.commands import app
+from core.cli import progress
+from core.cli.main import app
 from core.runtime import maintenance
 from core.services.importing import FolderSource
 from tests.core.test_backfill import interrupting
@@ -87,7 +87,7 @@ def test_help_is_everywhere(run: Run, arguments: list[str]) -> None:
 
 
 def test_the_module_runs_and_its_help_loads_no_adapter() -> None:
-    code = "import sys, core.cli.commands; sys.exit(bool({'boto3', 'cv2', 'pymongo', 'apsw'} & sys.modules.keys()))"
+    code = "import sys, core.cli.main; sys.exit(bool({'boto3', 'cv2', 'pymongo', 'apsw'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -105,13 +105,13 @@ def test_import_registers_with_photos_from_a_folder(run: Run, tmp_path: Path, as
     assert (result.exit_code, bool(found and found.reference_photo_key)) == (0, True)
 
 
-def test_a_bad_line_is_named_the_rest_goes_in_and_the_exit_code_tells(run: Run, tmp_path: Path) -> None:
+def test_a_bad_line_is_reported_the_rest_is_imported_and_the_exit_code_is_1(run: Run, tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text(f"{HEADER},u1,e1,,,\nr2,u1,e1,,,\n")
     result = run("import-registrations", "table.csv")
     assert (result.exit_code, result.stderr, result.stdout) == (
         1,
         "Line 2: registrationId is empty.\n",
-        "1 registrations imported, 1 lines left out.\n",
+        "1 registrations imported, 1 lines skipped.\n",
     )
 
 
@@ -142,7 +142,7 @@ def test_where_registrations_are_only_read_the_commands_refuse(run: Run, argumen
 
 @pytest.fixture
 def table(dynamodb: Any) -> str:
-    """A table as the guide of the service before us makes it: its keys, and one record of that service."""
+    """A table as the previous service's guide creates it, with only its keys, and one record of that service."""
     table = table_with_keys_alone(dynamodb)
     put_item(dynamodb, table, a_foreign_item())
     return table
@@ -209,7 +209,7 @@ def test_a_table_with_the_index_is_right(maintain: Run) -> None:
 def test_a_missing_table_is_made(maintain: Run, dynamodb: Any) -> None:
     name = f"face-verifications-{uuid4().hex}"
     result = maintain("provision", DYNAMODB_FACE_VALIDATION_TABLE=name)
-    # Not by a list of tables, which ends after a hundred.
+    # Not by listing the tables: a list ends after a hundred.
     assert (result.exit_code, dynamodb.describe_table(TableName=name)["Table"]["TableStatus"]) == (0, "ACTIVE")
 
 
@@ -223,7 +223,7 @@ def test_backfill_counts_what_it_did(maintain: Run) -> None:
 
 def test_backfill_of_a_missing_table_is_one_line(maintain: Run) -> None:
     result = maintain("backfill-index", DYNAMODB_FACE_VALIDATION_TABLE="gone")
-    sentence = "There is no table gone. Make it with: python -m core provision\n"
+    sentence = "There is no table gone. Create it with: python -m core provision\n"
     assert (result.exit_code, result.stderr, result.stdout) == (1, sentence, "")
 
 
@@ -258,10 +258,10 @@ def test_the_watch_outlasts_an_outage(maintain: Run, dynamodb_proxy: Proxy, monk
     assert (result.exit_code, "out of reach" in result.stderr, result.stdout) == (0, True, "Stopped.\n")
 
 
-def test_without_a_terminal_backfill_tells_how_far_it_is_by_lines(
+def test_without_a_terminal_backfill_prints_its_progress_in_lines(
     maintain: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commands, "LINE_SECONDS", 0)
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0)
     assert maintain("backfill-index").stderr.splitlines()[-1] == "Records: 1 of about 1"
 
 
@@ -270,7 +270,7 @@ def test_without_a_terminal_backfill_tells_how_far_it_is_by_lines(
 
 @pytest.fixture
 def event(run: Run, tmp_path: Path, astronaut_jpeg: bytes) -> Path:
-    """Three people of the event e1, a folder with a photo of two of them, and one more who has sent one already."""
+    """Three people of the event e1 with a folder of photos for two of them, and a fourth whose photo is stored."""
     faces = tmp_path / "faces"
     faces.mkdir()
     for name in ("r1.jpg", "r2.JPG", "sent.jpg"):
@@ -287,18 +287,18 @@ def test_validate_event_judges_the_photos_of_the_folder_and_those_that_were_sent
         0,
         "3 of 3 photos: 3 passed, 0 waiting, 0 failed, 0 photo missing, 0 photo refused, 0 changed meanwhile.\n",
     )
-    assert run("validate-event", "e1", "--photos", event).stdout == "No photo of this event waits to be validated.\n"
+    assert run("validate-event", "e1", "--photos", event).stdout == "This event has no photos to validate.\n"
 
 
-def test_validate_event_names_what_could_not_be_used_and_its_exit_code_tells(run: Run, event: Path) -> None:
+def test_validate_event_reports_unusable_photos_and_exits_with_1(run: Run, event: Path) -> None:
     (event / "r1.jpg").write_bytes(b"no photo")
     result = run("validate-event", "e1", "--photos", event)
     assert (result.exit_code, result.stderr.startswith("Registration r1: This file is not a photo")) == (1, True)
     assert "2 passed" in result.stdout
 
 
-def test_validate_event_takes_only_whom_it_is_told(run: Run, event: Path) -> None:
-    assert "No photo" in run("validate-event", "e1", "--only", "failed", "--photos", event).stdout
+def test_validate_event_takes_only_the_chosen_people(run: Run, event: Path) -> None:
+    assert "no photos" in run("validate-event", "e1", "--only", "failed", "--photos", event).stdout
 
 
 def interrupt_at_the_first_photo(patch: pytest.MonkeyPatch) -> None:
@@ -311,7 +311,7 @@ def interrupt_at_the_first_photo(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(FolderSource, "read", interrupted)
 
 
-def test_a_batch_that_was_stopped_goes_on_and_one_with_another_choice_is_refused(
+def test_a_stopped_batch_is_resumed_and_one_with_another_choice_is_refused(
     run: Run, event: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -319,9 +319,13 @@ def test_a_batch_that_was_stopped_goes_on_and_one_with_another_choice_is_refused
         stopped = run("validate-event", "e1", "--photos", event)
     other = run("validate-event", "e1", "--only", "never-tried", "--photos", event)
     resumed = run("validate-event", "e1", "--photos", event)
-    assert (stopped.exit_code, "Run the same command to go on" in stopped.stderr) == (130, True)
+    assert (stopped.exit_code, "Run the same command again to continue" in stopped.stderr) == (130, True)
     assert (other.exit_code, "is not done" in other.stderr, other.stderr.count("\n")) == (1, True, 1)
-    assert (resumed.exit_code, "Going on: " in resumed.stdout, "3 passed" in resumed.stdout) == (0, True, True)
+    assert (resumed.exit_code, "Resuming the batch: " in resumed.stdout, "3 passed" in resumed.stdout) == (
+        0,
+        True,
+        True,
+    )
 
 
 def test_anew_drops_what_is_not_done(run: Run, event: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,13 +333,13 @@ def test_anew_drops_what_is_not_done(run: Run, event: Path, monkeypatch: pytest.
         interrupt_at_the_first_photo(patch)
         run("validate-event", "e1", "--photos", event)
     result = run("validate-event", "e1", "--anew")
-    assert (result.exit_code, "Going on" in result.stdout) == (0, False)
+    assert (result.exit_code, "Resuming" in result.stdout) == (0, False)
 
 
-def test_without_a_terminal_a_batch_tells_how_far_it_is_by_lines(
+def test_without_a_terminal_a_batch_prints_its_progress_in_lines(
     run: Run, event: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commands, "LINE_SECONDS", 0)
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0)
     assert "Photos: 3 of 3" in run("validate-event", "e1", "--photos", event).stderr
 
 
@@ -355,7 +359,7 @@ def test_audit_references_gives_the_csv_on_stdout(run: Run, event: Path) -> None
         "registrationId,userId,name,email,problems,message",
         0,
     )
-    assert result.stderr == "4 people looked at, 2 to ask for another photo.\n"
+    assert result.stderr == "4 people checked, 2 need another photo.\n"
 
 
 # Erasing
@@ -386,15 +390,15 @@ def test_erase_with_another_id_typed_does_nothing(loaded: Run) -> None:
     assert "1 registrations" in loaded("erase", "sample-user-0001", "--confirm", "sample-user-0001").stdout
 
 
-def test_sweep_says_what_it_took_away(loaded: Run) -> None:
+def test_sweep_says_what_it_deleted(loaded: Run) -> None:
     result = loaded("sweep", "--trust-clock")
     assert (result.exit_code, result.stdout.splitlines()) == (
         0,
-        ["0 erasures ended.", "0 expired records and 0 photos taken away."],
+        ["0 erasures finished.", "0 expired records and 0 photos deleted."],
     )
 
 
-def test_sweep_takes_nothing_away_by_a_clock_that_nobody_has_seen_run(loaded: Run, tmp_path: Path) -> None:
+def test_sweep_deletes_nothing_by_a_clock_that_nobody_has_seen_run(loaded: Run, tmp_path: Path) -> None:
     assert "0 expired records" in loaded("sweep").output
     with closing(apsw.Connection(str(tmp_path / "data" / "facedesk.sqlite3"))) as connection:
         connection.execute("UPDATE faceVerifications SET item = json_set(item, '$.expiresAt', 1)")

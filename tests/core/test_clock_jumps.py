@@ -27,7 +27,8 @@ from core.domain.records import Registration, Source
 from core.domain.roles import local
 from core.photos.keys import folder_of
 from core.photos.sanitiser import PhotoSanitiser
-from core.runtime.bootstrap import Services, build
+from core.runtime.bootstrap import build
+from core.runtime.services import Services
 from core.services.batch import Batches, Choice
 from core.services.erasure import Erasures
 from core.services.validation import Submitter, ValidationService

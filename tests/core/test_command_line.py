@@ -1,4 +1,4 @@
-"""``python -m core`` as a process: whatever fails is one line and an exit code, never a trace."""
+"""``python -m core`` as a process: every failure is one line and an exit code, never a traceback."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from core.cli import commands
+from core.cli import main
 from core.domain.errors import InvalidInput, SettingsError
 from tests.support.browser import ROOT
 
@@ -134,7 +134,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
     ],
 )
 def test_whatever_is_raised(run: Run, raising: str, code: int, said: str) -> None:
-    before = f"import core.cli.commands\ndef fail(): raise {raising}\ncore.cli.commands.load_settings = fail"
+    before = f"import core.cli.context\ndef fail(): raise {raising}\ncore.cli.context.load_settings = fail"
     done = run("sweep", before=before)
     assert is_one_line(done, code)
     assert said in done.stderr
@@ -143,18 +143,18 @@ def test_whatever_is_raised(run: Run, raising: str, code: int, said: str) -> Non
 
 def test_whatever_is_raised_in_a_thread(run: Run) -> None:
     before = (
-        "import core.cli.commands, threading\n"
+        "import core.cli.context, threading\n"
         "def fail(): raise KeyError('user-1')\n"
         "def start():\n"
         "    thread = threading.Thread(target=fail); thread.start(); thread.join()\n"
         "    raise SystemExit(0)\n"
-        "core.cli.commands.load_settings = start"
+        "core.cli.context.load_settings = start"
     )
     assert is_one_line(run("sweep", before=before), 0)
 
 
 @pytest.mark.parametrize(
-    "where", ["core.cli.commands.load_settings", "sys.modules"], ids=["in a command", "before it"]
+    "where", ["core.cli.context.load_settings", "sys.modules"], ids=["in a command", "before it"]
 )
 def test_an_interruption(run: Run, where: str) -> None:
     interrupt = f"import os, signal\ndef stop(*_): os.kill(os.getpid(), {int(signal.SIGINT)})\n"
@@ -164,7 +164,7 @@ def test_an_interruption(run: Run, where: str) -> None:
             + "import sys; sys.addaudithook(lambda name, args: name == 'import' and args[0] == 'typer' and stop())"
         )
     else:
-        before = interrupt + "import core.cli.commands; core.cli.commands.load_settings = stop"
+        before = interrupt + "import core.cli.context; core.cli.context.load_settings = stop"
     done = run("sweep", before=before)
     assert (done.returncode, done.stderr) == (130, "")
 
@@ -176,9 +176,9 @@ def test_an_error_of_ours_outside_of_the_services(
     def fail(**_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(commands, "app", fail)
+    monkeypatch.setattr(main, "app", fail)
     monkeypatch.setattr(sys, "argv", ["core"])
     with pytest.raises(SystemExit) as ended:
-        commands.main()
+        main.main()
     assert ended.value.code == code
     assert capsys.readouterr().err == "no\n"

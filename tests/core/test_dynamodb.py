@@ -1,4 +1,4 @@
-"""What is DynamoDB's own in ``DynamoRecords``: the stored form, and the faults of a network."""
+"""What is specific to ``DynamoRecords``: the stored form, and the faults of a network."""
 
 from __future__ import annotations
 
@@ -165,12 +165,12 @@ def test_a_history_of_several_pages_is_complete(
 
 
 def _put_pages(dynamodb: Any, table: str) -> None:
-    """Five records that exceed 1 MB, where DynamoDB ends a page."""
+    """Five records of more than 1 MB, at which DynamoDB ends a page."""
     for number in range(5):
         put_item(dynamodb, table, a_foreign_item(registrationId=f"reg-{number}", padding="x" * 300_000))
 
 
-# Races with other processes, each of which has a store of its own
+# Races with other processes, each with its own store
 
 
 def test_sixteen_processes_writing_one_record_lose_nothing(dynamodb: Any, table: str) -> None:
@@ -341,7 +341,7 @@ def test_a_fault_that_lasts_is_unavailable_within_the_deadline(
 def test_no_write_starts_that_could_not_end_within_the_deadline(
     dynamodb_proxy: Proxy, proxy_client: Any, table: str
 ) -> None:
-    # 0.1 s are left to start calls in; the read takes twice as long.
+    # 0.1 s are left in which calls may start; the read takes twice as long.
     hurried = DynamoRecords(proxy_client, table, Retry(deadline=3.1, call_timeout=3), FakeClock())
     dynamodb_proxy.fault = first(1, "GetItem", lambda: time.sleep(0.2))
     with pytest.raises(Unavailable, match="DeadlineExceeded"):

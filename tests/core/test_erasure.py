@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from core.adapters.embedded.erasures import SqliteErasures
-from core.domain.audit import AuditEntry
+from core.domain.audit import BEGUN, AuditEntry
 from core.domain.clock import utc_now
 from core.domain.errors import InvalidInput, Refused, RegistrationNotFound, ServiceError, Unavailable
 from core.domain.records import Source
 from core.domain.roles import Action, Principal, local
 from core.photos.keys import folder_of
-from core.services.erasure import BEGUN, Erasures
+from core.services.erasure import Erasures
 from core.services.validation import Submitter
 from tests.support.desk import HASHED, REFERENCE_KEY, REGISTERED, Desk
 from tests.support.records import an_outcome

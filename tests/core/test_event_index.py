@@ -1,4 +1,4 @@
-"""When an event is read from DynamoDB's index, when by a scan of the table, and what the pages are told about it."""
+"""When events are read from DynamoDB's index, when by a scan of the table, and what the pages show about it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from core.adapters.aws import records as store_module
+from core.adapters.aws import event_reads
 from core.adapters.aws import table as definition
 from core.adapters.aws.event_index import LOOK_AGAIN, EventIndex
 from core.adapters.aws.records import DynamoRecords
@@ -84,13 +84,13 @@ def index(table: Table, clock: FakeClock) -> EventIndex:
 
 
 def asked_and_checked(index: EventIndex) -> bool:
-    """What the index says once the check that asking starts, if any, has ended."""
+    """The index's answer after the check that the question has started, if any, has ended."""
     index.usable()
     wait_for_checks()
     return index.usable()
 
 
-# What stands in the way
+# Reasons not to use the index
 
 
 def test_an_index_that_lacks_nothing_is_used(index: EventIndex) -> None:
@@ -112,7 +112,7 @@ OBSTACLES = {
     "being deleted": ({**READY, "IndexStatus": "DELETING"}, "`python -m core provision --add-index`"),
     "being created": ({**READY, "IndexStatus": "CREATING"}, "is being built"),
     "backfilling": ({**READY, "Backfilling": True}, "is being built"),
-    "carrying less": (_carrying({"ProjectionType": "KEYS_ONLY"}), "`python -m core provision` says"),
+    "carrying less": (_carrying({"ProjectionType": "KEYS_ONLY"}), "`python -m core provision` reports"),
     "of other keys": ({**READY, "KeySchema": definition.key_schema("eventId", "userId")}, "other keys"),
     "not to be asked for": (Refused("validation records", "AccessDeniedException"), "`dynamodb:DescribeTable`"),
     "out of reach": (Unavailable("validation records", "ThrottlingException"), "ThrottlingException"),
@@ -149,7 +149,7 @@ def test_an_index_that_is_never_checked_is_used_at_once(table: Table, clock: Fak
     assert (table.described, table.checks) == (1, [])
 
 
-# Looking again
+# Later checks
 
 
 @pytest.mark.parametrize("before", [None, {**READY, "IndexStatus": "CREATING"}], ids=["missing", "being built"])
@@ -305,7 +305,7 @@ QUICK = Retry(deadline=20, call_timeout=2, base=0.01, cap=0.05)
 
 @dataclass
 class Desk:
-    """A store whose calls are seen on their way to the server."""
+    """A store whose calls are recorded on their way to the server."""
 
     records: DynamoRecords
     proxy: Proxy
@@ -405,7 +405,7 @@ def test_an_index_that_is_deleted_while_it_is_used_makes_no_answer_shorter(desk_
 def test_an_index_that_goes_away_between_two_batches_is_an_error(
     desk_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "BATCH_ROWS", 1)
+    monkeypatch.setattr(event_reads, "BATCH_ROWS", 1)
     desk = desk_of(create_table)
     for number in range(8):
         desk.put(registrationId=f"reg-{number}", eventId="event-1", attributes={"ballast": "x" * 300_000})
@@ -564,7 +564,7 @@ def test_what_reads_a_segment_knows_whose_operation_it_is(clock: FakeClock) -> N
 def test_no_page_is_scanned_before_those_ahead_of_it_are_used(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "BATCH_ROWS", 1)
+    monkeypatch.setattr(event_reads, "BATCH_ROWS", 1)
     scanned = []
     item = {
         "userId": {"S": "user-1"},

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from core.domain.erasures import Counts, Receipt
+from core.domain.erasures import ErasureCounts, Receipt
 from core.domain.errors import Unavailable
 from core.services.forgetting import Forgetting, IsErased
 from core.services.hashing import IdHash
@@ -17,7 +17,12 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 def a_receipt(user_id: str) -> Receipt:
     return Receipt(
-        erasure_id=f"of {user_id}", user=HASHED(user_id), who="ada", began_at=NOON, ended_at=NOON, counts=Counts()
+        erasure_id=f"of {user_id}",
+        user=HASHED(user_id),
+        who="ada",
+        began_at=NOON,
+        ended_at=NOON,
+        counts=ErasureCounts(),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from core.domain.errors import NotConfigured
 from core.runtime import health
-from core.runtime.bootstrap import Services
+from core.runtime.services import Services
 from tests.support.desk import Desk
 
 

@@ -1,4 +1,4 @@
-"""A data folder that is whole, damaged, another program's, of another version, or open to others."""
+"""A data folder that is intact, damaged, of another program or version, or readable by others."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def filled(folder: Path) -> Path:
-    """An installation with enough in it that damage hits something."""
+    """An installation with so many records that any damage hits some."""
     prepare(folder)
     records = SqliteRecords(folder / DATABASE, utc_now)
     for number in range(200):
@@ -74,7 +74,7 @@ def connected(folder: Path) -> apsw.Connection:
 
 
 def old(folder: Path) -> None:
-    """A file as it was before there were versions, with two records and a registration."""
+    """A file from before there were schema versions, with two records and a registration."""
     make_folder(folder)
     with closing(connected(folder)) as connection:
         connection.execute(OLD_TABLES)
@@ -167,7 +167,7 @@ def test_an_empty_folder_is_a_new_installation(folder: Path) -> None:
 
 
 class TestDamageInside:
-    """What SQLite takes for whole, and no reader can take apart."""
+    """Contents that SQLite accepts and no reader can decode."""
 
     def spoil(self, folder: Path, value: bytes) -> None:
         with closing(connected(folder)) as connection:

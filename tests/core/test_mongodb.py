@@ -136,7 +136,7 @@ class TestDocuments:
         self, one_of_two_usable: MongoRegistrations, caplog: pytest.LogCaptureFixture
     ) -> None:
         one_of_two_usable.of_user("u")
-        assert caplog.messages == ["1 registration documents left out; they lack eventId"]
+        assert caplog.messages == ["1 registration documents left out because they lack eventId"]
 
 
 class TestSettings:

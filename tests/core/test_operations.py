@@ -1,4 +1,4 @@
-"""Operations: what a line says and what it never says, which calls it counts, and the journal of the last day."""
+"""Operations: what a line says and what it never says, which calls it counts, and the metrics of the last day."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ from typing import Any
 import pytest
 
 from core.adapters.aws.records import DynamoRecords
+from core.adapters.embedded.records import SqliteRecords
 from core.domain.errors import PhotoNotFound, Refused, Unavailable
-from core.domain.records import Outcome
 from core.flow.retry import Retry
-from core.runtime import operation_log
-from core.runtime.operation_log import Journal, Observer, Operation
+from core.flow.tally import Tally
+from core.ports import ValidationRecords
+from core.runtime import observer, operation_log
+from core.runtime.observed import Observed, ObservedRecords
+from core.runtime.observer import Observer
+from core.runtime.operation_log import Operation
+from core.runtime.operation_metrics import OperationMetrics
 from core.settings import Settings
 from tests.support.clock import NOON, FakeClock
 from tests.support.dynamodb import Proxy, client_of, create_table
@@ -29,38 +34,47 @@ TTL = timedelta(days=30)
 QUICK = Retry(deadline=20, call_timeout=2, base=0.01, cap=0.05)
 
 
-class Port:
-    """One method for each thing that a call can be."""
+class Port(Observed):
+    """One method for each thing that a call can be; ``work`` is what it does meanwhile."""
+
+    def __init__(self, observer: Observer, name: str = "records", work: Callable[[], object] = lambda: None) -> None:
+        super().__init__(observer, name)
+        self._work = work
 
     def get(self, user_id: str, registration_id: str | None = None) -> str:
-        return f"{user_id}/{registration_id}"
+        with self._call("get", user_id, registration_id):
+            self._work()
+            return f"{user_id}/{registration_id}"
 
-    def search(self, text: str, limit: int = 20) -> list[str]:
-        return [text]
-
-    def record_attempt(self, outcome: Outcome) -> None: ...
+    def search(self, text: str) -> list[str]:
+        with self._call("search"):
+            return [text]
 
     def fail(self, error: BaseException) -> None:
-        raise error
+        with self._call("fail"):
+            raise error
 
     def batches(self, event_id: str, last: BaseException | None = None) -> Iterator[int]:
-        yield from (1, 2, 3)
+        return self._observer.steps(self._call("batches", event_id=event_id), self._batches(last))
+
+    def _batches(self, last: BaseException | None) -> Iterator[int]:
+        for number in (1, 2, 3):
+            self._work()
+            yield number
         if last:
             raise last
 
-    def close(self) -> None: ...
-
 
 class Watched:
-    """A port observed, and what is written about it."""
+    """An observer with a port that it watches, and what is written about it."""
 
-    def __init__(self, folder: Path, port: Any, name: str = "records", **settings: Any) -> None:
+    def __init__(self, folder: Path, work: Callable[[], object], **settings: Any) -> None:
         self.file = folder / "logs" / "operations.jsonl"
-        self.journal = Journal()
+        self.metrics = OperationMetrics()
         self.clock = FakeClock()
         chosen = Settings(_env_file=None, **{"data_dir": folder, "operation_log": "file", **settings})
-        self.observer = Observer(chosen, self.clock, self.journal)
-        self.port = self.observer.observed(port, name)
+        self.observer = Observer(chosen, self.clock, self.metrics)
+        self.port = Port(self.observer, work=work)
 
     @property
     def lines(self) -> list[dict[str, Any]]:
@@ -77,8 +91,8 @@ class Watched:
 def watch(tmp_path: Path) -> Iterator[Callable[..., Watched]]:
     watched: list[Watched] = []
 
-    def make(port: Any = None, name: str = "records", **settings: Any) -> Watched:
-        watched.append(Watched(tmp_path, port or Port(), name, **settings))
+    def make(work: Callable[[], object] = lambda: None, **settings: Any) -> Watched:
+        watched.append(Watched(tmp_path, work, **settings))
         return watched[-1]
 
     yield make
@@ -100,11 +114,14 @@ class Stopwatch:
     def perf_counter(self) -> float:
         return self.seconds
 
+    def let_pass(self, seconds: float) -> None:
+        self.seconds += seconds
+
 
 @pytest.fixture
 def stopwatch(monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
     watch = Stopwatch()
-    monkeypatch.setattr(operation_log, "time", watch)
+    monkeypatch.setattr(observer, "time", watch)
     return watch
 
 
@@ -137,13 +154,9 @@ def test_time_is_when_the_call_ended_in_utc_to_the_millisecond(watched: Watched)
 
 
 def test_milliseconds_passed_inside_the_call(watch: Callable[..., Watched], stopwatch: Stopwatch) -> None:
-    class Slow:
-        def ping(self) -> None:
-            stopwatch.seconds += 0.25
-
-    watched = watch(Slow())
-    stopwatch.seconds += 9
-    watched.port.ping()
+    watched = watch(lambda: stopwatch.let_pass(0.25))
+    stopwatch.let_pass(9)
+    watched.port.get("user-1")
     assert watched.line["milliseconds"] == 250
 
 
@@ -185,9 +198,9 @@ def test_an_id_that_is_no_valid_text_is_hashed_all_the_same(watched: Watched) ->
     assert len(watched.line["user"]) == 16
 
 
-def test_the_ids_inside_an_outcome_are_hashed(watched: Watched) -> None:
+def test_the_ids_inside_an_outcome_are_hashed(watched: Watched, tmp_path: Path) -> None:
     watched.port.get("user-1", "reg-1")
-    watched.port.record_attempt(an_outcome())
+    records(watched, SqliteRecords(tmp_path / "records.sqlite3", FakeClock())).record_attempt(an_outcome(), TTL)
     call, attempt = watched.lines
     assert (attempt["user"], attempt["registration"]) == (call["user"], call["registration"])
     assert "event" in attempt
@@ -199,10 +212,9 @@ def test_what_was_searched_for_is_not_logged(watched: Watched) -> None:
     assert not {"user", "registration", "event", "code"} & set(watched.line)
 
 
-def test_closing_is_no_operation(watched: Watched) -> None:
-    watched.port.get("user-1")
-    watched.port.close()
-    assert watched.line["operation"] == "records.get"
+def test_closing_is_no_operation(watched: Watched, tmp_path: Path) -> None:
+    records(watched, SqliteRecords(tmp_path / "records.sqlite3", FakeClock())).close()
+    assert not watched.file.exists()
 
 
 def test_an_iteration_is_one_operation_however_many_steps_it_has(watched: Watched) -> None:
@@ -226,15 +238,9 @@ def test_an_iteration_that_fails_on_its_way_is_told_so(watched: Watched) -> None
 def test_an_iteration_takes_the_time_of_its_steps_and_not_that_of_its_reader(
     watch: Callable[..., Watched], stopwatch: Stopwatch
 ) -> None:
-    class Slow:
-        def batches(self) -> Iterator[None]:
-            for _ in range(3):
-                stopwatch.seconds += 0.25
-                yield
-
-    watched = watch(Slow())
-    for _ in watched.port.batches():
-        stopwatch.seconds += 9
+    watched = watch(lambda: stopwatch.let_pass(0.25))
+    for _ in watched.port.batches("event-1"):
+        stopwatch.let_pass(9)
     assert watched.line["milliseconds"] == 750
 
 
@@ -282,7 +288,7 @@ def test_off_writes_nothing_and_counts_all_the_same(watch: Callable[..., Watched
     watched = watch(operation_log="off")
     watched.port.get("user-1")
     assert not watched.file.exists()
-    assert watched.journal.by_minute(NOON)["count"].tolist() == [1]
+    assert watched.metrics.by_minute(NOON)["count"].tolist() == [1]
 
 
 AWS = {
@@ -322,12 +328,12 @@ def test_what_others_configure_does_not_mute_the_lines(watched: Watched) -> None
     assert watched.line["outcome"] == "ok"
 
 
-def test_what_happens_after_the_end_is_in_the_journal_alone(watched: Watched) -> None:
+def test_what_happens_after_the_end_is_only_counted(watched: Watched) -> None:
     watched.port.get("user-1")
     watched.observer.close()
     watched.port.get("user-1")
     assert len(watched.lines) == 1
-    assert watched.journal.by_minute(NOON)["count"].tolist() == [2]
+    assert watched.metrics.by_minute(NOON)["count"].tolist() == [2]
 
 
 # Calls and units
@@ -338,35 +344,39 @@ def table_client(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue({"server": "dynamodb", "moto": "moto_dynamodb"}[request.param])
 
 
+def records(watched: Watched, store: ValidationRecords) -> ObservedRecords:
+    return ObservedRecords(store, watched.observer)
+
+
 def store(client: Any) -> DynamoRecords:
     return DynamoRecords(client, create_table(client), QUICK, FakeClock())
 
 
 def test_recording_an_attempt_takes_a_read_and_a_write(watch: Callable[..., Watched], table_client: Any) -> None:
-    watched = watch(store(table_client))
-    watched.port.record_attempt(an_outcome(), TTL)
+    watched = watch()
+    records(watched, store(table_client)).record_attempt(an_outcome(), TTL)
     line = watched.line
     assert (line["calls"], line["throttled"]) == (2, 0)
     assert min(line["readUnits"], line["writeUnits"]) > 0
 
 
 def test_a_read_takes_no_write_units(watch: Callable[..., Watched], table_client: Any) -> None:
-    watched = watch(store(table_client))
-    watched.port.get("user-1", "reg-1")
+    watched = watch()
+    records(watched, store(table_client)).get("user-1", "reg-1")
     assert (watched.line["calls"], watched.line["writeUnits"]) == (1, 0)
     assert watched.line["readUnits"] > 0
 
 
 def test_a_history_counts_the_units_of_its_query(watch: Callable[..., Watched], table_client: Any) -> None:
-    watched = watch(store(table_client))
-    watched.port.history("user-1")
+    watched = watch()
+    records(watched, store(table_client)).history("user-1")
     assert watched.line["calls"] == 1
     assert watched.line["readUnits"] > 0
 
 
 def test_the_threads_of_an_event_read_count_for_it(watch: Callable[..., Watched], dynamodb: Any) -> None:
-    watched = watch(store(dynamodb))
-    watched.port.event_frame("event-1")
+    watched = watch()
+    records(watched, store(dynamodb)).event_frame("event-1")
     assert watched.line["calls"] >= 4
     assert watched.line["readUnits"] >= 2
 
@@ -374,23 +384,27 @@ def test_the_threads_of_an_event_read_count_for_it(watch: Callable[..., Watched]
 def test_throttled_calls_are_counted_and_so_are_the_tries_after_them(
     watch: Callable[..., Watched], dynamodb: Any, dynamodb_proxy: Proxy
 ) -> None:
-    records = DynamoRecords(client_of(dynamodb_proxy.url), create_table(dynamodb), QUICK, FakeClock())
-    watched = watch(records)
+    watched, dynamo = (
+        watch(),
+        DynamoRecords(client_of(dynamodb_proxy.url), create_table(dynamodb), QUICK, FakeClock()),
+    )
     throttle = ("ProvisionedThroughputExceededException", 400)
     dynamodb_proxy.fault = lambda _: throttle if len(dynamodb_proxy.seen) < 3 else None
-    watched.port.get("user-1", "reg-1")
-    records.close()
+    records(watched, dynamo).get("user-1", "reg-1")
+    dynamo.close()
     assert (watched.line["calls"], watched.line["throttled"], watched.line["outcome"]) == (3, 2, "ok")
 
 
 def test_a_call_whose_answer_is_lost_is_counted(
     watch: Callable[..., Watched], dynamodb: Any, dynamodb_proxy: Proxy
 ) -> None:
-    records = DynamoRecords(client_of(dynamodb_proxy.url), create_table(dynamodb), QUICK, FakeClock())
-    watched = watch(records)
+    watched, dynamo = (
+        watch(),
+        DynamoRecords(client_of(dynamodb_proxy.url), create_table(dynamodb), QUICK, FakeClock()),
+    )
     dynamodb_proxy.fault = lambda _: Proxy.LOSE if len(dynamodb_proxy.seen) < 2 else None
-    watched.port.get("user-1", "reg-1")
-    records.close()
+    records(watched, dynamo).get("user-1", "reg-1")
+    dynamo.close()
     assert watched.line["calls"] == 2
 
 
@@ -400,31 +414,26 @@ def test_operations_that_tell_no_units_are_asked_as_ever(moto_dynamodb: Any) -> 
 
 
 def test_a_call_counts_for_the_innermost_operation_alone(watch: Callable[..., Watched], moto_dynamodb: Any) -> None:
-    inner = watch(store(moto_dynamodb))
-
-    class Outer:
-        def validate(self) -> None:
-            inner.port.get("user-1", "reg-1")
-
-    watch(Outer(), "validation").port.validate()
-    assert {line["operation"]: line["calls"] for line in inner.lines} == {"records.get": 1, "validation.validate": 0}
+    watched = watch()
+    inner = records(watched, store(moto_dynamodb))
+    Port(watched.observer, "validation", lambda: inner.get("user-1", "reg-1")).get("user-1", "reg-1")
+    assert {line["operation"]: line["calls"] for line in watched.lines} == {"records.get": 1, "validation.get": 0}
 
 
 def test_threads_of_one_operation_lose_no_count(watch: Callable[..., Watched], moto_dynamodb: Any) -> None:
     client, table = moto_dynamodb, create_table(moto_dynamodb)
 
-    class Busy:
-        def scan(self) -> None:
-            with ThreadPoolExecutor(8) as threads:
-                contexts = [copy_context() for _ in range(80)]
-                list(threads.map(lambda context: context.run(client.scan, TableName=table), contexts))
+    def scan() -> None:
+        with ThreadPoolExecutor(8) as threads:
+            contexts = [copy_context() for _ in range(80)]
+            list(threads.map(lambda context: context.run(client.scan, TableName=table), contexts))
 
-    watched = watch(Busy())
-    watched.port.scan()
+    watched = watch(scan)
+    watched.port.get("user-1")
     assert watched.line["calls"] == 80
 
 
-# The journal
+# Metrics
 
 
 def an_operation(name: str = "engine.detect", **changes: Any) -> Operation:
@@ -432,12 +441,12 @@ def an_operation(name: str = "engine.detect", **changes: Any) -> Operation:
 
 
 def test_a_minute_is_one_row_an_operation() -> None:
-    journal = Journal()
+    metrics = OperationMetrics()
     for milliseconds in (10.0, 30.0):
-        asked = operation_log.Tally(calls=2, read_units=0.5, write_units=3.0)
-        journal.add(an_operation(milliseconds=milliseconds, asked=asked))
-    journal.add(an_operation("engine.compare", ended=NOON + timedelta(seconds=59), failed=True))
-    frame = journal.by_minute(NOON)
+        asked = Tally(calls=2, read_units=0.5, write_units=3.0)
+        metrics.add(an_operation(milliseconds=milliseconds, asked=asked))
+    metrics.add(an_operation("engine.compare", ended=NOON + timedelta(seconds=59), failed=True))
+    frame = metrics.by_minute(NOON)
     assert frame.drop(columns="minute").to_dict("records") == [
         {
             "operation": "engine.compare",
@@ -466,24 +475,24 @@ def test_a_minute_is_one_row_an_operation() -> None:
 
 
 def test_minutes_come_oldest_first_from_the_one_that_was_asked_for() -> None:
-    journal = Journal()
+    metrics = OperationMetrics()
     minutes = [NOON + timedelta(minutes=number) for number in range(4)]
     for minute in reversed(minutes):
-        journal.add(an_operation(ended=minute))
-    assert journal.by_minute(minutes[1] + timedelta(seconds=30))["minute"].tolist() == minutes[1:]
+        metrics.add(an_operation(ended=minute))
+    assert metrics.by_minute(minutes[1] + timedelta(seconds=30))["minute"].tolist() == minutes[1:]
 
 
-def test_an_empty_journal_has_the_columns_of_a_full_one() -> None:
-    full = Journal()
+def test_empty_metrics_have_the_columns_of_full_ones() -> None:
+    full = OperationMetrics()
     full.add(an_operation())
-    assert Journal().by_minute(NOON).dtypes.to_dict() == full.by_minute(NOON).dtypes.to_dict()
+    assert OperationMetrics().by_minute(NOON).dtypes.to_dict() == full.by_minute(NOON).dtypes.to_dict()
 
 
-def test_the_journal_keeps_a_day() -> None:
-    journal = Journal()
+def test_metrics_are_kept_for_a_day() -> None:
+    metrics = OperationMetrics()
     for hours in range(48):
-        journal.add(an_operation(ended=NOON + timedelta(hours=hours)))
-    kept = journal.by_minute(NOON)["minute"].tolist()
+        metrics.add(an_operation(ended=NOON + timedelta(hours=hours)))
+    kept = metrics.by_minute(NOON)["minute"].tolist()
     assert kept == [NOON + timedelta(hours=hours) for hours in range(24, 48)]
 
 
@@ -491,7 +500,7 @@ def test_operations_in_many_threads_are_all_counted(watch: Callable[..., Watched
     watched = watch()
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(watched.port.get, ["user-1"] * 4_000))
-    assert (watched.journal.by_minute(NOON)["count"].tolist(), len(watched.lines)) == ([4_000], 4_000)
+    assert (watched.metrics.by_minute(NOON)["count"].tolist(), len(watched.lines)) == ([4_000], 4_000)
 
 
 @pytest.mark.parametrize(
@@ -506,8 +515,4 @@ def test_operations_in_many_threads_are_all_counted(watch: Callable[..., Watched
 def test_only_what_is_no_answer_counts_as_failed(watched: Watched, error: Exception, failed: int) -> None:
     with pytest.raises(type(error)):
         watched.port.fail(error)
-    assert watched.journal.by_minute(NOON)["failed"].tolist() == [failed]
-
-
-def test_every_method_of_a_port_is_there_and_nothing_else(watched: Watched) -> None:
-    assert set(vars(watched.port)) == {name for name in dir(Port) if not name.startswith("_")}
+    assert watched.metrics.by_minute(NOON)["failed"].tolist() == [failed]

@@ -1,4 +1,4 @@
-"""What is special to each photo store."""
+"""What is specific to each photo store."""
 
 from __future__ import annotations
 
@@ -215,7 +215,7 @@ def test_a_full_disk_is_passing_and_a_read_only_one_final(
 
 
 def killed_put(root: Path) -> str:
-    """What is left in the folder by a ``put`` of ``a.jpg`` that was killed."""
+    """The file that a killed ``put`` of ``a.jpg`` leaves behind in the folder."""
     program = """
         import os, sys
         from pathlib import Path
@@ -367,7 +367,7 @@ def store(s3_bucket: Bucket) -> S3Photos:
 
 @pytest.fixture
 def stubbed(s3_client: Any) -> Iterator[Stubber]:
-    """A client that answers what it is told and refuses any other call."""
+    """A client that returns the given answers and refuses any other call."""
     with Stubber(s3_client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()

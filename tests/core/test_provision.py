@@ -1,4 +1,4 @@
-"""The table made, compared and put right: the plan by itself, then on moto and a real local server."""
+"""Creating, comparing and correcting the table: the plan by itself, then on moto and on a real local server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from botocore.stub import Stubber
 
 from core.adapters.aws import clients
 from core.adapters.aws import table as definition
-from core.adapters.aws.provision import AUDIT, WANTED, Action, Index, Provision, Step, Table, plan
+from core.adapters.aws.provision import Provision
+from core.adapters.aws.provision_plan import AUDIT, WANTED, Action, Index, Step, Table, plan
 from core.adapters.aws.table import EVENT_INDEX
 from core.domain.errors import Refused
 from core.flow.retry import Retry
@@ -23,7 +24,7 @@ UNSUPPORTED = "Point-in-time recovery: not supported by this server."
 
 
 class Run:
-    """``Provision`` on one table; keeps what was said and what was waited for. Waits take no time."""
+    """``Provision`` on one table; records what is printed and what is waited for. Waits take no time."""
 
     def __init__(self, client: Any, table: str | None = None) -> None:
         self.client = client
@@ -44,7 +45,7 @@ class Run:
 
 
 def table_with_keys_alone(client: Any, **changes: Any) -> str:
-    """As the guide of the service before us makes it."""
+    """As the previous service's guide creates it."""
     wanted = definition.create_table(f"face-verifications-{uuid4().hex}")
     client.create_table(
         **{
@@ -191,7 +192,7 @@ def test_a_table_is_made_and_the_second_run_finds_nothing(client: Any) -> None:
     run = Run(client)
     assert run()
     assert run()
-    assert [line for line in run.said if line != UNSUPPORTED] == ["Nothing differs."]
+    assert [line for line in run.said if line != UNSUPPORTED] == ["No differences."]
 
 
 def test_a_second_run_calls_nothing_but_describe(observed: Any, dynamodb_proxy: Proxy) -> None:
@@ -298,12 +299,12 @@ def test_what_is_denied_is_one_of_our_errors(observed: Any, dynamodb_proxy: Prox
         Run(observed)()
 
 
-# Waits, which no local server has
+# Waits, which do not occur on local servers
 
 
 @pytest.fixture
 def stubbed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
-    """A client that gives the answers queued for it, in their order."""
+    """A client that returns the answers queued for it, in their order."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
     client = clients.client("dynamodb", REGION)
@@ -349,7 +350,7 @@ def test_adding_the_index_waits_and_tells_how_far_it_is(stubbed: Stubber) -> Non
     assert run(add_index=True)
     assert run.reports == [
         "Table t is updating.",
-        f"Index {EVENT_INDEX} is being made.",
+        f"Index {EVENT_INDEX} is being created.",
         f"Index {EVENT_INDEX} is being filled: 500 of about 2,000 records.",
     ]
 
@@ -370,7 +371,7 @@ def test_a_new_table_that_is_not_known_yet_is_waited_for(stubbed: Stubber) -> No
     stubbed.add_response("describe_table", a_description("CREATING"))
     stubbed.add_response("describe_table", a_description())
     stubbed.add_response("update_time_to_live", {})
-    # Backups of a new table are not there at once.
+    # The backups of a new table are not available at once.
     stubbed.add_client_error("update_continuous_backups", "ContinuousBackupsUnavailableException", "", 400)
     stubbed.add_response("update_continuous_backups", {})
     assert Run(stubbed.client, "t")()

@@ -9,18 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.domain.attempts import decided, newest_first, with_attempt, with_decision
 from core.domain.errors import Conflict, RecordNotFound
-from core.domain.records import (
-    MAX_ATTEMPTS,
-    Decision,
-    Status,
-    ValidationRecord,
-    decided,
-    isoformat,
-    newest_first,
-    with_attempt,
-    with_decision,
-)
+from core.domain.records import MAX_ATTEMPTS, Decision, Status, ValidationRecord, isoformat
 from tests.support.clock import NOON
 from tests.support.records import a_foreign_item, a_review, an_outcome
 

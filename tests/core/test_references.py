@@ -12,7 +12,7 @@ from core.domain.errors import Unavailable
 from core.domain.records import Registration
 from core.flow.crew import End
 from core.services.export import REFERENCE_COLUMNS, references_csv
-from core.services.reference_check import Audit, Person, ReferenceProblem
+from core.services.reference_check import CheckedReferences, Person, ReferenceProblem
 from tests.support.desk import REFERENCE_KEY, Desk
 from tests.support.engine import GOOD_FACE
 
@@ -32,7 +32,7 @@ def register(desk: Desk, *keys: str | None) -> None:
     )
 
 
-def audited(desk: Desk) -> Audit:
+def audited(desk: Desk) -> CheckedReferences:
     return desk.references.run(EVENT, threading.Event())
 
 

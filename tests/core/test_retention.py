@@ -15,7 +15,7 @@ from core.domain.clock import utc_now
 from core.domain.errors import Conflict, Unavailable
 from core.domain.roles import Action
 from core.services.retention import Retention, Swept
-from core.services.steady_clock import BACK, GAP, STEADY, Steadiness
+from core.services.steady_clock import BACK, GAP, STEADY, SteadyClock
 from tests.support.clock import FakeClock
 from tests.support.desk import REFERENCE_KEY, REGISTERED, Desk
 from tests.support.records import an_outcome
@@ -167,7 +167,7 @@ def test_the_trail_is_told_how_much_went_and_nothing_of_nothing(
 @pytest.fixture
 def watchful(desk: Desk, store: SqliteErasures, clock: FakeClock, tmp_path: Path) -> Retention:
     """It has seen the clock go steadily for as long as it must."""
-    steady = Steadiness(tmp_path / "state", clock)
+    steady = SteadyClock(tmp_path / "state", clock)
     steady()
     clock.advance(STEADY)
     return Retention(store, desk.registrations, desk.photos, desk.audit, clock, TTL, steady)
@@ -192,7 +192,7 @@ def test_a_clock_that_jumps_ahead_and_back_takes_nothing_away(
 
 
 def test_a_new_installation_says_nothing_of_the_clock(tmp_path: Path, desk: Desk, clock: FakeClock) -> None:
-    steady = Steadiness(tmp_path / "new", clock)
+    steady = SteadyClock(tmp_path / "new", clock)
     store = SqliteErasures(tmp_path / "facedesk.sqlite3")
     fresh = Retention(store, desk.registrations, desk.photos, desk.audit, clock, TTL, steady)
     assert fresh.sweep() == Swept(0, 0)
@@ -228,18 +228,18 @@ def test_somebody_who_has_checked_the_clock_need_not_wait(desk: Desk, watchful: 
     ],
 )
 def test_a_clock_is_steady_until_it_jumps(tmp_path: Path, clock: FakeClock, change: timedelta, steady: bool) -> None:
-    looked_at = Steadiness(tmp_path, clock)
+    looked_at = SteadyClock(tmp_path, clock)
     assert not looked_at()
     clock.advance(STEADY + DAY)
     assert looked_at()
     clock.jump(change)
-    assert Steadiness(tmp_path, clock)() is steady
+    assert SteadyClock(tmp_path, clock)() is steady
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"steadySince": "soon", "seen": 7}', b"\xff"], ids=str)
 def test_a_mark_that_cannot_be_read_is_none(tmp_path: Path, clock: FakeClock, content: bytes) -> None:
     (tmp_path / "clock.json").write_bytes(content)
-    looked_at = Steadiness(tmp_path, clock)
+    looked_at = SteadyClock(tmp_path, clock)
     assert not looked_at()
     clock.advance(STEADY)
     assert looked_at()
@@ -248,4 +248,4 @@ def test_a_mark_that_cannot_be_read_is_none(tmp_path: Path, clock: FakeClock, co
 def test_a_mark_that_cannot_be_written_takes_nothing_away(tmp_path: Path, clock: FakeClock) -> None:
     (tmp_path / "state").write_bytes(b"a file where the folder should be")
     with pytest.raises(Unavailable):
-        Steadiness(tmp_path / "state", clock)()
+        SteadyClock(tmp_path / "state", clock)()

@@ -9,17 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from core.domain.attempts import with_attempt, with_decision
 from core.domain.errors import Conflict
 from core.domain.policy import Policy
-from core.domain.records import (
-    Outcome,
-    Registration,
-    Review,
-    Status,
-    ValidationRecord,
-    with_attempt,
-    with_decision,
-)
+from core.domain.records import Outcome, Registration, Review, Status, ValidationRecord
 from core.services import sample
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

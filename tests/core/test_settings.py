@@ -142,7 +142,7 @@ def test_faces_are_not_open_to_a_network(
             check_exposure(load_settings(), addresses, hosts)
 
 
-def test_the_page_lists_every_setting_with_its_default() -> None:
+def test_the_documentation_lists_every_setting_with_its_default() -> None:
     page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
     listed = dict(re.findall(r"^\| `([A-Z_]+)` \| `?([^|`]*)`? \|", page, re.MULTILINE))
     expected = {}

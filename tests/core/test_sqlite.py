@@ -1,4 +1,4 @@
-"""What is SQLite's own: the file, its locks, and the columns that follow the stored item."""
+"""What is specific to SQLite: the file, its locks, and the columns generated from the stored item."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_what_was_written_is_there_after_reopening(path: Path) -> None:
 
 
 def test_stores_sharing_a_new_file_lose_no_attempt(path: Path) -> None:
-    """As processes do: each has a store of its own, so that SQLite's locks alone keep them apart."""
+    """Like processes: each has its own store, so that only SQLite's locks separate them."""
     start = threading.Barrier(4)
 
     def record_ten(process: int) -> None:
@@ -239,7 +239,7 @@ def test_an_events_records_are_found_by_index(records: SqliteRecords, path: Path
     connection = apsw.Connection(str(path))
     plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}", values)]
     connection.close()
-    # The last row's number is at the table's end.
+    # The number of the last row is at the end of the table.
     of_records = [step for step in plan if "faceVerifications" in step and step != "SEARCH faceVerifications"]
     assert of_records
     assert all(re.search(r"USING INDEX faceVerifications\w+ \(eventId=\?", step) for step in of_records)
@@ -268,7 +268,7 @@ def test_no_read_is_open_between_two_batches(
     next(batches)
     other = apsw.Connection(str(path))
     other.set_busy_timeout(10_000)  # the second batch may be under way: it ends by itself, whoever takes it
-    # Of the log's pages all could be moved into the file: an open read would hold some back.
+    # All pages of the log could be moved into the file; an open read would have kept some.
     _, in_log, moved = other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0]
     other.close()
     assert in_log == moved == 0
@@ -290,7 +290,7 @@ def test_any_text_makes_an_id(records: SqliteRecords, path: Path, user: str, reg
 
 
 def test_after_a_scrub_nothing_that_was_deleted_is_in_the_file_or_its_log(path: Path) -> None:
-    """Deleting overwrites, but about one row of 8,000 leaves a copy on a page that was split: both seeds have one."""
+    """Deleting overwrites, but one row in 8,000 leaves a copy on a page that was split: both seeds have one."""
     for seed in (4, 7):
         random, here = Random(seed), path.with_name(f"{seed}.db")
         database, alive, gone = Database(here, "records", SCHEMA), set[str](), set[str]()
@@ -335,7 +335,7 @@ def test_a_scrub_waits_for_nobody_who_reads_on(database: Database, monkeypatch: 
 
 
 def test_a_scrub_leaves_rows_their_numbers(path: Path, records: SqliteRecords) -> None:
-    """Batches of an event go on by these."""
+    """Batches of an event continue by these."""
     for number in range(9):
         records.record_attempt(an_outcome(registration_id=f"reg-{number}"), TTL)
     database = Database(path, "records", SCHEMA)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from core.cli.commands import app
+from core.cli.main import app
 from core.domain.roles import ApiToken, Role
 from core.services.tokens import Tokens, new_token, setting
 from core.settings import Settings

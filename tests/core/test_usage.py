@@ -16,7 +16,8 @@ from core.domain.errors import Unavailable
 from core.domain.records import Source
 from core.runtime import usage
 from core.runtime.bootstrap import build
-from core.runtime.operation_log import Journal, Operation
+from core.runtime.operation_log import Operation
+from core.runtime.operation_metrics import OperationMetrics
 from core.services.validation import Submitter
 from core.settings import Settings
 from tests.support.desk import Desk
@@ -25,9 +26,9 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ANYBODY = Submitter(Source.API)
 
 
-def journal(*done: tuple[str, float, float], failed: bool = False) -> Journal:
+def journal(*done: tuple[str, float, float], failed: bool = False) -> OperationMetrics:
     """A journal of operations: name, minutes after noon, milliseconds."""
-    made = Journal()
+    made = OperationMetrics()
     for name, minutes, milliseconds in done:
         made.add(Operation(name, "photos", NOON + timedelta(minutes=minutes), milliseconds, failed=failed))
     return made
@@ -90,7 +91,7 @@ def test_a_data_folder_that_is_gone_is_unavailable(tmp_path: Path) -> None:
 def test_records_and_registrations_are_counted(desk: Desk, tmp_path: Path, astronaut_jpeg: bytes) -> None:
     desk.validation.validate_upload("reg-1", astronaut_jpeg, "a1", ANYBODY)
     desk.validation.validate_upload("reg-1", astronaut_jpeg, "a2", ANYBODY)
-    assert usage.counts(tmp_path, utc_now()) == usage.Counts(records=1, registrations=2)
+    assert usage.counts(tmp_path, utc_now()) == usage.RowCounts(records=1, registrations=2)
 
 
 def test_expired_records_are_not_counted(desk: Desk, tmp_path: Path, astronaut_jpeg: bytes) -> None:

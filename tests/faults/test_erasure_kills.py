@@ -13,12 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from core.domain.audit import AuditEntry
+from core.domain.audit import BEGUN, AuditEntry
 from core.domain.clock import utc_now
 from core.domain.roles import Action, local
 from core.photos.keys import folder_of
 from core.runtime.housekeeping import Housekeeping
-from core.services.erasure import BEGUN
 from core.settings import Backend
 from tests.faults.eraser import erase
 from tests.support import traces

@@ -20,7 +20,7 @@ import pytest
 from core.domain.errors import Conflict, FacedeskError, PhotoRefused, RegistrationNotFound, Unavailable
 from core.domain.records import Decision, Registration, Source
 from core.runtime import health
-from core.runtime.bootstrap import Services
+from core.runtime.services import Services
 from core.services.validation import Submitter
 from core.settings import Backend
 from tests.support.app import BorrowedServices, RunPage

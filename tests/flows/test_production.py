@@ -16,7 +16,7 @@ from core.domain.errors import NotConfigured, Refused, Unavailable
 from core.domain.reasons import Reason
 from core.domain.records import Registration, Source, Status
 from core.ports import Answer
-from core.runtime.bootstrap import Services
+from core.runtime.services import Services
 from core.services.validation import Submitter, Validation
 from tests.pages.test_validate import press, text_of
 from tests.support.app import BorrowedServices, RunPage

@@ -11,10 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from core.adapters.aws import table as definition
-from core.cli.commands import app
+from core.cli.main import app
 from core.domain.clock import utc_now
 from core.domain.roles import local
-from core.runtime.bootstrap import Services
+from core.runtime.services import Services
 from tests.infra.terraform import granted
 from tests.support.audit import an_entry
 from tests.support.calls import Call, differences

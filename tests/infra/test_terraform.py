@@ -1,4 +1,4 @@
-"""Terraform makes the table that ``provision`` makes, a bucket that shows no face, policies without a wildcard."""
+"""Terraform declares the table that ``provision`` creates, a private bucket, and policies without wildcards."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from streamlit.util import calc_hash
 
 from core.domain.records import Outcome, Status
 from core.domain.roles import ALLOWED, PAGES, Action, Role
-from core.runtime.bootstrap import Services
+from core.runtime.services import Services
 from core.services.sessions import Sessions
 from dashboard import pages
 from dashboard import services as dashboard_services

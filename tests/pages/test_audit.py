@@ -11,7 +11,7 @@ import pytest
 from core.domain.clock import utc_now
 from core.domain.errors import Unavailable
 from core.domain.roles import Action
-from core.runtime.bootstrap import Services
+from core.runtime.services import Services
 from core.services.hashing import id_hash
 from tests.support.app import RunPage, failure
 from tests.support.audit import an_entry

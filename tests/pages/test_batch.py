@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.domain.errors import Unavailable
 from core.domain.records import Registration, Source
-from core.runtime.bootstrap import Services
+from core.runtime.services import Services
 from core.services.batch import BatchProgress, Choice
 from core.services.validation import Submitter
 from core.settings import Settings

@@ -11,7 +11,8 @@ import plotly.graph_objects as go
 import pytest
 
 from core.domain.records import MAX_ATTEMPTS, Status
-from dashboard.charts.figures import DARK, LIGHT, Palette, attempts_timeline, similarity_gauge
+from dashboard.charts.case import attempts_timeline, similarity_gauge
+from dashboard.charts.style import DARK, LIGHT, Palette
 from tests.support.app import ROOT
 
 MAX_JSON_BYTES = 20 * 1024

@@ -12,7 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 from core.domain.roles import PAGES
 from core.files.disk import DATABASE
-from core.runtime.bootstrap import Services, build
+from core.runtime.bootstrap import build
+from core.runtime.services import Services
 from core.services import sample
 from core.settings import Settings
 from dashboard import services as dashboard_services

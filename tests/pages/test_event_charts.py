@@ -16,8 +16,8 @@ import pytest
 from core.domain import statistics
 from core.domain.records import Status
 from core.domain.statistics import STATUSES, Readiness
-from dashboard.charts import figures as charts
-from dashboard.charts.figures import DARK, LIGHT, Palette
+from dashboard.charts import event as event_charts
+from dashboard.charts.style import DARK, LIGHT, Palette
 from tests.pages.test_charts import contrast
 from tests.support.app import ROOT
 from tests.support.frames import record_rows
@@ -72,15 +72,19 @@ def events(*seen: tuple[str, int, int]) -> pd.DataFrame:
 
 DAYS = over_time((5, 1, 2), (0, 0, 0), (4, 0, 4))
 CHARTS: dict[str, Callable[[Palette], go.Figure]] = {
-    "funnel": lambda palette: charts.funnel(READY, palette),
-    "outcomes over time": lambda palette: charts.outcomes_over_time("day", DAYS, palette),
-    "rate over time": lambda palette: charts.rate_over_time("day", DAYS, palette),
-    "reasons": lambda palette: charts.reasons_bar(ranked(("NO_FACE", 3), ("BLURRED", 1)), palette),
-    "quality": lambda palette: charts.quality_bars(quality((9, 1, 2), (1, 1, 1), (0, 0, 4), (0, 0, 0)), palette),
-    "attempts": lambda palette: charts.attempts_bars(tries(9, 4, 1, 0, 2), palette),
-    "histogram": lambda palette: charts.histogram(bins((0, 0, 3), (0, 4, 0)), "similarity", palette, threshold=80),
-    "groups": lambda palette: charts.group_bars(groups(("female", 90, 9), ("male", 12, 3)), palette),
-    "compare": lambda palette: charts.compare_bars(events(("spring", 90, 80), ("autumn", 10, 9)), palette),
+    "funnel": lambda palette: event_charts.funnel(READY, palette),
+    "outcomes over time": lambda palette: event_charts.outcomes_over_time("day", DAYS, palette),
+    "rate over time": lambda palette: event_charts.rate_over_time("day", DAYS, palette),
+    "reasons": lambda palette: event_charts.reasons_bar(ranked(("NO_FACE", 3), ("BLURRED", 1)), palette),
+    "quality": lambda palette: event_charts.quality_bars(
+        quality((9, 1, 2), (1, 1, 1), (0, 0, 4), (0, 0, 0)), palette
+    ),
+    "attempts": lambda palette: event_charts.attempts_bars(tries(9, 4, 1, 0, 2), palette),
+    "histogram": lambda palette: event_charts.histogram(
+        bins((0, 0, 3), (0, 4, 0)), "similarity", palette, threshold=80
+    ),
+    "groups": lambda palette: event_charts.group_bars(groups(("female", 90, 9), ("male", 12, 3)), palette),
+    "compare": lambda palette: event_charts.compare_bars(events(("spring", 90, 80), ("autumn", 10, 9)), palette),
 }
 STACKED = ("outcomes over time", "quality", "histogram")
 
@@ -147,7 +151,7 @@ def test_light_and_dark_differ_in_colours_alone(draw: Callable[[Palette], go.Fig
 
 
 def test_the_funnels_bars_are_the_counts_of_its_steps() -> None:
-    (trace,) = charts.funnel(READY, LIGHT).data
+    (trace,) = event_charts.funnel(READY, LIGHT).data
     assert dict(zip(trace.y, trace.x, strict=True)) == {
         "Registered": 100,
         "Reference photo": 90,
@@ -159,7 +163,7 @@ def test_the_funnels_bars_are_the_counts_of_its_steps() -> None:
 
 
 def test_the_outcomes_in_the_funnel_stand_below_the_tried_and_fill_it() -> None:
-    (trace,) = charts.funnel(READY, LIGHT).data
+    (trace,) = event_charts.funnel(READY, LIGHT).data
     assert [(base, base + count) for base, count in zip(trace.base, trace.x, strict=True)][3:] == [
         (0, 60),
         (60, 65),
@@ -168,7 +172,7 @@ def test_the_outcomes_in_the_funnel_stand_below_the_tried_and_fill_it() -> None:
 
 
 def test_outcomes_over_time_show_every_count() -> None:
-    found = bars(charts.outcomes_over_time("day", DAYS, LIGHT))
+    found = bars(event_charts.outcomes_over_time("day", DAYS, LIGHT))
     assert {name: list(trace.y) for name, trace in found.items()} == {
         "Passed": [5, 0, 4],
         "Waiting": [1, 0, 0],
@@ -177,90 +181,95 @@ def test_outcomes_over_time_show_every_count() -> None:
 
 
 def test_a_single_bar_over_time_does_not_fill_the_axis() -> None:
-    figure = charts.outcomes_over_time("hour", over_time((1, 0, 0), unit="hour"), LIGHT)
+    figure = event_charts.outcomes_over_time("hour", over_time((1, 0, 0), unit="hour"), LIGHT)
     first, last = (datetime.fromisoformat(end) for end in figure.layout.xaxis.range)
     assert last - first >= timedelta(hours=6)
 
 
 def test_few_validations_have_no_ticks_between_whole_numbers() -> None:
-    assert charts.outcomes_over_time("day", over_time((1, 0, 0)), LIGHT).layout.yaxis.dtick == 1
+    assert event_charts.outcomes_over_time("day", over_time((1, 0, 0)), LIGHT).layout.yaxis.dtick == 1
 
 
 def test_the_success_rate_is_in_percent() -> None:
-    assert list(charts.rate_over_time("day", DAYS, LIGHT).data[0].y) == [62.5, 50.0]
+    assert list(event_charts.rate_over_time("day", DAYS, LIGHT).data[0].y) == [62.5, 50.0]
 
 
 def test_a_time_without_validations_has_no_success_rate() -> None:
-    assert len(charts.rate_over_time("day", DAYS, LIGHT).data[0].x) == 2
+    assert len(event_charts.rate_over_time("day", DAYS, LIGHT).data[0].x) == 2
 
 
 def test_reasons_are_named_by_their_words() -> None:
-    figure = charts.reasons_bar(ranked(("FACE_MISMATCH", 3), ("ANOTHER_CODE", 1)), LIGHT)
+    figure = event_charts.reasons_bar(ranked(("FACE_MISMATCH", 3), ("ANOTHER_CODE", 1)), LIGHT)
     assert list(figure.layout.yaxis.ticktext) == ["Not the same person", "ANOTHER_CODE"]
 
 
 def test_the_most_frequent_reason_is_on_top() -> None:
-    low, high = charts.reasons_bar(ranked(("NO_FACE", 3), ("BLURRED", 1)), LIGHT).layout.yaxis.range
+    low, high = event_charts.reasons_bar(ranked(("NO_FACE", 3), ("BLURRED", 1)), LIGHT).layout.yaxis.range
     assert low > high
 
 
 def test_two_reasons_that_shorten_to_the_same_name_are_two_bars() -> None:
-    figure = charts.reasons_bar(ranked(("X" * 60 + "1", 3), ("X" * 60 + "2", 1)), LIGHT)
+    figure = event_charts.reasons_bar(ranked(("X" * 60 + "1", 3), ("X" * 60 + "2", 1)), LIGHT)
     assert len(set(figure.data[0].y)) == 2
 
 
 def test_markup_in_a_name_is_shown_as_it_is() -> None:
-    figure = charts.compare_bars(events(('<a href="http://x">spring</a>', 9, 8)), LIGHT)
+    figure = event_charts.compare_bars(events(('<a href="http://x">spring</a>', 9, 8)), LIGHT)
     assert "<a" not in figure.layout.yaxis.ticktext[0] + figure.data[0].customdata[0]
 
 
 def test_quality_bars_show_their_totals() -> None:
-    figure = charts.quality_bars(quality((1000, 200, 34), (1, 1, 1), (0, 0, 4), (0, 0, 0)), LIGHT)
+    figure = event_charts.quality_bars(quality((1000, 200, 34), (1, 1, 1), (0, 0, 4), (0, 0, 0)), LIGHT)
     assert [text.strip() for text in figure.data[-1].text] == ["1,234", "3", "4", "0"]
 
 
 def test_attempts_show_counts_and_shares() -> None:
-    assert charts.attempts_bars(tries(6, 2, 2, 0, 0), LIGHT).data[0].text[0] == "<b>6</b><br>60%"
+    assert event_charts.attempts_bars(tries(6, 2, 2, 0, 0), LIGHT).data[0].text[0] == "<b>6</b><br>60%"
 
 
 def test_a_histogram_draws_the_threshold() -> None:
-    (line,) = charts.histogram(bins((0, 0, 3), (0, 4, 0)), "similarity", LIGHT, threshold=77).layout.shapes
+    (line,) = event_charts.histogram(bins((0, 0, 3), (0, 4, 0)), "similarity", LIGHT, threshold=77).layout.shapes
     assert (line.x0, line.x1) == (77, 77)
 
 
 def test_a_histogram_without_a_threshold_draws_no_line() -> None:
-    assert not charts.histogram(bins((0, 0, 3)), "confidence", LIGHT).layout.shapes
+    assert not event_charts.histogram(bins((0, 0, 3)), "confidence", LIGHT).layout.shapes
 
 
 def test_a_histograms_axis_bears_its_label() -> None:
     assert (
-        charts.histogram(bins((0, 0, 3)), "similarity, 0–100", LIGHT).layout.xaxis.title.text == "similarity, 0–100"
+        event_charts.histogram(bins((0, 0, 3)), "similarity, 0–100", LIGHT).layout.xaxis.title.text
+        == "similarity, 0–100"
     )
 
 
 def test_a_small_group_is_faded() -> None:
-    opacity = charts.group_bars(groups(("female", 90, 9), ("male", 29, 3)), LIGHT).data[0].marker.opacity
+    opacity = event_charts.group_bars(groups(("female", 90, 9), ("male", 29, 3)), LIGHT).data[0].marker.opacity
     assert opacity[1] < opacity[0]
 
 
 def test_a_small_group_says_so() -> None:
-    names = charts.group_bars(groups(("female", 90, 9), ("male", 29, 3)), LIGHT).layout.yaxis.ticktext
+    names = event_charts.group_bars(groups(("female", 90, 9), ("male", 29, 3)), LIGHT).layout.yaxis.ticktext
     assert ["few" in name for name in names] == [False, True]
 
 
 def test_of_too_many_groups_the_largest_are_shown_in_their_order() -> None:
     frame = groups(*((f"{age}-{age + 5}", 1 if age % 2 else 50 + age, 1) for age in range(24)))
-    names = charts.group_bars(frame, LIGHT).layout.yaxis.ticktext
+    names = event_charts.group_bars(frame, LIGHT).layout.yaxis.ticktext
     assert [name.split("<")[0] for name in names] == [f"{age}-{age + 5}" for age in range(0, 24, 2)]
 
 
 def test_compared_events_show_their_success_rates() -> None:
-    assert list(charts.compare_bars(events(("spring", 80, 20), ("autumn", 10, 9)), LIGHT).data[0].x) == [25.0, 90.0]
+    assert list(event_charts.compare_bars(events(("spring", 80, 20), ("autumn", 10, 9)), LIGHT).data[0].x) == [
+        25.0,
+        90.0,
+    ]
 
 
 def test_an_event_without_validations_claims_no_rate() -> None:
     assert (
-        charts.compare_bars(events(("spring", 80, 20), ("autumn", 0, 0)), LIGHT).data[0].text[1] == "no validations"
+        event_charts.compare_bars(events(("spring", 80, 20), ("autumn", 0, 0)), LIGHT).data[0].text[1]
+        == "no validations"
     )
 
 
@@ -270,15 +279,15 @@ def test_an_event_without_validations_claims_no_rate() -> None:
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda: charts.funnel(NOBODY, LIGHT),
-        lambda: charts.outcomes_over_time("day", over_time((0, 0, 0)), LIGHT),
-        lambda: charts.rate_over_time("day", over_time((0, 0, 0)), LIGHT),
-        lambda: charts.reasons_bar(ranked(("NO_FACE", 0)), LIGHT),
-        lambda: charts.quality_bars(quality(*[(0, 0, 0)] * 4), LIGHT),
-        lambda: charts.attempts_bars(tries(0, 0, 0, 0, 0), LIGHT),
-        lambda: charts.histogram(bins((0, 0, 0)), "similarity", LIGHT, threshold=80),
-        lambda: charts.group_bars(groups(("female", 30, 0)), LIGHT),
-        lambda: charts.compare_bars(events(("spring", 0, 0)), LIGHT),
+        lambda: event_charts.funnel(NOBODY, LIGHT),
+        lambda: event_charts.outcomes_over_time("day", over_time((0, 0, 0)), LIGHT),
+        lambda: event_charts.rate_over_time("day", over_time((0, 0, 0)), LIGHT),
+        lambda: event_charts.reasons_bar(ranked(("NO_FACE", 0)), LIGHT),
+        lambda: event_charts.quality_bars(quality(*[(0, 0, 0)] * 4), LIGHT),
+        lambda: event_charts.attempts_bars(tries(0, 0, 0, 0, 0), LIGHT),
+        lambda: event_charts.histogram(bins((0, 0, 0)), "similarity", LIGHT, threshold=80),
+        lambda: event_charts.group_bars(groups(("female", 30, 0)), LIGHT),
+        lambda: event_charts.compare_bars(events(("spring", 0, 0)), LIGHT),
     ],
     ids=CHARTS,
 )
@@ -290,15 +299,17 @@ def test_no_records_can_be_described() -> None:
     none = record_rows([])
     unit, frame = statistics.over_time(none, "UTC")
     said = [
-        charts.describe_funnel(NOBODY),
-        charts.describe_over_time(unit, frame),
-        charts.describe_rate(unit, frame),
-        charts.describe_reasons(statistics.reasons_ranked(none)),
-        charts.describe_quality(statistics.quality_by_status(none)),
-        charts.describe_attempts(statistics.attempts_until_success(none)),
-        charts.describe_histogram(statistics.histogram(none["similarity"], none["status"], 0, 100, 4), "similarity"),
-        charts.describe_groups(statistics.by_group(none, "age"), "Age"),
-        charts.describe_compare(statistics.compare({})),
+        event_charts.describe_funnel(NOBODY),
+        event_charts.describe_over_time(unit, frame),
+        event_charts.describe_rate(unit, frame),
+        event_charts.describe_reasons(statistics.reasons_ranked(none)),
+        event_charts.describe_quality(statistics.quality_by_status(none)),
+        event_charts.describe_attempts(statistics.attempts_until_success(none)),
+        event_charts.describe_histogram(
+            statistics.histogram(none["similarity"], none["status"], 0, 100, 4), "similarity"
+        ),
+        event_charts.describe_groups(statistics.by_group(none, "age"), "Age"),
+        event_charts.describe_compare(statistics.compare({})),
     ]
     assert all(sentence.endswith(".") for sentence in said)
 
@@ -307,41 +318,41 @@ def test_no_records_can_be_described() -> None:
 
 
 def test_the_funnel_in_words() -> None:
-    assert charts.describe_funnel(READY) == (
+    assert event_charts.describe_funnel(READY) == (
         "Of 100 registered, 90 have a reference photo and 80 tried: 60 passed, 5 wait and 15 failed."
     )
 
 
 def test_outcomes_over_time_in_words() -> None:
-    assert charts.describe_over_time("day", DAYS) == (
+    assert event_charts.describe_over_time("day", DAYS) == (
         "Validations per day: 9 passed, 1 waiting, 6 failed; the most in one day, 8, at 2026-03-01."
     )
 
 
 def test_rates_in_words() -> None:
-    assert charts.describe_rate("day", DAYS) == (
+    assert event_charts.describe_rate("day", DAYS) == (
         "Success rate per day between 50% and 62%, last 50%; mean attempts between 1.5 and 1.5."
     )
 
 
 def test_reasons_in_words() -> None:
-    assert charts.describe_reasons(ranked(("NO_FACE", 1200), ("BLURRED", 1))) == (
+    assert event_charts.describe_reasons(ranked(("NO_FACE", 1200), ("BLURRED", 1))) == (
         "Reasons by the number of people: No face 1,200, Blurred 1."
     )
 
 
 def test_what_is_not_drawn_is_counted_in_words() -> None:
-    assert charts.describe_reasons(ranked(*((f"X{n}", 1) for n in range(15)))).endswith(", and 3 more reasons.")
+    assert event_charts.describe_reasons(ranked(*((f"X{n}", 1) for n in range(15)))).endswith(", and 3 more reasons.")
 
 
 def test_a_histogram_in_words() -> None:
-    assert charts.describe_histogram(bins((0, 0, 3), (0, 4, 0)), "similarity") == (
+    assert event_charts.describe_histogram(bins((0, 0, 3), (0, 4, 0)), "similarity") == (
         "Distribution of similarity: 0 passed, 4 waiting, 3 failed; the most, 4, from 70 to 80."
     )
 
 
 def test_groups_in_words_name_the_small_ones() -> None:
-    assert charts.describe_groups(groups(("female", 90, 9), ("male", 10, 1)), "Gender") == (
+    assert event_charts.describe_groups(groups(("female", 90, 9), ("male", 10, 1)), "Gender") == (
         "Failure rate by gender: female 10.0% of 90, male 10.0% of 10 (few)."
     )
 
@@ -373,7 +384,7 @@ def many() -> pd.DataFrame:
 def test_charts_over_time_of_100_000_records_are_small(many: pd.DataFrame, years: float) -> None:
     span = many[many["timestamp"] >= many["timestamp"].max() - timedelta(days=365 * years)]
     unit, frame = statistics.over_time(span, "Asia/Kolkata")
-    drawn = charts.outcomes_over_time(unit, frame, LIGHT), charts.rate_over_time(unit, frame, LIGHT)
+    drawn = event_charts.outcomes_over_time(unit, frame, LIGHT), event_charts.rate_over_time(unit, frame, LIGHT)
     assert max(len(figure.to_json()) for figure in drawn) < MAX_JSON_BYTES
 
 
@@ -382,13 +393,15 @@ def test_charts_of_100_000_records_are_small(many: pd.DataFrame) -> None:
     ready = replace(READY, registered=100_000)
     compared = statistics.compare({f"{'event' * 100}{number}": many.head(number) for number in range(200)})
     drawn = {
-        "funnel": charts.funnel(ready, LIGHT),
-        "reasons": charts.reasons_bar(statistics.reasons_ranked(many), LIGHT),
-        "quality": charts.quality_bars(statistics.quality_by_status(many), LIGHT),
-        "attempts": charts.attempts_bars(statistics.attempts_until_success(many), LIGHT),
-        "histogram": charts.histogram(statistics.histogram(similarity, status, 0, 100, 0.5), "similarity", LIGHT, 80),
-        "groups": charts.group_bars(statistics.by_group(many, "age"), LIGHT),
-        "compare": charts.compare_bars(compared, LIGHT),
+        "funnel": event_charts.funnel(ready, LIGHT),
+        "reasons": event_charts.reasons_bar(statistics.reasons_ranked(many), LIGHT),
+        "quality": event_charts.quality_bars(statistics.quality_by_status(many), LIGHT),
+        "attempts": event_charts.attempts_bars(statistics.attempts_until_success(many), LIGHT),
+        "histogram": event_charts.histogram(
+            statistics.histogram(similarity, status, 0, 100, 0.5), "similarity", LIGHT, 80
+        ),
+        "groups": event_charts.group_bars(statistics.by_group(many, "age"), LIGHT),
+        "compare": event_charts.compare_bars(compared, LIGHT),
     }
     sizes = {name: len(figure.to_json()) for name, figure in drawn.items()}
     assert max(sizes.values()) < MAX_JSON_BYTES, sizes

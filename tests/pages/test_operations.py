@@ -23,21 +23,19 @@ from core.adapters.aws.metrics import CloudWatchMetrics
 from core.adapters.aws.table import EVENT_INDEX
 from core.domain.records import Source
 from core.flow.retry import Retry
-from core.runtime.bootstrap import Services
 from core.runtime.operation_log import Operation
+from core.runtime.services import Services
 from core.services.validation import Submitter
 from core.settings import Settings
 from dashboard import services as dashboard_services
-from dashboard.charts.figures import (
-    LIGHT,
-    Palette,
-    Trace,
+from dashboard.charts.operations import (
     bars_over_time,
     describe_counts,
     describe_levels,
     lines_over_time,
     mean_and_slowest,
 )
+from dashboard.charts.style import LIGHT, Palette, Trace
 from tests.core.test_cloudwatch import REGION, TABLE, put
 from tests.pages.test_charts import contrast
 from tests.pages.test_event_charts import MAX_JSON_BYTES, THEME, both, colours_of

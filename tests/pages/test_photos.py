@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.domain.errors import Refused
 from core.domain.records import Box, Decision, Source, ValidationRecord
-from core.runtime.bootstrap import Services
+from core.runtime.services import Services
 from core.services.validation import Submitter
 from core.settings import Settings
 from dashboard import services as dashboard_services

@@ -16,7 +16,7 @@ from core.domain.audit import AuditEntry
 from core.domain.clock import utc_now
 from core.domain.errors import Unavailable
 from core.domain.roles import Action
-from core.runtime.bootstrap import Services
+from core.runtime.services import Services
 from core.services.hashing import id_hash
 from tests.support.app import RunPage, failure
 from tests.support.desk import REFERENCE_KEY, Desk

@@ -12,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.adapters.embedded.registrations import SqliteRegistrations
-from core.runtime.bootstrap import Services
+from core.runtime.services import Services
 from core.services import sample
 from core.settings import Settings
 from dashboard import services as dashboard_services

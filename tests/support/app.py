@@ -9,9 +9,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from core.domain.clock import utc_now
-from core.runtime.bootstrap import Services
-from core.settings import Settings
+from core.runtime.services import Services
 from dashboard import services as dashboard_services
 from dashboard.parts import event, photos
 from tests.support.desk import Desk
@@ -35,24 +33,9 @@ class BorrowedServices(Services):
 
 
 @pytest.fixture
-def services(desk: Desk, sanitiser: object, tmp_path: Path) -> Services:
+def services(desk: Desk) -> Services:
     """The desk's services: its stores and the engine whose answers the test chooses."""
-    return BorrowedServices(
-        settings=Settings(data_dir=tmp_path),
-        clock=utc_now,
-        records=desk.records,
-        registrations=desk.registrations,
-        photos=desk.photos,
-        engine=desk.engine,
-        audit=desk.audit,
-        sanitiser=sanitiser,  # type: ignore[arg-type]
-        validation=desk.validation,
-        erasures=desk.erasures,
-        forgetting=desk.forgetting,
-        batches=desk.batches,
-        references=desk.references,
-        importer=desk.registrations,
-    )
+    return BorrowedServices(**vars(desk.services))
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def dashboard_process(
     port = port or free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)],
+            [sys.executable, "-m", "dashboard", "--port", str(port)],
             cwd=ROOT,
             env={**os.environ, **environment},
             stdout=output,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,15 +14,17 @@ from core.adapters.embedded.photos import FolderPhotos
 from core.adapters.embedded.records import SqliteRecords
 from core.adapters.embedded.registrations import SqliteRegistrations
 from core.domain.clock import utc_now
-from core.domain.policy import Policy
 from core.domain.records import Registration
 from core.photos.sanitiser import PhotoSanitiser
+from core.ports import ValidationRecords
+from core.runtime.backends import Adapters
+from core.runtime.bootstrap import assemble
+from core.runtime.observed_services import ObservedErasures, ObservedValidation
+from core.runtime.services import Services
 from core.services.batch import Batches
-from core.services.erasure import Erasures
-from core.services.forgetting import Forgetting
 from core.services.hashing import IdHash
-from core.services.reference_check import ReferenceAudit
-from core.services.validation import ValidationService
+from core.services.reference_check import ReferenceCheck
+from core.settings import Settings
 from tests.support.engine import ChosenEngine
 
 HASHED = IdHash(b"a key of these tests")
@@ -41,79 +41,80 @@ REGISTERED = Registration(
 
 @dataclass(frozen=True)
 class Desk:
-    records: SqliteRecords
+    """``services`` as in production, and adapters beneath them that have nothing to remember."""
+
+    services: Services
     registrations: SqliteRegistrations
     photos: FolderPhotos
     photo_folder: Path
     engine: ChosenEngine
     audit: SqliteAudit
-    validation: ValidationService
-    erasures: Erasures
-    forgetting: Forgetting
-    batches: Batches
-    references: ReferenceAudit
+
+    @property
+    def records(self) -> ValidationRecords:
+        return self.services.records
+
+    @property
+    def validation(self) -> ObservedValidation:
+        return self.services.validation
+
+    @property
+    def erasures(self) -> ObservedErasures:
+        return self.services.erasures
+
+    @property
+    def batches(self) -> Batches:
+        return self.services.batches
+
+    @property
+    def references(self) -> ReferenceCheck:
+        return self.services.references
 
     @property
     def stored_files(self) -> set[Path]:
         return {path for path in self.photo_folder.rglob("*") if path.is_file()}
 
 
+class _SharedSanitiser(PhotoSanitiser):
+    """Starting its workers takes a second: it outlives the services of each test."""
+
+    def close(self) -> None: ...
+
+
 @pytest.fixture(scope="session")
 def sanitiser() -> Iterator[PhotoSanitiser]:
-    sanitiser = PhotoSanitiser(max_bytes=15 * 1024 * 1024)
+    sanitiser = _SharedSanitiser(max_bytes=15 * 1024 * 1024)
     yield sanitiser
-    sanitiser.close()
+    PhotoSanitiser.close(sanitiser)
 
 
 @pytest.fixture
 def desk(tmp_path: Path, sanitiser: PhotoSanitiser, astronaut_jpeg: bytes) -> Iterator[Desk]:
     database = tmp_path / "facedesk.sqlite3"
-    records, registrations = SqliteRecords(database, utc_now), SqliteRegistrations(database)
+    registrations = SqliteRegistrations(database)
     photos = FolderPhotos(tmp_path / "photos", max_bytes=15 * 1024 * 1024)
     photos.put(REFERENCE_KEY, astronaut_jpeg)
     registrations.import_many(
         [REGISTERED, REGISTERED.model_copy(update={"registration_id": "reg-2", "reference_photo_key": None})]
     )
     engine, audit = ChosenEngine(), SqliteAudit(database)
-    journal = SqliteErasures(database)
-    forgetting = Forgetting(journal.ended, HASHED)
-    erasures = Erasures(
-        journal, registrations, registrations, photos, audit, HASHED, utc_now, announce=forgetting.announce
+    settings = Settings(data_dir=tmp_path, hash_key="a key of these tests", _env_file=None)  # type: ignore[arg-type, call-arg]
+    # Less than may be set: a test that waits for the engine's deadline is to be short.
+    settings = settings.model_copy(update={"engine_deadline_seconds": 1.0})
+    adapters = Adapters(
+        records=SqliteRecords(database, utc_now),
+        registrations=registrations,
+        importer=registrations,
+        photos=photos,
+        engine=engine,
+        batch_engine=engine,
+        batch_workers=4,
+        batch_patience=0,
+        sanitiser=sanitiser,
+        batch_sanitiser=sanitiser,
+        audit=audit,
+        erasures=SqliteErasures(database),
     )
-    parts: Mapping[str, Any] = {
-        "records": records,
-        "registrations": registrations,
-        "photos": photos,
-        "engine": engine,
-        "sanitiser": sanitiser,
-        "policy": Policy(),
-        "clock": utc_now,
-        "record_ttl": timedelta(days=30),
-        "erasures": erasures,
-    }
-    validation = ValidationService(**parts, engine_deadline=1.0)
-    of_batches = ValidationService(**parts, engine_deadline=30, engine_must_answer=True)
-    many: Mapping[str, Any] = {"workers": 4, "patience": 0}
-    batches = Batches(
-        records, registrations, of_batches, tmp_path / "batches", max_file_bytes=15 * 1024 * 1024, **many
-    )
-    references = ReferenceAudit(registrations, of_batches, engine, Policy(), **many)
-    yield Desk(
-        records,
-        registrations,
-        photos,
-        tmp_path / "photos",
-        engine,
-        audit,
-        validation,
-        erasures,
-        forgetting,
-        batches,
-        references,
-    )
-    validation.close()
-    of_batches.close()
-    records.close()
-    registrations.close()
-    audit.close()
-    erasures.close()
+    services = assemble(settings, adapters)
+    yield Desk(services, registrations, photos, tmp_path / "photos", engine, audit)
+    services.close()

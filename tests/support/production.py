@@ -26,7 +26,8 @@ from core.adapters.aws import clients
 from core.adapters.embedded.engine import LocalEngine
 from core.domain.records import Registration
 from core.ports import FaceEngine
-from core.runtime.bootstrap import Services, build
+from core.runtime.bootstrap import build
+from core.runtime.services import Services
 from core.services.validation import ValidationService
 from core.settings import Settings
 from tests.support.dynamodb import REGION, create_audit_table, create_table

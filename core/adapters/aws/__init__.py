@@ -1,1 +1,1 @@
-"""The ports in production: DynamoDB, S3, Rekognition, CloudWatch, and MongoDB."""
+"""The ports with DynamoDB, S3, Rekognition, CloudWatch and MongoDB."""

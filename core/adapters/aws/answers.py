@@ -1,6 +1,7 @@
-"""DynamoDB's answers to Query and Scan, decoded past botocore's parser: that takes ten times as long.
+"""DynamoDB's answers to Query and Scan, decoded without botocore's parser, which takes ten times as long.
 
-botocore still signs, sends, chooses the endpoint, tells errors and reads all of an answer but its items.
+botocore still signs and sends requests, chooses the endpoint, recognises errors and reads all of an answer but its
+items.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from botocore.parsers import ResponseParserError
 
 from core.domain.frames import RECORD_DTYPES, REPORTED, Values, reported
 
-#: An item as the API has it: name -> ``{"S": "..."}``, ``{"N": "..."}``, ... ; binary values in base64.
+#: An item in the API's form: name -> ``{"S": "..."}``, ``{"N": "..."}``, ... ; binary values in base64.
 Item = Mapping[str, Mapping[str, Any]]
 #: The records of one answer: by column, if all values are of the usual kinds, else as items.
 Page: TypeAlias = pa.Table | list[Item]
 
-#: A frame's column -> where in an item it is.
+#: A frame's column -> the path of its attribute in an item.
 PATHS: Mapping[str, tuple[str, ...]] = {
     **{column: (column,) for column in RECORD_DTYPES},
     "status": ("validationStatus",),
@@ -38,13 +39,14 @@ PATHS: Mapping[str, tuple[str, ...]] = {
 _NUMBERS = frozenset({"confidence", "similarity", "threshold", "attempts", "expiresAt"})
 
 _OPERATIONS = ("Query", "Scan")
-#: Whether the items of the call under way are wanted as columns.
+#: Whether the current call wants its items as columns.
 _as_columns: ContextVar[bool] = ContextVar("as_columns", default=False)
 
 
 def decode(client: Any) -> None:
-    """From now on the answers of ``client`` have their ``Items`` as orjson reads them: ``Item``, with base64 text for
-    bytes; ``in_columns`` they have a ``Page`` instead. Doing it twice changes nothing."""
+    """Make the answers of ``client`` have their ``Items`` as orjson reads them: ``Item``, with base64 text for bytes.
+    Calls ``in_columns`` have a ``Page`` instead. Calling this twice has no further effect.
+    """
     for operation in _OPERATIONS:
         client.meta.events.register(
             f"before-parse.dynamodb.{operation}", _take_items, unique_id=f"items-of-{operation}"
@@ -52,7 +54,7 @@ def decode(client: Any) -> None:
 
 
 def in_columns(call: Callable[..., Any]) -> Callable[..., Any]:
-    """``call``, a method of such a client, answering with a page (``page_of``) instead of items."""
+    """``call``, a method of such a client, with a page (``page_of``) instead of items in its answers."""
 
     def asked(**request: Any) -> Any:
         token = _as_columns.set(True)
@@ -65,8 +67,8 @@ def in_columns(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def page_of(answer: Mapping[str, Any]) -> Page:
-    """The page of an answer that was asked for ``in_columns``."""
-    # Where orjson could not read the items, botocore has.
+    """The page of an answer to a call ``in_columns``."""
+    # If orjson could not read the items, botocore has read them.
     page: Page = answer["Page"] if "Page" in answer else answer.get("Items", [])
     return page
 
@@ -74,7 +76,7 @@ def page_of(answer: Mapping[str, Any]) -> Page:
 def columns_of(pages: Sequence[Page]) -> dict[str, Values]:
     """The columns of ``PATHS`` of all pages, in their order, as ``core.domain.frames.record_frame`` takes them.
 
-    A value of a kind that its column cannot have stays as the API has it, and ``record_frame`` refuses it.
+    A value of a type that its column cannot have stays in the API's form, and ``record_frame`` refuses it.
     """
     if all(isinstance(page, pa.Table) for page in pages):
         whole = pa.concat_tables([_COLUMNS.empty_table(), *pages])
@@ -83,7 +85,7 @@ def columns_of(pages: Sequence[Page]) -> dict[str, Values]:
 
 
 def of_event(page: Page, event_id: str) -> Page:
-    """Those records of the page whose own ``eventId`` is the event's, or which have none."""
+    """The records of the page whose own ``eventId`` is the event's, or which have none."""
     fitting = (None, "", event_id)
     if isinstance(page, pa.Table):
         return page.filter(pc.is_in(page["eventId"], pa.array(fitting, pa.string())))
@@ -91,9 +93,9 @@ def of_event(page: Page, event_id: str) -> Page:
 
 
 def value_at(item: Item, path: tuple[str, ...]) -> Any:
-    """The text, number or truth value at ``path``, None where there is nothing.
+    """The text, number or Boolean at ``path``, None if there is nothing.
 
-    Anything else stays in the API's form, which no column takes.
+    Any other value stays in the API's form, which no column accepts.
     """
     value: Mapping[str, Any] = {"M": item}
     for name in path:
@@ -122,21 +124,21 @@ def _take_items(response_dict: dict[str, Any], customized_response_dict: dict[st
             rest = orjson.loads(body)
             items = rest.pop("Items", None)
         except (ValueError, AttributeError, TypeError):
-            return  # botocore's parser says what is wrong with it, or can read it
+            return  # botocore's parser can read it, or reports what is wrong with it
         if items is not None:
             customized_response_dict["Page" if _as_columns.get() else "Items"] = items
     response_dict["body"] = orjson.dumps(rest)
 
 
 def _check_sum(headers: Mapping[str, str], body: bytes) -> None:
-    """Raises where the answer was damaged on its way. botocore would only have tried again, and it tries once."""
+    """Raises if the answer was damaged on its way. botocore would only retry, and its client here makes one try."""
     expected = headers.get("x-amz-crc32")
     if expected and "content-encoding" not in headers and crc32(body) != int(expected):
         raise ResponseParserError("The answer's checksum is wrong.")
 
 
 def _kind(*kinds: tuple[str, pa.DataType]) -> pa.DataType:
-    """A value of the API that may be of the ``kinds``, or null."""
+    """The type of a value in the API's form that may be of the ``kinds``, or null."""
     return pa.struct([*kinds, ("NULL", pa.bool_())])
 
 
@@ -159,14 +161,14 @@ def _item_type() -> pa.StructType:
     return pa.struct([*fields, *((name, _kind(("M", pa.struct(inner)))) for name, inner in maps.items())])
 
 
-#: A page by column.
+#: The columns of a page.
 _COLUMNS = pa.schema(
     [
         (column, pa.float64() if column in _NUMBERS else pa.bool_() if column == "smile" else pa.string())
         for column in PATHS
     ]
 )
-#: Of an answer, all that a reader of ours uses.
+#: The parts of an answer that this project's reads use.
 _ANSWER = pa.schema(
     [
         ("Items", pa.list_(_item_type())),
@@ -187,15 +189,14 @@ _ANSWER = pa.schema(
 
 
 def _read_by_arrow(body: bytes) -> tuple[Mapping[str, Any], Page] | None:
-    """The answer without its items, and these; None where Arrow cannot read it or it has something unusual.
+    """The answer without its items, and the items; None if Arrow cannot read it or a value has an unusual type.
 
-    Arrow skips what the schema does not name: a value of another kind looks as if it were absent, and shows by a
-    struct that has none of its fields.
+    Arrow skips what the schema does not name, so a value of another type is a struct without any of its fields.
     """
     try:
         table = pyarrow.json.read_json(
             pa.BufferReader(body),
-            # One block; it is one thread's work, as others read other pages.
+            # One block and one thread: other threads read other pages.
             read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(body) + 1),
             parse_options=pyarrow.json.ParseOptions(
                 explicit_schema=_ANSWER, newlines_in_values=True, unexpected_field_behavior="ignore"
@@ -214,7 +215,7 @@ def _read_by_arrow(body: bytes) -> tuple[Mapping[str, Any], Page] | None:
 
 
 def _is_usual(items: pa.StructArray, column: str) -> bool:
-    """Whether all values are of the column's kind, or null or absent."""
+    """Whether all values are of the column's type, null or absent."""
     if column in REPORTED:
         return True
     value = _typed_values(items, column)
@@ -261,7 +262,7 @@ def _read(column: str, item: Item) -> Any:
 
 
 def _codes(value: Mapping[str, Any]) -> Any:
-    """A list of texts as one; anything else stays in the API's form, which no column takes."""
+    """A list of texts as one text; any other value stays in the API's form, which no column accepts."""
     match value:
         case {"NULL": _}:
             return None

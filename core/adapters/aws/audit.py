@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from functools import partial
 from hashlib import sha256
@@ -11,27 +11,27 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
+from core.adapters.aws.answers import Item
 from core.adapters.aws.clients import translated
+from core.adapters.aws.pages import asking, items_of, pages
 from core.adapters.aws.table import AUDIT_KEY
 from core.domain.audit import SERVICE, AuditEntry, entry_of
 from core.domain.records import isoformat
 from core.flow.retry import Retry
 
-#: A day's entries lie in as many partitions, so that no one of them takes all writes: each takes 1,000 a second.
+#: The number of partitions for the entries of a day. Each accepts 1,000 writes per second.
 SHARDS = 4
 _DAY, _PLACE = AUDIT_KEY
-
-Item = Mapping[str, Mapping[str, Any]]
 
 _errors = partial(translated, SERVICE, "The table of the audit trail is missing.")
 
 
 class DynamoAudit:
-    """``AuditTrail`` in DynamoDB: the partition is a day and one of its ``SHARDS``, the sort key moment and entry id.
+    """``AuditTrail`` in DynamoDB: the partition is a day and one of its ``SHARDS``, the sort key a time and entry id.
 
-    A span of time is read day by day from its end, the shards of a day merged; nothing is scanned. A write is on the
-    condition that no item has its key, and neither changing nor deleting is called anywhere: a role that may put and
-    query alone (``infra/iam.tf``) can take no entry away. ``client`` makes one attempt a call
+    A period is read day by day from its end, merging the shards of each day; nothing is scanned. A write requires
+    that no item has its key, and nothing is ever updated or deleted: a role that may only put and query
+    (``infra/iam.tf``) cannot remove an entry. ``client`` makes one attempt per call
     (``core.adapters.aws.clients.client``).
     """
 
@@ -39,6 +39,7 @@ class DynamoAudit:
         self._client = client
         self._table = table
         self._retry = retry
+        self._query = asking(client.query, retry, _errors)
 
     def append(self, entry: AuditEntry) -> None:
         item = TypeSerializer().serialize({**entry.to_dict(), **_key(entry)})["M"]
@@ -67,22 +68,16 @@ class DynamoAudit:
                 yield _entry(item)
 
     def ping(self) -> None:
-        # The read that ``entries`` needs: asks for no permission beyond it.
-        self._retry(lambda: self._page({**self._request("ping", "0", "1"), "Limit": 1}))
+        # The read that ``entries`` makes, so that no further permission is needed.
+        self._query({**self._request("ping", "0", "1"), "Limit": 1})
 
     def close(self) -> None:
         self._client.close()
 
     def _newest(self, part: str, first: str, last: str) -> Iterator[Item]:
         """The items of one partition from ``first`` on and before ``last``, newest first."""
-        request = self._request(part, first, last)
-        while True:
-            answer = self._retry(lambda: self._page(request))
-            # BETWEEN has its end in it: no entry has a place without an id behind the moment, so none is met twice.
-            yield from answer["Items"]
-            if "LastEvaluatedKey" not in answer:
-                return
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        # BETWEEN includes its end. But a sort key has an id after the time, so none is equal to ``last``.
+        return items_of(pages(self._query, self._request(part, first, last)))
 
     def _request(self, part: str, first: str, last: str) -> dict[str, Any]:
         return {
@@ -93,10 +88,6 @@ class DynamoAudit:
             "ScanIndexForward": False,
             "ConsistentRead": True,
         }
-
-    def _page(self, request: Mapping[str, Any]) -> Any:
-        with _errors():
-            return self._client.query(**request)
 
 
 def _key(entry: AuditEntry) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The event's id at the top level of records that other services wrote: only what has it there is in the index."""
+"""Sets the top-level eventId on records that other services wrote without it: the event index needs it there."""
 
 from __future__ import annotations
 
@@ -13,58 +13,54 @@ from pathlib import Path
 from typing import Any
 
 from core.adapters.aws.clients import translated
+from core.adapters.aws.table import EVENT_NAMES, LACKS_EVENT_ID, LACKS_EVENT_ID_VALUES
 from core.domain.errors import InvalidInput, NotConfigured, Refused
 from core.domain.records import KEY_ATTRIBUTES
-from core.files.private import make_folder
+from core.files.private import make_folder, new_file
 from core.flow.pace import Pace
+from core.flow.progress import Counting
 from core.flow.retry import Retry
 
 SERVICE = "validation records"
-#: Records that a segment reads at once: what it reads again after a kill.
+#: Records on a page of a segment. After a kill, at most one page per segment is read again.
 PAGE = 200
-#: What an update whose condition is not met costs at least; DynamoDB does not tell.
+#: The least that an update consumes whose condition is not met; DynamoDB does not report the amount.
 _UNMET_UNITS = 1.0
 
 #: An item's key as the API has it.
 Key = Mapping[str, Mapping[str, str]]
-#: ``(done, total)``: records read, and about how many there are (None: unknown).
-Progress = Callable[[int, int | None], None]
-
-_NAMES = {"#event": "eventId", "#metadata": "metadata"}
-# Nothing, null or an empty text at the top level: such a record is in no index.
-_LACKS = "(attribute_not_exists(#event) OR attribute_type(#event, :null) OR #event = :empty)"
-_LACKS_VALUES = {":null": {"S": "NULL"}, ":empty": {"S": ""}}
 
 
 @dataclass(frozen=True)
-class Counts:
-    """What a run did. Units as DynamoDB bills them, the index's included."""
+class BackfillCounts:
+    """What a run did. The units are those that DynamoDB bills, including those for the index."""
 
     scanned: int = 0
     #: Records that got their ``eventId``.
     set: int = 0
-    #: Records left alone, for they changed after they were read (or were set by a try whose answer was lost).
+    #: Records left as they are, because they changed after they were read (or an earlier try, whose answer was lost,
+    #: has set them).
     changed: int = 0
-    #: Records that name no event in ``metadata.eventId`` either.
+    #: Records without an event in ``metadata.eventId`` either.
     without_event: int = 0
-    #: Records that DynamoDB refuses to index: their event or ``timestamp`` is no text, or too long, for a key.
+    #: Records that DynamoDB cannot index: their event or ``timestamp`` is not a text, or too long for a key.
     refused: int = 0
     read_units: float = 0
     write_units: float = 0
 
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+    def __add__(self, other: BackfillCounts) -> BackfillCounts:
+        return BackfillCounts(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
 
 class Backfill:
-    """Sets ``eventId`` to ``metadata.eventId`` on every record that lacks it, and touches nothing else.
+    """Sets ``eventId`` to ``metadata.eventId`` on every record that lacks it, and changes nothing else.
 
-    The table is read in ``segments`` at once. An update is made only if the record still names that event and
-    still lacks it at the top level: a record that changed meanwhile is left as it is, and doing it all again is
-    harmless. The file ``state`` keeps how far each segment is and goes when all are done; a run after a kill
-    begins there. What is written meanwhile to parts that were read is for the next pass.
+    The table is scanned in ``segments`` in parallel. An update requires that the record still names that event and
+    still lacks it at the top level: a record that changed meanwhile is left as it is, and repeating a run is
+    harmless. The file ``state`` keeps the position of each segment and is deleted when all are done; a run after a
+    kill continues there. Records written meanwhile to parts that were already read are left to the next pass.
 
-    ``writes`` and ``reads`` pace the capacity units consumed. One run at a time.
+    ``writes`` and ``reads`` limit the capacity units consumed. Only one run at a time.
     """
 
     def __init__(
@@ -89,18 +85,18 @@ class Backfill:
         self._page = page
         self._stop = threading.Event()
 
-    def run(self, progress: Progress = lambda done, total: None) -> Counts:
-        """One pass over the table, or the rest of one; returns what this run did.
+    def run(self, progress: Counting = lambda done, total: None) -> BackfillCounts:
+        """One pass over the table, or the rest of an interrupted one; returns what this run did.
 
-        Raises ``NotConfigured`` where there is no table and ``InvalidInput`` where ``state`` cannot be written.
+        Raises ``NotConfigured`` if there is no table and ``InvalidInput`` if ``state`` cannot be written.
         """
         self._stop.clear()
         description = self._description()
-        # Another table may have had this name: places in it would mean nothing.
+        # An earlier table may have had this name: positions in it would mean nothing.
         of_table = f"{description['TableArn']} {description['CreationDateTime'].timestamp()}"
         places = _Places(self._state, of_table, self._segments)
         about = description.get("ItemCount")
-        counts, lock = Counts(), threading.Lock()
+        counts, lock = BackfillCounts(), threading.Lock()
 
         def read(segment: int) -> None:
             nonlocal counts
@@ -116,7 +112,7 @@ class Backfill:
                 parts = [threads.submit(read, segment) for segment in range(self._segments)]
                 wait(parts, return_when=FIRST_EXCEPTION)
             finally:
-                # One failed, or whoever waits was interrupted: the others end with the call that they are at.
+                # A segment failed, or this thread was interrupted: the others end with their current call.
                 self._stop.set()
         for part in parts:
             part.result()
@@ -127,14 +123,14 @@ class Backfill:
         try:
             return self._call(self._client.describe_table)["Table"]
         except NotConfigured as error:
-            message = f"There is no table {self._table}. Make it with: python -m core provision"
+            message = f"There is no table {self._table}. Create it with: python -m core provision"
             raise NotConfigured(SERVICE, error.code, message) from error
 
-    def _pages(self, segment: int, place: Key | None) -> Iterator[tuple[Counts, Key | None]]:
-        """What was done with each page, and where the next one begins; None: that was the last."""
+    def _pages(self, segment: int, place: Key | None) -> Iterator[tuple[BackfillCounts, Key | None]]:
+        """What was done with each page, and where the next one begins (None after the last)."""
         while place is not None:
             answer = self._scan(segment, place)
-            page = Counts(scanned=answer["ScannedCount"], read_units=_units(answer))
+            page = BackfillCounts(scanned=answer["ScannedCount"], read_units=_units(answer))
             for item in answer["Items"]:
                 page += self._set(item)
             place = answer.get("LastEvaluatedKey")
@@ -149,19 +145,19 @@ class Backfill:
             TotalSegments=self._segments,
             Limit=self._page,
             ReturnConsumedCapacity="TOTAL",
-            FilterExpression=_LACKS,
+            FilterExpression=LACKS_EVENT_ID,
             ProjectionExpression=", ".join([*key_names, "#metadata.#event"]),
-            ExpressionAttributeNames={**_NAMES, **key_names},
-            ExpressionAttributeValues=_LACKS_VALUES,
+            ExpressionAttributeNames={**EVENT_NAMES, **key_names},
+            ExpressionAttributeValues=LACKS_EVENT_ID_VALUES,
             **({"ExclusiveStartKey": place} if place else {}),
         )
         self._reads.spend(_units(answer))
         return answer
 
-    def _set(self, item: Mapping[str, Any]) -> Counts:
+    def _set(self, item: Mapping[str, Any]) -> BackfillCounts:
         event = item.get("metadata", {}).get("M", {}).get("eventId", {}).get("S")
         if not event:
-            return Counts(without_event=1)
+            return BackfillCounts(without_event=1)
         self._wait(self._writes)
         try:
             answer = self._call(
@@ -169,20 +165,20 @@ class Backfill:
                 Key={name: item[name] for name in KEY_ATTRIBUTES},
                 ReturnConsumedCapacity="TOTAL",
                 UpdateExpression="SET #event = :event",
-                ConditionExpression=f"#metadata.#event = :event AND {_LACKS}",
-                ExpressionAttributeNames=_NAMES,
-                ExpressionAttributeValues={":event": {"S": event}, **_LACKS_VALUES},
+                ConditionExpression=f"#metadata.#event = :event AND {LACKS_EVENT_ID}",
+                ExpressionAttributeNames=EVENT_NAMES,
+                ExpressionAttributeValues={":event": {"S": event}, **LACKS_EVENT_ID_VALUES},
             )
         except Refused as error:
             match error.code:
                 case "ConditionalCheckFailedException":
-                    done = Counts(changed=1, write_units=_UNMET_UNITS)
+                    done = BackfillCounts(changed=1, write_units=_UNMET_UNITS)
                 case "ValidationException":
-                    done = Counts(refused=1)
+                    done = BackfillCounts(refused=1)
                 case _:
                     raise
         else:
-            done = Counts(set=1, write_units=_units(answer))
+            done = BackfillCounts(set=1, write_units=_units(answer))
         self._writes.spend(done.write_units)
         return done
 
@@ -209,9 +205,9 @@ def _units(answer: Any) -> float:
 
 
 class _Places:
-    """Where each segment goes on, kept in a file: ``{}`` at its beginning, None when it is done.
+    """The position at which each segment continues, kept in a file: ``{}`` at its beginning, None when it is done.
 
-    Places are keys, thus personal data: the file is its owner's alone.
+    Positions are keys of records and thus personal data: only the file's owner may read it.
     """
 
     def __init__(self, path: Path, of_table: str, segments: int) -> None:
@@ -223,15 +219,15 @@ class _Places:
         return self._places[segment]
 
     def keep(self, segment: int, place: Key | None) -> None:
-        """Durable when it returns; a kill leaves the file as it was or as it is."""
+        """Durable when it returns; a kill leaves either the old file or the new one."""
         self._places[segment] = place
         text = json.dumps({**self._header, "places": self._places})
         new = self._path.with_name(f"{self._path.name}.new")
         try:
             make_folder(self._path.parent)
             new.unlink(missing_ok=True)
-            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(text)
+            with new_file(new) as file:
+                file.write(text.encode())
                 file.flush()
                 os.fsync(file.fileno())
             new.replace(self._path)
@@ -242,11 +238,11 @@ class _Places:
         self._path.unlink(missing_ok=True)
 
     def _kept(self) -> list[Key | None] | None:
-        """The places in the file; None where there is none that is readable, of this table, and not at its end."""
+        """The positions in the file; None if it is missing, unreadable, of another table, or of a finished pass."""
         try:
             kept = json.loads(self._path.read_bytes())
             places: list[Key | None] = kept.pop("places")
         except (OSError, ValueError, TypeError, AttributeError, KeyError):
             return None
-        goes_on = kept == self._header and places != [None] * len(places)
-        return places if goes_on else None
+        is_unfinished = kept == self._header and places != [None] * len(places)
+        return places if is_unfinished else None

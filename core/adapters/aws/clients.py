@@ -1,4 +1,4 @@
-"""What the AWS adapters share: clients that try once, a tally of their calls, errors translated at the edge."""
+"""What the AWS adapters share: clients that try once, a tally of their calls, and the translation of errors."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from core.flow.tally import current
 
 CONNECT_TIMEOUT_SECONDS = 1.0
 READ_TIMEOUT_SECONDS = 3.0
-#: The longest that one call takes before it counts as failed.
+#: Seconds after which a call has failed at the latest.
 CALL_TIMEOUT_SECONDS = CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS
 
-#: Error codes that say "too much at once".
+#: Error codes for throttled calls.
 THROTTLED = frozenset(
     {
         "ProvisionedThroughputExceededException",
@@ -37,7 +37,7 @@ THROTTLED = frozenset(
         "SlowDown",
     }
 )
-#: Error codes that say "later", of DynamoDB, S3 and Rekognition. Others are passing by their HTTP status (5xx).
+#: Error codes of DynamoDB, S3 and Rekognition for passing faults. Others are recognised by their HTTP status (5xx).
 _PASSING = THROTTLED | frozenset(
     {
         "LimitExceededException",
@@ -52,10 +52,10 @@ _PASSING = THROTTLED | frozenset(
         "ReplicatedWriteConflictException",
     }
 )
-#: What botocore's parser lets escape where a 200 carries no JSON, or JSON of another shape.
+#: What botocore's parser raises if an answer with status 200 is not JSON, or is JSON of another shape.
 _UNREADABLE = (ResponseParserError, ValueError, TypeError, AttributeError)
 _NOT_SET_UP = frozenset({"ResourceNotFoundException", "NoSuchBucket"})
-#: The DynamoDB operations that tell what they consumed, and which kind of units it is.
+#: The DynamoDB operations that report the capacity consumed, with its kind of units.
 _UNITS = {
     "GetItem": "read_units",
     "Query": "read_units",
@@ -67,8 +67,8 @@ _UNITS = {
 
 
 def client(name: str, region: str, pool: int = 50) -> Any:
-    """A boto3 client of one attempt a call; credentials and endpoints by boto3's own chain and variables."""
-    # A session of its own: the default one is not safe to make clients from in several threads.
+    """A boto3 client that makes one attempt per call; credentials and endpoints are found by boto3's own rules."""
+    # With a session of its own, because clients cannot safely be made from the default one in several threads.
     made = boto3.session.Session().client(
         name,  # type: ignore[call-overload]
         region_name=region,
@@ -105,9 +105,9 @@ def _count_answer(http_response: Any, parsed: dict[str, Any], model: Any, **_: A
 
 @contextmanager
 def translated(service: str, not_set_up: str | None = None) -> Iterator[None]:
-    """Turn botocore's errors into ours, keeping their code; ``service`` is the port's plain name.
+    """Turns botocore's errors into those of ``core.domain.errors``, with their code; ``service`` is the port's name.
 
-    ``not_set_up`` is the sentence of a ``NotConfigured``, where there is a better one than its own.
+    ``not_set_up`` replaces the default message of ``NotConfigured``.
     """
     try:
         yield

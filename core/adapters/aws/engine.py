@@ -14,17 +14,17 @@ from core.ports import Answer
 
 _SERVICE = "face engine"
 _NO_FACE_IN_SOURCE = "InvalidParameterException"
-#: What Rekognition says to a request without a picture once it has accepted who asks, and from where.
+#: How Rekognition refuses a request without a picture after it has accepted the credentials and the permission.
 _PICTURE_MISSING = frozenset({"InvalidParameterException", "InvalidImageFormatException", "ValidationException"})
-#: How much of the quota is used, at the most: calls that are evenly apart arrive less evenly.
+#: The share of the quota that is used at most: calls sent at even intervals arrive at less even ones.
 QUOTA_SHARE = 0.97
-#: For how long a pause is made good, seconds: about a machine's stumble.
+#: Seconds of a pause that later calls may make up for: about the length of a scheduling delay.
 _BURST_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
 class Quota:
-    """What the account may ask of Rekognition in the region, for each of the two operations by itself."""
+    """The account's Rekognition quota in the region, separately for each of the two operations."""
 
     detect: Pace
     compare: Pace
@@ -38,12 +38,12 @@ class Quota:
 
 
 class RekognitionEngine:
-    """``FaceEngine`` with DetectFaces and CompareFaces; needs the permissions of these two names and no more.
+    """``FaceEngine`` with DetectFaces and CompareFaces; needs only the permissions of these two names.
 
-    ``client`` comes from ``core.adapters.aws.clients.client("rekognition", region)``, which makes one attempt a call;
-    ``retry`` makes
-    the others. Each try counts for the ``quota``, which engines share. One that is ``patient`` waits for its turn
-    before each try; the others ask at once, for somebody waits for their answer, and the patient ones make room.
+    ``client`` comes from ``core.adapters.aws.clients.client("rekognition", region)``, which makes one attempt per
+    call; ``retry`` makes the others. Engines share the ``quota``, and every try counts. An engine that is ``patient``
+    waits for its turn before each try. The others call at once, because a person waits for their answer, and the
+    patient ones make room.
     """
 
     def __init__(self, client: Any, retry: Retry, quota: Quota, *, patient: bool = False) -> None:
@@ -67,7 +67,7 @@ class RekognitionEngine:
                 lambda: self._client.compare_faces(
                     SourceImage={"Bytes": submitted},
                     TargetImage={"Bytes": reference},
-                    # Ours is applied by the rules: below Rekognition's own a face comes without its similarity.
+                    # The rules apply their own threshold. Below Rekognition's, a face comes without a similarity.
                     SimilarityThreshold=0,
                     QualityFilter="NONE",
                 ),
@@ -78,9 +78,9 @@ class RekognitionEngine:
             return {"FaceMatches": [], "UnmatchedFaces": []}
 
     def ping(self) -> None:
-        """One signed request without a picture: it shows the way, the credentials and the permission to be good.
+        """Sends a signed request without a picture, which tests the connection, the credentials and the permission.
 
-        Rekognition refuses it before it looks at anything, and charges by pictures looked at.
+        Rekognition refuses it before it analyses anything, and charges only for pictures that it analyses.
         """
         try:
             with translated(_SERVICE):
@@ -111,7 +111,7 @@ class RekognitionEngine:
 
 
 def _answer(essential: str, call: Callable[[], dict[str, Any]]) -> Answer:
-    """The answer without botocore's metadata; one that has not even ``essential`` did not come from Rekognition."""
+    """The answer without botocore's metadata. An answer without ``essential`` did not come from Rekognition."""
     with translated(_SERVICE):
         answer = call()
     if essential not in answer:

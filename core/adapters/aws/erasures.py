@@ -1,45 +1,42 @@
-"""Erasures of persons in the DynamoDB table of the records, and their journal in a partition of it."""
+"""Erasures of people's records in DynamoDB, and the journal of erasures in a partition of the same table."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from collections.abc import Callable, Collection, Iterator
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from core.adapters.aws.answers import Item
 from core.adapters.aws.clients import translated
+from core.adapters.aws.pages import Ask, Request, asking, items_of, pages, read_at_once, segments
 from core.adapters.aws.table import RECORDS_NOT_CONFIGURED, TTL_ATTRIBUTE
+from core.adapters.shared.erasures import settled
 from core.domain.erasures import Erasure, Receipt, as_finished, entry_of, is_finished, text_of
 from core.domain.errors import Unavailable
 from core.flow.retry import Retry
 from core.ports import StoredRecord
 
 SERVICE = "validation records"
-#: The partition of the journal's entries, in the place of a user id; the sort key is the person's hash. They have no
-#: event, so no list of an event has them.
+#: The partition of the journal's entries, in place of a user id; the sort key is the hash of the user id. Entries
+#: have no event, so no listing of an event includes them.
 JOURNAL = "facedesk-erasures"
-#: How long the journal keeps a finished entry. DynamoDB removes it by its own clock and ours has dated it, so the two
-#: may differ by as much, less the minute that an attempt takes. (AWS refuses calls of a clock that is 5 minutes off.)
+#: How long the journal keeps a finished entry. This machine's clock dates it and DynamoDB's deletes it; the two may
+#: differ by this much, less the minute that an attempt takes. (AWS refuses calls if the clock is 5 minutes off.)
 REMEMBERED = timedelta(days=1)
-#: Only a finished entry has an end, and only such a one may be replaced by another erasure.
+#: Only a finished entry expires, and only a finished one may be replaced by another erasure.
 _MAY_BEGIN = f"attribute_not_exists(userId) OR attribute_exists({TTL_ATTRIBUTE})"
 _UNCHANGED = "entry = :was"
-#: How many parts of the table are read at once.
-SCAN_SEGMENTS = 4
-#: How often records may have been added while others were taken away.
+#: Rounds of deleting, if records are added meanwhile.
 MAX_ROUNDS = 100
-
-Item = Mapping[str, Mapping[str, Any]]
 
 _errors = partial(translated, SERVICE, RECORDS_NOT_CONFIGURED)
 
 
 class DynamoErasures:
-    """``ErasureStore`` in DynamoDB. ``client`` makes one attempt a call (``core.adapters.aws.clients.client``).
+    """``ErasureStore`` in DynamoDB. ``client`` makes one attempt per call (``core.adapters.aws.clients.client``).
 
-    What AWS itself keeps of items that were deleted, such as point-in-time recovery's 35 days, is not reached.
+    Copies of deleted items that AWS keeps, such as the 35 days of point-in-time recovery, are not erased.
     """
 
     def __init__(self, client: Any, table: str, retry: Retry) -> None:
@@ -51,17 +48,14 @@ class DynamoErasures:
         return [_stored(item) for item in self._of_user(user_id, "registrationId", "faceImageKey", "attempts")]
 
     def named_elsewhere(self, keys: Collection[str], user_id: str | None) -> set[str]:
-        """As the port says; a scan of the whole table, consistent, half its size in KB as read units."""
+        """As the port says. A consistent scan of the whole table: it consumes a read unit for each 4 KB."""
         wanted = frozenset(keys)
-        with ThreadPoolExecutor(SCAN_SEGMENTS) as threads:
-            parts = [
-                threads.submit(copy_context().run, self._named_in, segment, wanted, user_id)
-                for segment in range(SCAN_SEGMENTS)
-            ]
-            return set().union(*(part.result() for part in parts))
+        request = {**_projection("userId", "faceImageKey", "storedFaceKey", "attempts"), "ConsistentRead": True}
+        parts = [partial(self._named_in, segment, wanted, user_id) for segment in segments(request)]
+        return set(read_at_once(parts))
 
     def erase_records(self, user_id: str) -> int:
-        """As the port says: until a consistent read finds none, as writers may go on meanwhile."""
+        """As the port says: repeated until a consistent read finds none, because others may write meanwhile."""
         gone = 0
         for _ in range(MAX_ROUNDS):
             found = list(self._of_user(user_id, "userId", "registrationId"))
@@ -73,7 +67,7 @@ class DynamoErasures:
         raise Unavailable(SERVICE, "StillWritten")
 
     def scrub(self) -> None:
-        """Nothing: the table's files are not ours."""
+        """Does nothing: the table's files belong to AWS."""
 
     def journal_entry(self, user: str) -> Erasure | Receipt | None:
         text = self._text(user)
@@ -86,7 +80,7 @@ class DynamoErasures:
         return [entry for entry in self._journal() if isinstance(entry, Receipt)]
 
     def begin(self, erasure: Erasure) -> Erasure | Receipt:
-        # Each turn that is lost was won by another: an erasure that began, or one that ended.
+        # A put fails only if another erasure began or ended meanwhile.
         while True:
             if self._put(erasure, _MAY_BEGIN):
                 return erasure
@@ -97,16 +91,14 @@ class DynamoErasures:
     def forget(self, receipt: Receipt) -> Receipt:
         was = self._text(receipt.user)
         there = entry_of(was) if was else None
-        if there is None or there.erasure_id != receipt.erasure_id:
-            return as_finished(receipt)
-        if isinstance(there, Receipt):
-            return there
+        if known := settled(there, receipt):
+            return known
         return receipt if self._put(receipt, _UNCHANGED, was) else self.forget(receipt)
 
     def finish(self, receipt: Receipt) -> None:
         was = self._text(receipt.user)
         if was and entry_of(was).erasure_id == receipt.erasure_id:
-            # If it is no longer there as it was, somebody else has finished it.
+            # If the entry has changed, another process has finished it.
             self._put(as_finished(receipt), _UNCHANGED, was)
 
     def ping(self) -> None:
@@ -128,34 +120,22 @@ class DynamoErasures:
             **_projection(*attributes),
             "ConsistentRead": True,
         }
-        return self._items(self._client.query, request)
+        return items_of(pages(self._asking(self._client.query), request))
 
-    def _named_in(self, segment: int, wanted: frozenset[str], user_id: str | None) -> set[str]:
-        request = {
-            **_projection("userId", "faceImageKey", "storedFaceKey", "attempts"),
-            "ConsistentRead": True,
-            "Segment": segment,
-            "TotalSegments": SCAN_SEGMENTS,
-        }
-        others = (item for item in self._items(self._client.scan, request) if item["userId"]["S"] != user_id)
-        return {key for item in others for key in (_photos(item) | _texts(item, "storedFaceKey")) & wanted}
-
-    def _items(self, read: Any, request: dict[str, Any]) -> Iterator[Item]:
-        while True:
-            answer = self._call(read, **request)
-            yield from answer["Items"]
-            if "LastEvaluatedKey" not in answer:
-                return
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+    def _named_in(self, segment: Request, wanted: frozenset[str], user_id: str | None) -> Iterator[str]:
+        items = items_of(pages(self._asking(self._client.scan), segment))
+        others = (item for item in items if item["userId"]["S"] != user_id)
+        return (key for item in others for key in (_photos(item) | _texts(item, "storedFaceKey")) & wanted)
 
     def _text(self, user: str) -> str | None:
-        """The entry of the person with this hash as it is stored."""
+        """The stored text of the entry of the person with this hash."""
         item = self._call(self._client.get_item, Key=_key(user), ConsistentRead=True).get("Item")
         return str(item["entry"]["S"]) if item else None
 
     def _put(self, entry: Erasure | Receipt, condition: str, was: str | None = None) -> bool:
-        """Whether the entry was put; False if the condition does not hold, or holds no longer because the entry was
-        put already and the answer was lost."""
+        """Whether the entry was put. False if the condition does not hold, which may be because an earlier try, whose
+        answer was lost, has put the entry.
+        """
         item = {**_key(entry.user), "entry": {"S": text_of(entry)}}
         if isinstance(entry, Receipt) and entry.finished:
             item[TTL_ATTRIBUTE] = {"N": str(int((entry.ended_at + REMEMBERED).timestamp()))}
@@ -170,12 +150,11 @@ class DynamoErasures:
 
         return bool(self._call(put, Item=item, ConditionExpression=condition, **values))
 
-    def _call(self, method: Any, **request: Any) -> Any:
-        def once() -> Any:
-            with _errors():
-                return method(TableName=self._table, **request)
+    def _asking(self, method: Callable[..., Any]) -> Ask:
+        return asking(partial(method, TableName=self._table), self._retry, _errors)
 
-        return self._retry(once)
+    def _call(self, method: Callable[..., Any], **request: Any) -> Any:
+        return self._asking(method)(request)
 
 
 def _key(user: str) -> Item:
@@ -193,7 +172,7 @@ def _stored(item: Item) -> StoredRecord:
 
 
 def _photos(item: Item) -> set[str]:
-    """The keys of the photos that were submitted, in all attempts; whatever kinds another writer used."""
+    """The keys of the photos submitted in all attempts; values of unexpected types are ignored."""
     attempts = item.get("attempts", {}).get("L", ())
     return _texts(item, "faceImageKey").union(*(_texts(attempt.get("M", {}), "faceImageKey") for attempt in attempts))
 

@@ -1,4 +1,4 @@
-"""Whether the events of the DynamoDB table may be read from its index alone."""
+"""Whether events can be read from the index of the DynamoDB table alone."""
 
 from __future__ import annotations
 
@@ -12,56 +12,57 @@ from core.adapters.aws.table import event_index
 from core.domain.clock import Stopwatch
 from core.domain.errors import Refused, ServiceError
 
-#: How long an index that cannot be used is left alone before it is looked at again.
+#: Time after which an unusable index is checked again.
 LOOK_AGAIN = timedelta(minutes=1)
-#: The thread that looks again.
+#: The name of the thread that checks again.
 THREAD_NAME = "event-index-check"
 
 _SLOW = "Until then each event is found by reading the whole table, which is slow."
-_MISSING = f"The table has no event index. `python -m core provision --add-index` adds it. {_SLOW}"
+_MISSING = f"The table has no event index. Add it with `python -m core provision --add-index`. {_SLOW}"
 _BUILDING = f"The event index is being built; it will be used as soon as it is ready. {_SLOW}"
 _OTHER = (
-    "The event index has other keys or carries fewer attributes than Facedesk needs. `python -m core provision` says "
-    f"what to do. {_SLOW}"
+    "The event index has other keys or fewer attributes than Facedesk needs. `python -m core provision` reports what "
+    f"to do. {_SLOW}"
 )
 
 
 @dataclass(frozen=True)
 class _Finding:
-    #: What stands in the way of using the index and what to do about it; None: nothing does.
+    #: Why the index cannot be used, and what to do about it; None if it can be used.
     notice: str | None
-    #: When to look again, by the stopwatch; None: never.
+    #: When to check again, by the stopwatch; None: never.
     due: timedelta | None
 
 
 class EventIndex:
-    """Says whether the index has every record of every event; until it is known to, events are read by scans.
+    """Knows whether the index has every record of every event. Until a check has shown it, events are read by scans.
 
-    Other services write records without the top-level ``eventId`` that the index goes by. So an index that is there
-    and ready counts only after the whole table was read for such records, and the table is read again each
-    ``check_every`` (None: never; then nobody else may write it). What another service writes in between is missing
-    from event reads until a check has found it: for at most twice ``check_every`` and the time that a check takes.
+    Other services write records without the top-level ``eventId`` that the index is keyed by. An index that is ready
+    is therefore used only after the whole table was searched for such records. The search is repeated every
+    ``check_every`` (None: never; then no other service may write to the table). A record that another service writes
+    in between is missing from event reads until a check finds it: for at most twice ``check_every`` and the duration
+    of a check.
 
-    The first to ask waits for the first check, and others who ask meanwhile wait with it: no longer than for the scan
-    that they would need otherwise. Later checks run one at a time in the background, started by whoever asks when one
-    is due; the last finding holds meanwhile, unless nobody had asked for so long that it is too old. Where a check
-    cannot be made, the index is not used.
+    The first caller waits for the first check, and so do others who call meanwhile; the scan that they would need
+    otherwise takes as long. Later checks run in the background, one at a time, started by a call when one is due.
+    Meanwhile the last finding holds, unless it is too old because nobody has called for long. If a check cannot be
+    made, the index is not used.
     """
 
     def __init__(
         self,
         describe: Callable[[], Mapping[str, Any] | None],
-        strays: Callable[[bool], int],
+        count_missing: Callable[[bool], int],
         stopwatch: Stopwatch,
         check_every: timedelta | None,
     ) -> None:
-        """``describe`` gives the index as ``DescribeTable`` does, None where there is none.
+        """``describe`` returns the index as ``DescribeTable`` does, or None if there is none.
 
-        ``strays`` reads the table for records with an event that the index lacks, in a hurry or not, and says how
-        many it saw; it may stop at the first.
+        ``count_missing`` searches the table for records that have an event but are not in the index, in a hurry or
+        not, and returns how many it has seen; it may stop at the first.
         """
         self._describe = describe
-        self._strays = strays
+        self._count_missing = count_missing
         self._stopwatch = stopwatch
         self._check_every = check_every
         self._finding: _Finding | None = None
@@ -70,7 +71,7 @@ class EventIndex:
 
     @property
     def notice(self) -> str | None:
-        """What stood in the way of using the index when it was last looked at, and what to do about it."""
+        """Why the index could not be used at the last check, and what to do about it."""
         finding = self._finding
         return finding.notice if finding else None
 
@@ -84,7 +85,7 @@ class EventIndex:
             return self._finding.notice is None and not self._is_too_old(self._finding)
 
     def still_usable(self) -> bool:
-        """Look at the index now, because it refused a read: False where it can no longer be used."""
+        """Check the index now, because it refused a read; False if it can no longer be used."""
         obstacle = self._obstacle()
         if obstacle:
             self._finding = self._unusable(obstacle)
@@ -106,29 +107,29 @@ class EventIndex:
             obstacle = self._obstacle() or self._lack(hurry)
         except ServiceError as error:
             obstacle = (
-                f"The event index could not be checked ({error.code}); this is tried again each minute. {_SLOW}"
+                f"The event index could not be checked ({error.code}). Facedesk tries again every minute. {_SLOW}"
             )
         if obstacle:
             return self._unusable(obstacle)
         return _Finding(None, due=self._stopwatch() + self._check_every if self._check_every else None)
 
     def _lack(self, hurry: bool) -> str | None:
-        """What the index lacks."""
-        seen = self._strays(hurry) if self._check_every else 0
+        """What the index lacks, and what to do about it; None if it has all records."""
+        seen = self._count_missing(hurry) if self._check_every else 0
         if not seen:
             return None
         return (
-            f"Records of other services (at least {seen:,}) lack the eventId that the event index goes by. "
-            f"`python -m core backfill-index` adds it, with `--watch` for as long as they write. {_SLOW}"
+            f"Records of other services (at least {seen:,}) lack the eventId that the event index needs. Add it with "
+            f"`python -m core backfill-index`; use `--watch` as long as other services write. {_SLOW}"
         )
 
     def _obstacle(self) -> str | None:
-        """What the index's description has against using it."""
+        """Why the index cannot be used, by its description."""
         try:
             index = self._describe()
         except Refused as error:
             return (
-                f"Facedesk may not ask whether there is an event index ({error.code}). "
+                f"Facedesk is not allowed to check for an event index ({error.code}). "
                 f"Give its role the permission `dynamodb:DescribeTable` on the table. {_SLOW}"
             )
         if index is None or index["IndexStatus"] == "DELETING":
@@ -142,7 +143,7 @@ class EventIndex:
 
 
 def _suits(index: Mapping[str, Any]) -> bool:
-    """True where ``index`` has our keys and carries what we read."""
+    """Whether ``index`` has the keys and at least the attributes of the definition."""
     wanted, projection = event_index(), index["Projection"]
     carried = set(projection.get("NonKeyAttributes", ()))
     return index["KeySchema"] == wanted["KeySchema"] and (

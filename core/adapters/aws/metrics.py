@@ -1,4 +1,4 @@
-"""What CloudWatch counted of the table and of Rekognition. Asks for the permission cloudwatch:GetMetricData alone."""
+"""The figures of the table and of Rekognition in CloudWatch. Needs only the permission cloudwatch:GetMetricData."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from core.domain.metrics import ENGINE_OPERATIONS, TABLE_OPERATIONS, Metrics, pe
 from core.flow.retry import Retry
 
 SERVICE = "metrics"
-#: Points come a minute or two late; what is younger would look like silence.
+#: Points arrive a minute or two late; a younger period would look as if nothing had happened.
 _SETTLED = timedelta(minutes=2)
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 
 
 @dataclass(frozen=True)
 class _Series:
-    """One line of figures, and the frame and column of ``Metrics`` that it fills."""
+    """One time series, with the frame and the column of ``Metrics`` that it fills."""
 
     frame: str
     column: str
@@ -50,8 +50,8 @@ class _Series:
 class CloudWatchMetrics:
     """Reads the metrics of ``table``, of its event index and of Rekognition, in the client's region.
 
-    ``client`` comes from ``core.adapters.aws.clients.client("cloudwatch", region)``. A service refused or out of
-    reach raises ``ServiceError`` of the service "metrics".
+    ``client`` comes from ``core.adapters.aws.clients.client("cloudwatch", region)``. Errors are ``ServiceError`` of
+    the service "metrics".
     """
 
     def __init__(self, client: Any, table: str, retry: Retry) -> None:
@@ -62,7 +62,7 @@ class CloudWatchMetrics:
     def read(self, since: datetime, until: datetime) -> Metrics:
         """The whole periods between ``since`` and ``until`` that are complete by now, at most ``MAX_POINTS``.
 
-        CloudWatch charges by series asked for: there are 29.
+        CloudWatch charges per series requested: there are 29.
         """
         import pandas as pd
 
@@ -80,8 +80,8 @@ class CloudWatchMetrics:
         return Metrics(period, **{frame: pd.DataFrame(values) for frame, values in columns.items()})
 
     def month_to_date(self, now: datetime) -> Usage:
-        """What has been used since the month of ``now`` began (UTC): by whoever wrote to the table or read it, and by
-        whoever called Rekognition in this account and region.
+        """The usage since the beginning of the month of ``now`` (UTC): of the table by everyone who reads or writes
+        it, and of Rekognition by everyone in this account and region.
         """
         now = now.astimezone(UTC)
         series = [
@@ -101,7 +101,7 @@ class CloudWatchMetrics:
     def _values(
         self, series: Sequence[_Series], period: timedelta, since: datetime, until: datetime
     ) -> list[dict[datetime, float]]:
-        """Each series' figures by the start (UTC) of their period."""
+        """The figures of each series, by the start (UTC) of their period."""
         found: dict[str, dict[datetime, float]] = {f"m{number}": {} for number in range(len(series))}
         queries = [line.query(number, period) for number, line in enumerate(series)]
         for answer in self._answers({"MetricDataQueries": queries, "StartTime": since, "EndTime": until}):
@@ -129,7 +129,7 @@ class CloudWatchMetrics:
 
 
 def _floor(moment: datetime, period: timedelta) -> datetime:
-    """The start of the period that ``moment`` lies in, as CloudWatch cuts time."""
+    """The start of the period that contains ``moment``, as CloudWatch divides time."""
     seconds = period.total_seconds()
     return datetime.fromtimestamp(moment.timestamp() // seconds * seconds, UTC)
 
@@ -142,7 +142,7 @@ def _table_series(table: str) -> list[_Series]:
         return _Series(frame, column, "AWS/DynamoDB", metric, statistic, dimensions)
 
     return [
-        # The table's own do not contain the index's.
+        # The units of the table do not include those of the index.
         series("consumed", "table_reads", "ConsumedReadCapacityUnits", "Sum", *whole),
         series("consumed", "table_writes", "ConsumedWriteCapacityUnits", "Sum", *whole),
         series("consumed", "index_reads", "ConsumedReadCapacityUnits", "Sum", *index),
@@ -187,4 +187,8 @@ def _errors() -> Iterator[None]:
 
 
 def _denied(code: str) -> Refused:
-    return Refused(SERVICE, code, f"CloudWatch refused it ({code}): the role lacks cloudwatch:GetMetricData.")
+    return Refused(
+        SERVICE,
+        code,
+        f"CloudWatch refused the request ({code}). Give the role the permission cloudwatch:GetMetricData.",
+    )

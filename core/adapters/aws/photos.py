@@ -10,23 +10,23 @@ from typing import Any
 from botocore.exceptions import ClientError, FlexibleChecksumError, IncompleteReadError
 
 from core.adapters.aws.clients import translated
+from core.adapters.shared.photos import MAX_PHOTO_BYTES, is_valid_key, not_found, require_valid_key, too_large
 from core.domain.errors import NotConfigured, PhotoNotFound, Unavailable
 from core.flow.retry import Retry
-from core.photos import limits
 
 _CHUNK_BYTES = 256 * 1024
 _ABSENT = frozenset({"NoSuchKey", "404"})
 
 
 class S3Photos:
-    """A key is the object's key. Encryption is the bucket's default; an object appears whole or not at all.
+    """``Photos`` in S3. A photo's key is the object's key, and the bucket's default encryption applies.
 
-    The credentials need ``s3:ListBucket`` besides reading and writing: without it S3 answers 403, not 404, for a
-    photo that is not there.
+    The credentials need ``s3:ListBucket`` besides reading and writing: without it S3 answers 403 instead of 404 for a
+    photo that does not exist.
     """
 
-    def __init__(self, client: Any, bucket: str, retry: Retry, max_bytes: int = limits.MAX_PHOTO_BYTES) -> None:
-        """``client`` makes one attempt a call (``core.adapters.aws.clients.client("s3", region)``); ``retry`` makes
+    def __init__(self, client: Any, bucket: str, retry: Retry, max_bytes: int = MAX_PHOTO_BYTES) -> None:
+        """``client`` makes one attempt per call (``core.adapters.aws.clients.client("s3", region)``); ``retry`` makes
         the others.
         """
         self._client = client
@@ -35,7 +35,7 @@ class S3Photos:
         self._max_bytes = max_bytes
 
     def put(self, key: str, data: bytes) -> None:
-        limits.require_valid(key)
+        require_valid_key(key)
 
         def attempt() -> None:
             with translated("photos"):
@@ -61,7 +61,7 @@ class S3Photos:
         return sorted({key for key, _ in self._versions(folder)})
 
     def erase(self, key: str) -> None:
-        if limits.is_valid(key):
+        if is_valid_key(key):
             self._erase((name, version) for name, version in self._versions(key) if name == key)
 
     def erase_under(self, folder: str, kept: Collection[str] = ()) -> None:
@@ -73,7 +73,7 @@ class S3Photos:
                 try:
                     self._client.head_bucket(Bucket=self._bucket)
                 except ClientError as error:
-                    # An answer to HEAD has no body, so the code is the bare status.
+                    # An answer to HEAD has no body, so the code is the HTTP status.
                     if _code(error) == "404":
                         raise NotConfigured("photos", "NoSuchBucket") from error
                     raise
@@ -84,8 +84,9 @@ class S3Photos:
         self._client.close()
 
     def _versions(self, prefix: str) -> Iterator[tuple[str, str]]:
-        """Key and version of all that begins with ``prefix``, marks of deletion too; in a bucket without versions
-        each photo has one, called null.
+        """Key and version of every object whose key begins with ``prefix``, and of delete markers.
+
+        In a bucket without versioning each object has one version, called null.
         """
         request = {"Bucket": self._bucket, "Prefix": prefix}
 
@@ -103,7 +104,7 @@ class S3Photos:
             request["VersionIdMarker"] = answer["NextVersionIdMarker"]
 
     def _erase(self, versions: Iterable[tuple[str, str]]) -> None:
-        # A version by its id is gone for good; without it, a mark would be laid over the photo.
+        # Deleting a version by its id is final. Without the id, S3 would only add a delete marker.
         for key, version in list(versions):
 
             def once(key: str = key, version: str = version) -> None:
@@ -118,9 +119,9 @@ class S3Photos:
             answer = self._client.get_object(Bucket=self._bucket, Key=key)
             with closing(answer["Body"]) as body:
                 if answer["ContentLength"] > self._max_bytes:
-                    raise limits.too_large(self._max_bytes)
+                    raise too_large(self._max_bytes)
                 data = bytearray()
-                # The SDK limits the wait for each piece, not for the whole.
+                # The SDK limits the wait for each chunk, but not for all of them.
                 for chunk in body.iter_chunks(_CHUNK_BYTES):
                     data += chunk
                     if time.monotonic() > deadline:
@@ -129,17 +130,17 @@ class S3Photos:
 
     @contextmanager
     def _reading(self, key: str) -> Iterator[None]:
-        if not limits.is_valid(key):
-            raise limits.not_found()
+        if not is_valid_key(key):
+            raise not_found()
         with translated("photos"):
             try:
                 yield
             except (IncompleteReadError, FlexibleChecksumError) as error:
-                # Final to the SDK's mind; but what was lost or garbled on the way may arrive the next time.
+                # The SDK does not retry these, but data that was lost or damaged on its way may arrive the next time.
                 raise Unavailable("photos", type(error).__name__) from error
             except ClientError as error:
                 if _code(error) in _ABSENT:
-                    raise limits.not_found() from error
+                    raise not_found() from error
                 raise
 
 

@@ -1,4 +1,4 @@
-"""Registrations in MongoDB, where another system keeps them. Only read."""
+"""Registrations in MongoDB, where another system keeps them. They are only read."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from pymongo.errors import (
     PyMongoError,
 )
 
+from core.adapters.shared.registrations import WORD_SEPARATORS
 from core.domain.errors import InvalidInput, Refused, ServiceError, SettingsError, Unavailable
 from core.domain.frames import REGISTRATION_DTYPES, registration_frame
 from core.domain.records import Registration
@@ -30,7 +31,7 @@ T = TypeVar("T")
 Document = Mapping[str, Any]
 
 SERVICE = "registrations"
-#: Our name -> where a document has it; ``MONGODB_FIELDS`` overrides any of them.
+#: Facedesk's name of a field -> its path in a document; ``MONGODB_FIELDS`` overrides any of them.
 DEFAULT_FIELDS: Mapping[str, str] = {
     "registrationId": "_id",
     "userId": "userId",
@@ -41,33 +42,32 @@ DEFAULT_FIELDS: Mapping[str, str] = {
     "submittedPhotoKey": "faceImageKey",
 }
 
-#: Two tries fit into a deadline, with time to wait between them.
+#: The share of the deadline that a call may take: two tries fit, with a wait between them.
 _CALL_SHARE = 0.375
-#: MongoDB's codes that say "later" beyond those for which the driver has an exception of its own: host unreachable,
-#: not found or timed out, time limit exceeded, read concern not there yet, interrupted.
+#: MongoDB's codes for passing faults for which the driver has no exception of its own: host unreachable, host not
+#: found, network timeout, time limit exceeded, read concern not available yet, interrupted.
 _PASSING_CODES = frozenset({6, 7, 89, 262, 134, 11601})
-#: A word begins at the start, or after what is no letter or digit in ASCII and Latin-1, or punctuation or a space
-#: beyond. Spelt out, because the server's \w and \b know ASCII alone.
-_WORD_BEGINS = "(^|[\x01-/:-@\\[-`{-\xbf\u2000-\u206f\u3000])"
+#: A word begins at the start of the text or after a separator.
+_WORD_BEGINS = f"(^|[{WORD_SEPARATORS}])"
 
 _log = logging.getLogger(__name__)
 
 
 def connect(uri: SecretStr, deadline_seconds: float) -> pymongo.MongoClient[Document]:
-    """A client that gives up early and tries once. Connects at the first call.
+    """A client that tries once, with short timeouts. It connects at the first call.
 
-    Read preference and read concern are the URI's. Raises ``SettingsError``, which never shows the URI: it holds
-    a password.
+    The URI sets read preference and read concern. Raises ``SettingsError``, which never contains the URI because it
+    holds a password.
     """
     timeout_ms = int(1000 * _CALL_SHARE * deadline_seconds)
     try:
-        # The driver would take other text for the name of a host.
+        # The driver would take any other text as the name of a host.
         if not uri.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
             raise ValueError("no MongoDB URI")
         return pymongo.MongoClient(
             uri.get_secret_value(),
             connect=False,
-            retryReads=False,  # core.flow.retry is the one layer that does
+            retryReads=False,  # only core.flow.retry retries
             serverSelectionTimeoutMS=timeout_ms,
             connectTimeoutMS=timeout_ms,
             socketTimeoutMS=timeout_ms,
@@ -76,15 +76,16 @@ def connect(uri: SecretStr, deadline_seconds: float) -> pymongo.MongoClient[Docu
         )
     except (PyMongoError, ValueError, TypeError) as error:
         raise SettingsError(
-            f"Bad setting MONGODB_URI: not a connection string that MongoDB takes ({type(error).__name__})"
+            f"Bad setting MONGODB_URI: not a valid MongoDB connection string ({type(error).__name__})"
         ) from None
 
 
 class MongoRegistrations:
-    """Registrations in a collection whose documents others shape (``Registrations``).
+    """``Registrations`` in a collection whose documents another system defines.
 
-    Ids may be ObjectIds or text there and are text here. A document without an id, a user or an event cannot be
-    used: ``get`` raises ``Refused`` naming it, lists leave it out and log how many and which fields they lack.
+    Ids may be ObjectIds or text in the collection; here they are text. A document without an id, a user or an event
+    is unusable: ``get`` raises ``Refused`` with its id. Lists leave it out, and log the number of such documents and
+    the missing fields.
     """
 
     def __init__(
@@ -93,15 +94,14 @@ class MongoRegistrations:
         """``fields`` maps names of ``DEFAULT_FIELDS`` to (dotted) paths. Raises ``SettingsError`` for others."""
         unknown = sorted(fields.keys() - DEFAULT_FIELDS.keys())
         if unknown:
-            raise SettingsError(
-                f"Bad setting MONGODB_FIELDS: no field {unknown[0]!r}; there are {', '.join(DEFAULT_FIELDS)}"
-            )
+            known = ", ".join(DEFAULT_FIELDS)
+            raise SettingsError(f"Bad setting MONGODB_FIELDS: unknown field {unknown[0]!r}. The fields are {known}")
         bad = next((name for name, path in fields.items() if not _is_path(path)), None)
         if bad:
             raise SettingsError(f"Bad setting MONGODB_FIELDS: {bad} must be a field or a dotted path to one")
         self._collection = collection
         self._fields = {**DEFAULT_FIELDS, **fields}
-        # Whole top-level fields: of two paths that overlap a projection takes only one.
+        # Whole top-level fields, because a projection accepts only one of two overlapping paths.
         self._projection = {path.split(".")[0]: 1 for path in self._fields.values()} | {"_id": 1}
         self._call_timeout = _CALL_SHARE * deadline_seconds
         self._retry = Retry(deadline_seconds, self._call_timeout)
@@ -115,7 +115,7 @@ class MongoRegistrations:
         return sorted(found, key=lambda registration: registration.registration_id)
 
     def search(self, text: str, limit: int = 20) -> list[Registration]:
-        """As the port says. Words cannot use an index: the collection is read, within the deadline."""
+        """As the port says. Searching for words reads the whole collection, within the deadline."""
         text = _require_text(text).strip()
         if not text or "\0" in text or limit < 1:
             return []
@@ -141,8 +141,8 @@ class MongoRegistrations:
         return registration_frame({name: [row.get(name) for row in rows] for name in REGISTRATION_DTYPES})
 
     def events(self) -> list[str]:
-        """As the port says; one that only unusable documents name is listed too, and its frame is empty."""
-        # An index on the field answers this; looking for what else a document lacks would read the collection.
+        """As the port says. An event that only unusable documents name is listed too; its frame is empty."""
+        # An index on the field answers this. Leaving out unusable documents would read the whole collection.
         found = self._call(lambda: self._collection.distinct(self._fields["eventId"]))
         return sorted({str(event_id) for event_id in found if event_id and isinstance(event_id, str | ObjectId)})
 
@@ -150,23 +150,23 @@ class MongoRegistrations:
         return not self._find({}, limit=1)
 
     def ping(self) -> None:
-        # A read, not the command of that name: that one answers also where we may not read the collection.
+        # A read, because the command "ping" succeeds even without permission to read the collection.
         self._find({}, limit=1)
 
     def close(self) -> None:
         self._collection.database.client.close()
 
     def _is(self, name: str, text: str) -> Document:
-        """A filter for an id as text, or as the ObjectId that is written so."""
+        """A filter for an id as text, or as the ObjectId with this text."""
         path, text = self._fields[name], _require_text(text)
         as_text = {path: {"$eq": text}}
-        # An ObjectId written in capitals comes out in small letters: not the id that was asked for.
+        # An ObjectId given in capitals comes out in lower case, which is another id than the one asked for.
         if not ObjectId.is_valid(text) or str(ObjectId(text)) != text:
             return as_text
         return {"$or": [as_text, {path: {"$eq": ObjectId(text)}}]}
 
     def _in_order(self, query: Document, limit: int) -> list[Registration]:
-        """The first ``limit`` by name and id, as the database orders them, and in that order as we do."""
+        """The first ``limit`` by name and id in the database's order, sorted as Python does."""
         by = [(self._fields["name"], pymongo.ASCENDING), (self._fields["registrationId"], pymongo.ASCENDING)]
         found = self._usable(self._find(query, limit=limit, sort=by))
         return sorted(found, key=lambda registration: (registration.name or "", registration.registration_id))
@@ -176,7 +176,7 @@ class MongoRegistrations:
 
     def _call(self, call: Callable[[], T]) -> T:
         def attempt() -> T:
-            # Of the whole attempt: choosing a server, connecting, every batch. Sets maxTimeMS at the server too.
+            # Limits the whole attempt: choosing a server, connecting, every batch. Sets maxTimeMS for the server too.
             with _translated(), pymongo.timeout(self._call_timeout):
                 return call()
 
@@ -187,7 +187,7 @@ class MongoRegistrations:
         lacking = [paths for paths in missing if paths]
         if lacking:
             paths = ", ".join(sorted({path for paths in lacking for path in paths}))
-            _log.warning("%d registration documents left out; they lack %s", len(lacking), paths)
+            _log.warning("%d registration documents left out because they lack %s", len(lacking), paths)
         return [self._registration(document) for document, paths in zip(documents, missing, strict=True) if not paths]
 
     def _registration(self, document: Document) -> Registration:
@@ -197,7 +197,7 @@ class MongoRegistrations:
                 SERVICE,
                 "IncompleteDocument",
                 f"The registration {document.get('_id')} lacks {', '.join(missing)} in MongoDB. "
-                "Complete the document, or name the right fields in MONGODB_FIELDS.",
+                "Complete the document, or correct the setting MONGODB_FIELDS.",
             )
         return Registration(
             registration_id=self._id(document, "registrationId"),
@@ -210,7 +210,7 @@ class MongoRegistrations:
         )
 
     def _missing(self, document: Document) -> list[str]:
-        """Paths of the ids that the document has not, or has as something else than text or ObjectId."""
+        """Paths of the ids that are missing in the document, or are neither text nor ObjectId."""
         names = ("registrationId", "userId", "eventId")
         return [self._fields[name] for name in names if not self._id(document, name)]
 
@@ -224,7 +224,7 @@ class MongoRegistrations:
 
 
 def _require_text(value: str) -> str:
-    """Only text is compared: a mapping would be read as an operator, which can match everything."""
+    """Raises ``InvalidInput`` if ``value`` is not text: a mapping would be an operator, and may match everything."""
     if not isinstance(value, str):
         raise InvalidInput("An id or a search must be text.")
     return value
@@ -242,7 +242,7 @@ def _at(document: Document, path: str) -> Any:
 
 
 def _literal(text: str) -> str:
-    """A pattern that matches ``text`` in either form of letters that can be written in two (é)."""
+    """A pattern that matches ``text`` in both Unicode forms of letters such as é."""
     forms = dict.fromkeys(unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
     return f"(?:{'|'.join(re.escape(form) for form in forms)})"
 
@@ -253,7 +253,7 @@ def _pattern(pattern: str) -> Document:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Turn the driver's errors into ours. Their own texts are left out: they name hosts."""
+    """Turns the driver's errors into those of ``core.domain.errors``. Their texts are left out: they name hosts."""
     try:
         yield
     except PyMongoError as error:

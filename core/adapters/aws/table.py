@@ -1,9 +1,10 @@
-"""The two tables, of the records and of the audit trail, as they should be: what ``provision`` makes, Terraform
-declares and tests use.
+"""The tables of the records and of the audit trail as they should be: ``provision`` creates them, Terraform declares
+them, and tests use them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from core.domain.records import EVENT_ATTRIBUTES, KEY_ATTRIBUTES
@@ -11,12 +12,18 @@ from core.domain.records import EVENT_ATTRIBUTES, KEY_ATTRIBUTES
 #: The index that finds an event's records by ``eventId``, oldest ``timestamp`` first.
 EVENT_INDEX = "eventId-timestamp-index"
 INDEX_KEY = ("eventId", "timestamp")
-#: Records go by themselves some time after this attribute (epoch seconds) has passed.
+#: DynamoDB deletes a record some time after this attribute (epoch seconds) has passed.
 TTL_ATTRIBUTE = "expiresAt"
-#: What is said where the records' table is not there: the words of the service before this one.
+#: The message if the records' table does not exist; clients know it from the previous service.
 RECORDS_NOT_CONFIGURED = "DynamoDB face validation table not configured"
-#: The key of the audit trail's table: a day and one of its parts, then moment and entry id.
+#: The key of the audit trail's table: a day with the number of one of its shards, then a time with the entry's id.
 AUDIT_KEY = ("day", "place")
+
+#: A condition: the record is not in the event index, because its top-level eventId is absent, null or empty.
+LACKS_EVENT_ID = "(attribute_not_exists(#event) OR attribute_type(#event, :null) OR #event = :empty)"
+LACKS_EVENT_ID_VALUES = {":null": {"S": "NULL"}, ":empty": {"S": ""}}
+#: The names in such conditions: of the event at the top level, and of the map that may name it instead.
+EVENT_NAMES = {"#event": "eventId", "#metadata": "metadata"}
 
 
 def key_schema(hash_key: str, range_key: str) -> list[Any]:
@@ -30,8 +37,15 @@ def attribute_definitions(*names: str) -> list[Any]:
     return [{"AttributeName": name, "AttributeType": "S"} for name in names]
 
 
+def index_in(description: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The event index in a table's description by ``DescribeTable``; None if the table lacks it."""
+    indexes = description.get("GlobalSecondaryIndexes", ())
+    found: Mapping[str, Any] | None = next((index for index in indexes if index["IndexName"] == EVENT_INDEX), None)
+    return found
+
+
 def event_index() -> Any:
-    """The index, as ``CreateTable`` and ``UpdateTable`` take it."""
+    """The event index, as ``CreateTable`` and ``UpdateTable`` take it."""
     keys = {*KEY_ATTRIBUTES, *INDEX_KEY}
     return {
         "IndexName": EVENT_INDEX,
@@ -44,9 +58,9 @@ def event_index() -> Any:
 
 
 def create_table(name: str) -> dict[str, Any]:
-    """What ``CreateTable`` takes: keys, on-demand billing, the event index, deletion protection.
+    """The request for ``CreateTable``: keys, on-demand billing, the event index, deletion protection.
 
-    TTL and point-in-time recovery are calls of their own.
+    TTL and point-in-time recovery need calls of their own.
     """
     return {
         "TableName": name,
@@ -59,7 +73,7 @@ def create_table(name: str) -> dict[str, Any]:
 
 
 def create_audit_table(name: str) -> dict[str, Any]:
-    """What ``CreateTable`` takes for the audit trail. It has no TTL: entries do not go by themselves."""
+    """The request for ``CreateTable`` for the audit trail. It has no TTL: audit entries do not expire."""
     return {
         "TableName": name,
         "BillingMode": "PAY_PER_REQUEST",

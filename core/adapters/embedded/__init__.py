@@ -1,1 +1,1 @@
-"""The ports on this machine: SQLite, a folder of photos, face models on the processor."""
+"""The ports on a single machine: SQLite, a folder of photos, and face models that run on the processor."""

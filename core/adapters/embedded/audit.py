@@ -13,7 +13,7 @@ from core.domain.audit import SERVICE, AuditEntry, entry_of
 from core.domain.records import isoformat
 from core.files.database import Database
 
-#: How many entries are read at once.
+#: Entries read per query.
 BATCH_ROWS = 500
 
 _NEWEST = """

@@ -1,4 +1,4 @@
-"""The face engine that runs on this machine: no network, nothing to configure."""
+"""The face engine that runs on this machine. It needs no network and no settings."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from core.adapters.embedded.networks import Image, Networks
 from core.domain.errors import Refused
 from core.ports import Answer
 
-#: How many photos' results are remembered.
+#: Photos whose results are remembered.
 _REMEMBERED = 64
 
-#: Cosine of two faces -> similarity: 0.35 is 50, 0.40 is 80. Of 684 pairs of one person none fell below 80, of 23,626
-#: pairs of two people 3 reached it; optimistic, as the numbers were chosen on the same photos.
+#: The cosine of two faces -> similarity: 0.35 is 50, 0.40 is 80. Of 684 pairs of photos of one person none was below
+#: 80; of 23,626 pairs of two people 3 reached it. This is optimistic: the numbers were chosen on the same photos.
 _COSINE_EVEN = 0.35
 _COSINE_STEEPNESS = 28
 
@@ -30,9 +30,9 @@ class LocalEngine:
 
     def __init__(self) -> None:
         self._networks: Networks | None = None
-        # OpenCV's networks keep state between layers, so one photo at a time. One thread that does it, rather than a
-        # lock: memory that OpenCV and malloc keep for each thread that ever worked grew to three times as much.
-        # The networks use all cores by themselves.
+        # OpenCV's networks keep state between layers, so they examine one photo at a time. A single thread does it
+        # rather than a lock, because OpenCV and malloc keep memory for each thread that ever worked: three times as
+        # much in all. The networks use all cores by themselves.
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="faces")
         self._seen: OrderedDict[bytes, Future[tuple[Face, ...]]] = OrderedDict()
         self._lock = Lock()
@@ -41,7 +41,7 @@ class LocalEngine:
         return {"FaceDetails": [face.detail for face in self._faces(photo)]}
 
     def compare(self, submitted: bytes, reference: bytes) -> Answer:
-        """As the port says; an unclear face in ``reference`` is nothing to compare with."""
+        """As the port says; unclear faces in ``reference`` are not compared."""
         faces = self._faces(submitted)
         if not faces:
             return {"FaceMatches": [], "UnmatchedFaces": []}
@@ -65,17 +65,18 @@ class LocalEngine:
         }
 
     def ping(self) -> None:
-        """Load the weights; raises ``NotConfigured`` where they are missing or not the pinned ones."""
+        """Load the weights; raises ``NotConfigured`` if they are missing or not the pinned ones."""
         self._worker.submit(self._load).result()
 
     def close(self) -> None:
         self._worker.shutdown(cancel_futures=True)
 
     def _faces(self, photo: bytes) -> tuple[Face, ...]:
-        """What the photo shows; remembered by its hash, without the photo."""
+        """The faces in the photo. They are remembered by the hash of the photo, without the photo itself."""
         key = hashlib.sha256(photo).digest()
         with self._lock:
-            # detect and compare ask for the same photo at the same time: the second waits for the first one's result.
+            # detect and compare ask for the same photo at the same time: the second waits for the result of the
+            # first.
             examined = self._seen.get(key)
             if examined is None:
                 examined = self._seen[key] = self._worker.submit(self._examine, photo)
@@ -85,7 +86,7 @@ class LocalEngine:
         try:
             return examined.result()
         except BaseException:
-            # Missing weights may be there the next time.
+            # Do not remember the failure: missing weights may be there the next time.
             with self._lock:
                 self._seen.pop(key, None)
             raise
@@ -95,7 +96,7 @@ class LocalEngine:
         return examine(self._load(), image)
 
     def _load(self) -> Networks:
-        # On first use, as the start must stay quick; no lock, as only the worker's one thread comes here.
+        # On first use, to keep the start quick. Needs no lock: only the worker's single thread calls this.
         if self._networks is None:
             self._networks = Networks()
         return self._networks

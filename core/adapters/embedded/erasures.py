@@ -1,4 +1,4 @@
-"""Erasures of persons in the embedded backend's database file with their journal, and what has expired in it."""
+"""Erasures of people's records in the embedded backend's database file, their journal, and expired records."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import apsw
 import orjson
 
 from core.adapters.embedded.schema import SCHEMA
+from core.adapters.shared.erasures import settled
 from core.domain.erasures import Erasure, Receipt, as_finished, entry_of, is_finished, text_of
 from core.domain.records import isoformat
 from core.files.database import Database
@@ -17,7 +18,7 @@ from core.ports import ExpiredRecord, StoredRecord
 
 SERVICE = "validation records"
 
-# The keys of the photos that were submitted: the newest one's, and those of its attempts.
+# The keys of the submitted photos: the record's newest one and those of its attempts.
 _PHOTOS = """(SELECT json_group_array(value) FROM (
     SELECT item ->> '$.faceImageKey' AS value
     UNION SELECT item ->> (attempt.fullkey || '.faceImageKey') FROM json_each(item, '$.attempts') AS attempt
@@ -28,7 +29,7 @@ FROM faceVerifications WHERE userId = ?
 """
 _EXPIRED = f"SELECT userId, registrationId, {_PHOTOS} FROM faceVerifications WHERE expiresAt <= ? LIMIT ?"
 _DROP = "DELETE FROM faceVerifications WHERE userId = ? AND registrationId = ? AND expiresAt <= ?"
-#: {} is which records count.
+#: ``{}`` is the condition for the records that count.
 _NAMED = """
 WITH keys AS (SELECT value AS key FROM json_each(:keys)), others AS (SELECT item FROM faceVerifications WHERE {})
 SELECT item ->> '$.faceImageKey' FROM others WHERE item ->> '$.faceImageKey' IN keys
@@ -85,16 +86,10 @@ class SqliteErasures:
             return self._entry(connection, user)
 
     def unfinished(self) -> list[Erasure | Receipt]:
-        with self._database.read() as connection:
-            rows = connection.execute("SELECT entry FROM erasures WHERE NOT finished").fetchall()
-        with self._database.decoding():
-            return [entry_of(str(entry)) for (entry,) in rows]
+        return self._entries("SELECT entry FROM erasures WHERE NOT finished")
 
     def ended(self) -> list[Receipt]:
-        with self._database.read() as connection:
-            rows = connection.execute("SELECT entry FROM erasures").fetchall()
-        entries = [entry_of(str(entry)) for (entry,) in rows]
-        return [entry for entry in entries if isinstance(entry, Receipt)]
+        return [entry for entry in self._entries("SELECT entry FROM erasures") if isinstance(entry, Receipt)]
 
     def begin(self, erasure: Erasure) -> Erasure | Receipt:
         with self._database.write() as connection:
@@ -106,11 +101,8 @@ class SqliteErasures:
 
     def forget(self, receipt: Receipt) -> Receipt:
         with self._database.write() as connection:
-            there = self._entry(connection, receipt.user)
-            if there is None or there.erasure_id != receipt.erasure_id:
-                return as_finished(receipt)
-            if isinstance(there, Receipt):
-                return there
+            if known := settled(self._entry(connection, receipt.user), receipt):
+                return known
             _put(connection, receipt, receipt.ended_at)
             return receipt
 
@@ -131,6 +123,12 @@ class SqliteErasures:
         with self._database.read() as connection:
             rows = connection.execute(_NAMED.format(records), asked).fetchall()
         return {str(key) for (key,) in rows}
+
+    def _entries(self, query: str) -> list[Erasure | Receipt]:
+        with self._database.read() as connection:
+            rows = connection.execute(query).fetchall()
+        with self._database.decoding():
+            return [entry_of(str(entry)) for (entry,) in rows]
 
     def _entry(self, connection: apsw.Connection, user: str) -> Erasure | Receipt | None:
         row = connection.execute("SELECT entry FROM erasures WHERE user = ?", (user,)).fetchone()

@@ -1,7 +1,7 @@
-"""What the local engine says of a photo's faces, in the shapes and units of Rekognition's DetectFaces.
+"""The local engine's analysis of the faces in a photo, in the shapes and units of Rekognition's DetectFaces.
 
-Measured and reported: box, confidence, five landmarks, pose, quality, smile, open eyes, open mouth. Gender, age,
-sunglasses and occlusion cannot be measured with these networks and are absent.
+It reports box, confidence, five landmarks, pose, quality, smile, open eyes and open mouth. Gender, age, sunglasses
+and occlusion cannot be measured with these networks and are absent.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ import numpy as np
 
 from core.adapters.embedded.networks import FIVE, Floats, Found, Image, Mesh, Networks
 
-#: The detector's score (0-1) from which a face is clear: of 221 photos 220 faces were, and none of the finds in 22
-#: photos without people; at 0.7 a dog was.
+#: The detector's score (0-1) from which a face counts as clear. In 221 photos 220 faces were clear; in 22 photos
+#: without people nothing was. (At 0.7 a dog was.)
 _CLEAR = 0.9
-#: The mesh's presence (0-1) from which its points are of a face.
+#: The mesh's presence score (0-1) from which its points belong to a face.
 _PRESENT = 0.5
 
-#: Left and right are the picture's, as Rekognition's are.
+#: Left and right are those of the picture, as in Rekognition's answers.
 _LANDMARKS = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")
 #: Mesh points: outer corners of the eyes (picture's left first), top of the forehead, chin.
 _EYE_LINE = (33, 263)
 _FACE_LINE = (10, 152)
-#: How far the line from forehead to chin leans back in a level head, degrees; the mean over level portraits.
+#: How far the line from forehead to chin leans back in a level head, in degrees: the mean of level portraits.
 _LEVEL_PITCH = -3.5
-#: Beyond this yaw, degrees, the mesh guesses the far eye.
+#: Beyond this yaw, in degrees, the mesh only guesses the far eye.
 _MAX_YAW_FOR_EYES = 45
 
-#: Places in the list of blendshapes, and the score at which each means yes as often as no (tried on 221 photos).
+#: Indexes in the list of blendshapes, and the score at which each means yes as often as no (measured on 221 photos).
 _BLINK, _BLINK_EVEN = [9, 10], 0.5
 _JAW_OPEN, _JAW_OPEN_EVEN = [25], 0.2
 _SMILE, _SMILE_EVEN = [44, 45], 0.7
-#: Confidence grows with the distance from that score: 50 at it, 90 at 0.15 from it.
+#: Confidence grows with the distance from that score: it is 50 at the score, and 90 at a distance of 0.15.
 _STEEPNESS = math.log(9) / 0.15
 
-#: Mean luma of the face (0-255) -> Rekognition's scale, on which a well lit face reads 75-95.
+#: Mean luma of the face (0-255) -> Rekognition's scale, on which a well lit face has 75-95.
 _LUMA = ([0, 25, 50, 130, 210, 255], [0, 20, 35, 75, 97, 100])
-#: Strength of edges against contrast, percent, in the face 96 pixels wide -> 0-100. Two sharp portraits measure 14
-#: and 22; blurred by 1, 2, 3 and 4 % of the face's width 10-15, 6-8, 5 and 4. Scale, light, noise and JPEG
-#: compression hardly move it.
+#: Strength of edges relative to contrast, in percent, in a face 96 pixels wide -> 0-100. Two sharp portraits have 14
+#: and 22; blurred by 1, 2, 3 and 4 % of the face's width they have 10-15, 6-8, 5 and 4. Scale, light, noise and JPEG
+#: compression hardly change it.
 _EDGES = ([3, 5, 8.5, 14, 22], [0, 15, 40, 80, 100])
 _SHARPNESS_WIDTH = 96
 _DENOISE_SIGMA = 1.0
@@ -50,18 +50,19 @@ _DENOISE_SIGMA = 1.0
 
 @dataclass(frozen=True)
 class Face:
-    """One face: ``detail`` as an entry of FaceDetails, ``vector`` of 128 and length 1, ``clear`` if surely a face."""
+    """One face. ``detail`` is an entry of FaceDetails; ``vector`` has 128 numbers and length 1."""
 
     detail: dict[str, Any]
     vector: Floats
+    #: Whether it is surely a face (``_CLEAR``).
     clear: bool
 
 
 def examine(networks: Networks, photo: Image) -> tuple[Face, ...]:
     """The clear faces in ``photo`` (BGR, upright), largest first.
 
-    Where none is clear, the largest find that the mesh takes for a face too: with its low confidence it does not
-    pass, but its other details say what is wrong with the photo.
+    If none is clear, returns the largest find that the mesh also takes for a face. With its low confidence it does
+    not pass, but its other details show what is wrong with the photo.
     """
     found = networks.find(photo)
     clear = [face for face in found if face.score >= _CLEAR]
@@ -79,7 +80,7 @@ def _face(networks: Networks, photo: Image, found: Found, mesh: Mesh) -> Face:
     five = mesh.points[FIVE, :2] if present else found.five
     detail = {
         "BoundingBox": _box(photo, found),
-        # Two networks have to agree that this is a face, and it has to be in the picture.
+        # Both networks must agree that this is a face, and it must be inside the picture.
         "Confidence": 100 * min(found.score, mesh.presence, _share_inside(photo, mesh)),
         "Landmarks": _landmarks(photo, five),
         "Quality": _quality(photo, found),
@@ -91,7 +92,7 @@ def _face(networks: Networks, photo: Image, found: Found, mesh: Mesh) -> Face:
 
 
 def _box(photo: Image, face: Found) -> dict[str, float]:
-    """The part of the face's box that is inside of the photo."""
+    """The part of the face's box that is inside the photo."""
     left, top, right, bottom = face.inside(photo)
     height, width = photo.shape[:2]
     return {
@@ -117,10 +118,10 @@ def _landmarks(photo: Image, five: Floats) -> list[dict[str, Any]]:
 
 
 def _pose(mesh: Mesh) -> dict[str, float]:
-    """Degrees, with Rekognition's signs.
+    """Angles in degrees, with Rekognition's signs.
 
-    Roll is positive where the head leans clockwise in the picture, yaw where the nose points to the picture's
-    right, pitch where it points up.
+    Roll is positive if the head leans clockwise in the picture, yaw if the nose points to the picture's right, and
+    pitch if it points up.
     """
     points = mesh.points
     across = points[_EYE_LINE[1]] - points[_EYE_LINE[0]]

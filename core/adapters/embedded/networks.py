@@ -1,7 +1,7 @@
-"""The networks of the local engine: bytes of weights in, arrays of points and scores out. Not thread-safe.
+"""The neural networks of the local engine, run by OpenCV. Not thread-safe.
 
-All are read as data by OpenCV: YuNet finds faces, MediaPipe's face mesh places 478 points on one, MediaPipe's
-blendshapes tell its expression from them, SFace turns it into a vector.
+YuNet finds faces, MediaPipe's face mesh places 478 points on a face, MediaPipe's blendshapes derive its expression
+from the points, and SFace turns the face into a vector.
 """
 
 from __future__ import annotations
@@ -35,29 +35,29 @@ _LANDMARKER = (
     "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
 )
 
-#: Longest side of the picture that faces are looked for in.
+#: Longest side, in pixels, of the picture in which faces are searched.
 _SEARCH_SIDE = 640
-#: A find below this is none. Of 221 photos and 22 without people this finds every face, and a dog's.
+#: The least score of a find. In 221 photos, and 22 without people, this finds every face, and a dog's.
 _MIN_SCORE = 0.7
-#: A find of which the photo shows less than this on a side, pixels, has nothing to look at.
+#: A find is ignored if the photo shows less than this many pixels of it on a side.
 _MIN_SIDE = 8
-#: Faces examined per photo, largest first; bounds the time that a picture of a crowd takes.
+#: Faces examined per photo, largest first. Limits the time that a picture of a crowd takes.
 _MAX_FACES = 20
 
 _MESH_SIDE = 256
-#: How much more than the face the mesh wants to see, as in MediaPipe's own pipeline.
+#: The crop for the mesh as a multiple of the face, as in MediaPipe's own pipeline.
 _MESH_MARGIN = 1.5
-#: The mesh's points for the five that both YuNet and SFace know: pupils, tip of the nose, corners of the mouth; the
-#: eye on the left of the picture first.
+#: The mesh's points for the five that YuNet and SFace use: pupils, tip of the nose, corners of the mouth; left in the
+#: picture first.
 FIVE = [468, 473, 4, 61, 291]
 
 _ALIGNED_SIDE = 112
-#: Where SFace expects those five in its picture of 112x112 (the template it was trained with).
+#: The places at which SFace expects those five in its picture of 112x112 pixels (the template it was trained with).
 _SFACE_FIVE = np.array(
     [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)], np.float32
 )
 
-#: The 146 of the mesh's points that the blendshapes are computed from (MediaPipe, face_blendshapes_graph.cc).
+#: The 146 points of the mesh from which the blendshapes are computed (MediaPipe, face_blendshapes_graph.cc).
 # fmt: off
 _EXPRESSIVE = [
     0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65, 66, 67, 70, 78, 80,
@@ -73,14 +73,14 @@ _EXPRESSIVE = [
 
 @dataclass(frozen=True)
 class Found:
-    """A face that was found: its box (left, top, width, height) and five points in pixels, its score 0-1."""
+    """A face that was found: its box (left, top, width, height) and five points in pixels, and its score, 0-1."""
 
     box: tuple[float, float, float, float]
     five: Floats
     score: float
 
     def inside(self, photo: Image) -> tuple[float, float, float, float]:
-        """Left, top, right, bottom of the box's part in ``photo``, pixels; right < left where there is none."""
+        """Left, top, right, bottom of the part of the box in ``photo``, in pixels; right < left if there is none."""
         left, top, width, height = self.box
         bottom_edge, right_edge = photo.shape[:2]
         return max(left, 0.0), max(top, 0.0), min(left + width, right_edge), min(top + height, bottom_edge)
@@ -88,14 +88,14 @@ class Found:
 
 @dataclass(frozen=True)
 class Mesh:
-    """478 points (x, y in pixels of the photo, z in the same unit, smaller is nearer); presence 0-1."""
+    """478 points (x and y in pixels of the photo; z in the same unit, smaller is nearer); presence score 0-1."""
 
     points: Floats
     presence: float
 
 
 class Networks:
-    """Loads all four at once; takes about half a second. Raises ``NotConfigured`` where weights are missing."""
+    """Loads all four networks, in about half a second. Raises ``NotConfigured`` if weights are missing."""
 
     def __init__(self) -> None:
         self._detector = cv2.FaceDetectorYN.create(
@@ -113,14 +113,14 @@ class Networks:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         self._detector.setInputSize(size)
         _, rows = self._detector.detect(cv2.resize(photo, size, interpolation=cv2.INTER_AREA))
-        # Per axis, as both sides were rounded to whole pixels on their own.
+        # Per axis, because each side was rounded to whole pixels.
         back = np.array([width / size[0], height / size[1]], np.float32)
         found = [_found(row, back) for row in (rows if rows is not None else ())]
         found = [face for face in found if _thinner_side(face, photo) >= _MIN_SIDE]
         return sorted(found, key=lambda face: face.box[2] * face.box[3], reverse=True)[:_MAX_FACES]
 
     def mesh(self, photo: Image, face: Found) -> Mesh:
-        """The mesh of ``face``. Two passes: the second looks at the face through a crop that the first one placed."""
+        """The mesh of ``face``, in two passes: the first one places the crop for the second."""
         left, top, width, height = face.box
         centre = np.array([left + width / 2, top + height / 2], np.float32)
         first = self._mesh_in(photo, centre, max(width, height), face.five[1] - face.five[0])
@@ -145,7 +145,7 @@ class Networks:
         return np.asarray(self._blendshapes.forward(), np.float32).ravel()
 
     def embed(self, photo: Image, five: Floats) -> Floats:
-        """The face as a vector of 128 and length 1; the dot product of two is their cosine."""
+        """The face as a vector of 128 numbers with length 1; the dot product of two vectors is their cosine."""
         aligned = _cut(photo, _similarity(five, _SFACE_FIVE), _ALIGNED_SIDE)
         self._embedder.setInput(cv2.dnn.blobFromImage(aligned, swapRB=True), "data")
         vector = np.asarray(self._embedder.forward(), np.float32).ravel()
@@ -164,10 +164,10 @@ def _thinner_side(face: Found, photo: Image) -> float:
 
 
 def _cut(photo: Image, into: NDArray[np.float64], side: int) -> Image:
-    """A square of ``photo`` under the transformation ``into``; the photo's edge is continued beyond it."""
+    """A square of ``photo`` under the transformation ``into``; beyond the photo its edge pixels are repeated."""
     step = min(int(0.5 / float(np.hypot(into[0, 0], into[1, 0]))), *photo.shape[:2])
     if step > 1:
-        # warpAffine looks at four pixels only: far from the scale of the cut it would pick up noise.
+        # warpAffine reads only four pixels for each one, which would add noise if the photo is much larger.
         height, width = (length // step for length in photo.shape[:2])
         whole = photo[: height * step, : width * step]
         photo = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
@@ -184,7 +184,7 @@ def _sigmoid(value: float) -> float:
     return float(1 / (1 + np.exp(-value)))
 
 
-# Turning and scaling in the plane is multiplication by a complex number: x + iy.
+# Rotating and scaling in the plane is multiplication by a complex number, x + iy.
 
 
 def _complex(point: Floats) -> complex:
@@ -197,7 +197,7 @@ def _matrix(factor: complex, shift: complex) -> NDArray[np.float64]:
 
 
 def _similarity(source: Floats, target: Floats) -> NDArray[np.float64]:
-    """The turn, scale and shift that bring ``source`` closest to ``target``, by least squares."""
+    """The rotation, scale and shift that bring ``source`` closest to ``target``, by least squares."""
     p = source[:, 0].astype(float) + 1j * source[:, 1]
     q = target[:, 0].astype(float) + 1j * target[:, 1]
     centred = p - p.mean()

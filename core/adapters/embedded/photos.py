@@ -16,19 +16,19 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+from core.adapters.shared.photos import MAX_PHOTO_BYTES, is_valid_key, not_found, require_valid_key, too_large
 from core.domain.clock import Clock, utc_now
 from core.domain.errors import DiskFull, NotConfigured, PhotoNotFound, Refused, Unavailable
-from core.files.disk import INCOMING, require_room
+from core.files.disk import INCOMING, require_room, sync_folder
 from core.files.private import make_folder
-from core.photos import limits
 
-#: Half of what file systems take as a name, since some count in units of two bytes.
+#: Half of what file systems accept as a name, since some count in units of two bytes.
 _MAX_NAME_BYTES = 127
-#: Holds, under their hash, the keys that cannot be paths as they are. No key as typed begins with a dot.
+#: The folder for photos whose keys cannot be paths as they are; they are named by the hash of the key.
 _HASHED = ".hashed"
-#: Far longer than any ``put`` takes, so that what is older was left by a killed one.
+#: Far longer than any ``put`` takes: an older unfinished file was left behind by a process that was killed.
 _ABANDONED_AFTER = timedelta(hours=1)
-#: How many photos ``expire`` asks about at once.
+#: The number of photos that ``expire`` asks about at once.
 _EXPIRED_AT_ONCE = 500
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -36,27 +36,28 @@ _PASSING = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno
 
 
 class FolderPhotos:
-    """A key is the path below ``root`` as typed, so that files laid there by hand or by others are found.
+    """``Photos`` in a folder. A key is a path below ``root``, so that files put there by hand or by others are found.
 
-    A key that is no harmless path (hidden or overlong names, backslashes, empty steps, ...) is kept under its
-    hash. Symbolic links below the root are never followed. The file system must tell upper from lower case.
-    All below the root is one file system. Names with a leading dot are ours: a file that a killed ``put`` left behind
-    is never read, and removed when the store is next opened an hour or more later.
+    A photo whose key is not a harmless path (hidden or overlong names, backslashes, empty steps, ...) is stored under
+    the hash of the key. Symbolic links below the root are never followed. The file system must distinguish upper and
+    lower case, and everything below the root must be on the same one. Names with a leading dot are reserved for the
+    store: a file that a killed ``put`` left behind is never read, and is deleted when the store is next opened an
+    hour or more later.
     """
 
-    def __init__(self, root: Path, max_bytes: int = limits.MAX_PHOTO_BYTES, clock: Clock = utc_now) -> None:
-        """Make ``root`` if it is missing; ``get`` refuses files above ``max_bytes``."""
+    def __init__(self, root: Path, max_bytes: int = MAX_PHOTO_BYTES, clock: Clock = utc_now) -> None:
+        """Creates ``root`` if it is missing. ``get`` refuses files larger than ``max_bytes``."""
         with _translated():
             make_folder(root)
             self._root = root.resolve()
         self._max_bytes = max_bytes
-        # One folder for all, so that what was left there is quick to find.
+        # One folder for all unfinished files, so that those left behind are found quickly.
         self._incoming = self._root / INCOMING
         self._making_folders = threading.Lock()
         self._remove_abandoned(clock().timestamp() - _ABANDONED_AFTER.total_seconds())
 
     def put(self, key: str, data: bytes) -> None:
-        limits.require_valid(key)
+        require_valid_key(key)
         path = self._path(key)
         with _translated():
             if _is_behind_a_link(path):
@@ -73,12 +74,12 @@ class FolderPhotos:
             except BaseException:
                 Path(temporary).unlink(missing_ok=True)
                 raise
-            _sync(path.parent)
+            sync_folder(path.parent)
 
     def get(self, key: str) -> bytes:
         with _translated(), self._open(key) as file:
             if os.fstat(file.fileno()).st_size > self._max_bytes:
-                raise limits.too_large(self._max_bytes)
+                raise too_large(self._max_bytes)
             return file.read()
 
     def exists(self, key: str) -> bool:
@@ -93,7 +94,7 @@ class FolderPhotos:
             return sorted(map(self._key, _files(self._folder(folder))))
 
     def erase(self, key: str) -> None:
-        if not limits.is_valid(key):
+        if not is_valid_key(key):
             return
         path = self._path(key)
         with _translated():
@@ -111,11 +112,7 @@ class FolderPhotos:
             self._remove_if_empty(place)
 
     def expire(self, folder: str, before: datetime, named: Callable[[set[str]], set[str]]) -> int:
-        """Erase the photos whose keys begin with ``folder`` and that were put before ``before``; returns how many.
-
-        Those stay of which ``named`` says so; it is asked about some hundred keys at a time. What killed ones of
-        ``put`` left an hour ago or earlier goes as well.
-        """
+        """As the port says. Also deletes files that killed calls of ``put`` left behind an hour ago or earlier."""
         self._remove_abandoned(time.time() - _ABANDONED_AFTER.total_seconds())
         gone = 0
         with _translated():
@@ -152,32 +149,32 @@ class FolderPhotos:
         return str(path.relative_to(self._root))
 
     def _remove_if_empty(self, folder: Path) -> None:
-        with suppress(OSError):  # not there, not empty, or a photo is being put into it
+        with suppress(OSError):  # missing, not empty, or a photo is being put into it
             folder.rmdir()
-            _sync(folder.parent)
+            sync_folder(folder.parent)
 
     @contextmanager
     def _open(self, key: str) -> Iterator[BinaryIO]:
-        if not limits.is_valid(key):
-            raise limits.not_found()
+        if not is_valid_key(key):
+            raise not_found()
         path = self._path(key)
         try:
             if _is_behind_a_link(path):
-                raise limits.not_found()
-            # Not blocking: opening a pipe that lies there would otherwise wait for its writer.
+                raise not_found()
+            # Not blocking, because opening a named pipe would otherwise wait for its writer.
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
             if error.errno in _ABSENT:
-                raise limits.not_found() from error
+                raise not_found() from error
             raise
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise limits.not_found()
+            raise not_found()
         with os.fdopen(descriptor, "rb") as file:
             yield file
 
     def _remove_abandoned(self, before: float) -> None:
-        # What cannot be removed must not keep the photos from being read, as on a read-only file system.
+        # Photos must stay readable even if nothing can be deleted, as on a read-only file system.
         with suppress(OSError), os.scandir(self._incoming) as entries:
             for entry in entries:
                 with suppress(OSError):
@@ -185,21 +182,21 @@ class FolderPhotos:
                         Path(entry).unlink()
 
     def _make(self, folder: Path) -> None:
-        # A folder counts as made only once its parent knows it durably, hence one lock around all of it.
+        # A folder exists for others only once its parent has it durably, hence one lock around all of this.
         with self._making_folders:
             missing = [step for step in (folder, *folder.parents) if not step.is_dir()]
             for step in reversed(missing):
                 step.mkdir(mode=0o700, exist_ok=True)
-                _sync(step.parent)
+                sync_folder(step.parent)
 
 
 def _mark(key: str) -> str:
-    """What the name of a photo begins with while it is being written: it tells the folder of its key, to us alone."""
+    """How the name of an unfinished file begins: it identifies the folder of its key without revealing it."""
     return f"{hashlib.sha256(key.rpartition('/')[0].encode()).hexdigest()[:32]}-"
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """The plain files in and below ``folder``, no link followed; none where there is no such folder."""
+    """The regular files in and below ``folder``, without following links; none if there is no such folder."""
     if folder.resolve() != folder:
         return
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
@@ -223,8 +220,8 @@ def _unlink(path: Path) -> None:
         if error.errno in _ABSENT:
             return
         raise
-    with suppress(FileNotFoundError):  # another who erases has taken away the emptied folder
-        _sync(path.parent)
+    with suppress(FileNotFoundError):  # a concurrent erasure has removed the empty folder
+        sync_folder(path.parent)
 
 
 def _is_plain(name: str) -> bool:
@@ -238,14 +235,6 @@ def _is_plain(name: str) -> bool:
 
 def _is_behind_a_link(path: Path) -> bool:
     return path.parent.resolve() != path.parent
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -15,41 +15,35 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.adapters.embedded.schema import SCHEMA
-from core.adapters.listing import TO_THE_SECOND, newest
+from core.adapters.shared.records import TO_THE_SECOND, newest_of_event
+from core.domain.attempts import decided, newest_first, with_attempt, without_attempt
 from core.domain.clock import Clock
 from core.domain.errors import Refused
 from core.domain.frames import RECORD_DTYPES, alive_in_order, alive_of, record_frame
-from core.domain.records import (
-    EVENT_ATTRIBUTES,
-    Outcome,
-    Review,
-    ValidationRecord,
-    decided,
-    newest_first,
-    with_attempt,
-    without_attempt,
-)
+from core.domain.records import EVENT_ATTRIBUTES, Outcome, Review, ValidationRecord
 from core.files.database import Database
 from core.ports import EventChanges
 
 SERVICE = "validation records"
-#: How many records a batch of ``event_batches`` is read from.
+#: Records read for a batch of ``event_batches``.
 BATCH_ROWS = 10_000
 
 _ONE = "faceVerifications WHERE userId = ? AND registrationId = ?"
 
-#: A frame's column -> what it is read from, where that is not a column of its name.
+#: A frame's column -> the table's column, if the name differs.
 _READ_FROM = {"status": "validationStatus", "attempts": "verificationAttempt", "reasons": "failureReasons"}
 _NAMES = [_READ_FROM.get(column, column) for column in RECORD_DTYPES]
-#: Columns that hold numbers and truth values; all others hold texts.
+#: Columns that hold numbers and Booleans; all others hold texts.
 _NUMBERS = frozenset({"confidence", "similarity", "threshold", "attempts", "expiresAt", "smile"})
-#: What stands between two texts of a column, and in the place of an absent one: bytes that are in no UTF-8.
+#: The separator between two texts of a column, and the mark of an absent one: bytes that UTF-8 never contains.
 _BETWEEN, _ABSENT = b"\xff", b"\xfe"
 
 
 def _whole(column: str, name: str) -> str:
-    """The column in one piece, numbers as a list in JSON, texts joined: rows of Python objects would take three times
-    as long."""
+    """SQL for the whole column as one value: numbers as a JSON list, texts joined.
+
+    Reading rows of Python objects would take three times as long.
+    """
     if column in _NUMBERS:
         return f"json_group_array({name})"
     return f"CAST(group_concat(coalesce({name}, x'{_ABSENT.hex()}'), x'{_BETWEEN.hex()}') AS BLOB)"
@@ -59,17 +53,17 @@ _COLUMNS = ", ".join(map(_whole, RECORD_DTYPES, _NAMES))
 _FRAME = f"""
 SELECT {_COLUMNS}, (SELECT max(rowid) FROM faceVerifications) FROM faceVerifications WHERE eventId = ?
 """
-# In the order in which the rows lie in the file. A change gives a record a later place in it, never an earlier one:
-# its row gets a new, higher number (``AUTOINCREMENT``: none is given twice).
+# In the order of the rows in the file. A change gives a record a new row with a higher number (``AUTOINCREMENT``: no
+# number is used twice), so it moves to a later place, never to an earlier one.
 _IN_ORDER = "faceVerifications INDEXED BY faceVerificationsInOrder WHERE eventId = ? AND rowid > ?"
 _CHANGED = f"SELECT {_COLUMNS}, (SELECT max(rowid) FROM faceVerifications) FROM {_IN_ORDER}"
-# Each page begins behind the last row of the one before.
+# Each page begins after the last row of the previous one.
 _BATCH = f"""
 SELECT {_COLUMNS}, max(rowid) FROM (
     SELECT rowid, {", ".join(_NAMES)} FROM {_IN_ORDER} ORDER BY rowid LIMIT ?
 )
 """
-# All from the second of the last one wanted on: which of these come first is decided by time, not by text.
+# All records from the second of the last one wanted on; they are then sorted by time instead of by text.
 _NEWEST = f"""
 WITH alive AS (
     SELECT timestamp, item FROM faceVerifications
@@ -82,7 +76,7 @@ SELECT item FROM alive WHERE timestamp >= coalesce(
 
 
 class SqliteRecords:
-    """``ValidationRecords`` in one SQLite file; a change reads and writes inside one transaction."""
+    """``ValidationRecords`` in one SQLite file. A change reads and writes inside one transaction."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._database = Database(path, SERVICE, SCHEMA)
@@ -99,11 +93,10 @@ class SqliteRecords:
             return newest_first((_record(item) for (item,) in rows), self._clock(), limit)
 
     def event_frame(self, event_id: str) -> pd.DataFrame:
-        """As the port says."""
         return self.event_changes(event_id).records
 
     def event_changes(self, event_id: str, since: Any = None) -> EventChanges:
-        """As the port says; decisions and all other changes of a record that remains are among them."""
+        """As the port says; includes decisions and all other changes of records that still exist."""
         with self._database.read() as connection:
             found = (
                 connection.execute(_FRAME, (event_id,))
@@ -115,7 +108,7 @@ class SqliteRecords:
         return EventChanges(records, mark=last or 0, complete=since is None)
 
     def event_batches(self, event_id: str) -> Iterator[pd.DataFrame]:
-        """As the port says. Each batch is a query of its own, made while the one before it is used."""
+        """As the port says. Each batch is a separate query, made while the previous batch is in use."""
         with ThreadPoolExecutor(1, thread_name_prefix="batches") as ahead:
             page = ahead.submit(self._page, event_id, 0)
             while True:
@@ -132,7 +125,7 @@ class SqliteRecords:
         with self._database.read() as connection:
             rows = connection.execute(_NEWEST, asked).fetchall()
         with self._database.decoding():
-            return newest((_record(item, EVENT_ATTRIBUTES) for (item,) in rows), now, limit)
+            return newest_of_event((_record(item, EVENT_ATTRIBUTES) for (item,) in rows), now, limit)
 
     def event_notice(self) -> str | None:
         return None
@@ -161,7 +154,7 @@ class SqliteRecords:
         self._database.check()
 
     def verify(self) -> None:
-        """Read the whole file, and raise ``Refused`` if it is damaged, as ``ping`` does from then on."""
+        """Read the whole file. Raises ``Refused`` if it is damaged, as ``ping`` does from then on."""
         self._database.check_whole()
 
     def close(self) -> None:
@@ -177,7 +170,7 @@ class SqliteRecords:
             return _record(row[0]) if row else None
 
     def _page(self, event_id: str, after: int) -> Sequence[Any]:
-        """A batch by column, and the number of its last row; None where there is no row."""
+        """A batch by column, with the number of its last row, which is None if there is no row."""
         with self._database.read() as connection:
             return connection.execute(_BATCH, (event_id, after, BATCH_ROWS)).fetchall()[0]
 
@@ -187,12 +180,12 @@ class SqliteRecords:
 
 
 def _frame(columns: Sequence[Any]) -> pd.DataFrame:
-    """The records whose columns are these (``_whole``), in the order of ``RECORD_DTYPES``."""
+    """The records with these columns (``_whole``), in the order of ``RECORD_DTYPES``."""
     listed: dict[str, Any] = {
         name: orjson.loads(column) if name in _NUMBERS else _texts(column)
         for name, column in zip(RECORD_DTYPES, columns, strict=True)
     }
-    # There are few combinations: each is taken apart once, not once a record.
+    # There are few combinations: each is decoded once instead of once per record.
     reasons = listed["reasons"].dictionary_encode()
     codes = [_codes(text) for text in reasons.dictionary.to_pylist()]
     listed["reasons"] = [None if code is None else codes[code] for code in reasons.indices.to_pylist()]
@@ -204,7 +197,7 @@ def _frame(columns: Sequence[Any]) -> pd.DataFrame:
 
 
 def _texts(joined: bytes | None) -> pa.Array:
-    """The texts of a column; None: it has no row."""
+    """The texts of a column; ``joined`` is None if there are no rows."""
     if joined is None:
         return pa.array([], pa.large_string())
     texts = pc.split_pattern(pa.array([joined], pa.large_binary()), _BETWEEN).values
@@ -212,13 +205,13 @@ def _texts(joined: bytes | None) -> pa.Array:
 
 
 def _codes(text: str | None) -> Any:
-    """A list of texts as one; anything else stays as it is, which no column takes."""
+    """A list of texts as one text; any other value stays as it is, and no column accepts it."""
     codes = orjson.loads(text) if text else None
     return " ".join(codes) if isinstance(codes, list) and all(isinstance(code, str) for code in codes) else codes
 
 
 def _record(item: Any, attributes: Collection[str] | None = None) -> ValidationRecord:
-    """The stored item as a record, where given of ``attributes`` alone."""
+    """The stored item as a record, with only ``attributes`` if they are given."""
     stored = orjson.loads(item)
     wanted = stored if attributes is None else {name: stored[name] for name in attributes if name in stored}
     try:

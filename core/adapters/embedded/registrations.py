@@ -12,6 +12,7 @@ import orjson
 import pandas as pd
 
 from core.adapters.embedded.schema import SCHEMA
+from core.adapters.shared.registrations import WORD_SEPARATORS
 from core.domain.frames import REGISTRATION_DTYPES, registration_frame
 from core.domain.records import Registration
 from core.files.database import Database
@@ -26,14 +27,13 @@ WHERE key IN (SELECT value FROM json_each(:keys)) AND (:user IS NULL OR user_id 
 """
 _COLUMNS = "registration_id, user_id, event_id, name, email, reference_photo_key, submitted_photo_key"
 
-#: Stands in ``words`` before every place where a word begins; text that people type has no such character.
+#: Precedes every word in the column ``words``; text that people type has no such character.
 _WORD_BEGINS = "\x1f"
-#: What parts words: whatever is no letter or digit in ASCII and Latin-1, and general punctuation and spaces beyond.
-_SEPARATOR = re.compile(r"([\x00-/:-@\[-`{-\xbf\u2000-\u206f\u3000])")
+_SEPARATOR = re.compile(f"([\x00{WORD_SEPARATORS}])")
 
 
 class SqliteRegistrations:
-    """Registrations of one machine, which are also imported here (``Registrations`` and ``RegistrationImport``)."""
+    """``Registrations`` and ``RegistrationImport`` in one SQLite file."""
 
     def __init__(self, path: Path) -> None:
         self._database = Database(path, "registrations", SCHEMA)
@@ -46,7 +46,7 @@ class SqliteRegistrations:
         return self._select("WHERE user_id = ? ORDER BY registration_id", user_id)
 
     def search(self, text: str, limit: int = 20) -> list[Registration]:
-        """As the port says. Reads every row's words: 50,000 registrations take about 20 ms."""
+        """As the port says. Reads the words of every row, which takes about 20 ms for 50,000 registrations."""
         text = text.strip()
         if not text or limit < 1:
             return []
@@ -118,13 +118,13 @@ def _row(registration: Registration) -> tuple[str | None, ...]:
         registration.reference_photo_key,
         registration.submitted_photo_key,
         _folded(email),
-        # No match runs from one into the other: it would need a mark that no separator stands before.
+        # A match cannot span both: the mark at the beginning of the second has no separator before it.
         _words(name) + _words(email),
     )
 
 
 def _folded(text: str) -> str:
-    """Letter case aside, and one form for letters that can be written in two (é)."""
+    """Without differences in case, and in one Unicode form for letters such as é."""
     return unicodedata.normalize("NFC", text.casefold())
 
 

@@ -1,4 +1,4 @@
-"""The tables of the embedded backend's database file, and how files of earlier versions come to have them."""
+"""The tables of the embedded backend's database file, and the migration of files of earlier versions."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import apsw
 
 from core.files.database import Schema
 
-# Validation records. The item, in the attribute names of the DynamoDB table, is the one source of truth. SQLite keeps
-# the columns that lists and charts read in step with it; as they stand before the item, reading them does not touch
-# it. A change gives a row a new, higher number, and AUTOINCREMENT gives none twice.
+# Validation records. The item, with the attribute names of the DynamoDB table, is the source of truth. SQLite
+# generates the columns that lists and charts read from it; they are stored before the item, so that reading them does
+# not read the item. A change gives a row a new, higher number; AUTOINCREMENT never uses a number twice.
 _RECORDS = """
 CREATE TABLE IF NOT EXISTS faceVerifications (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -57,8 +57,8 @@ CREATE TABLE IF NOT EXISTS registrations (
 CREATE INDEX IF NOT EXISTS registrations_by_user ON registrations (user_id, registration_id);
 CREATE INDEX IF NOT EXISTS registrations_by_event ON registrations (event_id, registration_id);
 """
-# The file itself refuses to change an entry or to take one away, whatever connection asks. An insert of an entry that
-# is there is left out before it could replace anything: a replacement would fire no trigger for what it deletes.
+# The file itself refuses to change or delete an entry, for every connection. Inserting an entry that exists is
+# ignored before it can replace anything, because a replacement would fire no trigger for the row that it deletes.
 _AUDIT = """
 CREATE TABLE IF NOT EXISTS auditTrail (
     at TEXT NOT NULL,
@@ -85,10 +85,10 @@ CREATE TABLE IF NOT EXISTS erasures (
 
 
 def _first_version(connection: apsw.Connection) -> None:
-    """All tables; those from before there were versions take what they lack."""
+    """Creates all tables; adds what is missing to tables that are older than schema versions."""
     if "AUTOINCREMENT" not in (_definition(connection, "faceVerifications") or "AUTOINCREMENT"):
-        # Rows had no number of their own, so that the number of one that was deleted could be given again. Their
-        # order stays. The first tables lacked some of the columns, too.
+        # Rows had no explicit number, so the number of a deleted row could be used again. The order of the rows is
+        # kept. The first tables also lacked some of the columns.
         connection.execute("ALTER TABLE faceVerifications RENAME TO unnumbered")
         connection.execute(_RECORDS.partition(";")[0])
         connection.execute(
@@ -108,7 +108,7 @@ def _definition(connection: apsw.Connection, table: str) -> str | None:
 
 SCHEMA = Schema(
     application_id=int.from_bytes(b"FDSK"),
-    # To change a table: add a step, never change one that was released.
+    # To change a table, add a step; never change one that was released.
     steps=(_first_version,),
     before={
         "faceVerifications": frozenset({"userId", "registrationId", "timestamp", "item"}),

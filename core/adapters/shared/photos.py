@@ -1,4 +1,4 @@
-"""What both photo stores hold about keys, sizes and absence, so that they answer alike."""
+"""What both photo stores accept, and how they refuse, so that they behave alike."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_KEY_BYTES = 1024
 MAX_PHOTO_BYTES = 15 * 1024 * 1024
 
 
-def is_valid(key: str) -> bool:
+def is_valid_key(key: str) -> bool:
     """Whether a store can hold ``key``: text without NUL and without the steps ``.`` and ``..``."""
     try:
         size = len(key.encode())
@@ -19,13 +19,13 @@ def is_valid(key: str) -> bool:
     return 0 < size <= MAX_KEY_BYTES and "\0" not in key and not {".", ".."} & set(key.split("/"))
 
 
-def require_valid(key: str) -> None:
-    """Raises ``InvalidInput`` for a key under which nothing can be put."""
-    if not is_valid(key):
-        raise InvalidInput("This cannot be the key of a photo: give a name such as face-images/photo.jpg.")
+def require_valid_key(key: str) -> None:
+    """Raises ``InvalidInput`` for a key under which no photo can be stored."""
+    if not is_valid_key(key):
+        raise InvalidInput("This is not a valid photo key: use a name such as face-images/photo.jpg.")
 
 
-# The messages leave the key out: one that another service made may hold a person's name.
+# The messages leave the key out: another service's key may contain a person's name.
 
 
 def not_found() -> PhotoNotFound:

@@ -1,0 +1,318 @@
+"""Reads of all records of an event: from the event index, or by scans of the whole table while it is unusable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import chain, islice, pairwise
+from typing import Any, TypeVar
+
+import pandas as pd
+import pyarrow as pa
+
+from core.adapters.aws.answers import PATHS, Item, Page, columns_of, in_columns, of_event, page_of, value_at
+from core.adapters.aws.clients import translated
+from core.adapters.aws.event_index import EventIndex
+from core.adapters.aws.items import AttributePath, Expression, record_of
+from core.adapters.aws.pages import Ask, asking, items_of, pages, read_at_once, scan_pages, segments
+from core.adapters.aws.table import (
+    EVENT_INDEX,
+    EVENT_NAMES,
+    LACKS_EVENT_ID,
+    LACKS_EVENT_ID_VALUES,
+    RECORDS_NOT_CONFIGURED,
+    index_in,
+)
+from core.adapters.shared.records import TO_THE_SECOND, newest_of_event
+from core.domain.clock import Clock, Stopwatch
+from core.domain.errors import NotConfigured, Refused
+from core.domain.frames import alive_in_order, as_they_became, record_frame
+from core.domain.records import EVENT_ATTRIBUTES, ValidationRecord, isoformat
+from core.flow.retry import Retry
+from core.ports import EventChanges
+
+T = TypeVar("T")
+
+SERVICE = "validation records"
+
+#: Records in a batch of ``batches``.
+BATCH_ROWS = 5_000
+#: Parts, equally long in time, in which a large event is read: more than are read at once, as some hold more records.
+SLICES = 16
+#: How long after its ``timestamp`` a record may appear in the index: the deadlines of the face engine and the store,
+#: the delay of the index itself, and differences between clocks.
+LAG = timedelta(minutes=2)
+#: The attributes that frames need, and those that listings need.
+_CHARTED: Sequence[AttributePath] = [path for column, path in PATHS.items() if column != "eventId"]
+_LISTED: Sequence[AttributePath] = [(attribute,) for attribute in EVENT_ATTRIBUTES]
+
+_errors = partial(translated, SERVICE, RECORDS_NOT_CONFIGURED)
+
+
+class EventReads:
+    """The event methods of ``ValidationRecords``.
+
+    Events are read from the index ``EVENT_INDEX`` if it has all of their records, else by scans of the whole table.
+    ``index_check`` is the time between two checks of that (see ``core.adapters.aws.event_index``).
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        table: str,
+        retry: Retry,
+        clock: Clock,
+        stopwatch: Stopwatch,
+        index_check: timedelta | None,
+    ) -> None:
+        """``client`` decodes answers with ``core.adapters.aws.answers``."""
+        self._client = client
+        self._table = table
+        self._clock = clock
+        self._index = EventIndex(self._index_description, self._count_records_not_in_index, stopwatch, index_check)
+        self._ask: Callable[[Callable[..., Any]], Ask] = partial(asking, retry=retry, errors=_errors)
+
+    def changes(self, event_id: str, since: str | None) -> EventChanges:
+        """``ValidationRecords.event_changes``.
+
+        A scan reads everything each time. The index is read from the newest record known, or from now if that is
+        earlier, minus ``LAG``.
+        """
+        began = self._clock()
+        if since is not None:
+            # A mark from a clock that was ahead must not hide the records that come now.
+            since = min(since, _to_the_second(began - LAG))
+        complete, found = self._by_index_or_scan(
+            lambda: (
+                (True, self._all_in_index(event_id, began))
+                if since is None
+                else (False, list(self._in_index(event_id, since)))
+            ),
+            lambda: (True, self._all_by_scan(event_id)),
+        )
+        records = as_they_became(self._alive_frame(found, event_id))
+        newest = min(began, records["timestamp"].max()) if len(records) else datetime.min.replace(tzinfo=UTC) + LAG
+        return EventChanges(records, mark=max(_to_the_second(newest - LAG), since or ""), complete=complete)
+
+    def batches(self, event_id: str) -> Iterator[pd.DataFrame]:
+        """``ValidationRecords.event_batches``.
+
+        Raises an error if the index becomes unusable after the first batch: a scan would start from the beginning.
+        """
+        found = self._by_index_or_scan(lambda: _begun(self._in_index(event_id)), lambda: self._by_scan(event_id))
+        for batch in _batches(found):
+            alive = self._alive_frame(batch, event_id)
+            if len(alive):
+                yield alive
+
+    def records(self, event_id: str, limit: int) -> list[ValidationRecord]:
+        """``ValidationRecords.event_records``."""
+        found = self._by_index_or_scan(
+            lambda: iter(self._newest_items_in_index(event_id, limit)), lambda: self._items_by_scan(event_id)
+        )
+        return newest_of_event(map(record_of, found), self._clock(), limit)
+
+    @property
+    def notice(self) -> str | None:
+        """``ValidationRecords.event_notice``."""
+        return self._index.notice
+
+    def _by_index_or_scan(self, by_index: Callable[[], T], by_scan: Callable[[], T]) -> T:
+        if self._index.usable():
+            try:
+                return by_index()
+            except (Refused, NotConfigured):
+                # That the index is gone shows only when a read fails.
+                if self._index.still_usable():
+                    raise
+        return by_scan()
+
+    def _in_index(self, event_id: str, since: str = "", until: str = "") -> Iterator[Page]:
+        """The event's records in the index, with timestamps from ``since`` up to and including ``until``.
+
+        Oldest first: a record that changes moves from the part that was read to the part still to be read, so none is
+        missed.
+        """
+        return map(
+            page_of,
+            pages(self._ask(in_columns(self._client.query)), self._index_query(event_id, _CHARTED, since, until)),
+        )
+
+    def _all_in_index(self, event_id: str, began: datetime) -> list[Page]:
+        """All of the event's records in the index; if there are many, several parts of its time are read in parallel.
+
+        Parallel parts lose the order that keeps a moving record from being missed. But a record that changes
+        meanwhile moves to a time no earlier than that of the newest record, or than now, minus ``LAG``. That is the
+        last part, which is read after all others.
+        """
+        answers = pages(self._ask(in_columns(self._client.query)), self._index_query(event_id, _CHARTED))
+        first = next(answers)
+        if "LastEvaluatedKey" not in first:
+            return [page_of(first)]
+        reached = first["LastEvaluatedKey"]["timestamp"]["S"]
+        *bounds, last = _bounds(reached, self._newest_timestamp_in_index(event_id), began)
+        parts = [partial(self._in_index, event_id, *part) for part in pairwise([*bounds, last])]
+        return [page_of(first), *read_at_once(parts), *self._in_index(event_id, since=last)]
+
+    def _newest_timestamp_in_index(self, event_id: str) -> str:
+        """Empty if the index has no record of the event."""
+        request = self._index_query(event_id, [("timestamp",)])
+        answers = pages(self._ask(self._client.query), {**request, "ScanIndexForward": False, "Limit": 1})
+        return next((item["timestamp"]["S"] for item in items_of(answers)), "")
+
+    def _newest_items_in_index(self, event_id: str, limit: int) -> list[Item]:
+        """All items from the second of the ``limit``-th newest on.
+
+        That second is found from the end of the index; the items are then read oldest first, so that none is missed.
+        """
+        request = self._index_query(event_id, [("timestamp",), ("expiresAt",)])
+        backwards = items_of(
+            pages(self._ask(self._client.query), {**request, "ScanIndexForward": False, "Limit": limit})
+        )
+        now = self._clock().timestamp()
+        alive = (item["timestamp"]["S"] for item in backwards if not _is_expired(item, now))
+        last = next(islice(alive, limit - 1, None), "")
+        listed = self._index_query(event_id, _LISTED, since=last[:TO_THE_SECOND])
+        return _each_once(items_of(pages(self._ask(self._client.query), listed)))
+
+    def _by_scan(self, event_id: str) -> Iterator[Page]:
+        request = self._event_scan(event_id, PATHS.values())
+        return (
+            of_event(page_of(answer), event_id)
+            for answer in scan_pages(self._ask(in_columns(self._client.scan)), request)
+        )
+
+    def _all_by_scan(self, event_id: str) -> list[Page]:
+        request = self._event_scan(event_id, PATHS.values())
+        parts = [partial(pages, self._ask(in_columns(self._client.scan)), segment) for segment in segments(request)]
+        return [of_event(page_of(answer), event_id) for answer in read_at_once(parts)]
+
+    def _items_by_scan(self, event_id: str) -> Iterator[Item]:
+        found = items_of(scan_pages(self._ask(self._client.scan), self._event_scan(event_id, _LISTED)))
+        # If a record names an event at both places, the one at the top level counts.
+        return (item for item in found if value_at(item, ("eventId",)) in (None, "", event_id))
+
+    def _index_query(
+        self, event_id: str, paths: Iterable[AttributePath], since: str = "", until: str = ""
+    ) -> dict[str, Any]:
+        """A query of the index for ``paths``, with timestamps from ``since`` up to and including ``until``."""
+        expression = Expression()
+        condition = f"{expression.name('eventId')} = {expression.value({'S': event_id})}"
+        if since:
+            timestamp, begin = expression.name("timestamp"), expression.value({"S": since})
+            to_the_end = f"{timestamp} >= {begin}"
+            condition += " AND " + (
+                f"{timestamp} BETWEEN {begin} AND {expression.value({'S': until})}" if until else to_the_end
+            )
+        return {
+            "TableName": self._table,
+            "IndexName": EVENT_INDEX,
+            "KeyConditionExpression": condition,
+            "ProjectionExpression": expression.projection(paths),
+            "ExpressionAttributeNames": expression.names,
+            "ExpressionAttributeValues": expression.values,
+        }
+
+    def _event_scan(self, event_id: str, paths: Iterable[AttributePath]) -> dict[str, Any]:
+        """A scan of the table for ``paths`` of the records that name the event at either place."""
+        expression = Expression()
+        event, metadata = expression.name("eventId"), expression.name("metadata")
+        wanted = expression.value({"S": event_id})
+        return {
+            "TableName": self._table,
+            "FilterExpression": f"{event} = {wanted} OR {metadata}.{event} = {wanted}",
+            "ProjectionExpression": expression.projection(paths),
+            "ExpressionAttributeNames": expression.names,
+            "ExpressionAttributeValues": expression.values,
+        }
+
+    def _count_records_not_in_index(self, hurry: bool) -> int:
+        """How many records that have an event are not in the index for lack of ``eventId``: a minimum.
+
+        Counts the first page that shows any, and reads the whole table if none does. Without ``hurry`` one page at a
+        time, which leaves the table's capacity to others.
+        """
+        request = {
+            "TableName": self._table,
+            "Select": "COUNT",
+            "FilterExpression": f"{LACKS_EVENT_ID} AND attribute_type(#metadata.#event, :text)"
+            " AND #metadata.#event <> :empty",
+            "ExpressionAttributeNames": EVENT_NAMES,
+            "ExpressionAttributeValues": {**LACKS_EVENT_ID_VALUES, ":text": {"S": "S"}},
+        }
+        answers = (
+            scan_pages(self._ask(self._client.scan), request)
+            if hurry
+            else pages(self._ask(self._client.scan), request)
+        )
+        return next((answer["Count"] for answer in answers if answer["Count"]), 0)
+
+    def _index_description(self) -> Mapping[str, Any] | None:
+        return index_in(self._ask(self._client.describe_table)({"TableName": self._table})["Table"])
+
+    def _alive_frame(self, found: Sequence[Page], event_id: str) -> pd.DataFrame:
+        event = pa.repeat(pa.scalar(event_id, pa.string()), sum(map(len, found)))
+        try:
+            records = record_frame({**columns_of(found), "eventId": event})
+        except ValueError as error:
+            raise Refused(SERVICE, "UnreadableRecord", str(error)) from None
+        return alive_in_order(records, self._clock())
+
+
+def _begun(found: Iterator[T]) -> Iterator[T]:
+    """``found``, of which the first has been read already."""
+    return chain(list(islice(found, 1)), found)
+
+
+def _each_once(items: Iterator[Item]) -> list[Item]:
+    """Each record once, as last read: one that changes during the read moves on in the index and is read again."""
+    return list({(item["userId"]["S"], item["registrationId"]["S"]): item for item in items}.values())
+
+
+def _bounds(reached: str, newest: str, began: datetime) -> list[str]:
+    """Timestamps, in the order of their text, between which a large event is read in parts.
+
+    The first part begins at ``reached``; the last one, from the last bound on, has no end. There is a single bound if
+    the times cannot be read or lie within ``LAG``.
+    """
+    first = reached[:TO_THE_SECOND]
+    try:
+        begin = _moment(reached)
+        end = min(_moment(newest), began) - LAG
+    except ValueError:  # another service's text, or all records are gone by now
+        return [first]
+    times = [begin + (end - begin) * number / SLICES for number in range(1, SLICES + 1)]
+    texts = [first, *map(_to_the_second, times)]
+    return texts if texts == sorted(set(texts)) else [first]
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _to_the_second(moment: datetime) -> str:
+    """A text before that of any timestamp of the same second, whatever its fraction and suffix."""
+    return isoformat(moment)[:TO_THE_SECOND]
+
+
+def _batches(found: Iterable[Page]) -> Iterator[list[Page]]:
+    """The pages in parts of ``BATCH_ROWS`` records, each as soon as it is complete."""
+    held: list[Page] = []
+    for page in found:
+        offset = 0
+        while offset < len(page):
+            part = page[offset : offset + BATCH_ROWS - sum(map(len, held))]
+            held.append(part)
+            offset += len(part)
+            if sum(map(len, held)) == BATCH_ROWS:
+                yield held
+                held = []
+    if held:
+        yield held
+
+
+def _is_expired(item: Item, now: float) -> bool:
+    expires = value_at(item, ("expiresAt",))
+    return isinstance(expires, float) and expires <= now

@@ -1,0 +1,72 @@
+"""The commands that delete personal data: ``erase`` and ``sweep``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.cli.console import complain, say
+from core.cli.context import open_services, user_name
+
+
+def erase(
+    user_id: Annotated[str, typer.Argument(help="User id of the person.", show_default=False)],
+    confirm: Annotated[
+        str | None,
+        typer.Option(help="The user id again, to confirm. Default: the command asks for it.", show_default=False),
+    ] = None,
+    receipt: Annotated[
+        Path | None, typer.Option(help="File to write the receipt to, as JSON.", show_default=False)
+    ] = None,
+) -> None:
+    """Erase a person: their records, attempts and submitted photos, and their registrations if Facedesk keeps them.
+
+    Shows first what would be erased. Run it again to continue an erasure that was interrupted. The audit trail and
+    the receipt contain only a hash of the user id.
+    """
+    from core.domain.roles import local
+
+    with open_services() as services:
+        found = services.erasures.preview(user_id)
+        counts = found.counts
+        say(
+            f"{counts.records:,} records with {counts.attempts:,} attempts, {counts.photos:,} photos, "
+            f"{counts.registrations:,} registrations; {counts.shared_photos:,} photos stay, because other people's "
+            "records use them too."
+        )
+        typed = typer.prompt("Type the user id to erase all of this") if confirm is None else confirm
+        done = services.erasures.erase(user_id, typed, local(f"command line: {user_name()}"))
+        text = done.model_dump_json(by_alias=True, exclude_none=True, indent=2)
+        if receipt:
+            _write(receipt, text)
+        say(text)
+
+
+def sweep(
+    trust_clock: Annotated[
+        bool,
+        typer.Option(help="Delete at once although the clock has jumped. Check first that the clock is right."),
+    ] = False,
+) -> None:
+    """Finish interrupted erasures, and delete expired records with their photos (embedded backend).
+
+    The server does both by itself.
+    """
+    with open_services() as services:
+        ended = services.erasures.resume()
+        say(f"{len(ended):,} erasures finished.")
+        if services.retention is None:
+            say("DynamoDB's TTL and the bucket's lifecycle rules delete what has expired.")
+            return
+        swept = services.retention.sweep(trust_clock=trust_clock)
+        say(f"{swept.records:,} expired records and {swept.photos:,} photos deleted.")
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        # The erasure is done, and the receipt is still printed: only the file is missing.
+        complain(f"Cannot write {file}: {error.strerror}.")

@@ -1,0 +1,177 @@
+"""How attempts and decisions change a record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from core.domain.errors import Conflict, RecordNotFound
+from core.domain.records import (
+    MAX_ATTEMPTS,
+    Attempt,
+    ComparisonResult,
+    Decision,
+    Metadata,
+    Outcome,
+    Review,
+    Status,
+    ValidationRecord,
+)
+
+
+def with_attempt(current: ValidationRecord | None, outcome: Outcome, ttl: timedelta) -> ValidationRecord:
+    """``current`` after one more attempt; ``current`` itself where that attempt is already in it.
+
+    The newest attempt speaks for the record. A record of another service that lists no attempts first gets its
+    own state as an entry, so that no outcome is lost from the count.
+    """
+    if current is not None and current.attempt(outcome.attempt_id) is not None:
+        return current
+    timestamp = max(outcome.timestamp, current.timestamp) if current else outcome.timestamp
+    number = current.verification_attempt + 1 if current else 1
+    entry = Attempt(
+        attempt_id=outcome.attempt_id,
+        number=number,
+        timestamp=timestamp,
+        status=outcome.status,
+        confidence=outcome.confidence,
+        quality=outcome.quality,
+        similarity=outcome.comparison_result.similarity if outcome.comparison_result else None,
+        reasons=outcome.reasons,
+        face_image_key=outcome.face_image_key,
+        source=outcome.source,
+        operator=outcome.operator,
+    )
+    record = ValidationRecord(
+        user_id=outcome.user_id,
+        registration_id=outcome.registration_id,
+        validation_status=outcome.status,
+        confidence=outcome.confidence,
+        quality=outcome.quality,
+        face_image_key=outcome.face_image_key,
+        stored_face_key=outcome.stored_face_key,
+        comparison_result=outcome.comparison_result,
+        attributes=outcome.attributes,
+        verification_attempt=number,
+        timestamp=timestamp,
+        updated_at=_after(current, timestamp),
+        expires_at=int((timestamp + ttl).timestamp()),
+        metadata=Metadata(event_id=outcome.event_id, ip_address=outcome.ip_address, source=outcome.source),
+        event_id=outcome.event_id,
+        failure_reasons=outcome.reasons,
+        attempts=((current.outcomes if current else ()) + (entry,))[-MAX_ATTEMPTS:],
+        face_box=outcome.face_box,
+        stored_face_box=outcome.stored_face_box,
+    )
+    return _keeping_unknown(record, current)
+
+
+def without_attempt(current: ValidationRecord, attempt_id: str) -> ValidationRecord | None:
+    """``current`` as if that attempt had never been; None if nothing is left then; ``current`` itself if it does not
+    list the attempt.
+
+    If the attempt speaks for the record, the newest of the others does afterwards, with what ``attempts`` has of it.
+    What only a record has (attributes, boxes, threshold, reference photo, address) is then absent: it was that of the
+    attempt that goes. An attempt with the same id is the same attempt.
+    """
+    entry = current.attempt(attempt_id)
+    if entry is None:
+        return current
+    left = tuple(
+        each.model_copy(update={"number": max(1, each.number - 1)}) if each.number > entry.number else each
+        for each in current.attempts
+        if each is not entry
+    )
+    changes: dict[str, Any] = {
+        "attempts": left,
+        "verification_attempt": max(1, current.verification_attempt - 1),
+        "updated_at": _after(current, current.timestamp),
+    }
+    # Another service may have written its own outcome over it since; then the record says that.
+    speaks = (entry.number, entry.timestamp) == (current.verification_attempt, current.timestamp)
+    if speaks and not left:
+        return None
+    return current.model_copy(update={**changes, **(_as_said_by(current, left[-1]) if speaks else {})})
+
+
+def with_decision(current: ValidationRecord, review: Review) -> ValidationRecord:
+    """``current`` decided by a person: its status, and that of its newest attempt, follow the decision."""
+    status = Status.SUCCESS if review.decision is Decision.APPROVED else Status.FAILED
+    newest = current.outcomes[-1].model_copy(update={"status": status, "review": review})
+    return current.model_copy(
+        update={
+            "validation_status": status,
+            "failure_reasons": _reasons_after(current, review),
+            "review": review,
+            "attempts": (*current.outcomes[:-1], newest),
+            "updated_at": _after(current, review.decided_at),
+        }
+    )
+
+
+def decided(current: ValidationRecord | None, review: Review, seen_version: str) -> ValidationRecord:
+    """``with_decision`` for a person who saw ``seen_version``; ``current`` itself where it has this decision already.
+
+    Raises ``RecordNotFound`` where there is no record and ``Conflict`` where it changed since.
+    """
+    if current is None:
+        raise RecordNotFound()
+    if current.version == seen_version:
+        return with_decision(current, review)
+    if current.review == review:  # a retried write whose first answer was lost
+        return current
+    raise Conflict(
+        "The record changed since you opened it, so your decision was not saved. Open it again and decide."
+    )
+
+
+def newest_first(records: Iterable[ValidationRecord], now: datetime, limit: int | None) -> list[ValidationRecord]:
+    """Those that have not expired, newest ``timestamp`` first, equal ones by registration; at most ``limit``."""
+    alive = sorted((record for record in records if not record.is_expired(now)), key=lambda r: r.registration_id)
+    return sorted(alive, key=lambda record: record.timestamp, reverse=True)[:limit]
+
+
+def _keeping_unknown(record: ValidationRecord, current: ValidationRecord | None) -> ValidationRecord:
+    """``record`` with the attributes of ``current`` that we do not know."""
+    if current is None or not (current.model_extra or current.metadata.model_extra):
+        return record
+    item = record.to_dict()
+    metadata = {**(current.metadata.model_extra or {}), **item["metadata"]}
+    return ValidationRecord.from_item({**(current.model_extra or {}), **item, "metadata": metadata})
+
+
+def _as_said_by(current: ValidationRecord, entry: Attempt) -> dict[str, Any]:
+    """What the record says if ``entry`` is its newest attempt, by field."""
+    similarity, sooner = entry.similarity, current.timestamp - entry.timestamp
+    reasons = current.model_copy(update={"failure_reasons": entry.reasons})
+    return {
+        "validation_status": entry.status,
+        "confidence": entry.confidence,
+        "quality": entry.quality,
+        "face_image_key": entry.face_image_key,
+        "stored_face_key": None,
+        "comparison_result": None if similarity is None else ComparisonResult(similarity=similarity),
+        "attributes": {},
+        "timestamp": entry.timestamp,
+        "expires_at": current.expires_at and current.expires_at - int(sooner.total_seconds()),
+        "metadata": current.metadata.model_copy(update={"source": entry.source, "ip_address": None}),
+        "failure_reasons": _reasons_after(reasons, entry.review) if entry.review else entry.reasons,
+        "review": entry.review,
+        "face_box": None,
+        "stored_face_box": None,
+    }
+
+
+def _reasons_after(current: ValidationRecord, review: Review) -> tuple[str, ...]:
+    """An approved record has no reason to fail; a rejected one has the reviewer's."""
+    if review.decision is Decision.APPROVED:
+        return ()
+    return (review.reason,) if review.reason else current.failure_reasons
+
+
+def _after(current: ValidationRecord | None, moment: datetime) -> datetime:
+    """``moment``, but later than the record's last change: two writes in one millisecond must differ."""
+    if current is None or current.updated_at is None:
+        return moment
+    return max(moment, current.updated_at + timedelta(milliseconds=1))

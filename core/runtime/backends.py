@@ -1,0 +1,158 @@
+"""The adapters of each backend. A backend's libraries are imported only if it is chosen."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypedDict
+
+from core.domain.clock import Clock
+from core.domain.errors import SettingsError
+from core.files.disk import DATABASE, PHOTOS
+from core.flow.crew import PATIENCE_SECONDS
+from core.flow.retry import Retry
+from core.photos.sanitiser import PhotoSanitiser
+from core.ports import (
+    AuditTrail,
+    ErasureStore,
+    ExpiringPhotos,
+    ExpiringRecords,
+    FaceEngine,
+    Photos,
+    RegistrationImport,
+    Registrations,
+    ServiceMetrics,
+    ValidationRecords,
+)
+from core.services.validation import ENGINE_THREADS
+from core.settings import Settings
+
+#: How many photos a batch works on at once. With ``aws``, enough to use the whole quota if a photo takes
+#: ``BATCH_SECONDS`` with all its calls. With ``embedded``, one in the engine and one being prepared, since the photos
+#: that people submit wait behind them.
+BATCH_SECONDS, MAX_BATCH_WORKERS, EMBEDDED_BATCH_WORKERS = 1.5, 48, 2
+#: Seconds that an engine call for a photo of a batch may take with its retries. Nobody waits for the answer.
+BATCH_CALL_DEADLINE = 30.0
+#: The most processes that sanitise a batch's photos. Photos that people submit have processes of their own.
+MAX_BATCH_SANITISERS = 4
+
+
+@dataclass(frozen=True)
+class Adapters:
+    """The adapters of one backend, from which ``core.runtime.bootstrap.assemble`` makes the services."""
+
+    records: ValidationRecords
+    registrations: Registrations
+    photos: Photos
+    engine: FaceEngine
+    #: The engine for batches, which waits for its turns. It is closed with ``engine``.
+    batch_engine: FaceEngine
+    batch_workers: int
+    sanitiser: PhotoSanitiser
+    #: The sanitiser of batches, so that photos that people submit do not wait behind theirs.
+    batch_sanitiser: PhotoSanitiser
+    audit: AuditTrail
+    erasures: ErasureStore
+    #: Seconds for which a batch continues while everything fails.
+    batch_patience: float = PATIENCE_SECONDS
+    #: The stores from which expired data must be deleted; None if the services delete it themselves.
+    expiring: tuple[ExpiringRecords, ExpiringPhotos] | None = None
+    importer: RegistrationImport | None = None
+    metrics: ServiceMetrics | None = None
+    #: See ``Services.verify``.
+    verify: Callable[[], None] | None = None
+    #: Functions that close what belongs to the backend.
+    closing: tuple[Callable[[], None], ...] = ()
+
+
+class _Sanitisers(TypedDict):
+    sanitiser: PhotoSanitiser
+    batch_sanitiser: PhotoSanitiser
+
+
+def embedded(settings: Settings, clock: Clock) -> Adapters:
+    """Returns the adapters on this machine. Raises ``FacedeskError`` if the data folder cannot be used."""
+    from core.adapters.embedded.audit import SqliteAudit
+    from core.adapters.embedded.engine import LocalEngine
+    from core.adapters.embedded.erasures import SqliteErasures
+    from core.adapters.embedded.photos import FolderPhotos
+    from core.adapters.embedded.records import SqliteRecords
+    from core.adapters.embedded.registrations import SqliteRegistrations
+    from core.runtime.installation import InUse, prepare
+
+    in_use = InUse(settings.data_dir)
+    try:
+        prepare(settings.data_dir)
+    except BaseException:
+        in_use.close()
+        raise
+    database = settings.data_dir / DATABASE
+    records = SqliteRecords(database, clock)
+    registrations = SqliteRegistrations(database)
+    erasures = SqliteErasures(database)
+    photos = FolderPhotos(settings.data_dir / PHOTOS, max_bytes=settings.max_upload_bytes)
+    engine = LocalEngine()
+    return Adapters(
+        records=records,
+        registrations=registrations,
+        photos=photos,
+        engine=engine,
+        batch_engine=engine,
+        batch_workers=EMBEDDED_BATCH_WORKERS,
+        **_sanitisers(settings),
+        audit=SqliteAudit(database),
+        erasures=erasures,
+        expiring=(erasures, photos),
+        importer=registrations,
+        verify=records.verify,
+        closing=(in_use.close,),
+    )
+
+
+def aws(settings: Settings, clock: Clock) -> Adapters:
+    """Returns the adapters for AWS and MongoDB. Raises ``SettingsError`` if a setting is missing."""
+    from core.adapters.aws import clients
+    from core.adapters.aws.audit import DynamoAudit
+    from core.adapters.aws.engine import Quota, RekognitionEngine
+    from core.adapters.aws.erasures import DynamoErasures
+    from core.adapters.aws.metrics import CloudWatchMetrics
+    from core.adapters.aws.photos import S3Photos
+    from core.adapters.aws.records import DynamoRecords
+    from core.adapters.aws.registrations import MongoRegistrations, connect
+
+    region, table, bucket = settings.aws_region, settings.dynamodb_table, settings.images_bucket
+    uri, name = settings.mongodb_uri, settings.mongodb_database
+    if not (region and table and bucket and uri and name):
+        raise SettingsError("FACEDESK_BACKEND=aws lacks a setting.")
+    store_retry = Retry(settings.store_deadline_seconds, clients.CALL_TIMEOUT_SECONDS)
+    # ValidationService enforces the deadline itself, so a retry may start while an ordinary call still fits into it.
+    engine_retry = Retry(settings.engine_deadline_seconds, call_timeout=1.0)
+    workers = min(math.ceil(BATCH_SECONDS * settings.rekognition_calls_per_second), MAX_BATCH_WORKERS)
+    rekognition = clients.client("rekognition", region, pool=ENGINE_THREADS + 2 * workers)
+    quota = Quota.of(settings.rekognition_calls_per_second)
+    batch_retry = Retry(BATCH_CALL_DEADLINE, call_timeout=clients.CALL_TIMEOUT_SECONDS)
+    collection = connect(uri, settings.store_deadline_seconds)[name][settings.mongodb_collection]
+    return Adapters(
+        records=DynamoRecords(
+            clients.client("dynamodb", region), table, store_retry, clock, index_check=settings.event_index_check
+        ),
+        registrations=MongoRegistrations(collection, settings.mongodb_fields, settings.store_deadline_seconds),
+        photos=S3Photos(clients.client("s3", region), bucket, store_retry, max_bytes=settings.max_upload_bytes),
+        engine=RekognitionEngine(rekognition, engine_retry, quota),
+        batch_engine=RekognitionEngine(rekognition, batch_retry, quota, patient=True),
+        batch_workers=workers,
+        **_sanitisers(settings),
+        audit=DynamoAudit(clients.client("dynamodb", region), settings.audit_table, store_retry),
+        erasures=DynamoErasures(clients.client("dynamodb", region), table, store_retry),
+        metrics=CloudWatchMetrics(clients.client("cloudwatch", region), table, store_retry),
+    )
+
+
+def _sanitisers(settings: Settings) -> _Sanitisers:
+    workers = min(os.cpu_count() or 1, MAX_BATCH_SANITISERS)
+    return {
+        "sanitiser": PhotoSanitiser(max_bytes=settings.max_upload_bytes, workers=2),
+        "batch_sanitiser": PhotoSanitiser(max_bytes=settings.max_upload_bytes, workers=workers),
+    }

@@ -1,0 +1,169 @@
+"""Facades of the work on whole events, for one principal: batches, reference checks and loading data."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from core.domain.records import Registration
+from core.domain.roles import Action
+from core.domain.text import require_text
+from core.flow.crew import Progress
+from core.photos.sanitiser import PhotoSanitiser
+from core.ports import Photos, RegistrationImport, ValidationRecords
+from core.runtime.facades.permissions import Permissions
+from core.runtime.facades.trail import Subject
+from core.services import sample
+from core.services.batch import Batch, Batches, BatchProgress, Choice
+from core.services.importing import ImportReport, PhotoSource, Report, import_registrations
+from core.services.reference_check import CheckedReferences, ReferenceCheck
+from core.settings import Settings
+
+T = TypeVar("T")
+
+
+class _EventWork:
+    """The common base of batches and reference checks, which require ``RUN_BATCH`` in the event."""
+
+    def __init__(self, permissions: Permissions) -> None:
+        self._permissions = permissions
+
+    def _read(self, event_id: str, read: Callable[[], T]) -> T:
+        with self._permissions.event_reading(Action.RUN_BATCH, event_id=event_id):
+            return self._permissions.named(read())
+
+    def _do(self, event_id: str, work: Callable[[], T]) -> T:
+        """Does the work, and writes into the audit trail how it ended."""
+        require_text(event_id)
+        subject = Subject(event_id=event_id)
+        self._permissions.require([Action.RUN_BATCH], subject)
+        self._permissions.require_event(event_id, Action.RUN_BATCH, subject)
+        try:
+            done = work()
+        except Exception as error:
+            self._permissions.trail.after(Action.RUN_BATCH, subject, type(error).__name__, {})
+            raise
+        self._permissions.trail.after(Action.RUN_BATCH, subject, "ok", {})
+        return done
+
+
+class GuardedBatches(_EventWork):
+    """``Batches`` for the principal's events."""
+
+    def __init__(self, batches: Batches, permissions: Permissions) -> None:
+        super().__init__(permissions)
+        self._batches = batches
+
+    def count(self, event_id: str, choice: Choice) -> int:
+        """As ``Batches.count``."""
+        return self._read(event_id, lambda: self._batches.count(event_id, choice))
+
+    def unfinished(self, event_id: str) -> tuple[Choice, BatchProgress] | None:
+        """As ``Batches.unfinished``."""
+        return self._read(event_id, lambda: self._batches.unfinished(event_id))
+
+    def open(self, event_id: str, choice: Choice, folder: Path | None = None, *, anew: bool = False) -> Batch:
+        """As ``Batches.open``, with an audit entry."""
+        return self._do(event_id, lambda: self._batches.open(event_id, choice, folder, anew=anew))
+
+    def resume(self, event_id: str) -> Batch:
+        """As ``Batches.resume``, with an audit entry."""
+        return self._do(event_id, lambda: self._batches.resume(event_id))
+
+    def drop(self, event_id: str) -> None:
+        """As ``Batches.drop``, with an audit entry."""
+        self._do(event_id, lambda: self._batches.drop(event_id))
+
+
+class GuardedReferenceCheck(_EventWork):
+    """``ReferenceCheck`` for the principal's events."""
+
+    def __init__(self, references: ReferenceCheck, permissions: Permissions) -> None:
+        super().__init__(permissions)
+        self._references = references
+
+    def count(self, event_id: str) -> int:
+        """As ``ReferenceCheck.count``."""
+        return self._read(event_id, lambda: self._references.count(event_id))
+
+    def run(
+        self, event_id: str, stop: threading.Event, report: Callable[[Progress], None] = lambda progress: None
+    ) -> CheckedReferences:
+        """As ``ReferenceCheck.run``, with an audit entry."""
+        return self._do(event_id, lambda: self._references.run(event_id, stop, report))
+
+    def latest(self, event_id: str) -> CheckedReferences | None:
+        """As ``ReferenceCheck.latest``."""
+        return self._read(event_id, lambda: self._references.latest(event_id))
+
+
+class GuardedLoading:
+    """Loads the sample event and registrations. Requires ``LOAD_DATA`` in the events that are loaded."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        records: ValidationRecords,
+        importer: RegistrationImport,
+        photos: Photos,
+        sanitiser: PhotoSanitiser,
+        permissions: Permissions,
+    ) -> None:
+        self._settings = settings
+        self._records = records
+        self._importer = importer
+        self._photos = photos
+        self._sanitiser = sanitiser
+        self._permissions = permissions
+
+    def sample(self, now: datetime, progress: Report = lambda done, total: None) -> None:
+        """Loads the sample event. ``progress`` is called with the done and total counts."""
+        self._require()
+        self._permissions.require_event(sample.EVENT_ID, Action.LOAD_DATA, Subject(event_id=sample.EVENT_ID))
+        sample.load(
+            self._records,
+            self._importer,
+            self._photos,
+            self._sanitiser,
+            now,
+            policy=self._settings.policy,
+            ttl=self._settings.record_ttl,
+            progress=progress,
+        )
+
+    def registrations(
+        self,
+        table: bytes,
+        source: PhotoSource | None,
+        progress: Report = lambda done, total: None,
+    ) -> ImportReport:
+        """Imports a CSV file, as ``core.services.importing.import_registrations`` does."""
+        self._require()
+        return import_registrations(
+            table,
+            source,
+            registrations=_OwnEvents(self._importer, self._permissions),
+            photos=self._photos,
+            sanitiser=self._sanitiser,
+            progress=progress,
+        )
+
+    def _require(self) -> None:
+        self._permissions.require([Action.LOAD_DATA])
+
+
+class _OwnEvents:
+    """Imports registrations of the principal's events; refuses a list that names other events."""
+
+    def __init__(self, importer: RegistrationImport, permissions: Permissions) -> None:
+        self._importer = importer
+        self._permissions = permissions
+
+    def import_many(self, registrations: Iterable[Registration]) -> int:
+        given = list(registrations)
+        for each in given:
+            self._permissions.require_event(each.event_id, Action.LOAD_DATA, Subject(event_id=each.event_id))
+        return self._importer.import_many(given)

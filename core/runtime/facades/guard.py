@@ -1,0 +1,99 @@
+"""Gives each principal the services as they may use them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from core.domain.clock import Clock
+from core.domain.roles import Action, Principal
+from core.runtime.facades.administration import (
+    GuardedAuditTrail,
+    GuardedErasures,
+    GuardedMetrics,
+    GuardedOperationMetrics,
+)
+from core.runtime.facades.event_work import GuardedBatches, GuardedLoading, GuardedReferenceCheck
+from core.runtime.facades.people import GuardedRecords, GuardedRegistrations, GuardedValidation
+from core.runtime.facades.permissions import Permissions
+from core.runtime.facades.trail import PrincipalTrail
+from core.runtime.health import Health, check
+from core.runtime.services import Services
+from core.services.hashing import id_hash
+from core.services.pseudonyms import Pseudonyms
+from core.settings import Settings
+
+#: Principals whose facades are kept. Making them again costs some microseconds.
+_KEPT = 1024
+
+
+@dataclass(frozen=True)
+class GuardedServices:
+    """The services as one principal may use them. A caller can only do what a facade has a method for.
+
+    A call that the principal may not make raises ``Forbidden`` and has an entry in the audit trail. So does a call
+    that names an event that is not theirs; searches find nothing of such events. Principals who may not see
+    identities get frames with pseudonyms.
+    """
+
+    principal: Principal
+    acting: Permissions
+    settings: Settings
+    clock: Clock
+    records: GuardedRecords
+    registrations: GuardedRegistrations
+    validation: GuardedValidation
+    batches: GuardedBatches
+    references: GuardedReferenceCheck
+    erasures: GuardedErasures
+    audit: GuardedAuditTrail
+    operation_metrics: GuardedOperationMetrics
+    #: None if registrations are read-only.
+    loading: GuardedLoading | None
+    #: None if the backend has no metrics.
+    metrics: GuardedMetrics | None
+    _services: Services
+
+    def health(self) -> list[Health]:
+        """As ``core.runtime.health.check``. Requires ``SEE_OPERATIONS``."""
+        self.acting.require([Action.SEE_OPERATIONS])
+        return check(self._services)
+
+
+class Guard:
+    """Makes the facades of ``services``, once for each principal."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self._hashed = id_hash(services.settings)
+        self._pseudonyms = Pseudonyms(self._hashed)
+        self._kept = lru_cache(_KEPT)(self._made)
+
+    def acting_as(self, principal: Principal) -> GuardedServices:
+        """Returns the services for ``principal``."""
+        return self._kept(principal)
+
+    def _made(self, principal: Principal) -> GuardedServices:
+        of = self.services
+        trail = PrincipalTrail(principal, of.audit, self._hashed, of.clock)
+        permissions = Permissions(principal, trail, self._pseudonyms)
+        loading = None
+        if of.importer:
+            loading = GuardedLoading(of.settings, of.records, of.importer, of.photos, of.sanitiser, permissions)
+        return GuardedServices(
+            principal=principal,
+            acting=permissions,
+            settings=of.settings,
+            clock=of.clock,
+            records=GuardedRecords(of.records, permissions),
+            registrations=GuardedRegistrations(of.registrations, permissions),
+            validation=GuardedValidation(of.validation, of.registrations, permissions),
+            batches=GuardedBatches(of.batches, permissions),
+            references=GuardedReferenceCheck(of.references, permissions),
+            erasures=GuardedErasures(of.erasures, permissions),
+            audit=GuardedAuditTrail(of.audit, permissions),
+            operation_metrics=GuardedOperationMetrics(of.operation_metrics, permissions),
+            loading=loading,
+            metrics=GuardedMetrics(of.metrics, permissions) if of.metrics else None,
+            _services=of,
+        )

@@ -1,0 +1,371 @@
+"""The ports with every call recorded as an operation. Each class implements the port that it wraps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from core.domain.audit import AuditEntry
+from core.domain.records import Outcome, Registration, Review, ValidationRecord
+from core.ports import (
+    Answer,
+    AuditTrail,
+    ErasureStore,
+    EventChanges,
+    ExpiredRecord,
+    ExpiringPhotos,
+    ExpiringRecords,
+    FaceEngine,
+    Photos,
+    RegistrationImport,
+    Registrations,
+    ServiceMetrics,
+    StoredRecord,
+    ValidationRecords,
+)
+from core.runtime.observer import Call, Observer
+
+if TYPE_CHECKING:  # half a second to load, and only frames need it
+    from pandas import DataFrame
+
+    from core.domain.costs import Usage
+    from core.domain.erasures import Erasure, Receipt
+    from core.domain.metrics import Metrics
+
+#: Maps the first part of an operation's name to its service, as errors and health checks name it.
+SERVICES: Mapping[str, str] = {
+    "records": "validation records",
+    "registrations": "registrations",
+    "photos": "photos",
+    "engine": "face engine",
+    "audit": "audit trail",
+    "batch": "face engine",
+    "metrics": "metrics",
+    "validation": "validation",
+    "erasures": "erasure",
+    "retention": "retention",
+}
+
+
+class Observed:
+    """The common base of the classes below: names their operations."""
+
+    def __init__(self, observer: Observer, name: str) -> None:
+        """``name`` is one of ``SERVICES``."""
+        self._observer = observer
+        self._name = name
+        self._service = SERVICES[name]
+
+    def _call(
+        self,
+        method: str,
+        user_id: str | None = None,
+        registration_id: str | None = None,
+        event_id: str | None = None,
+    ) -> Call:
+        return self._observer.call(f"{self._name}.{method}", self._service, user_id, registration_id, event_id)
+
+
+class ObservedRecords(Observed):
+    """``ValidationRecords`` with every call recorded."""
+
+    def __init__(self, port: ValidationRecords, observer: Observer) -> None:
+        super().__init__(observer, "records")
+        self._port = port
+
+    def get(self, user_id: str, registration_id: str) -> ValidationRecord | None:
+        with self._call("get", user_id, registration_id):
+            return self._port.get(user_id, registration_id)
+
+    def history(self, user_id: str, limit: int | None = None) -> list[ValidationRecord]:
+        with self._call("history", user_id):
+            return self._port.history(user_id, limit)
+
+    def event_frame(self, event_id: str) -> DataFrame:
+        with self._call("event_frame", event_id=event_id):
+            return self._port.event_frame(event_id)
+
+    def event_changes(self, event_id: str, since: Any = None) -> EventChanges:
+        with self._call("event_changes", event_id=event_id):
+            return self._port.event_changes(event_id, since)
+
+    def event_batches(self, event_id: str) -> Iterator[DataFrame]:
+        call = self._call("event_batches", event_id=event_id)
+        return self._observer.steps(call, self._port.event_batches(event_id))
+
+    def event_records(self, event_id: str, limit: int) -> list[ValidationRecord]:
+        with self._call("event_records", event_id=event_id):
+            return self._port.event_records(event_id, limit)
+
+    def event_notice(self) -> str | None:
+        with self._call("event_notice"):
+            return self._port.event_notice()
+
+    def record_attempt(self, outcome: Outcome, ttl: timedelta) -> ValidationRecord:
+        with self._call("record_attempt", outcome.user_id, outcome.registration_id, outcome.event_id):
+            return self._port.record_attempt(outcome, ttl)
+
+    def take_back(self, user_id: str, registration_id: str, attempt_id: str) -> ValidationRecord | None:
+        with self._call("take_back", user_id, registration_id):
+            return self._port.take_back(user_id, registration_id, attempt_id)
+
+    def decide(self, user_id: str, registration_id: str, review: Review, seen_version: str) -> ValidationRecord:
+        with self._call("decide", user_id, registration_id):
+            return self._port.decide(user_id, registration_id, review, seen_version)
+
+    def ping(self) -> None:
+        with self._call("ping"):
+            self._port.ping()
+
+    def close(self) -> None:
+        self._port.close()
+
+
+class ObservedRegistrations(Observed):
+    """``Registrations`` with every call recorded."""
+
+    def __init__(self, port: Registrations, observer: Observer) -> None:
+        super().__init__(observer, "registrations")
+        self._port = port
+
+    def get(self, registration_id: str) -> Registration | None:
+        with self._call("get", registration_id=registration_id):
+            return self._port.get(registration_id)
+
+    def of_user(self, user_id: str) -> list[Registration]:
+        with self._call("of_user", user_id):
+            return self._port.of_user(user_id)
+
+    def search(self, text: str, limit: int = 20) -> list[Registration]:
+        with self._call("search"):  # the text may name a person
+            return self._port.search(text, limit)
+
+    def event_frame(self, event_id: str) -> DataFrame:
+        with self._call("event_frame", event_id=event_id):
+            return self._port.event_frame(event_id)
+
+    def events(self) -> list[str]:
+        with self._call("events"):
+            return self._port.events()
+
+    def is_empty(self) -> bool:
+        with self._call("is_empty"):
+            return self._port.is_empty()
+
+    def ping(self) -> None:
+        with self._call("ping"):
+            self._port.ping()
+
+    def close(self) -> None:
+        self._port.close()
+
+
+class ObservedImport(Observed):
+    """``RegistrationImport`` with every call recorded."""
+
+    def __init__(self, port: RegistrationImport, observer: Observer) -> None:
+        super().__init__(observer, "registrations")
+        self._port = port
+
+    def import_many(self, registrations: Iterable[Registration]) -> int:
+        with self._call("import_many"):
+            return self._port.import_many(registrations)
+
+    def named_elsewhere(self, keys: Collection[str], user_id: str | None) -> set[str]:
+        with self._call("named_elsewhere", user_id):
+            return self._port.named_elsewhere(keys, user_id)
+
+    def erase(self, user_id: str) -> int:
+        with self._call("erase", user_id):
+            return self._port.erase(user_id)
+
+
+class ObservedPhotos(Observed):
+    """``Photos`` with every call recorded. No key is logged: another service's key may contain a name."""
+
+    def __init__(self, port: Photos, observer: Observer) -> None:
+        super().__init__(observer, "photos")
+        self._port = port
+
+    def put(self, key: str, data: bytes) -> None:
+        with self._call("put"):
+            self._port.put(key, data)
+
+    def get(self, key: str) -> bytes:
+        with self._call("get"):
+            return self._port.get(key)
+
+    def exists(self, key: str) -> bool:
+        with self._call("exists"):
+            return self._port.exists(key)
+
+    def under(self, folder: str) -> list[str]:
+        with self._call("under"):
+            return self._port.under(folder)
+
+    def erase(self, key: str) -> None:
+        with self._call("erase"):
+            self._port.erase(key)
+
+    def erase_under(self, folder: str, kept: Collection[str] = ()) -> None:
+        with self._call("erase_under"):
+            self._port.erase_under(folder, kept)
+
+    def ping(self) -> None:
+        with self._call("ping"):
+            self._port.ping()
+
+    def close(self) -> None:
+        self._port.close()
+
+
+class ObservedExpiringPhotos(ObservedPhotos):
+    """``ExpiringPhotos`` with every call recorded."""
+
+    def __init__(self, port: ExpiringPhotos, observer: Observer) -> None:
+        super().__init__(port, observer)
+        self._expiring = port
+
+    def expire(self, folder: str, before: datetime, named: Callable[[set[str]], set[str]]) -> int:
+        with self._call("expire"):
+            return self._expiring.expire(folder, before, named)
+
+
+class ObservedEngine(Observed):
+    """``FaceEngine`` with every call recorded."""
+
+    def __init__(self, port: FaceEngine, observer: Observer, name: str = "engine") -> None:
+        super().__init__(observer, name)
+        self._port = port
+
+    def detect(self, photo: bytes) -> Answer:
+        with self._call("detect"):
+            return self._port.detect(photo)
+
+    def compare(self, submitted: bytes, reference: bytes) -> Answer:
+        with self._call("compare"):
+            return self._port.compare(submitted, reference)
+
+    def ping(self) -> None:
+        with self._call("ping"):
+            self._port.ping()
+
+    def close(self) -> None:
+        self._port.close()
+
+
+class ObservedAuditTrail(Observed):
+    """``AuditTrail`` with every call recorded."""
+
+    def __init__(self, port: AuditTrail, observer: Observer) -> None:
+        super().__init__(observer, "audit")
+        self._port = port
+
+    def append(self, entry: AuditEntry) -> None:
+        with self._call("append"):
+            self._port.append(entry)
+
+    def entries(self, since: datetime, until: datetime) -> Iterator[AuditEntry]:
+        return self._observer.steps(self._call("entries"), self._port.entries(since, until))
+
+    def ping(self) -> None:
+        with self._call("ping"):
+            self._port.ping()
+
+    def close(self) -> None:
+        self._port.close()
+
+
+class ObservedErasureStore(Observed):
+    """``ErasureStore`` with every call recorded."""
+
+    def __init__(self, port: ErasureStore, observer: Observer) -> None:
+        super().__init__(observer, "records")
+        self._port = port
+
+    def records_of(self, user_id: str) -> list[StoredRecord]:
+        with self._call("records_of", user_id):
+            return self._port.records_of(user_id)
+
+    def named_elsewhere(self, keys: Collection[str], user_id: str | None) -> set[str]:
+        with self._call("named_elsewhere", user_id):
+            return self._port.named_elsewhere(keys, user_id)
+
+    def erase_records(self, user_id: str) -> int:
+        with self._call("erase_records", user_id):
+            return self._port.erase_records(user_id)
+
+    def scrub(self) -> None:
+        with self._call("scrub"):
+            self._port.scrub()
+
+    def journal_entry(self, user: str) -> Erasure | Receipt | None:
+        with self._call("journal_entry"):
+            return self._port.journal_entry(user)
+
+    def unfinished(self) -> list[Erasure | Receipt]:
+        with self._call("unfinished"):
+            return self._port.unfinished()
+
+    def ended(self) -> list[Receipt]:
+        with self._call("ended"):
+            return self._port.ended()
+
+    def begin(self, erasure: Erasure) -> Erasure | Receipt:
+        with self._call("begin"):
+            return self._port.begin(erasure)
+
+    def forget(self, receipt: Receipt) -> Receipt:
+        with self._call("forget"):
+            return self._port.forget(receipt)
+
+    def finish(self, receipt: Receipt) -> None:
+        with self._call("finish"):
+            self._port.finish(receipt)
+
+    def ping(self) -> None:
+        with self._call("ping"):
+            self._port.ping()
+
+    def close(self) -> None:
+        self._port.close()
+
+
+class ObservedExpiringRecords(Observed):
+    """``ExpiringRecords`` with every call recorded."""
+
+    def __init__(self, port: ExpiringRecords, observer: Observer) -> None:
+        super().__init__(observer, "records")
+        self._port = port
+
+    def expired(self, now: datetime, limit: int) -> list[ExpiredRecord]:
+        with self._call("expired"):
+            return self._port.expired(now, limit)
+
+    def drop_expired(self, records: Collection[ExpiredRecord], now: datetime) -> int:
+        with self._call("drop_expired"):
+            return self._port.drop_expired(records, now)
+
+    def named_alive(self, keys: Collection[str], now: datetime) -> set[str]:
+        with self._call("named_alive"):
+            return self._port.named_alive(keys, now)
+
+
+class ObservedMetrics(Observed):
+    """``ServiceMetrics`` with every call recorded."""
+
+    def __init__(self, port: ServiceMetrics, observer: Observer) -> None:
+        super().__init__(observer, "metrics")
+        self._port = port
+
+    def read(self, since: datetime, until: datetime) -> Metrics:
+        with self._call("read"):
+            return self._port.read(since, until)
+
+    def month_to_date(self, now: datetime) -> Usage:
+        with self._call("month_to_date"):
+            return self._port.month_to_date(now)
+
+    def close(self) -> None:
+        self._port.close()

@@ -1,0 +1,68 @@
+"""The services of one installation, wired for its backend by ``core.runtime.bootstrap``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.domain.clock import Clock
+from core.photos.sanitiser import PhotoSanitiser
+from core.ports import (
+    AuditTrail,
+    FaceEngine,
+    Photos,
+    RegistrationImport,
+    Registrations,
+    ServiceMetrics,
+    ValidationRecords,
+)
+from core.runtime.observed_services import ObservedErasures, ObservedRetention, ObservedValidation
+from core.runtime.observer import Observer
+from core.runtime.operation_metrics import OperationMetrics
+from core.services.batch import Batches
+from core.services.forgetting import Forgetting
+from core.services.reference_check import ReferenceCheck
+from core.settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that a page, a route or a command needs, wired for one backend."""
+
+    settings: Settings
+    clock: Clock
+    records: ValidationRecords
+    registrations: Registrations
+    photos: Photos
+    engine: FaceEngine
+    audit: AuditTrail
+    sanitiser: PhotoSanitiser
+    validation: ObservedValidation
+    erasures: ObservedErasures
+    forgetting: Forgetting
+    batches: Batches
+    references: ReferenceCheck
+    #: None if registrations are read-only.
+    importer: RegistrationImport | None
+    #: The operations of this process in the last 24 hours.
+    operation_metrics: OperationMetrics
+    observer: Observer
+    #: None if the backend's services delete expired data themselves.
+    retention: ObservedRetention | None = None
+    #: None if the backend has no metrics.
+    metrics: ServiceMetrics | None = None
+    #: Reads the whole database and raises ``Refused`` if it is damaged; None if the backend has no file of its own.
+    verify: Callable[[], None] | None = None
+    #: Functions that close other parts; they are called first.
+    closing: tuple[Callable[[], None], ...] = ()
+
+    def close(self) -> None:
+        """Closes everything."""
+        for close in self.closing:
+            close()
+        stores = (self.records, self.registrations, self.photos, self.engine, self.audit, self.erasures)
+        for part in (self.validation, self.sanitiser, *stores):
+            part.close()
+        if self.metrics:
+            self.metrics.close()
+        self.observer.close()  # last, as closing the others may still log operations

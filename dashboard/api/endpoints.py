@@ -1,0 +1,246 @@
+"""The endpoints under /api, each once: its path, the actions that it takes, its parameters and its answers.
+
+The router, the access check and the OpenAPI document are made of this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from core.domain.audit import Result
+from core.domain.records import MAX_ATTEMPTS, Quality, Status, ValidationRecord
+from core.domain.roles import Action
+from core.domain.statistics import NOT_MEASURED, UserStatistics
+from dashboard.api import parameters
+from dashboard.api.parameters import Count
+from dashboard.api.shapes import Alive, Dependencies, RecentValidation, RecordList, Verdict
+
+JSON = "application/json"
+CSV = "text/csv"
+PARQUET = "application/vnd.apache.parquet"
+Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Endpoint:
+    """One method of one path; the names in braces are those of ``dashboard.api.parameters``.
+
+    ``actions`` are those that the caller must be allowed, all of them; without any it is open to everybody. ``data``
+    is the model of a success's ``data``; without it the answer is a ``file`` of this type. ``errors`` are the
+    statuses of failures besides 500 and those of access.
+    """
+
+    method: str
+    path: str
+    actions: frozenset[Action]
+    summary: str
+    errors: tuple[int, ...] = (400, 503)
+    data: type[BaseModel] | None = None
+    message: bool = True
+    parameters: tuple[Schema, ...] = ()
+    more: Mapping[str, Schema] | None = None
+    body: Schema | None = None
+    file: str = CSV
+
+
+def _query(name: str, schema: Schema, description: str, *, required: bool = False) -> Schema:
+    return {"name": name, "in": "query", "required": required, "schema": schema, "description": description}
+
+
+def _count(count: Count, description: str) -> Schema:
+    limits = {"type": "integer", "minimum": count.least, "maximum": count.most, "default": count.default}
+    return _query(count.name, limits, description)
+
+
+def _several(name: str, values: list[str] | None, description: str) -> Schema:
+    items: Schema = {"type": "string", "enum": values} if values else {"type": "string"}
+    return _query(name, {"type": "array", "items": items}, f"{description}; may be repeated")
+
+
+_FILTERS = (
+    _several("status", [status.value for status in Status], "Records of this status"),
+    _several("quality", [*(quality.value for quality in Quality), NOT_MEASURED], "Records of this quality"),
+    _several("source", None, "Records of this source"),
+    _query("reason", {"type": "string"}, "Records with this reason to fail, by its code"),
+    _query("since", {"type": "string", "format": "date-time"}, "Records of this moment or later; UTC without a zone"),
+    _query("until", {"type": "string", "format": "date-time"}, "Records of before this moment"),
+)
+_THRESHOLD = _query(
+    "threshold",
+    {"type": "number", "minimum": 0, "maximum": 100},
+    "Similarity from which two faces would match",
+    required=True,
+)
+_IDEMPOTENCY_KEY: Schema = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+    "description": "Names the attempt: the same again changes nothing and answers what came of the first. "
+    f"A record knows the keys of its last {MAX_ATTEMPTS} attempts; an older key is unknown, and counts as a new "
+    "attempt",
+}
+_STORE = _query(
+    "store",
+    {"type": "string", "enum": ["optional"]},
+    "The verdict is answered even where it could not be stored; dynamodbStored is false then",
+)
+_FORM: Schema = {
+    "type": "object",
+    "required": ["photo"],
+    "properties": {"photo": {"type": "string", "contentMediaType": "application/octet-stream"}},
+}
+
+VALIDATE = Endpoint(
+    "POST",
+    "/api/registrations/{registrationId}/validate-face-image",
+    frozenset({Action.VALIDATE}),
+    "Validate a photo: a stored one by its key, or an uploaded one",
+    errors=(400, 404, 408, 413, 415, 503),
+    data=Verdict,
+    message=False,
+    parameters=(_IDEMPOTENCY_KEY, _STORE),
+    more={"dynamodbStored": {"type": "boolean", "description": "Whether the record is durably stored"}},
+    body={
+        JSON: {"schema": {"$ref": "#/components/schemas/FaceImage"}},
+        "multipart/form-data": {"schema": _FORM},
+    },
+)
+HISTORY = Endpoint(
+    "GET",
+    "/api/registrations/{userId}/face-validation/history",
+    frozenset({Action.FIND_PEOPLE}),
+    "A user's records, newest first",
+    data=RecordList,
+    parameters=(_count(parameters.HISTORY_LIMIT, "At most so many"),),
+)
+STATS = Endpoint(
+    "GET",
+    "/api/registrations/{userId}/face-validation/stats",
+    frozenset({Action.FIND_PEOPLE}),
+    "A user's attempts, counted",
+    data=UserStatistics,
+)
+CHECK_RECENT = Endpoint(
+    "GET",
+    "/api/registrations/{userId}/face-validation/check-recent",
+    frozenset({Action.FIND_PEOPLE}),
+    "Whether a user has a record that stands as passed and is recent",
+    data=RecentValidation,
+    parameters=(_count(parameters.DAYS_BACK, "How many days ago is recent"),),
+)
+RECORD = Endpoint(
+    "GET",
+    "/api/registrations/{userId}/face-validation/{registrationId}",
+    frozenset({Action.FIND_PEOPLE}),
+    "One record; history, stats and check-recent win over registrations of these names",
+    errors=(400, 404, 503),
+    data=ValidationRecord,
+)
+EVENT_VALIDATIONS = Endpoint(
+    "GET",
+    "/api/registrations/event/{eventId}/face-validations",
+    frozenset({Action.LIST_PEOPLE}),
+    "An event's records, newest first, without their lists of attempts",
+    data=RecordList,
+    parameters=(_count(parameters.EVENT_LIMIT, "At most so many"),),
+)
+USER_HISTORY_CSV = Endpoint(
+    "GET",
+    "/api/exports/users/{userId}/history.csv",
+    frozenset({Action.FIND_PEOPLE, Action.EXPORT}),
+    "A user's outcomes, newest first, as CSV",
+)
+RECORDS_CSV = Endpoint(
+    "GET",
+    "/api/exports/events/{eventId}/records.csv",
+    frozenset({Action.SEE_EVENTS, Action.EXPORT}),
+    "An event's records as CSV",
+    parameters=_FILTERS,
+)
+RECORDS_PARQUET = Endpoint(
+    "GET",
+    "/api/exports/events/{eventId}/records.parquet",
+    frozenset({Action.SEE_EVENTS, Action.EXPORT}),
+    "The same records as Parquet, with the types of their columns",
+    parameters=_FILTERS,
+    file=PARQUET,
+)
+NEVER_TRIED_CSV = Endpoint(
+    "GET",
+    "/api/exports/events/{eventId}/never-tried.csv",
+    frozenset({Action.SEE_EVENTS, Action.EXPORT}),
+    "An event's registrations without a record, as CSV",
+)
+EXPIRING_CSV = Endpoint(
+    "GET",
+    "/api/exports/events/{eventId}/expiring.csv",
+    frozenset({Action.SEE_EVENTS, Action.EXPORT}),
+    "An event's records that expire within a week, as CSV",
+)
+WHAT_IF_CSV = Endpoint(
+    "GET",
+    "/api/exports/events/{eventId}/what-if.csv",
+    frozenset({Action.SEE_EVENTS, Action.EXPORT}),
+    "An event's records whose status another threshold would change, as CSV",
+    parameters=(_THRESHOLD, *_FILTERS),
+)
+REFERENCE_PROBLEMS_CSV = Endpoint(
+    "GET",
+    "/api/exports/events/{eventId}/reference-problems.csv",
+    frozenset({Action.RUN_BATCH, Action.EXPORT}),
+    "Whom to ask for another reference photo, by the event's last check, as CSV",
+    errors=(400, 404, 503),
+)
+AUDIT_CSV = Endpoint(
+    "GET",
+    "/api/exports/audit.csv",
+    frozenset({Action.SEE_AUDIT}),
+    "The audit trail, newest first, as CSV; of the last 30 days where since is absent",
+    parameters=(
+        _several("action", [action.value for action in Action], "Entries of this action"),
+        _query("who", {"type": "string"}, "Entries of whoever the trail names so"),
+        _query("person", {"type": "string"}, "Entries about the person or registration with this hash"),
+        _query("result", {"type": "string", "enum": [each.value for each in Result]}, "Entries that ended so"),
+        _query("since", {"type": "string", "format": "date-time"}, "Entries of this moment or later"),
+        _query("until", {"type": "string", "format": "date-time"}, "Entries of before this moment"),
+    ),
+)
+HEALTH = Endpoint(
+    "GET", "/api/health", frozenset(), "Whether the process answers", errors=(), data=Alive, message=False
+)
+READY = Endpoint(
+    "GET",
+    "/api/ready",
+    frozenset({Action.SEE_OPERATIONS}),
+    "Whether each service behind it answers; a 503 lists them too",
+    errors=(400, 503),
+    data=Dependencies,
+    message=False,
+)
+OPENAPI = Endpoint("GET", "/api/openapi.json", frozenset({Action.SIGN_IN}), "This document", errors=(400,), file=JSON)
+
+#: In the order in which they win.
+ENDPOINTS = (
+    VALIDATE,
+    EVENT_VALIDATIONS,
+    HISTORY,
+    STATS,
+    CHECK_RECENT,
+    RECORD,
+    USER_HISTORY_CSV,
+    RECORDS_CSV,
+    RECORDS_PARQUET,
+    NEVER_TRIED_CSV,
+    EXPIRING_CSV,
+    WHAT_IF_CSV,
+    REFERENCE_PROBLEMS_CSV,
+    AUDIT_CSV,
+    HEALTH,
+    READY,
+    OPENAPI,
+)

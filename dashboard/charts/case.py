@@ -1,0 +1,70 @@
+"""Charts of one case."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from core.domain.records import Status
+from dashboard.charts.style import WORDS, Palette, faded
+
+
+def similarity_gauge(similarity: float, threshold: float, review_from: float, palette: Palette) -> go.Figure:
+    """``similarity`` (0-100) on a half circle, with the zones in which it fails, waits and passes."""
+    status = (
+        Status.SUCCESS if similarity >= threshold else Status.PENDING if similarity >= review_from else Status.FAILED
+    )
+    figure = go.Figure(
+        go.Indicator(
+            mode="gauge+number",
+            value=similarity,
+            number={"valueformat": ".1f", "font": {"size": 34, "color": palette.text}},
+            gauge={
+                "axis": {
+                    "range": [0, 100],
+                    "tickvals": [0, review_from, threshold, 100],
+                    "tickfont": {"size": 12, "color": palette.text},
+                    "tickcolor": palette.untried,
+                },
+                "bar": {"color": palette.of(status), "thickness": 0.5},
+                "borderwidth": 0,
+                "steps": [
+                    {"range": [0, review_from], "color": faded(palette.failed)},
+                    {"range": [review_from, threshold], "color": faded(palette.waiting)},
+                    {"range": [threshold, 100], "color": faded(palette.passed)},
+                ],
+                "threshold": {"line": {"color": palette.text, "width": 2}, "thickness": 0.9, "value": threshold},
+            },
+        )
+    )
+    return figure.update_layout(height=170, margin={"l": 36, "r": 40, "t": 24, "b": 4})
+
+
+def attempts_timeline(attempts: pd.DataFrame, threshold: float, palette: Palette) -> go.Figure:
+    """A record's attempts over time (at most 50): columns time, status, similarity (0-100 or none), label.
+
+    An attempt without a similarity (no face, not compared) stands on the line at 0.
+    """
+    symbols = {Status.SUCCESS: "circle", Status.PENDING: "diamond", Status.FAILED: "x"}
+    figure = go.Figure()
+    for status, word in WORDS.items():
+        of_status = attempts[attempts["status"] == status]
+        if of_status.empty:
+            continue
+        figure.add_scatter(
+            x=of_status["time"],
+            y=of_status["similarity"].fillna(0),
+            mode="markers",
+            name=word,
+            marker={"color": palette.of(status), "size": 12, "symbol": symbols[status]},
+            customdata=of_status[["label"]],
+            hovertemplate="%{customdata[0]}<br>%{x|%d %b %Y, %H:%M:%S}<extra></extra>",
+        )
+    figure.add_hline(y=threshold, line={"color": palette.untried, "dash": "dot", "width": 1})
+    return figure.update_layout(
+        height=250,
+        margin={"l": 8, "r": 8, "t": 36, "b": 8},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
+        yaxis={"title": "similarity, 0–100", "range": [-6, 106], "gridcolor": palette.faint, "zeroline": False},
+        xaxis={"title": None, "gridcolor": palette.faint, "nticks": 4, "tickangle": 0},
+    )

@@ -1,0 +1,204 @@
+"""What all charts share: colours, words, axes, and the text of names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from core.domain.records import Status
+from core.domain.statistics import STATUSES
+
+
+@dataclass(frozen=True)
+class Palette:
+    """One colour for each meaning, the same on every page."""
+
+    passed: str
+    waiting: str
+    failed: str
+    untried: str
+    text: str
+    faint: str
+    accent: str
+    #: Text that steps back: axes.
+    muted: str
+
+    def of(self, status: Status) -> str:
+        return {Status.SUCCESS: self.passed, Status.PENDING: self.waiting, Status.FAILED: self.failed}[status]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One line, or one part of the bars, over time: its column, its name, and its colour (a field of ``Palette``).
+
+    What is ``second`` has the colour of another: it is a paler line, or a hatched bar.
+    """
+
+    column: str
+    name: str
+    colour: str = "accent"
+    second: bool = False
+
+
+#: The words for the statuses, everywhere.
+WORDS = {Status.SUCCESS: "Passed", Status.PENDING: "Waiting", Status.FAILED: "Failed"}
+
+
+#: How many bars with a name of their own a chart shows; the rest of unbounded names is told in its description.
+MAX_BARS = 12
+
+
+_MAX_NAME = 28
+
+
+_MAX_FULL_NAME = 200
+
+
+#: unit -> (its length in milliseconds, d3 format on the axis, d3 format on hover)
+TIME = {
+    "hour": (3_600_000, "%H:%M\n%-d %b", "%a %-d %b %Y, %H:%M"),
+    "day": (86_400_000, "%-d %b\n%Y", "%a %-d %b %Y"),
+    "month": (28 * 86_400_000, "%b\n%Y", "%B %Y"),
+    "year": (365 * 86_400_000, "%Y", "%Y"),
+}
+
+
+LIGHT = Palette("#0f8f6b", "#e0912f", "#c8434f", "#aab1c2", "#1c2333", "#e2e6ef", "#2f5bd0", "#5c6579")
+
+
+DARK = Palette("#35b890", "#f0ab55", "#ec6f7a", "#6b7388", "#e7eaf2", "#2c3342", "#7ea2ff", "#a4acbd")
+
+
+def styled(figure: go.Figure, palette: Palette, height: int, *, legend: bool = True) -> go.Figure:
+    axis = {
+        "gridcolor": palette.faint,
+        "zeroline": False,
+        "automargin": True,
+        "fixedrange": True,
+        "tickfont": {"color": palette.muted, "size": 12},
+        "title": {"font": {"color": palette.muted, "size": 12}, "standoff": 8},
+    }
+    return figure.update_layout(
+        height=height,
+        bargap=0.25,
+        font={"color": palette.text, "size": 13},
+        margin={"l": 8, "r": 8, "t": 34 if legend else 8, "b": 8},
+        showlegend=legend,
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "y": 1,
+            "xanchor": "left",
+            "yanchor": "bottom",
+            "traceorder": "normal",
+            "font": {"color": palette.text, "size": 12},
+            "itemwidth": 30,
+            "title": {"text": ""},
+        },
+        hoverlabel={"font": {"size": 13}},
+        separators=".,",
+        xaxis=axis,
+        yaxis=axis,
+    )
+
+
+def counting(figure: go.Figure, frame: pd.DataFrame) -> go.Figure:
+    """The axis of stacked counts: no ticks between whole numbers."""
+    highest = frame[list(STATUSES)].sum(axis="columns").max()
+    figure.update_yaxes(title_text="validations", rangemode="tozero", tickformat=",d", nticks=6)
+    return figure.update_yaxes(dtick=1) if highest < 5 else figure
+
+
+def on_time(figure: go.Figure, unit: str, frame: pd.DataFrame) -> go.Figure:
+    """The time axis: half a bucket beyond the first and last, and never so short that one bar fills it."""
+    length, on_axis, on_hover = TIME[unit]
+    figure.update_xaxes(type="date", tickformat=on_axis, hoverformat=on_hover, showgrid=False, nticks=6, tickangle=0)
+    if frame.empty:
+        return figure
+    spare = pd.Timedelta(milliseconds=length * max(0.6, (8 - len(frame)) / 2))
+    first, last = frame["time"].min(), frame["time"].max()
+    return figure.update_xaxes(range=[f"{first - spare:%Y-%m-%d %H:%M:%S}", f"{last + spare:%Y-%m-%d %H:%M:%S}"])
+
+
+def times(frame: pd.DataFrame) -> list[str]:
+    return [f"{time:%Y-%m-%d %H:%M}" for time in frame["time"]]
+
+
+def moment(unit: str, time: pd.Timestamp) -> str:
+    return f"{time:%Y-%m-%d %H:%M}" if unit == "hour" else f"{time:%Y-%m-%d}"
+
+
+def marker(status: Status, palette: Palette) -> dict[str, Any]:
+    """The status's colour; failed is hatched too, for eyes to which red and green are alike."""
+    return filled(palette.of(status), palette, hatched=status is Status.FAILED)
+
+
+def filled(colour: str, palette: Palette, *, hatched: bool) -> dict[str, Any]:
+    marker: dict[str, Any] = {"color": colour, "line": {"width": 0}}
+    if hatched:
+        colours = {"bgcolor": colour, "fgcolor": palette.faint}
+        marker["pattern"] = {"shape": "/", "size": 6, "solidity": 0.12, **colours}
+    return marker
+
+
+def positions(shown: pd.DataFrame) -> list[int]:
+    """Rows by number: two long names that shorten to the same are still two bars."""
+    return list(range(len(shown)))
+
+
+def named_rows(figure: go.Figure, names: Iterable[object], palette: Palette, sizes: Sequence[str] = ()) -> go.Figure:
+    """Names for rows by number, the first on top; below each name its size, where there is one."""
+    short = [_escaped(short_name(name)) for name in names]
+    if sizes:
+        short = [
+            f"{name}<br><span style='color:{palette.muted}'>{size}</span>"
+            for name, size in zip(short, sizes, strict=True)
+        ]
+    return figure.update_yaxes(
+        tickvals=list(range(len(short))),
+        ticktext=short,
+        range=[len(short) - 0.5, -0.5],
+        showgrid=False,
+        tickfont={"color": palette.text},
+    )
+
+
+def largest(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    return frame.sort_values(column, ascending=False, kind="stable").head(MAX_BARS).sort_index()
+
+
+def short_name(name: object) -> str:
+    text = str(name)
+    return text if len(text) <= _MAX_NAME else text[: _MAX_NAME - 1] + "…"
+
+
+def full_name(name: object) -> str:
+    """A name for hovering: whole unless it is absurd."""
+    return _escaped(str(name)[:_MAX_FULL_NAME])
+
+
+def _escaped(text: str) -> str:
+    """Plotly reads links and other markup in any text."""
+    return text.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def and_more(count: int, noun: str) -> str:
+    more = count - MAX_BARS
+    return f", and {more:,} more {noun}{'s' if more > 1 else ''}" if more > 0 else ""
+
+
+def counted(counts: pd.Series) -> str:
+    return ", ".join(f"{counts[status]:,} {word.lower()}" for status, word in WORDS.items())
+
+
+def share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+def faded(colour: str) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.16)"

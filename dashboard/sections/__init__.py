@@ -1,0 +1,1 @@
+"""The sections of each page, which the page's script puts together."""

@@ -1,0 +1,140 @@
+"""The services as they are wired, and whether each layer has the methods of the port that it serves."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any
+
+from core import ports
+from core.domain.roles import local
+from core.runtime.bootstrap import build
+from core.runtime.facades.guard import Guard
+from core.runtime.services import Services
+from core.services.erasure import Erasures
+from core.settings import Settings
+
+#: Attributes by which a layer holds the one beneath it.
+_BENEATH = ("_port", "_store", "_of", "_expiring")
+#: A part of the services -> the port that its layers serve.
+_PORTS: dict[str, type] = {
+    "records": ports.ValidationRecords,
+    "registrations": ports.Registrations,
+    "importer": ports.RegistrationImport,
+    "photos": ports.Photos,
+    "engine": ports.FaceEngine,
+    "audit": ports.AuditTrail,
+    "metrics": ports.ServiceMetrics,
+}
+#: Parts whose outermost layer watches a service; the service is the contract.
+_WATCHED = ("validation", "erasures", "retention")
+#: A facade -> the part of the services that it hands on.
+_FACADES = {
+    **{name: name for name in ("records", "registrations", "validation", "batches", "references", "erasures")},
+    **{name: name for name in ("audit", "metrics", "operation_metrics")},
+}
+#: Methods of facades that differ from what they hand on: who erases is whoever the facade was made for.
+_DIFFERENT = {"erasures.erase"}
+
+AWS: dict[str, Any] = {
+    "backend": "aws",
+    "auth": "off",
+    "dynamodb_table": "face-verifications",
+    "aws_region": "ap-south-1",
+    "images_bucket": "faces",
+    "mongodb_uri": "mongodb://localhost",
+    "mongodb_database": "events",
+    "hash_key": "a key of these tests",
+}
+
+
+def wired(folder: Path) -> Iterator[Services]:
+    """The services of both backends, as ``build`` makes them; they reach nothing."""
+    yield build(Settings(data_dir=folder, _env_file=None))  # type: ignore[call-arg]
+    yield build(Settings(data_dir=folder, _env_file=None, **AWS))
+
+
+def differences(services: Services) -> Iterator[str]:
+    """A line for each method of a layer whose signature is not that of its port, service or part."""
+    for part, port in _PORTS.items():
+        for layer in _layers(getattr(services, part)):
+            yield from _differences(part, layer, port)
+    for part in _WATCHED:
+        for outer, service in islice(pairwise(_layers(getattr(services, part))), 1):
+            yield from _differences(part, outer, type(service))
+    erasures = services.erasures._of
+    assert isinstance(erasures, Erasures)
+    for layer in _layers(erasures._store):
+        yield from _differences("erasure store", layer, ports.ErasureStore)
+    if services.retention:
+        retention = services.retention._of
+        for layer in _layers(retention._records):
+            yield from _differences("expiring records", layer, ports.ExpiringRecords)
+        for layer in _layers(retention._photos):
+            yield from _differences("expiring photos", layer, ports.ExpiringPhotos)
+    for engine in _layers(services.references._engine):
+        yield from _differences("batch engine", engine, ports.FaceEngine)
+    yield from _of_facades(services)
+
+
+def _layers(part: Any) -> Iterator[Any]:
+    """The part, and what lies beneath it."""
+    while part is not None:
+        yield part
+        part = next((vars(part)[name] for name in _BENEATH if name in vars(part)), None)
+
+
+def all_layers(services: Services) -> Iterator[Any]:
+    """Every layer of every part."""
+    for part in vars(services).values():
+        yield from _layers(part) if hasattr(part, "__dict__") else (part,)
+    erasures: Any = services.erasures._of
+    yield from _layers(erasures._store)
+    yield from _layers(services.references._engine)
+    if services.retention:
+        yield from _layers(services.retention._of._records)
+        yield from _layers(services.retention._of._photos)
+
+
+def _of_facades(services: Services) -> Iterator[str]:
+    guarded = Guard(services).acting_as(local("Ada"))
+    for facade, part in _FACADES.items():
+        given, handed_on = getattr(guarded, facade), getattr(services, part)
+        if given is None:
+            continue
+        for name in _public(type(given)):
+            if f"{facade}.{name}" not in _DIFFERENT:
+                yield from _difference(f"{facade} facade", given, type(handed_on), name)
+
+
+def _differences(part: str, layer: Any, contract: type) -> Iterator[str]:
+    for name in _public(contract):
+        # What a watched service does besides is for other services alone.
+        if hasattr(type(layer), name) or part not in _WATCHED:
+            yield from _difference(part, layer, contract, name)
+
+
+def _difference(part: str, layer: Any, contract: type, name: str) -> Iterator[str]:
+    found = getattr(type(layer), name, None)
+    if found is None:
+        yield f"{part}: {type(layer).__name__} has no {name}"
+    elif _shape(found) != _shape(getattr(contract, name)):
+        yield f"{part}: {type(layer).__name__}.{name}{inspect.signature(found)} is not that of {contract.__name__}"
+
+
+def _shape(method: Any) -> list[tuple[str, Any, Any]]:
+    """Names, kinds and defaults of the parameters; of a default function only that there is one."""
+    return [
+        (
+            each.name,
+            each.kind,
+            "a function" if callable(each.default) and each.default is not each.empty else each.default,
+        )
+        for each in inspect.signature(method).parameters.values()
+    ]
+
+
+def _public(kind: type) -> list[str]:
+    return [name for name, _ in inspect.getmembers(kind, inspect.isfunction) if not name.startswith("_")]
