@@ -369,7 +369,7 @@ def test_another_choice_is_refused_while_one_is_not_done(
 ) -> None:
     register(40)
     interrupted(desk, 10)
-    with pytest.raises(Conflict, match="not done"):
+    with pytest.raises(Conflict, match="not finished"):
         desk.batches.open(EVENT, Choice.FAILED)
 
 

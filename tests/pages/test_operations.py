@@ -56,9 +56,15 @@ def fresh(run_page: RunPage) -> None:
     st.cache_resource.clear()
 
 
+@pytest.fixture
+def nothing_else(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the page itself asks of the stores is not counted: only what the test says was done."""
+    monkeypatch.setattr(services.observer, "keep", lambda _call: None)
+
+
 def done(services: Services, name: str, milliseconds: float = 5, *, failed: bool = False) -> None:
     service = "face engine" if name.startswith("engine.") else "photos"
-    services.journal.add(Operation(name, service, services.clock(), milliseconds, failed=failed))
+    services.operation_metrics.add(Operation(name, service, services.clock(), milliseconds, failed=failed))
 
 
 def frames(app: AppTest) -> list[Any]:
@@ -83,6 +89,7 @@ def test_a_service_that_fails_is_named_and_the_others_stay(
     assert (metrics(app)["Photos"], metrics(app)["Registrations"]) == ("Failing", "Healthy")
 
 
+@pytest.mark.usefixtures("nothing_else")
 def test_a_quiet_desk_has_sentences_instead_of_empty_axes(run_page: RunPage) -> None:
     app = run_page("operations")
     assert "The face engine was not asked in this span of time." in text_of(app)
@@ -95,6 +102,7 @@ def test_counts_and_disk_are_those_of_the_data_folder(run_page: RunPage, desk: D
     assert (found["Records kept"], found["Registrations kept"]) == ("1", "2")
 
 
+@pytest.mark.usefixtures("nothing_else")
 def test_what_the_process_did_is_drawn_and_listed(run_page: RunPage, services: Services) -> None:
     done(services, "engine.detect", 60)
     done(services, "engine.compare", 90)
@@ -104,6 +112,7 @@ def test_what_the_process_did_is_drawn_and_listed(run_page: RunPage, services: S
     assert set(frames(app)[-1]["Operation"]) == {"engine.detect", "engine.compare", "photos.put"}
 
 
+@pytest.mark.usefixtures("nothing_else")
 def test_a_process_that_has_just_started_is_drawn_on_a_short_axis(run_page: RunPage, services: Services) -> None:
     done(services, "photos.put")
     (chart,) = charts(run_page("operations", span="24 h"))
@@ -111,6 +120,7 @@ def test_a_process_that_has_just_started_is_drawn_on_a_short_axis(run_page: RunP
     assert end - start <= timedelta(minutes=32)
 
 
+@pytest.mark.usefixtures("nothing_else")
 def test_health_checks_are_not_drawn_as_work(run_page: RunPage, services: Services) -> None:
     done(services, "engine.ping")
     assert "Nothing was done in this span of time." in text_of(run_page("operations"))
@@ -263,6 +273,7 @@ def test_without_metrics_the_rest_of_the_page_lives(run_page: RunPage, productio
     assert "So far, USD" not in found
 
 
+@pytest.mark.usefixtures("nothing_else")
 def test_what_the_process_asked_of_aws_is_listed(run_page: RunPage, production: Services) -> None:
     done(production, "records.get")
     assert "Read units" in frames(run_page("operations"))[-1]
