@@ -1,5 +1,7 @@
 # make run    set up, then the dashboard on http://localhost:8501 (PORT=... for another)
+# make check  set up, then formatting, lint, types and the fast tests
 # make test   set up, then checks and the whole suite (the long fault runs: make test-faults)
+# make docs   the website of the documentation, in site/
 
 PYTHON ?= python3
 PORT ?= 8501
@@ -8,10 +10,13 @@ BIN := .venv/bin
 HASHED = --quiet --require-hashes --only-binary :all:
 INSTALL = $(BIN)/python -m pip install $(HASHED)
 
-.PHONY: run test test-faults bench audit lock setup setup-dev lint
+.PHONY: run check test test-faults bench docs audit lock setup setup-dev lint
 
 run: setup
 	$(BIN)/python -m dashboard --port $(PORT)
+
+check: lint
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(FAST)
 
 test: setup-dev lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not faults"
@@ -30,6 +35,10 @@ bench: setup-dev .venv-bench/.ready
 	$(BIN)/python -m benchmarks.doors
 	$(BIN)/python -m benchmarks.singled_out
 
+# Fails on a link that leads nowhere.
+docs: .venv-docs/.ready
+	.venv-docs/bin/mkdocs build --quiet --strict
+
 # Outside of .venv, which has nothing that is not needed. Asks advisory databases on the internet.
 audit:
 	$(PYTHON) -m venv .audit
@@ -47,6 +56,7 @@ lock:
 	$(COMPILE) requirements-dev.in --constraints requirements.txt --output-file requirements-dev.txt
 	$(COMPILE) requirements-models.in --no-deps --output-file requirements-models.txt
 	$(COMPILE) requirements-bench.in --output-file requirements-bench.txt
+	$(COMPILE) requirements-docs.in --output-file requirements-docs.txt
 
 lint: setup-dev
 	$(BIN)/ruff check .
@@ -71,6 +81,12 @@ setup-dev: .venv/.dev
 .venv-bench/.ready: requirements-bench.txt | $(BIN)/python
 	$(BIN)/python -m venv .venv-bench
 	.venv-bench/bin/python -m pip install $(HASHED) -r requirements-bench.txt
+	touch $@
+
+# Not needed to run or test Facedesk: an environment of its own.
+.venv-docs/.ready: requirements-docs.txt | $(BIN)/python
+	$(BIN)/python -m venv .venv-docs
+	.venv-docs/bin/python -m pip install $(HASHED) -r requirements-docs.txt
 	touch $@
 
 $(BIN)/python:

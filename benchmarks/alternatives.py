@@ -37,7 +37,7 @@ def table_query(url: str, table: str, event_id: str) -> Work:
 
 
 def wrangler(url: str, table: str, event_id: str) -> Work:
-    """awswrangler's ``dynamodb.read_items``, which makes the DataFrame itself."""
+    """Measures awswrangler's ``dynamodb.read_items``, which makes the DataFrame itself."""
     import awswrangler
     from boto3.dynamodb.conditions import Key
 

@@ -75,7 +75,7 @@ def launcher() -> Any:
     """The dashboard's own application, on the stub: what the server process runs."""
     from dashboard import services
 
-    services.build = with_stub_engine
+    services.__dict__["build"] = with_stub_engine
     import streamlit_app
 
     return streamlit_app.app

@@ -38,7 +38,8 @@ from core.adapters.aws.engine import QUOTA_SHARE, Quota, RekognitionEngine
 from core.domain.policy import Policy
 from core.domain.records import Registration, Source
 from core.flow.retry import Retry
-from core.runtime.bootstrap import BATCH_CALL_DEADLINE, BATCH_DEADLINE, build
+from core.runtime.backends import BATCH_CALL_DEADLINE
+from core.runtime.bootstrap import BATCH_DEADLINE, build
 from core.services.batch import Batches, Choice
 from core.services.importing import keep_submitted
 from core.services.validation import Submitter

@@ -32,7 +32,8 @@ HISTORY = 20
 
 def items(count: int, now: datetime, first: int = 0, user: str | None = None) -> Iterator[dict[str, Any]]:
     """Records as Facedesk writes them, of one attempt each, over the last 20 days; of one ``user``, in an event
-    of its own, if given."""
+    of its own, if given.
+    """
     pick, event = random.Random(first), "event-2" if user else EVENT
     expires = int((now + timedelta(days=30)).timestamp())
     for number in range(first, first + count):

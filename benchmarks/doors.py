@@ -1,6 +1,6 @@
 """The doors under siege: validations by token while strangers knock, and what a long time of it leaves behind.
 
-The embedded backend where people sign in, in a temporary folder, started by the README's own command, with its own
+The embedded backend where people sign in, in a temporary folder, started by its own command, with its own
 face engine. Clients and strangers are in this process: all share the machine's cores. Run as
 ``python -m benchmarks.doors``; ``--minutes`` is the length of the second part, 0 leaves it out.
 """

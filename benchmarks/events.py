@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from benchmarks import data
 from benchmarks.measure import ROOT, Cost, cost
@@ -26,7 +27,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, data.dynamodb(Path(folder), given.records) as (url, server):
-        event = {"url": url, "table": data.TABLE, "event_id": data.EVENT}
+        event: dict[str, Any] = {"url": url, "table": data.TABLE, "event_id": data.EVENT}
         reads = {
             "Facedesk": cost("benchmarks.ours:event_frame", given.runs, server=server, **event),
             "boto3 Table.query + DataFrame": cost(
@@ -37,7 +38,7 @@ def main() -> None:
             reads["awswrangler read_items"] = cost(
                 "benchmarks.alternatives:wrangler", given.runs, python=str(WRANGLER), server=server, **event
             )
-        user = {"url": url, "table": data.TABLE, "user_id": data.USER, "calls": CALLS}
+        user: dict[str, Any] = {"url": url, "table": data.TABLE, "user_id": data.USER, "calls": CALLS}
         histories = {
             "Facedesk": cost("benchmarks.ours:history", given.runs, **user),
             "boto3 Table.query": cost("benchmarks.alternatives:history", given.runs, **user),

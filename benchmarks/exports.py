@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from benchmarks import data
 from benchmarks.measure import cost
@@ -18,7 +19,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         database = data.embedded(Path(folder), given.records)
-        files = {"database": str(database), "event_id": data.EVENT, "target": f"{folder}/records"}
+        files: dict[str, Any] = {"database": str(database), "event_id": data.EVENT, "target": f"{folder}/records"}
         found = {
             "Facedesk, CSV": cost("benchmarks.ours:csv", given.runs, **files),
             "pandas read_sql + to_csv": cost("benchmarks.alternatives:read_sql_to_csv", given.runs, **files),

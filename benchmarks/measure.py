@@ -25,7 +25,8 @@ ROOT = Path(__file__).parents[1]
 @dataclass(frozen=True)
 class Cost:
     """Medians over the runs: seconds of the client's processor and of the clock, the process's peak memory (MB) and
-    what it counted, mostly records; ``server``: seconds of the server's processor, 0 without one."""
+    what it counted, mostly records; ``server``: seconds of the server's processor, 0 without one.
+    """
 
     cpu: float
     wall: float

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from benchmarks import data
 from benchmarks.measure import cost
@@ -25,7 +26,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         data.embedded(Path(folder), given.records, registered=given.records * 6 // 5)
         for name, title in PAGES.items():
-            of_page = {"folder": folder, "name": name}
+            of_page: dict[str, Any] = {"folder": folder, "name": name}
             warm = cost("benchmarks.ours:page", given.runs, warm=True, **of_page)
             cold = cost("benchmarks.ours:page_as_before", given.runs, **of_page)
             rows.append(

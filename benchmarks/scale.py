@@ -11,6 +11,7 @@ import math
 import tempfile
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from benchmarks import data
 from benchmarks.measure import cost
@@ -23,7 +24,7 @@ def embedded(size: int, runs: int) -> dict[str, float]:
     """Seconds of the clock by what is done."""
     with tempfile.TemporaryDirectory() as folder:
         database = data.embedded(Path(folder), size, registered=size)
-        event = {"database": str(database), "event_id": data.EVENT}
+        event: dict[str, Any] = {"database": str(database), "event_id": data.EVENT}
         return {
             "read": cost("benchmarks.ours:read_embedded", runs, **event).wall,
             "page rerun": cost("benchmarks.ours:page", runs, folder=folder, name="event_overview", warm=True).wall,
@@ -35,7 +36,7 @@ def embedded(size: int, runs: int) -> dict[str, float]:
 
 def dynamodb(size: int, runs: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder, data.dynamodb(Path(folder), size) as (url, _):
-        event = {"url": url, "table": data.TABLE, "event_id": data.EVENT}
+        event: dict[str, Any] = {"url": url, "table": data.TABLE, "event_id": data.EVENT}
         return {
             "read (DynamoDB)": cost("benchmarks.ours:event_frame", runs, **event).wall,
             "refresh (DynamoDB)": cost("benchmarks.ours:refresh", runs, new=NEW, **event).wall,

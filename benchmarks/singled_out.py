@@ -1,5 +1,5 @@
 """How many of an analyst's rows can be singled out: the share of rows whose combination of values no other row has,
-exact and as analysts get it. ``python -m benchmarks.singled_out`` prints the table that SECURITY.md quotes.
+exact and as analysts get it. ``python -m benchmarks.singled_out`` prints the table that docs/security.md quotes.
 """
 
 from __future__ import annotations

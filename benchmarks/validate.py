@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -146,7 +147,7 @@ class Bench:
         self._threads.shutdown()
 
     def measure(self, step: Callable[[bytes], object], photos: list[bytes]) -> list[Time]:
-        return [timed(lambda photo=photo: step(photo), self.workers) for photo in photos][1:]
+        return [timed(partial(step, photo), self.workers) for photo in photos][1:]
 
     def sanitise(self, uploads: list[bytes]) -> list[Time]:
         return self.measure(self._services.sanitiser.clean, uploads)
@@ -206,9 +207,7 @@ class Bench:
         for at, upload in enumerate(uploads):
             name, attempt = names[at % len(names)], f"attempt-{next(self._ids)}"
             took = timed(
-                lambda upload=upload, name=name, attempt=attempt: self._validation.validate_upload(
-                    name, upload, attempt, Submitter(Source.BATCH)
-                ),
+                partial(self._validation.validate_upload, name, upload, attempt, Submitter(Source.BATCH)),
                 self.workers,
             )
             times.append(took)

@@ -186,7 +186,8 @@ def reported(attribute: str, value: Any) -> Any:
 def with_changes(records: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
     """``records`` with those of ``changes`` added or in the place of what they were, in the order of
     ``alive_in_order``; ``records`` itself where that changes nothing. A change never takes a record back to what it
-    was before."""
+    was before.
+    """
     if changes.empty:
         return records
     known = records[records["registrationId"].isin(changes["registrationId"])]
@@ -198,7 +199,8 @@ def with_changes(records: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
 
 def as_they_became(records: pd.DataFrame) -> pd.DataFrame:
     """Each record once: of several rows of one that with the latest ``timestamp``, then ``updatedAt``; the last one
-    of equal ones."""
+    of equal ones.
+    """
     # Telling keys apart is slow: only where registrations repeat.
     repeated = records["registrationId"].duplicated(keep=False)
     if not repeated.any():

@@ -268,7 +268,8 @@ def expiring(records: pd.DataFrame, now: datetime, days: int = 7) -> pd.DataFram
 
 def compare(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """One row an event, as given: columns event, records, passed, waiting, failed, success_rate, mean_attempts,
-    mean_confidence, mean_similarity (both 0-100, of the records that have one)."""
+    mean_confidence, mean_similarity (both 0-100, of the records that have one).
+    """
     rows = [
         {
             "event": event,

@@ -31,7 +31,8 @@ from dashboard.charts.style import (
 
 def funnel(readiness: Readiness, palette: Palette, height: int = 260) -> go.Figure:
     """From registered to passed, as counts and shares of the registered. Passed, waiting and failed stand in a row
-    below the tried, whom they make up."""
+    below the tried, whom they make up.
+    """
     steps = [
         ("Registered", 0, readiness.registered, palette.accent, 0.45),
         ("Reference photo", 0, readiness.with_photo, palette.accent, 0.7),

@@ -34,7 +34,7 @@ A_PAGE = "a page"
 
 @dataclass(frozen=True)
 class Client:
-    """Asks ``app`` in this process. (Starlette's own test client decodes paths twice.)"""
+    """Asks ``app`` in this process (Starlette's own test client decodes paths twice)."""
 
     app: Api
 

@@ -51,7 +51,7 @@ def test_only_health_is_open_to_everybody() -> None:
 
 def test_the_security_page_names_tests_that_exist() -> None:
     root = Path(__file__).parents[2]
-    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?(?:::(\w+))?`", (root / "SECURITY.md").read_text())
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?(?:::(\w+))?`", (root / "docs" / "security.md").read_text())
     assert named
     for path, *names in named:
         text = (root / path).read_text()

@@ -1,5 +1,6 @@
 """The clock jumps, forward or back, between any two steps: nothing that was acknowledged is lost, and nothing of an
-erased person is left."""
+erased person is left.
+"""
 
 from __future__ import annotations
 

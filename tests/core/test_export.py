@@ -158,7 +158,8 @@ def read_back(frame: pd.DataFrame, chunk_rows: int = 5000) -> pd.DataFrame:
 
 def assert_equal(found: pd.DataFrame, expected: pd.DataFrame) -> None:
     """Equal values and dtypes, but for what a text without a single value cannot tell: a time's zone, and of what
-    kind no categories are."""
+    kind no categories are.
+    """
     empty = [name for name in expected if expected[name].isna().all()]
     assert found[empty].isna().all(axis=None)
     pd.testing.assert_frame_equal(found.drop(columns=empty), expected.drop(columns=empty), check_exact=True)

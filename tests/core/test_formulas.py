@@ -65,7 +65,8 @@ def test_different_texts_stay_different(texts: list[str]) -> None:
 
 def cells(written: bytes) -> Iterator[str]:
     """What a spreadsheet may take for a cell: split by any of the separators that it offers, or several, with and
-    without regard to quotes."""
+    without regard to quotes.
+    """
     text = written.decode("utf-8-sig")
     for chosen in (",", ";", "\t", " ", "|", ",;", ",;\t", ",;\t |"):
         one = text.translate({ord(each): chosen[0] for each in chosen})

@@ -17,7 +17,8 @@ _ALWAYS = {"userId": "u", "eventId": "e", "status": "success", "timestamp": date
 
 def record_rows(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """A frame as ``ValidationRecords.event_frame`` gives it; times are given as datetimes,
-    and what no record is without has a default."""
+    and what no record is without has a default.
+    """
     whole = ({**_ALWAYS, "registrationId": f"r{number}", **row} for number, row in enumerate(rows))
     stored = [{name: _as_stored(name, value) for name, value in row.items()} for row in whole]
     return record_frame({name: [row.get(name) for row in stored] for name in RECORD_DTYPES})

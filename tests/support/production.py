@@ -145,7 +145,8 @@ def production(servers: Servers, **variables: str) -> Iterator[Site]:
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
         return {entry["Key"] for page in pages for entry in page.get("Contents", ())}
 
-    with pymongo.MongoClient(servers.mongodb) as mongodb:
+    client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(servers.mongodb)
+    with client as mongodb:
         collection = mongodb["facedesk_tests"][registrations]
 
         def add(new: list[Registration]) -> None:
@@ -166,10 +167,13 @@ def embedded(data: Path) -> Iterator[Site]:
     assert importer is not None
     photos = data / "photos"
 
+    def register(registrations: list[Registration]) -> None:
+        importer.import_many(registrations)
+
     def keys() -> set[str]:
         return {str(path.relative_to(photos)) for path in photos.rglob("*") if path.is_file()}
 
-    yield Site(services, environment, lambda registrations: importer.import_many(registrations) and None, keys)
+    yield Site(services, environment, register, keys)
     services.close()
 
 
