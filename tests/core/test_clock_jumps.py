@@ -329,7 +329,7 @@ class Server:
 def server(tmp_path: Path, hopper_jpeg: bytes) -> Iterator[Server]:
     clock = FakeClock()
     services = build(Settings(_env_file=None, data_dir=tmp_path), clock)  # type: ignore[call-arg]
-    validation = validation_by(ChosenEngine(), services, erasures=services.erasures)  # type: ignore[arg-type]
+    validation = validation_by(ChosenEngine(), services, erasures=services.erasures._of)
     assert services.importer
     services.importer.import_many([REGISTERED])
     yield Server(services, validation, clock)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.domain.roles import local
+from core.runtime.observed_services import ObservedErasures
 from core.services.erasure import Erasures
 from tests.support.production import built
 
@@ -39,10 +40,9 @@ class Dying:
         return call
 
 
-def inside(observed: Any) -> Erasures:
+def inside(observed: ObservedErasures) -> Erasures:
     """The erasures behind what the operations log observes."""
-    found: Erasures = observed.erase.__wrapped__.__self__
-    return found
+    return observed._of
 
 
 def erase(environment: Mapping[str, str], user_id: str, call: int, after: bool) -> None:

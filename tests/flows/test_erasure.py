@@ -149,7 +149,7 @@ def test_a_service_that_goes_away_midway_is_waited_for(
         person = site.register(astronaut_jpeg)
         Place(site, Path()).submit(person, astronaut_jpeg)
         services = site.services
-        inner = services.erasures.erase.__wrapped__.__self__  # type: ignore[attr-defined]
+        inner = services.erasures._of
         carry_on = inner._carry_on
 
         def cut_off(entry: object) -> object:

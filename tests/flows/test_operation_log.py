@@ -213,9 +213,9 @@ def test_every_read_and_write_of_the_table_tells_its_units(day: Day) -> None:
     assert [line for line in written if not line["writeUnits"]] == []
 
 
-def test_the_journal_counts_what_the_log_says(day: Day) -> None:
-    journal = day.services.journal.by_minute(datetime.fromtimestamp(0, UTC))
-    counted = journal.groupby("operation")["count"].sum().to_dict()
+def test_the_metrics_count_what_the_log_says(day: Day) -> None:
+    minutes = day.services.operation_metrics.by_minute(datetime.fromtimestamp(0, UTC))
+    counted = minutes.groupby("operation")["count"].sum().to_dict()
     logged = Counter(line["operation"] for line in day.lines)
     assert counted == logged
 
