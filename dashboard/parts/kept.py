@@ -19,7 +19,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 #: Results that are kept, and bytes of the frames that they were made of and that they are.
-MAX_RESULTS, MAX_BYTES = 512, 256 * 1024 * 1024
+MAX_RESULTS, MAX_BYTES = 256, 128 * 1024 * 1024
 
 
 @dataclass(frozen=True)

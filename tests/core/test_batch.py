@@ -429,7 +429,7 @@ def test_the_list_is_its_owners_alone_while_it_is_there_and_goes_when_all_is_don
 ) -> None:
     register(40)
     interrupted(desk, 10)
-    modes = {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "batches").iterdir()}
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("batch-*")}
     run(desk)
     assert modes == {0o600}
-    assert [path.suffix for path in (tmp_path / "batches").iterdir()] == [".lock"]
+    assert [path.suffix for path in tmp_path.glob("batch-*")] == [".lock"]

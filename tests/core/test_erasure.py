@@ -168,7 +168,7 @@ STEPS = [
 
 def fail_once(desk: Desk, part: str, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next call of the method fails; those after it do not."""
-    owner = desk.erasures._store if part == "store" else getattr(desk, part)
+    owner = desk.erasure_store if part == "store" else getattr(desk, part)
     working = getattr(owner, method)
 
     def failing(*_: Any) -> None:
@@ -235,7 +235,7 @@ def test_an_attempt_that_an_erasure_overtakes_leaves_nothing(
         desk.engine.stalled.wait = lambda _seconds: erase(desk)  # type: ignore[method-assign, assignment]
     with pytest.raises(RegistrationNotFound, match="erased"):
         validated(desk, hopper_jpeg)
-    assert (desk.erasures._store.records_of("user-1"), files(desk)) == ([], set())
+    assert (desk.erasure_store.records_of("user-1"), files(desk)) == ([], set())
 
 
 def test_attempts_that_race_with_an_erasure_leave_nothing(desk: Desk, hopper_jpeg: bytes) -> None:
@@ -254,7 +254,7 @@ def test_attempts_that_race_with_an_erasure_leave_nothing(desk: Desk, hopper_jpe
     erase(desk)
     for thread in threads:
         thread.join()
-    assert (desk.erasures._store.records_of("user-1"), files(desk)) == ([], set())
+    assert (desk.erasure_store.records_of("user-1"), files(desk)) == ([], set())
 
 
 def test_a_receipt_says_that_the_erasure_is_finished(desk: Desk) -> None:
@@ -284,7 +284,7 @@ def test_who_registers_again_after_an_erasure_can_submit(desk: Desk, hopper_jpeg
 def test_whoever_keeps_something_of_the_person_is_told_once_the_records_have_gone(desk: Desk) -> None:
     desk.records.record_attempt(an_outcome(timestamp=utc_now()), timedelta(days=1))
     told_when: list[tuple[str, int]] = []
-    desk.erasures._keepers = [lambda user_id: told_when.append((user_id, len(desk.records.history(user_id))))]
+    desk.erasures._of._keepers = [lambda user_id: told_when.append((user_id, len(desk.records.history(user_id))))]
     erase(desk)
     assert told_when == [("user-1", 0)]
 
@@ -292,7 +292,7 @@ def test_whoever_keeps_something_of_the_person_is_told_once_the_records_have_gon
 def test_what_comes_between_the_look_and_the_journal_goes_too(
     desk: Desk, hopper_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin = desk.erasures._store.begin
+    begin = desk.erasure_store.begin
 
     def late(*given: Any) -> Any:
         desk.photos.put("face-images/theirs.jpg", hopper_jpeg)
@@ -302,7 +302,7 @@ def test_what_comes_between_the_look_and_the_journal_goes_too(
         desk.validation.validate_stored("reg-3", "face-images/theirs.jpg", "a1", AT_THE_DESK)
         return begin(*given)
 
-    monkeypatch.setattr(desk.erasures._store, "begin", late)
+    monkeypatch.setattr(desk.erasure_store, "begin", late)
     erase(desk)
     assert (desk.registrations.of_user("user-1"), desk.records.history("user-1"), files(desk)) == ([], [], set())
 
@@ -311,16 +311,16 @@ def test_of_two_erasures_at_once_the_second_carries_on_the_first(
     desk: Desk, hopper_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     validated(desk, hopper_jpeg)
-    begin = desk.erasures._store.begin
+    begin = desk.erasure_store.begin
 
     def after_another(erasure: Any) -> Any:
-        monkeypatch.setattr(desk.erasures._store, "begin", begin)
+        monkeypatch.setattr(desk.erasure_store, "begin", begin)
         fail_once(desk, "photos", "erase", monkeypatch)
         with pytest.raises(ServiceError):
             erase(desk, by=local("eve"))
         return begin(erasure)
 
-    monkeypatch.setattr(desk.erasures._store, "begin", after_another)
+    monkeypatch.setattr(desk.erasure_store, "begin", after_another)
     receipt = erase(desk)
     assert (receipt.who, receipt.finished, desk.erasures.unfinished()) == ("eve", True, [])
     assert files(desk) == set()
@@ -366,20 +366,20 @@ def test_an_attempt_that_could_not_read_the_journal_is_taken_back_if_the_person_
     expected = Unavailable if store == "required" else RegistrationNotFound
     with pytest.raises(expected):
         desk.validation.validate_upload("reg-1", hopper_jpeg, "a1", AT_THE_DESK, must_store=store == "required")
-    assert (desk.erasures._store.records_of("user-1"), files(desk)) == ([], set())
+    assert (desk.erasure_store.records_of("user-1"), files(desk)) == ([], set())
 
 
 def test_an_erasure_between_reading_the_registration_and_the_journal_is_seen(
     desk: Desk, hopper_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    journal_entry = desk.erasures._store.journal_entry
+    journal_entry = desk.erasure_store.journal_entry
 
     def late(user: str) -> Any:
-        monkeypatch.setattr(desk.erasures._store, "journal_entry", journal_entry)
+        monkeypatch.setattr(desk.erasure_store, "journal_entry", journal_entry)
         erase(desk)
         return journal_entry(user)
 
-    monkeypatch.setattr(desk.erasures._store, "journal_entry", late)
+    monkeypatch.setattr(desk.erasure_store, "journal_entry", late)
     with pytest.raises(RegistrationNotFound):
         validated(desk, hopper_jpeg)
-    assert (desk.erasures._store.records_of("user-1"), files(desk)) == ([], set())
+    assert (desk.erasure_store.records_of("user-1"), files(desk)) == ([], set())

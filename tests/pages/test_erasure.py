@@ -84,7 +84,7 @@ def test_an_erasure_that_a_store_cuts_off_says_so_and_can_go_on(
         def away(user_id: str) -> int:
             raise Unavailable("validation records", "gone")
 
-        patch.setattr(recorded.erasures._store, "erase_records", away)
+        patch.setattr(recorded.erasure_store, "erase_records", away)
         button(app, LABEL).click().run()
         assert "has not ended" in failure(app)
     button(app, "Go on now").click().run()
@@ -116,10 +116,10 @@ def test_the_pages_keep_no_photo_of_whom_they_erase(run_page: RunPage, seen: Des
 
 def test_the_pages_keep_no_photo_of_whom_another_process_erases(seen: Desk) -> None:
     of_another_process = Erasures(
-        seen.erasures._store, seen.registrations, seen.registrations, seen.photos, seen.audit, HASHED, utc_now
+        seen.erasure_store, seen.registrations, seen.registrations, seen.photos, seen.audit, HASHED, utc_now
     )
     of_another_process.erase("user-1", "user-1", local("ada"))
-    seen.forgetting.look()
+    seen.services.forgetting.look()
     assert not is_kept()
 
 
@@ -131,7 +131,7 @@ def test_the_pages_keep_no_photo_of_an_erasure_that_goes_on(
         def away(user_id: str) -> int:
             raise Unavailable("validation records", "gone")
 
-        patch.setattr(seen.erasures._store, "erase_records", away)
+        patch.setattr(seen.erasure_store, "erase_records", away)
         with pytest.raises(Unavailable):
             seen.erasures.erase("user-1", "user-1", local("ada"))
     button(run_page("erasure"), "Go on now").click().run()
@@ -144,5 +144,5 @@ def test_records_out_of_reach_are_a_banner(
     def away(user_id: str) -> Any:
         raise Unavailable("validation records", "gone")
 
-    monkeypatch.setattr(recorded.erasures._store, "records_of", away)
+    monkeypatch.setattr(recorded.erasure_store, "records_of", away)
     assert "out of reach" in failure(run_page("erasure", user_id="user-1"))

@@ -49,6 +49,7 @@ class Desk:
     photo_folder: Path
     engine: ChosenEngine
     audit: SqliteAudit
+    erasure_store: SqliteErasures
 
     @property
     def records(self) -> ValidationRecords:
@@ -97,7 +98,7 @@ def desk(tmp_path: Path, sanitiser: PhotoSanitiser, astronaut_jpeg: bytes) -> It
     registrations.import_many(
         [REGISTERED, REGISTERED.model_copy(update={"registration_id": "reg-2", "reference_photo_key": None})]
     )
-    engine, audit = ChosenEngine(), SqliteAudit(database)
+    engine, audit, erasure_store = ChosenEngine(), SqliteAudit(database), SqliteErasures(database)
     settings = Settings(data_dir=tmp_path, hash_key="a key of these tests", _env_file=None)  # type: ignore[arg-type, call-arg]
     # Less than may be set: a test that waits for the engine's deadline is to be short.
     settings = settings.model_copy(update={"engine_deadline_seconds": 1.0})
@@ -113,8 +114,8 @@ def desk(tmp_path: Path, sanitiser: PhotoSanitiser, astronaut_jpeg: bytes) -> It
         sanitiser=sanitiser,
         batch_sanitiser=sanitiser,
         audit=audit,
-        erasures=SqliteErasures(database),
+        erasures=erasure_store,
     )
     services = assemble(settings, adapters)
-    yield Desk(services, registrations, photos, tmp_path / "photos", engine, audit)
+    yield Desk(services, registrations, photos, tmp_path / "photos", engine, audit, erasure_store)
     services.close()
