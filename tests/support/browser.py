@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 _START_SECONDS = 60
@@ -108,7 +108,12 @@ def page(browser: Browser) -> Iterator[Page]:
     opened.set_default_timeout(PATIENCE)
     outside: list[str] = []
     local = ("http://localhost", "http://127.0.0.1", "data:", "blob:", "ws://localhost")
-    opened.on("request", lambda request: request.url.startswith(local) or outside.append(request.url))
+
+    def note(request: Request) -> None:
+        if not request.url.startswith(local):
+            outside.append(request.url)
+
+    opened.on("request", note)
     yield opened
     context.close()
     assert outside == []

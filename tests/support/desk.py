@@ -99,7 +99,7 @@ def desk(tmp_path: Path, sanitiser: PhotoSanitiser, astronaut_jpeg: bytes) -> It
         [REGISTERED, REGISTERED.model_copy(update={"registration_id": "reg-2", "reference_photo_key": None})]
     )
     engine, audit, erasure_store = ChosenEngine(), SqliteAudit(database), SqliteErasures(database)
-    settings = Settings(data_dir=tmp_path, hash_key="a key of these tests", _env_file=None)  # type: ignore[arg-type, call-arg]
+    settings = Settings(data_dir=tmp_path, hash_key="a key of these tests", _env_file=None)
     # Less than may be set: a test that waits for the engine's deadline is to be short.
     settings = settings.model_copy(update={"engine_deadline_seconds": 1.0})
     adapters = Adapters(

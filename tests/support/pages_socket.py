@@ -49,7 +49,8 @@ def send(connection: ClientConnection, message: BackMsg) -> None:
 def receive(connection: ClientConnection) -> ForwardMsg:
     data = connection.recv(timeout=PATIENCE)
     assert isinstance(data, bytes)
-    return ForwardMsg.FromString(data)
+    message: ForwardMsg = ForwardMsg.FromString(data)
+    return message
 
 
 def until(connection: ClientConnection, kind: str) -> ForwardMsg:
