@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 from streamlit import runtime
 from streamlit.auth_util import encode_provider_token
-from streamlit.runtime.uploaded_file_manager import UploadedFileManager
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
 from core.domain.errors import SettingsError
 from core.domain.roles import PAGES, Action
@@ -166,8 +166,9 @@ def forget_left_pages(streamlit: runtime.Runtime) -> None:
     storage._cache.expire()
 
 
-def _files() -> UploadedFileManager | None:
-    return runtime.get_instance().uploaded_file_mgr if runtime.exists() else None
+def _files() -> MemoryUploadedFileManager | None:
+    files = runtime.get_instance().uploaded_file_mgr if runtime.exists() else None
+    return files if isinstance(files, MemoryUploadedFileManager) else None
 
 
 def _login(app: ASGIApp) -> ASGIApp:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from streamlit.runtime.uploaded_file_manager import UploadedFileManager
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
 from core.domain.roles import Action, Principal
 from core.settings import Settings
@@ -68,7 +68,7 @@ class Uploads:
         self,
         settings: Settings,
         max_file_bytes: int,
-        files: Callable[[], UploadedFileManager | None],
+        files: Callable[[], MemoryUploadedFileManager | None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``max_file_bytes`` is Streamlit's limit, which applies to imports; ``files`` returns its file store."""

@@ -180,7 +180,8 @@ class _Passage:
             self._note_files(said)
         # Only checked fields are passed on; fields that protobuf did not know are dropped.
         said.DiscardUnknownFields()
-        return said.SerializeToString()
+        checked: bytes = said.SerializeToString()
+        return checked
 
     async def _keep_pace(self) -> None:
         wait = self._pace.delay()

@@ -96,7 +96,7 @@ def describe_over_time(unit: str, frame: pd.DataFrame) -> str:
     said = f"Validations per {unit}: {counted(totals)}"
     if not totals.sum():
         return said + "."
-    best = frame.loc[frame[list(STATUSES)].sum(axis="columns").idxmax()]
+    best = frame.iloc[int(frame[list(STATUSES)].sum(axis="columns").argmax())]
     return f"{said}; the most in one {unit}, {best[list(STATUSES)].sum():,}, at {moment(unit, best['time'])}."
 
 
@@ -287,7 +287,7 @@ def describe_histogram(frame: pd.DataFrame, xlabel: str) -> str:
     totals = frame[list(STATUSES)].sum(axis="columns")
     if not totals.sum():
         return f"No {xlabel} was measured."
-    top = frame.loc[totals.idxmax()]
+    top = frame.iloc[int(totals.argmax())]
     return (
         f"Distribution of {xlabel}: {counted(frame[list(STATUSES)].sum())}; "
         f"the most, {totals.max():,}, from {top['left']:g} to {top['right']:g}."

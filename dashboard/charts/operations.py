@@ -111,7 +111,7 @@ def _level(frame: pd.DataFrame, trace: Trace, unit: str) -> str:
     known = frame.dropna(subset=trace.column)
     if known.empty:
         return f"{trace.name}: nothing measured"
-    top = known.loc[known[trace.column].idxmax()]
+    top = known.iloc[int(known[trace.column].argmax())]
     last = known[trace.column].iloc[-1]
     return f"{trace.name}: last {last:,.1f} {unit}, most {top[trace.column]:,.1f} at {top['time']:%Y-%m-%d %H:%M}"
 
@@ -136,7 +136,7 @@ def _add_lines(
 
 
 def _highest(frame: pd.DataFrame, traces: Sequence[Trace]) -> float:
-    highest = frame[[trace.column for trace in traces]].max(axis=None)
+    highest = frame[[trace.column for trace in traces]].max().max()
     return 0.0 if pd.isna(highest) else float(highest)
 
 

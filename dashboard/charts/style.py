@@ -195,7 +195,7 @@ def counted(counts: pd.Series) -> str:
     return ", ".join(f"{counts[status]:,} {word.lower()}" for status, word in WORDS.items())
 
 
-def share(part: int, whole: int) -> float:
+def share(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 
 

@@ -153,8 +153,13 @@ def _confirm(services: GuardedServices, event_id: str, choice: Choice) -> None:
     st.text(event_id)
     st.write(f"**{photos:,} photos**: {CHOICE_WORDS[choice].lower()}.{_price(services, photos)}")
     st.caption("It goes on when you close this page, and can be stopped.")
-    begin = {"on_click": _start, "args": (services, event_id, choice)}
-    if st.button(f"Validate {photos:,} photos", type="primary", key="batch-start", **begin):
+    if st.button(
+        f"Validate {photos:,} photos",
+        type="primary",
+        key="batch-start",
+        on_click=_start,
+        args=(services, event_id, choice),
+    ):
         st.rerun()
 
 
@@ -291,8 +296,7 @@ def _confirm_audit(services: GuardedServices, event_id: str) -> None:
         return
     st.text(event_id)
     st.write(f"**{photos:,} reference photos**.{_price(services, photos, images=1)}")
-    begin = {"on_click": _start_audit, "args": (services, event_id)}
-    if st.button("Check them", type="primary", key="audit-start", **begin):
+    if st.button("Check them", type="primary", key="audit-start", on_click=_start_audit, args=(services, event_id)):
         st.rerun()
 
 

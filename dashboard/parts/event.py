@@ -175,7 +175,7 @@ def table(rows: pd.DataFrame, columns: Iterable[str], alt: str) -> None:
 def _in_words(rows: pd.DataFrame, columns: tuple[str, ...], zone: tzinfo) -> pd.DataFrame:
     shown = rows[list(columns)].head(MAX_ROWS)
     for name in shown.select_dtypes("datetimetz"):
-        shown = shown.assign(**{name: shown[name].dt.tz_convert(zone)})
+        shown = shown.assign(**{str(name): shown[name].dt.tz_convert(zone)})
     if "reasons" in shown:
         shown = shown.assign(reasons=[ui.reason_labels(codes) for codes in shown["reasons"]])
     for name in ("status", "becomes"):

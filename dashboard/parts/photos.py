@@ -107,8 +107,9 @@ def data_uri(key: str, side: int, box: Box | None = None, colour: str | None = N
 
 @st.cache_data(ttl=600, max_entries=256, show_spinner=False)
 def _data_uri(key: str, side: int, box: Box | None, colour: str | None, blurred: bool) -> str:
-    image = Image.open(io.BytesIO(services.get_services().validation.photo(key).jpeg))
-    image.draft("RGB", (side, side))
+    opened = Image.open(io.BytesIO(services.get_services().validation.photo(key).jpeg))
+    opened.draft("RGB", (side, side))
+    image: Image.Image = opened
     image.thumbnail((side, side))
     if blurred:
         size = image.size

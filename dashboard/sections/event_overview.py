@@ -168,8 +168,8 @@ def lists(event_id: str, untried: pd.DataFrame, records: pd.DataFrame, now: date
         else:
             st.caption("Expired records are no longer shown, counted or exported. Export them while they are here.")
             event.file_link("All as CSV", event.file_address(event_id, "expiring.csv"), "expiring-csv")
-            columns = ("registrationId", "userId", "status", "timestamp", "expiresAt")
-            event.table(ending, columns, "Records that expire within a week")
+            expiring = ("registrationId", "userId", "status", "timestamp", "expiresAt")
+            event.table(ending, expiring, "Records that expire within a week")
 
 
 def nothing_yet() -> None:

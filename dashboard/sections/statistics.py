@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -33,7 +34,7 @@ MAX_GROUPS = 6
 GROUP_COLUMNS = {"Age": "age", "Gender": "gender", "Smile": "smile"}
 
 
-def filters(events: list[str]) -> tuple[list[str], dict[str, object]]:
+def filters(events: list[str]) -> tuple[list[str], dict[str, Any]]:
     """The chosen events and the filters, shared by every chart and CSV of the page, and kept in the link."""
     with st.container(border=True):
         with st.container(horizontal=True):
@@ -195,7 +196,7 @@ def attribute_groups(records: pd.DataFrame) -> None:
                 ui.banner("warning", "Under 30 people, too few to judge by:", names, icon=":material/groups:")
 
 
-def what_if(chosen: list[str], records: pd.DataFrame, query: dict[str, object]) -> None:
+def what_if(chosen: list[str], records: pd.DataFrame, query: dict[str, Any]) -> None:
     services = get_services()
     policy = services.settings.policy
     st.subheader("What if the threshold were another?", anchor=False)
@@ -216,7 +217,7 @@ def what_if(chosen: list[str], records: pd.DataFrame, query: dict[str, object]) 
     exports(chosen, {"what-if.csv": "Who would change, as CSV"}, {**query, "threshold": threshold})
 
 
-def exports(chosen: list[str], files: dict[str, str], query: dict[str, object]) -> None:
+def exports(chosen: list[str], files: dict[str, str], query: dict[str, Any]) -> None:
     """Links to ``files`` (name -> label) of each event."""
     for event_id in chosen:
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -226,7 +227,7 @@ def exports(chosen: list[str], files: dict[str, str], query: dict[str, object]) 
                 event.file_link(label, event.file_address(event_id, name, query), f"{name}-{event_id}")
 
 
-def as_query(given: dict[str, object]) -> dict[str, object]:
+def as_query(given: dict[str, Any]) -> dict[str, Any]:
     """The filters as a CSV's address has them."""
     moments = {name: value.isoformat() for name, value in given.items() if isinstance(value, datetime)}
     return {"status": given["statuses"], "source": given["sources"], "quality": given["quality"]} | {

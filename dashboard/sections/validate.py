@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -13,6 +14,20 @@ from dashboard.parts import photos, search, ui
 from dashboard.services import get_services
 
 PHOTO_TYPES = ["jpg", "jpeg", "png", "webp", "heic", "heif"]
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A photo that was uploaded or taken."""
+
+    data: bytes
+
+
+@dataclass(frozen=True)
+class StoredKey:
+    """A photo that is stored, by its key."""
+
+    key: str
 
 
 def forget_choice() -> None:
@@ -62,8 +77,8 @@ def registration_card(registration: Registration, attempts: int) -> None:
         photos.show(registration.reference_photo_key, "Reference photo", width=150, blurred=not look(registration))
 
 
-def photo_input(registration_id: str) -> tuple[str, bytes | str] | None:
-    """The photo to validate: ("file", its bytes) or ("key", its key); None until there is one."""
+def photo_input(registration_id: str) -> Upload | StoredKey | None:
+    """The photo to validate; None until there is one."""
     services = get_services()
     source = st.segmented_control(
         "Photo from",
@@ -76,7 +91,7 @@ def photo_input(registration_id: str) -> tuple[str, bytes | str] | None:
     )
     if source == "Stored key":
         key = st.text_input("Key in the photo store", key=f"key-{registration_id}", max_chars=1000)
-        return ("key", key.strip()) if key and key.strip() else None
+        return StoredKey(key.strip()) if key and key.strip() else None
     if source == "Camera":
         file = st.camera_input("Take a photo", key=f"camera-{registration_id}")
     else:
@@ -87,12 +102,11 @@ def photo_input(registration_id: str) -> tuple[str, bytes | str] | None:
             key=f"upload-{registration_id}",
             label_visibility="collapsed",
         )
-    return ("file", file.getvalue()) if file else None
+    return Upload(file.getvalue()) if file else None
 
 
-def validate(registration: Registration, photo: tuple[str, bytes | str] | None) -> ValidationRecord | None:
+def validate(registration: Registration, photo: Upload | StoredKey | None) -> ValidationRecord | None:
     """The button and, when it was pressed, the validation: the record after it."""
-    services = get_services()
     # One id until the answer is here: a double click or a broken connection must not count twice.
     token = f"attempt-{registration.registration_id}"
     attempt_id = st.session_state.setdefault(token, uuid.uuid4().hex)
@@ -107,12 +121,9 @@ def validate(registration: Registration, photo: tuple[str, bytes | str] | None) 
     )
     if not pressed or photo is None:
         return None
-    kind, content = photo
-    submitter = ui.submitter(services.principal)
-    submit = services.validation.validate_upload if kind == "file" else services.validation.validate_stored
     try:
         with st.spinner("Looking for the face and comparing it…", show_time=True):
-            record = submit(registration.registration_id, content, attempt_id, submitter).record
+            record = submitted(registration.registration_id, photo, attempt_id)
     except PhotoRefused as error:
         ui.banner(
             "error",
@@ -134,6 +145,17 @@ def validate(registration: Registration, photo: tuple[str, bytes | str] | None) 
         st.toast("Verdict stored.", icon=":material/check:")
         return record
     return None
+
+
+def submitted(registration_id: str, photo: Upload | StoredKey, attempt_id: str) -> ValidationRecord:
+    """The record after the photo was validated. Raises ``FacedeskError``."""
+    services = get_services()
+    submitter = ui.submitter(services.principal)
+    match photo:
+        case Upload(data):
+            return services.validation.validate_upload(registration_id, data, attempt_id, submitter).record
+        case StoredKey(key):
+            return services.validation.validate_stored(registration_id, key, attempt_id, submitter).record
 
 
 def nothing_chosen() -> None:

@@ -51,8 +51,8 @@ def aws_summary(found: Metrics) -> None:
     throttled = int(trouble[["throttled", "calls_throttled"]].to_numpy().sum())
     failed = int(trouble["system"].sum())
     quota = services.settings.rekognition_calls_per_second
-    busiest = found.calls_a_second[list(ENGINE_OPERATIONS)].max(axis=None)
-    slowest = found.slowest[list(TABLE_OPERATIONS)].max(axis=None)
+    busiest = float(found.calls_a_second[list(ENGINE_OPERATIONS)].max().max())
+    slowest = float(found.slowest[list(TABLE_OPERATIONS)].max().max())
     with st.container(horizontal=True):
         st.metric(
             "Throttled", f"{throttled:,}", border=True, help="Requests that DynamoDB or Rekognition turned away"
