@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, Json, SecretStr, ValidationError, model_validator
+from pydantic import AliasChoices, AliasGenerator, Field, Json, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.domain.errors import SettingsError
@@ -38,15 +38,20 @@ class OperationLog(StrEnum):
     OFF = "off"
 
 
-class Settings(BaseSettings):
-    """One field per setting; its upper-case name (or alias) is the environment variable."""
+class Settings(BaseSettings, Policy):
+    """Each field is a setting, those of the policy included. Its name in upper case, unless it has an alias, is the
+    environment variable's."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        alias_generator=AliasGenerator(validation_alias=str.upper),
+    )
 
     backend: Backend = Field(
-        Backend.EMBEDDED,
-        validation_alias="FACEDESK_BACKEND",
-        description="`embedded` (this machine alone) or `aws`",
+        Backend.EMBEDDED, validation_alias="FACEDESK_BACKEND", description="`embedded` (this machine alone) or `aws`"
     )
     data_dir: Path = Field(
         Path("data"),
@@ -62,65 +67,49 @@ class Settings(BaseSettings):
     )
     oidc_metadata_url: str | None = Field(
         None,
-        validation_alias="OIDC_METADATA_URL",
         description="the provider's description of itself, its issuer's address with "
         "`/.well-known/openid-configuration` behind it",
     )
-    oidc_client_id: str | None = Field(
-        None, validation_alias="OIDC_CLIENT_ID", description="as what Facedesk is registered with the provider"
-    )
-    oidc_client_secret: SecretStr | None = Field(
-        None, validation_alias="OIDC_CLIENT_SECRET", description="the secret that goes with it"
-    )
+    oidc_client_id: str | None = Field(None, description="as what Facedesk is registered with the provider")
+    oidc_client_secret: SecretStr | None = Field(None, description="the secret that goes with it")
     oidc_redirect_uri: str | None = Field(
-        None,
-        validation_alias="OIDC_REDIRECT_URI",
-        description="Facedesk's own address with `/oauth2callback` behind it; https, but for this machine",
+        None, description="Facedesk's own address with `/oauth2callback` behind it; https, but for this machine"
     )
     oidc_roles_claim: str = Field(
         "roles",
-        validation_alias="OIDC_ROLES_CLAIM",
         description="claim of the ID token that tells a person's roles, a text or a list; dots lead into objects, "
         "e.g. `realm_access.roles`",
     )
     oidc_roles: Json[dict[str, Role]] = Field(
         default_factory=dict,
         validate_default=False,
-        validation_alias="OIDC_ROLES",
         description='JSON: what that claim says -> role, e.g. `{"Events/Helpdesk": "support"}`; without it the '
         "claim says the role's own name",
     )
     oidc_events_claim: str | None = Field(
         None,
-        validation_alias="OIDC_EVENTS_CLAIM",
         description="claim that lists the ids of a person's events, who then sees those alone (`*`: all; absent: "
         "none); without this setting everybody sees all",
     )
     cookie_secret: SecretStr | None = Field(
         None,
         min_length=32,
-        validation_alias="COOKIE_SECRET",
         description="secret that signs the cookies of those who are signed in, 32 characters or more",
     )
     session_hours: float = Field(
         8,
         gt=0,
         le=24 * 30,
-        validation_alias="SESSION_HOURS",
         description="hours after which one signs in anew; the ID token's own end comes first where it is earlier",
     )
     api_tokens: Json[tuple[ApiToken, ...]] = Field(
         (),
         validate_default=False,
         repr=False,
-        validation_alias="API_TOKENS",
         description="JSON: the API's tokens, a list of what `python -m core token` prints",
     )
     api_requests_per_minute: float = Field(
-        600,
-        gt=0,
-        validation_alias="API_REQUESTS_PER_MINUTE",
-        description="API requests a minute that a token is good for; a sixth of them may come at once",
+        600, gt=0, description="API requests a minute that a token is good for; a sixth of them may come at once"
     )
 
     dynamodb_table: str | None = Field(
@@ -137,7 +126,6 @@ class Settings(BaseSettings):
     event_index_check_minutes: float = Field(
         30,
         ge=0,
-        validation_alias="EVENT_INDEX_CHECK_MINUTES",
         description="how often the table is read for records that its event index lacks (minutes); "
         "`0`: never, Facedesk alone writes this table",
     )
@@ -149,10 +137,8 @@ class Settings(BaseSettings):
     images_bucket: str | None = Field(
         None, validation_alias="FACE_IMAGES_BUCKET", description="S3 bucket of the photos"
     )
-    mongodb_uri: SecretStr | None = Field(
-        None, validation_alias="MONGODB_URI", description="connection string of the registrations' MongoDB"
-    )
-    mongodb_database: str | None = Field(None, validation_alias="MONGODB_DATABASE", description="its database")
+    mongodb_uri: SecretStr | None = Field(None, description="connection string of the registrations' MongoDB")
+    mongodb_database: str | None = Field(None, description="its database")
     mongodb_collection: str = Field(
         "registrations",
         validation_alias="MONGODB_REGISTRATIONS_COLLECTION",
@@ -161,158 +147,69 @@ class Settings(BaseSettings):
     mongodb_fields: Json[dict[str, str]] = Field(
         default_factory=dict,
         validate_default=False,
-        validation_alias="MONGODB_FIELDS",
         description='JSON: where a registration document keeps what, e.g. `{"email": "contact.email"}`; '
         "names: registrationId (`_id`), userId, eventId, name, email, referencePhotoKey (`storedFaceKey`), "
         "submittedPhotoKey (`faceImageKey`)",
     )
 
-    record_ttl_days: int = Field(
-        30, ge=1, le=3650, validation_alias="RECORD_TTL_DAYS", description="days that a record is kept"
-    )
+    record_ttl_days: int = Field(30, ge=1, le=3650, description="days that a record is kept")
     engine_deadline_seconds: float = Field(
-        8,
-        gt=4,
-        le=60,
-        validation_alias="ENGINE_DEADLINE_SECONDS",
-        description="after this the face engine counts as unavailable and the attempt waits (seconds)",
+        8, gt=4, le=60, description="after this the face engine counts as unavailable and the attempt waits (seconds)"
     )
     store_deadline_seconds: float = Field(
-        8,
-        gt=4,
-        le=60,
-        validation_alias="STORE_DEADLINE_SECONDS",
-        description="after this a store counts as unavailable (seconds, retries included)",
+        8, gt=4, le=60, description="after this a store counts as unavailable (seconds, retries included)"
     )
 
-    max_upload_mb: int = Field(
-        15, ge=1, le=50, validation_alias="MAX_UPLOAD_MB", description="largest photo file taken, megabytes"
-    )
+    max_upload_mb: int = Field(15, ge=1, le=50, description="largest photo file taken, megabytes")
 
-    api_threads: int = Field(
-        16, ge=1, le=256, validation_alias="API_THREADS", description="API requests that are worked on at once"
-    )
+    api_threads: int = Field(16, ge=1, le=256, description="API requests that are worked on at once")
     api_queue: int = Field(
-        64,
-        ge=0,
-        validation_alias="API_QUEUE",
-        description="API requests that may wait for their turn; beyond them the answer is 503",
+        64, ge=0, description="API requests that may wait for their turn; beyond them the answer is 503"
     )
-    api_exports: int = Field(
-        8, ge=1, le=64, validation_alias="API_EXPORTS", description="CSV downloads that may run at once"
-    )
+    api_exports: int = Field(8, ge=1, le=64, description="CSV downloads that may run at once")
     api_requests_per_person: int = Field(
         20,
         ge=1,
-        validation_alias="API_REQUESTS_PER_PERSON",
         description="with sign-in: API requests of one token or person that may be open at once; beyond them the "
         "answer is 429",
     )
     api_exports_per_person: int = Field(
         3,
         ge=1,
-        validation_alias="API_EXPORTS_PER_PERSON",
         description="with sign-in: downloads of one token or person that may run at once; beyond them the answer is "
         "429",
     )
-    pages_open: int = Field(
-        300,
-        ge=1,
-        le=10_000,
-        validation_alias="PAGES_OPEN",
-        description="pages (browser tabs) that may be open at once",
-    )
+    pages_open: int = Field(300, ge=1, le=10_000, description="pages (browser tabs) that may be open at once")
     pages_per_person: int = Field(
-        20,
-        ge=1,
-        validation_alias="PAGES_PER_PERSON",
-        description="pages (browser tabs) that one signed-in person may have open at once, on all devices",
+        20, ge=1, description="pages (browser tabs) that one signed-in person may have open at once, on all devices"
     )
     uploads_mb: int = Field(
-        1024,
-        ge=1,
-        validation_alias="UPLOADS_MB",
-        description="files that people have uploaded on pages and not removed yet, megabytes in all",
+        1024, ge=1, description="files that people have uploaded on pages and not removed yet, megabytes in all"
     )
     operation_log: OperationLog = Field(
         OperationLog.AUTO,
-        validation_alias="OPERATION_LOG",
         description="where each operation's line of JSON goes: `stderr`, `file` (`logs/` in the data folder), `off`; "
         "`auto`: `stderr` with `aws`, `file` with `embedded`",
     )
     hash_key: SecretStr | None = Field(
         None,
         min_length=16,
-        validation_alias="HASH_KEY",
         description="secret key of the hashes that stand for ids in the log, the audit trail and pseudonymised CSVs, "
         "16 characters or more; without it `embedded` makes one, `hash.key` in the data folder",
     )
     rekognition_calls_per_second: float = Field(
-        25,
-        gt=0,
-        validation_alias="REKOGNITION_CALLS_PER_SECOND",
-        description="the region's quota of DetectFaces, and of CompareFaces, calls a second",
+        25, gt=0, description="the region's quota of DetectFaces, and of CompareFaces, calls a second"
     )
 
     price_dynamodb_write: float = Field(
-        0.71,
-        ge=0,
-        validation_alias="PRICE_DYNAMODB_WRITE",
-        description="USD for a million write units on demand (ap-south-1, November 2026)",
+        0.71, ge=0, description="USD for a million write units on demand (ap-south-1, November 2026)"
     )
     price_dynamodb_read: float = Field(
-        0.1425,
-        ge=0,
-        validation_alias="PRICE_DYNAMODB_READ",
-        description="USD for a million read units on demand (ap-south-1, November 2026)",
+        0.1425, ge=0, description="USD for a million read units on demand (ap-south-1, November 2026)"
     )
 
     price_rekognition: float = Field(
-        1.0,
-        ge=0,
-        validation_alias="PRICE_REKOGNITION",
-        description="USD for a thousand images examined; DetectFaces and CompareFaces are one each",
-    )
-
-    similarity_threshold: float = Field(
-        80, validation_alias="SIMILARITY_THRESHOLD", description="similarity from which two faces match"
-    )
-    review_threshold: float = Field(
-        70,
-        validation_alias="REVIEW_THRESHOLD",
-        description="similarity from which a person decides; below it the photo fails",
-    )
-    min_confidence: float = Field(
-        90, validation_alias="MIN_CONFIDENCE", description="engine's confidence that a face must reach"
-    )
-    min_face_pixels: int = Field(
-        50, validation_alias="MIN_FACE_PIXELS", description="shorter side that a face must have, pixels"
-    )
-    other_face_ratio: float = Field(
-        0.25,
-        validation_alias="OTHER_FACE_RATIO",
-        description="share of the largest face's area from which another face counts",
-    )
-    min_brightness: float = Field(20, validation_alias="MIN_BRIGHTNESS", description="below: too dark (0-100)")
-    max_brightness: float = Field(97, validation_alias="MAX_BRIGHTNESS", description="above: too bright (0-100)")
-    min_sharpness: float = Field(15, validation_alias="MIN_SHARPNESS", description="below: blurred (0-100)")
-    high_quality_brightness: float = Field(
-        35, validation_alias="HIGH_QUALITY_BRIGHTNESS", description="brightness from which quality is high"
-    )
-    high_quality_sharpness: float = Field(
-        40, validation_alias="HIGH_QUALITY_SHARPNESS", description="sharpness from which quality is high"
-    )
-    max_yaw: float = Field(
-        45, validation_alias="MAX_YAW", description="degrees that the head may be turned to either side"
-    )
-    min_pitch: float = Field(
-        -30, validation_alias="MIN_PITCH", description="degrees that the head may be lowered (negative)"
-    )
-    max_pitch: float = Field(45, validation_alias="MAX_PITCH", description="degrees that the head may be raised")
-    min_attribute_confidence: float = Field(
-        90,
-        validation_alias="MIN_ATTRIBUTE_CONFIDENCE",
-        description="engine's confidence from which closed eyes, sunglasses or a covered face count",
+        1.0, ge=0, description="USD for a thousand images examined; DetectFaces and CompareFaces are one each"
     )
 
     @model_validator(mode="after")
@@ -404,9 +301,7 @@ def check_exposure(settings: Settings, addresses: Iterable[str], hosts: Iterable
 def load_settings(**given: Any) -> Settings:
     """Read the settings, but for those ``given``; ``SettingsError`` is one line that names the first bad one."""
     try:
-        settings = Settings(**given)
-        _ = settings.policy  # its own checks
-        return settings
+        return Settings(**given)
     except ValidationError as error:
         raise SettingsError(_first_line(error)) from None
     except UnicodeDecodeError:

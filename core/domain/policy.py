@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -18,23 +18,29 @@ class Policy(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    similarity_threshold: Percent = 80
-    review_threshold: Percent = 70
-    min_confidence: Percent = 90
-    min_face_pixels: int = Field(default=50, ge=1)
-    other_face_ratio: float = Field(default=0.25, gt=0, le=1)
-    min_brightness: Percent = 20
-    max_brightness: Percent = 97
-    min_sharpness: Percent = 15
-    high_quality_brightness: Percent = 35
-    high_quality_sharpness: Percent = 40
-    max_yaw: float = Field(default=45, ge=0, le=180)
-    min_pitch: float = Field(default=-30, ge=-180, le=0)
-    max_pitch: float = Field(default=45, ge=0, le=180)
-    min_attribute_confidence: Percent = 90
+    similarity_threshold: Percent = Field(80, description="similarity from which two faces match")
+    review_threshold: Percent = Field(
+        70, description="similarity from which a person decides; below it the photo fails"
+    )
+    min_confidence: Percent = Field(90, description="engine's confidence that a face must reach")
+    min_face_pixels: int = Field(50, ge=1, description="shorter side that a face must have, pixels")
+    other_face_ratio: float = Field(
+        0.25, gt=0, le=1, description="share of the largest face's area from which another face counts"
+    )
+    min_brightness: Percent = Field(20, description="below: too dark (0-100)")
+    max_brightness: Percent = Field(97, description="above: too bright (0-100)")
+    min_sharpness: Percent = Field(15, description="below: blurred (0-100)")
+    high_quality_brightness: Percent = Field(35, description="brightness from which quality is high")
+    high_quality_sharpness: Percent = Field(40, description="sharpness from which quality is high")
+    max_yaw: float = Field(45, ge=0, le=180, description="degrees that the head may be turned to either side")
+    min_pitch: float = Field(-30, ge=-180, le=0, description="degrees that the head may be lowered (negative)")
+    max_pitch: float = Field(45, ge=0, le=180, description="degrees that the head may be raised")
+    min_attribute_confidence: Percent = Field(
+        90, description="engine's confidence from which closed eyes, sunglasses or a covered face count"
+    )
 
     @model_validator(mode="after")
-    def _in_order(self) -> Policy:
+    def _in_order(self) -> Self:
         if self.review_threshold > self.similarity_threshold:
             raise ValueError("REVIEW_THRESHOLD must not be above SIMILARITY_THRESHOLD")
         if self.min_brightness >= self.max_brightness:

@@ -17,8 +17,9 @@ import pyarrow.compute as pc
 from core.adapters.embedded.schema import SCHEMA
 from core.adapters.listing import TO_THE_SECOND, newest
 from core.domain.clock import Clock
+from core.domain.columns import RECORD_COLUMNS, RECORD_DTYPES
 from core.domain.errors import Refused
-from core.domain.frames import RECORD_DTYPES, alive_in_order, alive_of, record_frame
+from core.domain.frames import alive_in_order, alive_of, record_frame
 from core.domain.records import (
     EVENT_ATTRIBUTES,
     Outcome,
@@ -38,11 +39,10 @@ BATCH_ROWS = 10_000
 
 _ONE = "faceVerifications WHERE userId = ? AND registrationId = ?"
 
-#: A frame's column -> what it is read from, where that is not a column of its name.
-_READ_FROM = {"status": "validationStatus", "attempts": "verificationAttempt", "reasons": "failureReasons"}
-_NAMES = [_READ_FROM.get(column, column) for column in RECORD_DTYPES]
+#: The table's column of each column of a frame.
+_NAMES = [column.path[-1] for column in RECORD_COLUMNS]
 #: Columns that hold numbers and truth values; all others hold texts.
-_NUMBERS = frozenset({"confidence", "similarity", "threshold", "attempts", "expiresAt", "smile"})
+_NUMBERS = frozenset(column.name for column in RECORD_COLUMNS if not column.is_text)
 #: What stands between two texts of a column, and in the place of an absent one: bytes that are in no UTF-8.
 _BETWEEN, _ABSENT = b"\xff", b"\xfe"
 
