@@ -11,97 +11,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, TypeAlias
+from types import GenericAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from pandas.api.types import union_categoricals
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic.alias_generators import to_snake
 
-from core.domain.records import Decision, Percent, Quality, Status, Timestamp, ValidationRecord, isoformat
+from core.domain.columns import MOMENT, RECORD_COLUMNS, REGISTRATION_COLUMNS, REPORTED, Column
+from core.domain.records import ValidationRecord, isoformat
 
-_STATUS = pd.CategoricalDtype([Status.SUCCESS.value, Status.PENDING.value, Status.FAILED.value])
-_QUALITY = pd.CategoricalDtype([quality.value for quality in Quality])
-_DECISION = pd.CategoricalDtype([decision.value for decision in Decision])
-_MOMENT = pd.DatetimeTZDtype("us", "UTC")
-
-#: Columns of a record's frame and their dtypes. ``confidence``, ``similarity``: 0-100. ``attempts``: how many there
-#: were. ``reasons``: codes with a space between. ``category``: whatever values there are, sorted.
-RECORD_DTYPES: Mapping[str, Any] = {
-    "userId": "str",
-    "registrationId": "str",
-    "eventId": "str",
-    "status": _STATUS,
-    "confidence": "float64",
-    "quality": _QUALITY,
-    "similarity": "float64",
-    "threshold": "float64",
-    "attempts": "int32",
-    "timestamp": _MOMENT,
-    "updatedAt": _MOMENT,
-    "expiresAt": _MOMENT,
-    "source": "category",
-    "reasons": "str",
-    "decision": _DECISION,
-    "reviewer": "str",
-    "decidedAt": _MOMENT,
-    "faceImageKey": "str",
-    "storedFaceKey": "str",
-    "age": "category",
-    "gender": "category",
-    "smile": "boolean",
-}
-REGISTRATION_DTYPES: Mapping[str, Any] = {
-    "registrationId": "str",
-    "userId": "str",
-    "eventId": "str",
-    "name": "str",
-    "email": "str",
-    "referencePhotoKey": "str",
-    "submittedPhotoKey": "str",
-}
-
-#: Text columns in which nothing is the empty text.
-NEVER_ABSENT = frozenset({"userId", "registrationId", "eventId", "reasons", "name", "email"})
 #: The record's own rules, for a whole column at once.
 _RULES: Mapping[str, TypeAdapter[Any]] = {
-    **dict.fromkeys(("userId", "registrationId"), TypeAdapter(list[str])),
-    **dict.fromkeys(
-        ("eventId", "source", "reasons", "reviewer", "faceImageKey", "storedFaceKey", "age", "gender"),
-        TypeAdapter(list[str | None]),
-    ),
-    **dict.fromkeys(("confidence", "similarity"), TypeAdapter(list[Percent | None])),
-    **dict.fromkeys(("updatedAt", "decidedAt"), TypeAdapter(list[Timestamp | None])),
-    "timestamp": TypeAdapter(list[Timestamp]),
-    "status": TypeAdapter(list[Status]),
-    "quality": TypeAdapter(list[Quality | None]),
-    "threshold": TypeAdapter(list[float | None]),
-    "attempts": TypeAdapter(list[Annotated[int, Field(lt=2**31)] | None]),
-    "expiresAt": TypeAdapter(list[int | None]),
-    "decision": TypeAdapter(list[Decision | None]),
-    "smile": TypeAdapter(list[bool | None]),
-}
-#: What Arrow takes a column's values for, where not for text.
-_KINDS: Mapping[str, pa.DataType] = {
-    **dict.fromkeys(("confidence", "similarity", "threshold"), pa.float64()),
-    **dict.fromkeys(("attempts", "expiresAt"), pa.int64()),
-    "smile": pa.bool_(),
+    column.name: TypeAdapter(cast(Any, GenericAlias(list, (column.rule,)))) for column in RECORD_COLUMNS
 }
 #: Columns of categories that are not known beforehand.
-_FREE_CATEGORIES = [
-    column for column, dtype in RECORD_DTYPES.items() if isinstance(dtype, str) and dtype == "category"
-]
-#: Attributes that a face engine reports, and of what kind they are.
-REPORTED: Mapping[str, type] = {"age": str, "gender": str, "smile": bool}
-#: Columns in which every record has a value.
-_REQUIRED = frozenset({"userId", "registrationId", "status", "timestamp"})
-#: The least and the greatest value, where a column has such.
-_LIMITS: Mapping[str, tuple[int, int]] = {
-    **dict.fromkeys(("confidence", "similarity"), (0, 100)),
-    "attempts": (-(2**31), 2**31 - 1),
-}
+_FREE_CATEGORIES = [column.name for column in RECORD_COLUMNS if column.dtype == "category"]
+#: Each column's path in a record in memory.
+_IN_MEMORY = {column.name: tuple(map(to_snake, column.path)) for column in RECORD_COLUMNS}
 #: Times that Arrow and pandas read as the record does; pandas would take "2026" for a year, where the record sees
 #: seconds.
 _ISO_TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?"
@@ -115,7 +46,7 @@ Values: TypeAlias = Sequence[Any] | pa.Array | pa.ChunkedArray
 
 
 def record_frame(columns: Mapping[str, Values]) -> pd.DataFrame:
-    """The frame of records given by column: ``RECORD_DTYPES``, one row a record, in their order.
+    """The frame of records given by column: ``RECORD_COLUMNS``, one row a record, in their order.
 
     Values are as the table has them (times as ISO-8601 text, ``expiresAt`` in epoch seconds, ``attempts`` absent for
     one), but reasons as text with a space between; None, or no such column, for what is absent. Raises ``ValueError``
@@ -123,26 +54,31 @@ def record_frame(columns: Mapping[str, Values]) -> pd.DataFrame:
     """
     rows = len(columns.get("userId", ()))
     frame = {}
-    for column, dtype in RECORD_DTYPES.items():
-        values = columns.get(column, pa.nulls(rows))
-        quick = _checked_at_once(column, values, dtype)
+    for column in RECORD_COLUMNS:
+        values = columns.get(column.name, pa.nulls(rows))
+        quick = _checked_at_once(column, values)
         try:
-            frame[column] = _checked_one_by_one(column, _listed(values), dtype) if quick is None else quick
+            frame[column.name] = _checked_one_by_one(column, _listed(values)) if quick is None else quick
         except ValidationError as error:
             row = error.errors(include_input=False)[0]["loc"][0]
             registration = _listed(columns["registrationId"])[int(row)]
             # Not chained: pydantic's own text quotes the values.
             raise ValueError(
-                f"The record of registration {registration!r} cannot be read: its {column} is not valid."
+                f"The record of registration {registration!r} cannot be read: its {column.name} is not valid."
             ) from None
     return pd.DataFrame(frame, copy=False)
 
 
 def registration_frame(columns: Mapping[str, Sequence[str | None]]) -> pd.DataFrame:
-    """The frame of registrations given by column: ``REGISTRATION_DTYPES``, one row each, in their order."""
+    """The frame of registrations given by column: ``REGISTRATION_COLUMNS``, one row each, in their order."""
     rows = len(columns.get("registrationId", ()))
-    texts = {name: pa.array(columns.get(name, [None] * rows), pa.large_string()) for name in REGISTRATION_DTYPES}
-    return pd.DataFrame({name: _text(name, values) for name, values in texts.items()})
+    absent = [None] * rows
+    return pd.DataFrame(
+        {
+            column.name: _text(column, pa.array(columns.get(column.name, absent), column.arrow))
+            for column in REGISTRATION_COLUMNS
+        }
+    )
 
 
 def optional(texts: pd.Series[Any]) -> pd.Series[Any]:
@@ -152,30 +88,25 @@ def optional(texts: pd.Series[Any]) -> pd.Series[Any]:
 
 def frame_of(records: Sequence[ValidationRecord]) -> pd.DataFrame:
     """The frame of records in memory, in their order."""
-    return record_frame(
-        {
-            "userId": [record.user_id for record in records],
-            "registrationId": [record.registration_id for record in records],
-            "eventId": [record.event for record in records],
-            "status": [record.validation_status for record in records],
-            "confidence": [record.confidence for record in records],
-            "quality": [record.quality for record in records],
-            "similarity": [record.similarity for record in records],
-            "threshold": [r.comparison_result.threshold if r.comparison_result else None for r in records],
-            "attempts": [record.verification_attempt for record in records],
-            "timestamp": [isoformat(record.timestamp) for record in records],
-            "updatedAt": [isoformat(r.updated_at) if r.updated_at else None for r in records],
-            "expiresAt": [record.expires_at for record in records],
-            "source": [record.metadata.source for record in records],
-            "reasons": [" ".join(record.failure_reasons) for record in records],
-            "decision": [record.review.decision if record.review else None for record in records],
-            "reviewer": [record.review.reviewer if record.review else None for record in records],
-            "decidedAt": [isoformat(record.review.decided_at) if record.review else None for record in records],
-            "faceImageKey": [record.face_image_key for record in records],
-            "storedFaceKey": [record.stored_face_key for record in records],
-            **{name: [reported(name, r.attributes.get(name)) for r in records] for name in REPORTED},
-        }
-    )
+    columns = {name: [_value(record, path) for record in records] for name, path in _IN_MEMORY.items()}
+    columns["eventId"] = [record.event for record in records]
+    for name in REPORTED:
+        columns[name] = [reported(name, value) for value in columns[name]]
+    return record_frame(columns)
+
+
+def _value(record: ValidationRecord, path: tuple[str, ...]) -> Any:
+    """The value at ``path`` as a stored record has it, but a list of texts as one text; None if it is absent."""
+    value: Any = record
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+    match value:
+        case datetime():
+            return isoformat(value)
+        case tuple():
+            return " ".join(value)
+        case _:
+            return value
 
 
 def reported(attribute: str, value: Any) -> Any:
@@ -248,37 +179,37 @@ def joined(*frames: pd.DataFrame) -> pd.DataFrame:
     return whole
 
 
-def _checked_at_once(column: str, values: Values, dtype: Any) -> pd.Series[Any] | None:
-    """The column if all of its values are of the usual forms and keep the record's rules; else None."""
+def _checked_at_once(column: Column, values: Values) -> pd.Series[Any] | None:
+    """The column if all of its values have the usual forms and keep the record's rules; else None."""
     try:
-        array = _array(values, _KINDS.get(column, pa.large_string()))
+        array = _array(values, column.arrow)
     except (pa.ArrowException, OverflowError, UnicodeError):
         return None
-    if array.null_count and column in _REQUIRED:
+    if array.null_count and column.required:
         return None
-    if column in _LIMITS:
-        low, high = _LIMITS[column]
+    if column.limits is not None:
+        low, high = column.limits
         fits = pc.and_(pc.greater_equal(array, low), pc.less_equal(array, high))
         if not pc.all(fits, min_count=0).as_py():
             return None
-    if dtype is _MOMENT:
-        return _from_seconds(array) if column == "expiresAt" else _usual_moments(array)
-    if isinstance(dtype, pd.CategoricalDtype):
-        codes = pc.index_in(array, value_set=_array(list(dtype.categories), array.type))
-        return _categorical(codes, dtype) if codes.null_count == array.null_count else None
-    return _typed(column, array, dtype)
+    if column.dtype is MOMENT:
+        return _usual_moments(array) if column.is_text else _from_seconds(array)
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        codes = pc.index_in(array, value_set=_array(list(column.dtype.categories), array.type))
+        return _categorical(codes, column.dtype) if codes.null_count == array.null_count else None
+    return _typed(column, array)
 
 
-def _checked_one_by_one(column: str, values: Sequence[Any], dtype: Any) -> pd.Series[Any]:
+def _checked_one_by_one(column: Column, values: Sequence[Any]) -> pd.Series[Any]:
     """The column by the record's own rules. Raises pydantic's ``ValidationError``."""
-    if dtype is _MOMENT and column != "expiresAt":
+    if column.dtype is MOMENT and column.is_text:
         return _moments(column, values)
-    checked = _RULES[column].validate_python(values)
-    if column == "expiresAt":
+    checked = _RULES[column.name].validate_python(values)
+    if column.dtype is MOMENT:
         return _from_seconds(pa.array(np.array(checked, dtype="float64"), from_pandas=True))
-    if isinstance(dtype, pd.CategoricalDtype):
-        return pd.Series(checked, dtype=dtype)
-    return _typed(column, _array(checked, _KINDS.get(column, pa.large_string())), dtype)
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return pd.Series(checked, dtype=column.dtype)
+    return _typed(column, _array(checked, column.arrow))
 
 
 def _listed(values: Values) -> Sequence[Any]:
@@ -299,8 +230,8 @@ def _array(values: Values, kind: pa.DataType) -> pa.Array:
             return pa.array(values, kind)
 
 
-def _typed(column: str, array: pa.Array, dtype: Any) -> pd.Series[Any]:
-    match dtype:
+def _typed(column: Column, array: pa.Array) -> pd.Series[Any]:
+    match column.dtype:
         case "str":
             return _text(column, array)
         case "category":
@@ -315,12 +246,12 @@ def _typed(column: str, array: pa.Array, dtype: Any) -> pd.Series[Any]:
         case "int32":
             return pd.Series(pc.fill_null(array, 1).to_numpy(zero_copy_only=False).astype("int32"))
         case _:
-            numbers: pd.Series[Any] = pd.Series(array.to_numpy(zero_copy_only=False), dtype=dtype)
+            numbers: pd.Series[Any] = pd.Series(array.to_numpy(zero_copy_only=False), dtype=column.dtype)
             return numbers
 
 
-def _text(column: str, array: pa.Array) -> pd.Series[Any]:
-    whole = pc.fill_null(array, "") if column in NEVER_ABSENT else _without_empty(array)
+def _text(column: Column, array: pa.Array) -> pd.Series[Any]:
+    whole = pc.fill_null(array, "") if column.never_absent else _without_empty(array)
     # Without a copy, which a Series of a list would be.
     texts: pd.Series[Any] = pa.chunked_array([whole]).to_pandas()
     return texts
@@ -348,21 +279,21 @@ def _usual_moments(texts: pa.Array) -> pd.Series[Any] | None:
         moments = texts.cast(pa.timestamp("us", "UTC"))
     except pa.ArrowInvalid:
         return None
-    return pd.Series(moments.to_pandas(), dtype=_MOMENT).dt.floor("ms")
+    return pd.Series(moments.to_pandas(), dtype=MOMENT).dt.floor("ms")
 
 
-def _moments(column: str, values: Sequence[Any]) -> pd.Series[Any]:
+def _moments(column: Column, values: Sequence[Any]) -> pd.Series[Any]:
     """Times to the millisecond. pandas reads the usual forms ten times faster than the record's rules read any."""
     texts = pd.Series(values, dtype="str")
     usual = texts.where(texts.str.fullmatch(_ISO_TIME, na=False))
     moments: pd.Series[Any] = pd.to_datetime(usual, format="ISO8601", utc=True, errors="coerce")
-    moments = moments.astype(_MOMENT).dt.floor("ms")
-    if moments.count() < (len(values) if column == "timestamp" else texts.count()):
-        moments = pd.Series(_RULES[column].validate_python(values), dtype=_MOMENT)
+    moments = moments.astype(MOMENT).dt.floor("ms")
+    if moments.count() < (len(values) if column.required else texts.count()):
+        moments = pd.Series(_RULES[column.name].validate_python(values), dtype=MOMENT)
     return moments
 
 
 def _from_seconds(seconds: pa.Array) -> pd.Series[Any]:
     floats = seconds.to_numpy(zero_copy_only=False).astype("float64").clip(-_LAST_SECOND, _LAST_SECOND)
     whole = pa.array(floats, from_pandas=True).cast(pa.int64())
-    return pd.Series(whole.cast(pa.timestamp("s", "UTC")).to_pandas(), dtype=_MOMENT)
+    return pd.Series(whole.cast(pa.timestamp("s", "UTC")).to_pandas(), dtype=MOMENT)

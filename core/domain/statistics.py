@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from core.domain.columns import BECOMES
 from core.domain.policy import Policy
 from core.domain.reasons import Reason
 from core.domain.records import Quality, Status, ValidationRecord
@@ -222,7 +223,7 @@ def flips(
 ) -> pd.DataFrame:
     """The records whose status ``what_if`` changes, with the status that they would have as ``becomes``."""
     becomes = what_if(records, threshold, review_from, default_threshold)
-    return records.assign(becomes=becomes)[becomes != records["status"]]
+    return records.assign(**{BECOMES.name: becomes})[becomes != records["status"]]
 
 
 def by_group(records: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from core.domain.audit import AuditEntry
+from core.domain.columns import MOMENT, NEVER_ABSENT, RECORD_DTYPES, REGISTRATION_DTYPES
 from core.domain.formulas import BREAKS, SIGNS, neutral, restored
-from core.domain.frames import NEVER_ABSENT, RECORD_DTYPES, REGISTRATION_DTYPES, record_frame
+from core.domain.frames import record_frame
 from core.domain.records import ValidationRecord, isoformat
 from core.services.reference_check import ReferenceProblem
 
@@ -55,29 +56,62 @@ AUDIT_COLUMNS = (
     "entryId",
 )
 
-#: One row for each record: the columns of ``core.domain.frames.record_frame``.
-RECORD_EXPORT = tuple(RECORD_DTYPES)
+#: One row for each record. This order is public: it is written out, so that a change of the frames' columns does not
+#: change the files that people's scripts read.
+RECORD_EXPORT = (
+    "userId",
+    "registrationId",
+    "eventId",
+    "status",
+    "confidence",
+    "quality",
+    "similarity",
+    "threshold",
+    "attempts",
+    "timestamp",
+    "updatedAt",
+    "expiresAt",
+    "source",
+    "reasons",
+    "decision",
+    "reviewer",
+    "decidedAt",
+    "faceImageKey",
+    "storedFaceKey",
+    "age",
+    "gender",
+    "smile",
+)
+#: One row for each registration; as public as ``RECORD_EXPORT``.
+REGISTRATION_EXPORT = (
+    "registrationId",
+    "userId",
+    "eventId",
+    "name",
+    "email",
+    "referencePhotoKey",
+    "submittedPhotoKey",
+)
 
-_TIMES = [column for column, dtype in RECORD_DTYPES.items() if isinstance(dtype, pd.DatetimeTZDtype)]
 
-
-def _read_csv(dtypes: Mapping[str, Any], times: list[str]) -> Mapping[str, Any]:
+def _read_csv(columns: Iterable[str], dtypes: Mapping[str, Any]) -> Mapping[str, Any]:
+    times = [column for column in columns if dtypes[column] is MOMENT]
     return {
-        "dtype": {column: dtype for column, dtype in dtypes.items() if column not in times},
+        "dtype": {column: dtypes[column] for column in columns if column not in times},
         "parse_dates": times,
         "date_format": "ISO8601",
         # By default pandas takes a person called NA for nobody.
         "keep_default_na": False,
-        "na_values": {column: [""] for column in dtypes if column not in NEVER_ABSENT},
+        "na_values": {column: [""] for column in columns if column not in NEVER_ABSENT},
     }
 
 
 #: ``as_stored(pandas.read_csv(file, **READ_CSV))`` gives the frame back that ``frame_csv`` wrote: values and dtypes.
 #: What the file does not say: that a time column without any value has a zone, and that categories which all look
 #: like numbers are text.
-READ_CSV = _read_csv(RECORD_DTYPES, _TIMES)
+READ_CSV = _read_csv(RECORD_EXPORT, RECORD_DTYPES)
 #: The same for ``registrations_csv``.
-READ_REGISTRATIONS_CSV = _read_csv(REGISTRATION_DTYPES, [])
+READ_REGISTRATIONS_CSV = _read_csv(REGISTRATION_EXPORT, REGISTRATION_DTYPES)
 
 #: A byte order mark: without it Excel reads UTF-8 as the machine's own code page.
 BOM = b"\xef\xbb\xbf"
@@ -156,31 +190,32 @@ def audit_csv(entries: Iterable[AuditEntry]) -> Iterator[bytes]:
 
 
 def frame_csv(frame: pd.DataFrame, chunk_rows: int = 5000) -> Iterator[bytes]:
-    """The frame's columns and rows (``RECORD_EXPORT`` for records), ``chunk_rows`` rows at a time.
+    """The frame's columns and rows, ``chunk_rows`` rows at a time.
 
     UTF-8 with a byte order mark, lines end with CR LF; times are ISO-8601 in UTC with milliseconds, what is absent is
     empty, text is neutralised (``core.domain.formulas.neutral``).
     """
     chunks = (frame.iloc[start : start + chunk_rows] for start in range(0, len(frame), chunk_rows))
-    return frames_csv(frame.columns, chunks)
+    return frames_csv(list(frame.columns), chunks)
 
 
-def frames_csv(columns: Iterable[str], frames: Iterable[pd.DataFrame]) -> Iterator[bytes]:
-    """As ``frame_csv``, of many frames with the same ``columns``: a part for each, and one header.
+def frames_csv(columns: Sequence[str], frames: Iterable[pd.DataFrame]) -> Iterator[bytes]:
+    """The ``columns`` (``RECORD_EXPORT`` for records) of many frames, as ``frame_csv`` writes one: one part for each
+    frame, and one header.
 
-    The header comes with the first frame, so that a failure to read that one comes before the first byte.
+    The header comes with the first frame, so that a failure to read that frame is raised before the first byte.
     """
     header = BOM + _line(columns)
     for frame in frames:
-        yield header + _rows(frame)
+        yield header + _rows(frame[list(columns)])
         header = b""
     if header:
         yield header
 
 
 def registrations_csv(frame: pd.DataFrame) -> Iterator[bytes]:
-    """As ``frame_csv``, of registrations: the columns of ``core.domain.frames.registration_frame``."""
-    return frame_csv(frame[list(REGISTRATION_DTYPES)])
+    """Registrations (``REGISTRATION_EXPORT``), as ``frame_csv`` writes a frame."""
+    return frame_csv(frame[list(REGISTRATION_EXPORT)])
 
 
 def records_parquet(frames: Iterable[pd.DataFrame]) -> Iterator[bytes]:

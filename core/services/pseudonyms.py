@@ -11,23 +11,8 @@ from core.services.hashing import IdHash
 if TYPE_CHECKING:  # half a second to load, and only frames need it
     import pandas as pd
 
-#: Columns that join rows with rows: a pseudonym keeps that.
-_IDS = frozenset({"userId", "registrationId"})
-#: Columns of which it is told whether there is something: how many have a reference photo is counted.
-_PHOTOS = frozenset({"faceImageKey", "storedFaceKey", "referencePhotoKey"})
+#: Stands for a photo's key: how many people have a photo may be counted.
 _WITHHELD = "withheld"
-#: Columns that are shown as they are. What is in none is emptied: a new column names nobody by being forgotten.
-_COUNTED = frozenset(
-    {
-        *("eventId", "status", "becomes", "reasons", "decision", "source", "quality", "attempts"),
-        *("confidence", "similarity", "threshold", "age", "gender", "smile"),
-        *("timestamp", "updatedAt", "expiresAt", "decidedAt"),
-    }
-)
-
-#: Numbers from 0 to 100 that are cut to a tenth. They are cut, not rounded, so that each comparison with a threshold
-#: of at most one decimal and each bin of a chart comes out as it does for the exact number.
-_MEASURED = frozenset({"confidence", "similarity"})
 #: Times are cut to this. Every time zone is a multiple of it off UTC, so charts by hour and by day stay exact.
 _TIME_STEP = "15min"
 #: What rows are sorted by, where a frame has the column. All of these are shown, and never as the real ids.
@@ -105,26 +90,29 @@ class Pseudonyms:
     def _unnamed(self, frame: pd.DataFrame) -> pd.DataFrame:
         import pandas as pd
 
-        from core.domain.frames import NEVER_ABSENT
+        from core.domain.columns import NEVER_ABSENT, PSEUDONYMISED, Pseudonymised
 
         changed: dict[str, Any] = {}
-        for name, column in frame.items():
-            if name in _IDS:
-                changed[str(name)] = self.of(column)
-            elif name in _PHOTOS:
-                changed[str(name)] = column.where(column.isna(), _WITHHELD)
-            elif name not in _COUNTED:
-                nothing = "" if name in NEVER_ABSENT else None
-                changed[str(name)] = pd.Series(nothing, index=frame.index, dtype=column.dtype)
-            elif isinstance(column.dtype, pd.DatetimeTZDtype):
-                changed[str(name)] = column.dt.floor(_TIME_STEP)
-            elif name in _MEASURED:
-                changed[str(name)] = _cut_to_a_tenth(column)
+        for name, column in ((str(name), column) for name, column in frame.items()):
+            match PSEUDONYMISED.get(name, Pseudonymised.EMPTIED):
+                case Pseudonymised.REPLACED:
+                    changed[name] = self.of(column)
+                case Pseudonymised.PRESENCE:
+                    changed[name] = column.where(column.isna(), _WITHHELD)
+                case Pseudonymised.CUT:
+                    changed[name] = _cut_to_a_tenth(column)
+                case Pseudonymised.SHOWN:
+                    if isinstance(column.dtype, pd.DatetimeTZDtype):
+                        changed[name] = column.dt.floor(_TIME_STEP)
+                case Pseudonymised.EMPTIED:
+                    nothing = "" if name in NEVER_ABSENT else None
+                    changed[name] = pd.Series(nothing, index=frame.index, dtype=column.dtype)
         return frame.assign(**changed)
 
 
 def _cut_to_a_tenth(values: pd.Series[Any]) -> pd.Series[Any]:
-    # Not by multiplying and flooring: that would turn some exact tenths into the tenth below.
+    # Cut, not rounded, so that every comparison with a threshold of at most one decimal, and every bin of a chart,
+    # comes out as for the exact number. Multiplying and flooring would turn some exact tenths into the tenth below.
     nearest = values.round(1)
     return nearest.where(nearest <= values, (nearest - 0.1).round(1))
 

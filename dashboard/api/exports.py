@@ -108,7 +108,7 @@ def audit_trail(downloads: Downloads) -> Handler:
 
 
 def records(services: GuardedServices, event_id: str, query: QueryParams) -> Iterator[bytes]:
-    """The event's records that match the filters (columns: ``core.domain.frames.RECORD_DTYPES``)."""
+    """The event's records that match the filters (columns: ``core.domain.columns.RECORD_COLUMNS``)."""
     return frames_csv(RECORD_EXPORT, _matching(services, event_id, query))
 
 
@@ -118,7 +118,7 @@ def records_as_parquet(services: GuardedServices, event_id: str, query: QueryPar
 
 
 def never_tried(services: GuardedServices, event_id: str, _query: QueryParams) -> Iterator[bytes]:
-    """The registrations without a record (columns: ``core.domain.frames.REGISTRATION_DTYPES``)."""
+    """The registrations without a record (columns: ``core.domain.columns.REGISTRATION_COLUMNS``)."""
     registered = services.registrations.event_frame(event_id)
     keys = [pd.DataFrame(columns=KEY_ATTRIBUTES, dtype="str")]
     for batch in services.records.event_batches(event_id):

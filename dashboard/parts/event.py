@@ -26,7 +26,7 @@ MAX_ROWS = 500
 
 
 def records(event_id: str) -> pd.DataFrame:
-    """The event's records (``core.domain.frames.RECORD_DTYPES``), as the person at this page may see them; from
+    """The event's records (``core.domain.columns.RECORD_COLUMNS``), as the person at this page may see them; from
     memory where it was read before.
     """
     with st.spinner("Reading the event…"):
@@ -34,7 +34,7 @@ def records(event_id: str) -> pd.DataFrame:
 
 
 def registrations(event_id: str) -> pd.DataFrame:
-    """The event's registrations (``core.domain.frames.REGISTRATION_DTYPES``), as the person at this page may see
+    """The event's registrations (``core.domain.columns.REGISTRATION_COLUMNS``), as the person at this page may see
     them.
     """
     services = get_services()

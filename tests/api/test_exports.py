@@ -16,8 +16,9 @@ import pandas as pd
 import pytest
 
 from core.domain.clock import utc_now
+from core.domain.columns import REGISTRATION_DTYPES
 from core.domain.errors import Unavailable
-from core.domain.frames import REGISTRATION_DTYPES, record_frame
+from core.domain.frames import record_frame
 from core.runtime.services import Services
 from core.services.export import BOM, RECORD_EXPORT
 from dashboard.api.exports import takes_gzip

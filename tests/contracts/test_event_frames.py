@@ -17,8 +17,9 @@ from core.adapters.aws import table as definition
 from core.adapters.aws.records import DynamoRecords
 from core.adapters.embedded import records as embedded_records
 from core.domain.attempts import newest_first
+from core.domain.columns import RECORD_DTYPES
 from core.domain.errors import Refused, Unavailable
-from core.domain.frames import RECORD_DTYPES, record_frame
+from core.domain.frames import record_frame
 from core.domain.records import EVENT_ATTRIBUTES, Decision, ValidationRecord
 from core.flow.retry import Retry
 from tests.support.clock import NOON, FakeClock

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow.parquet import ParquetFile
 
+from core.domain.columns import REGISTRATION_DTYPES
 from core.domain.formulas import neutral
-from core.domain.frames import REGISTRATION_DTYPES, record_frame, registration_frame
+from core.domain.frames import record_frame, registration_frame
 from core.domain.records import Attempt, Status, ValidationRecord
 from core.services import export
 from core.services.export import (
@@ -25,6 +26,7 @@ from core.services.export import (
     READ_CSV,
     READ_REGISTRATIONS_CSV,
     RECORD_EXPORT,
+    REGISTRATION_EXPORT,
     as_stored,
     frame_csv,
     frames_csv,
@@ -342,3 +344,17 @@ def test_no_cell_of_a_hostile_frame_begins_like_a_formula() -> None:
     cells = [cell for row in list(csv.reader(io.StringIO(written, newline="")))[1:] for cell in row]
     assert cells == [neutral(text) for text in hostile for _ in names]
     assert all(cell.startswith("'") for cell in cells)
+
+
+def test_the_public_order_of_columns_does_not_follow_the_frames() -> None:
+    stored = {"userId": "x", "registrationId": "x", "status": "success", "timestamp": "2026-03-01T12:00:00.000Z"}
+    records = record_frame({name: [value] for name, value in stored.items()})
+    records.insert(0, "new", "column")
+    lines = b"".join(frames_csv(RECORD_EXPORT, [records])).decode().splitlines()
+    assert lines[0].removeprefix("\ufeff") == ",".join(RECORD_EXPORT)
+    assert "column" not in lines[1]
+
+
+def test_every_exported_column_is_one_of_a_frame() -> None:
+    assert set(RECORD_EXPORT) <= set(record_frame({}))
+    assert set(REGISTRATION_EXPORT) <= set(registration_frame({}))

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.domain.audit import AuditEntry
+from core.domain.columns import REGISTRATION_DTYPES
 from core.domain.formulas import neutral, restored
-from core.domain.frames import REGISTRATION_DTYPES, record_frame, registration_frame
+from core.domain.frames import record_frame, registration_frame
 from core.domain.records import Status, ValidationRecord
 from core.services.export import audit_csv, frame_csv, outcomes_csv, registrations_csv
 

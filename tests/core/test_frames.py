@@ -10,14 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.domain.frames import (
-    RECORD_DTYPES,
-    REGISTRATION_DTYPES,
-    alive_in_order,
-    record_frame,
-    registration_frame,
-)
-from core.domain.records import ValidationRecord
+from core.domain.columns import RECORD_COLUMNS, RECORD_DTYPES, REGISTRATION_DTYPES
+from core.domain.frames import alive_in_order, record_frame, registration_frame
+from core.domain.records import EVENT_ATTRIBUTES, ValidationRecord
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -155,3 +150,7 @@ def test_order_is_by_time_then_registration_then_user(keys: list[tuple[int, int,
         (pd.Timestamp(NOON + timedelta(seconds=time)), f"reg-{registration}", f"user-{user}")
         for time, registration, user in sorted(keys)
     ]
+
+
+def test_the_event_index_carries_every_column_of_a_frame() -> None:
+    assert {column.path[0] for column in RECORD_COLUMNS} <= set(EVENT_ATTRIBUTES)

@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.adapters.embedded.registrations import SqliteRegistrations
+from core.domain.columns import REGISTRATION_DTYPES
 from core.domain.errors import InvalidInput, PhotoNotFound, PhotoTooLarge, PhotoUnsupported, Unavailable
-from core.domain.frames import REGISTRATION_DTYPES, registration_frame
+from core.domain.frames import registration_frame
 from core.domain.records import Registration
 from core.services.export import registrations_csv
 from core.services.importing import (

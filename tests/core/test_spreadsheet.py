@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from core.domain.audit import AuditEntry
-from core.domain.frames import REGISTRATION_DTYPES, record_frame, registration_frame
+from core.domain.columns import REGISTRATION_DTYPES
+from core.domain.frames import record_frame, registration_frame
 from core.domain.records import Decision, Review, Status, ValidationRecord
 from core.domain.roles import Action
 from core.services.export import audit_csv, frame_csv, frames_csv, outcomes_csv, references_csv, registrations_csv

@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from core.domain.frames import RECORD_DTYPES, REGISTRATION_DTYPES, record_frame, registration_frame
+from core.domain.columns import RECORD_DTYPES, REGISTRATION_DTYPES
+from core.domain.frames import record_frame, registration_frame
 from core.domain.records import isoformat
 
 #: What no record is without.

@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.json
 from botocore.parsers import ResponseParserError
 
-from core.domain.frames import RECORD_DTYPES, REPORTED, Values, reported
+from core.domain.columns import RECORD_COLUMNS, REPORTED, Column
+from core.domain.frames import Values, reported
 
 #: An item in the API's form: name -> ``{"S": "..."}``, ``{"N": "..."}``, ... ; binary values in base64.
 Item = Mapping[str, Mapping[str, Any]]
@@ -25,18 +26,7 @@ Item = Mapping[str, Mapping[str, Any]]
 Page: TypeAlias = pa.Table | list[Item]
 
 #: A frame's column -> the path of its attribute in an item.
-PATHS: Mapping[str, tuple[str, ...]] = {
-    **{column: (column,) for column in RECORD_DTYPES},
-    "status": ("validationStatus",),
-    "similarity": ("comparisonResult", "similarity"),
-    "threshold": ("comparisonResult", "threshold"),
-    "attempts": ("verificationAttempt",),
-    "source": ("metadata", "source"),
-    "reasons": ("failureReasons",),
-    **{column: ("review", column) for column in ("decision", "reviewer", "decidedAt")},
-    **{column: ("attributes", column) for column in REPORTED},
-}
-_NUMBERS = frozenset({"confidence", "similarity", "threshold", "attempts", "expiresAt"})
+PATHS: Mapping[str, tuple[str, ...]] = {column.name: column.path for column in RECORD_COLUMNS}
 
 _OPERATIONS = ("Query", "Scan")
 #: Whether the current call wants its items as columns.
@@ -147,27 +137,32 @@ _TRUTH = _kind(("BOOL", pa.bool_()))
 _TEXTS = _kind(("L", pa.list_(_kind(("S", pa.string())))))
 
 
-def _kind_of(column: str) -> pa.DataType:
-    if column in _NUMBERS:
-        return _NUMBER
-    return {"smile": _TRUTH, "reasons": _TEXTS}.get(column, _TEXT)
+def _kind_of(column: Column) -> pa.DataType:
+    if column.name == "reasons":
+        return _TEXTS
+    if column.is_text:
+        return _TEXT
+    return _TRUTH if column.kind is bool else _NUMBER
+
+
+def _read_as(column: Column) -> pa.DataType:
+    """The type of the column in a page; the API's numbers may have a fraction."""
+    if column.is_text:
+        return pa.string()
+    return pa.bool_() if column.kind is bool else pa.float64()
 
 
 def _item_type() -> pa.StructType:
     maps: dict[str, list[tuple[str, pa.DataType]]] = {}
     fields: list[tuple[str, pa.DataType]] = []
-    for column, path in PATHS.items():
+    for column in RECORD_COLUMNS:
+        path = column.path
         (fields if len(path) == 1 else maps.setdefault(path[0], [])).append((path[-1], _kind_of(column)))
     return pa.struct([*fields, *((name, _kind(("M", pa.struct(inner)))) for name, inner in maps.items())])
 
 
 #: The columns of a page.
-_COLUMNS = pa.schema(
-    [
-        (column, pa.float64() if column in _NUMBERS else pa.bool_() if column == "smile" else pa.string())
-        for column in PATHS
-    ]
-)
+_COLUMNS = pa.schema([(column.name, _read_as(column)) for column in RECORD_COLUMNS])
 #: The parts of an answer that this project's reads use.
 _ANSWER = pa.schema(
     [

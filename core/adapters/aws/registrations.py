@@ -22,8 +22,9 @@ from pymongo.errors import (
 )
 
 from core.adapters.shared.registrations import WORD_SEPARATORS
+from core.domain.columns import REGISTRATION_DTYPES
 from core.domain.errors import InvalidInput, Refused, ServiceError, SettingsError, Unavailable
-from core.domain.frames import REGISTRATION_DTYPES, registration_frame
+from core.domain.frames import registration_frame
 from core.domain.records import Registration
 from core.flow.retry import Retry
 

@@ -18,8 +18,9 @@ from core.adapters.embedded.schema import SCHEMA
 from core.adapters.shared.records import TO_THE_SECOND, newest_of_event
 from core.domain.attempts import decided, newest_first, with_attempt, without_attempt
 from core.domain.clock import Clock
+from core.domain.columns import RECORD_COLUMNS, RECORD_DTYPES
 from core.domain.errors import Refused
-from core.domain.frames import RECORD_DTYPES, alive_in_order, alive_of, record_frame
+from core.domain.frames import alive_in_order, alive_of, record_frame
 from core.domain.records import EVENT_ATTRIBUTES, Outcome, Review, ValidationRecord
 from core.files.database import Database
 from core.ports import EventChanges
@@ -30,11 +31,10 @@ BATCH_ROWS = 10_000
 
 _ONE = "faceVerifications WHERE userId = ? AND registrationId = ?"
 
-#: A frame's column -> the table's column, if the name differs.
-_READ_FROM = {"status": "validationStatus", "attempts": "verificationAttempt", "reasons": "failureReasons"}
-_NAMES = [_READ_FROM.get(column, column) for column in RECORD_DTYPES]
+#: The table's column of each column of a frame.
+_NAMES = [column.path[-1] for column in RECORD_COLUMNS]
 #: Columns that hold numbers and Booleans; all others hold texts.
-_NUMBERS = frozenset({"confidence", "similarity", "threshold", "attempts", "expiresAt", "smile"})
+_NUMBERS = frozenset(column.name for column in RECORD_COLUMNS if not column.is_text)
 #: The separator between two texts of a column, and the mark of an absent one: bytes that UTF-8 never contains.
 _BETWEEN, _ABSENT = b"\xff", b"\xfe"
 

@@ -13,7 +13,8 @@ import pandas as pd
 
 from core.adapters.embedded.schema import SCHEMA
 from core.adapters.shared.registrations import WORD_SEPARATORS
-from core.domain.frames import REGISTRATION_DTYPES, registration_frame
+from core.domain.columns import REGISTRATION_DTYPES
+from core.domain.frames import registration_frame
 from core.domain.records import Registration
 from core.files.database import Database
 
