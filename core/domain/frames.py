@@ -29,8 +29,10 @@ from core.domain.records import ValidationRecord, isoformat
 _RULES: Mapping[str, TypeAdapter[Any]] = {
     column.name: TypeAdapter(cast(Any, GenericAlias(list, (column.rule,)))) for column in RECORD_COLUMNS
 }
-#: Columns of categories that are not known beforehand.
-_FREE_CATEGORIES = [column.name for column in RECORD_COLUMNS if column.dtype == "category"]
+#: Columns of categories that are not known beforehand. (A dtype with known ones equals the text "category", too.)
+_FREE_CATEGORIES = [
+    column.name for column in RECORD_COLUMNS if isinstance(column.dtype, str) and column.dtype == "category"
+]
 #: Each column's path in a record in memory.
 _IN_MEMORY = {column.name: tuple(map(to_snake, column.path)) for column in RECORD_COLUMNS}
 #: Times that Arrow and pandas read as the record does; pandas would take "2026" for a year, where the record sees
