@@ -320,7 +320,7 @@ def test_a_stopped_batch_is_resumed_and_one_with_another_choice_is_refused(
     other = run("validate-event", "e1", "--only", "never-tried", "--photos", event)
     resumed = run("validate-event", "e1", "--photos", event)
     assert (stopped.exit_code, "Run the same command again to continue" in stopped.stderr) == (130, True)
-    assert (other.exit_code, "is not done" in other.stderr, other.stderr.count("\n")) == (1, True, 1)
+    assert (other.exit_code, "is not finished" in other.stderr, other.stderr.count("\n")) == (1, True, 1)
     assert (resumed.exit_code, "Resuming the batch: " in resumed.stdout, "3 passed" in resumed.stdout) == (
         0,
         True,
