@@ -14,22 +14,22 @@ services = get_services()
 
 def main() -> None:
     st.title("Erase a person", anchor=False)
-    with ui.banner_on_failure("look for erasures that were cut off"):
+    with ui.banner_on_failure("look for unfinished erasures"):
         sections.under_way()
     user_id = sections.who()
     outcome = st.session_state.get(sections.RECEIPT)
     if isinstance(outcome, Receipt):
         sections.receipt_card(outcome)
     elif outcome:
-        ui.banner("error", "The erasure has not ended.", outcome, icon=":material/cloud_off:")
+        ui.banner("error", "The erasure is not finished.", outcome, icon=":material/cloud_off:")
     if user_id is None:
         if not outcome:
             sections.nothing_chosen()
         return
-    with ui.banner_on_failure("see what there is of this person"):
+    with ui.banner_on_failure("look up what is stored about this person"):
         preview = sections.preview_of(user_id)
         if preview.counts.nothing:
-            st.info("There is nothing of a person with this id.", icon=":material/person_off:")
+            st.info("Nothing is stored about a person with this id.", icon=":material/person_off:")
             return
         sections.figures(preview.counts)
         sections.notes(preview.notes)

@@ -74,11 +74,11 @@ def report(done: ImportReport) -> None:
         st.success(f"{done.imported:,} registrations imported.", icon=":material/check:")
         pages.link(pages.VALIDATE, "Validate a photo", ":material/verified_user:")
     if done.problems:
-        st.warning(f"{len(done.problems):,} lines did not go in:", icon=":material/rule:")
+        st.warning(f"{len(done.problems):,} lines were not imported:", icon=":material/rule:")
         st.dataframe(
             pd.DataFrame({"Line": [p.line for p in done.problems], "Why": [p.message for p in done.problems]}),
             hide_index=True,
-            alt="Lines that did not go in, and why",
+            alt="Lines that were not imported, and why",
         )
     if not done.imported and not done.problems:
         st.info("The file has no registrations below its first line.", icon=":material/info:")
@@ -87,7 +87,7 @@ def report(done: ImportReport) -> None:
 def read_only() -> None:
     ui.banner(
         "info",
-        "Registrations are read from MongoDB here, and only read.",
+        "Registrations are read from MongoDB and cannot be changed here.",
         f"Collection: {services.settings.mongodb_collection}",
         icon=":material/database:",
     )
@@ -100,7 +100,7 @@ def main() -> None:
         return
     with ui.banner_on_failure("look up registrations"):
         if services.registrations.is_empty():
-            st.write("Facedesk is empty. Load a sample to look around, or bring your own registrations.")
+            st.write("Facedesk is empty. Load a sample to look around, or import your own registrations.")
     left, right = st.columns(2, gap="medium")
     with left:
         sample_card(services.loading)

@@ -69,7 +69,7 @@ def banner() -> None:
     settings = services.shared().settings
     if settings.backend is Backend.AWS and not settings.sign_in:
         st.warning(
-            "Sign-in is off (FACEDESK_AUTH=off): whoever reaches this address sees and decides everything.",
+            "Sign-in is off (FACEDESK_AUTH=off): anybody who reaches this address sees and decides everything.",
             icon=":material/no_encryption:",
         )
 

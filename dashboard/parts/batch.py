@@ -71,7 +71,7 @@ def _running(kind: str, event_id: str, job: Job) -> None:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown(f"**{title}**")
             if job.stop.is_set():
-                st.caption("Stopping: what is in hand is finished.")
+                st.caption("Stopping: photos under way are finished.")
             else:
                 st.button("Stop", icon=":material/stop_circle:", key=f"stop-{kind}", on_click=job.stop.set)
         if job.operator:
@@ -85,7 +85,7 @@ def _running(kind: str, event_id: str, job: Job) -> None:
         if isinstance(progress, BatchProgress):
             st.caption(_counts(progress))
         if progress.paused:
-            ui.banner("warning", "Waiting. It goes on by itself.", progress.paused, icon=":material/pause_circle:")
+            ui.banner("warning", "Waiting. It continues by itself.", progress.paused, icon=":material/pause_circle:")
 
 
 def _pace(progress: Progress) -> str:
@@ -152,7 +152,7 @@ def _confirm(services: GuardedServices, event_id: str, choice: Choice) -> None:
         return
     st.text(event_id)
     st.write(f"**{photos:,} photos**: {CHOICE_WORDS[choice].lower()}.{_price(services, photos)}")
-    st.caption("It goes on when you close this page, and can be stopped.")
+    st.caption("It continues when you close this page, and can be stopped.")
     if st.button(
         f"Validate {photos:,} photos",
         type="primary",
@@ -199,7 +199,7 @@ def _begin(kind: str, event_id: str, work: Work, operator: str | None) -> None:
 
 def _interrupted(services: GuardedServices, event_id: str, choice: Choice, before: BatchProgress) -> None:
     with st.container(border=True):
-        st.markdown("**A batch of this event is not done**")
+        st.markdown("**A batch of this event is not finished**")
         st.write(f"{CHOICE_WORDS[choice]}: {before.done:,} of {before.total:,} photos done, {before.left:,} left.")
         with st.container(horizontal=True):
             if st.button("Go on", type="primary", icon=":material/play_arrow:", key="batch-resume"):
@@ -245,7 +245,7 @@ def _ended(kind: str, event_id: str, title: str, said: str, summary: Progress) -
         case End.GAVE_UP:
             ui.banner(
                 "error",
-                f"Given up. Nobody's record was touched by it; {summary.left:,} left.",
+                f"Given up. No record was changed by it; {summary.left:,} left.",
                 summary.paused or "The service did not answer.",
                 icon=":material/cloud_off:",
             )

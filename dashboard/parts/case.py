@@ -49,7 +49,7 @@ def verdict(record: ValidationRecord, policy: Policy, *, faces: bool) -> None:
                 f"{ui.when(record.updated_at or record.timestamp, get_services().clock())}",
                 icon=":material/check:",
                 color="gray",
-                help="The verdict is kept: it can be found again by this page's link.",
+                help="The verdict is stored: this page's link shows it again.",
             )
         _faces(record, policy, faces)
         _figures(record)
@@ -87,7 +87,7 @@ def _faces(record: ValidationRecord, policy: Policy, shown: bool) -> None:
 
 def _why_no_similarity(record: ValidationRecord) -> str:
     if reasons.Reason.ENGINE_UNAVAILABLE in record.failure_reasons:
-        return "The face engine was out of reach: nothing has been compared yet. Run it again."
+        return "The face engine could not be reached: nothing has been compared yet. Run it again."
     if record.stored_face_key is None:
         return "There is no reference photo to compare with: the face alone was judged."
     return "There was no face to compare."

@@ -82,7 +82,7 @@ def standing(registrations: pd.DataFrame, records: pd.DataFrame) -> Standing:
 def notice() -> None:
     """Say what makes event reads slow or late, and what to do about it, if anything does."""
     if said := get_services().records.event_notice():
-        ui.banner("info", "Event pages may be slow or late.", said.replace("`", ""), icon=":material/speed:")
+        ui.banner("info", "Event pages may be slow or out of date.", said.replace("`", ""), icon=":material/speed:")
 
 
 def picker(container: st.delta_generator.DeltaGenerator, events: list[str]) -> str:

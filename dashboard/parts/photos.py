@@ -60,7 +60,7 @@ def reveal_button(user_id: str) -> None:
     pressed = st.button(
         "Reveal photos",
         icon=":material/visibility:",
-        help="Photos are blurred until somebody needs to see them. The audit trail keeps who did, and when.",
+        help="Photos are blurred until somebody needs to see them. The audit trail records who saw them, and when.",
     )
     if pressed:
         with ui.banner_on_failure("reveal the photos"):
@@ -99,7 +99,7 @@ def data_uri(key: str, side: int, box: Box | None = None, colour: str | None = N
     """
     if not may_see():
         # What somebody else may see is kept below: it must not be found there.
-        raise Forbidden("Faces are not for your role.")
+        raise Forbidden("Your role may not see faces.")
     if context := get_script_run_ctx():
         _showing.add(context.session_id)  # before it is read: an erasure may come in between
     return _data_uri(key, side, box, colour, blurred)
@@ -150,7 +150,7 @@ def show(
     except (PhotoNotFound, PhotoRefused):
         st.warning(f"{caption}: the file is missing or is no photo", icon=":material/broken_image:")
     except FacedeskError:
-        st.warning(f"{caption}: the photo store is out of reach", icon=":material/cloud_off:")
+        st.warning(f"{caption}: the photo store cannot be reached", icon=":material/cloud_off:")
     else:
         caption = f"{caption}, blurred" if blurred else caption
         st.image(uri, caption=caption, width=width, alt=caption)

@@ -17,7 +17,7 @@ def box(label: str, placeholder: str, on_change: Callable[[], None]) -> str:
         bind="query-params",
         icon=":material/search:",
         placeholder=placeholder,
-        help="Enter searches. Ids are taken whole, names and e-mails by their beginning.",
+        help="Press Enter to search. Ids must be complete; names and e-mails may be just the beginning.",
         on_change=on_change,
         max_chars=MAX_TEXT,
     )
@@ -25,7 +25,9 @@ def box(label: str, placeholder: str, on_change: Callable[[], None]) -> str:
 
 
 def nobody() -> None:
-    st.info("Nobody found. Try the whole id or e-mail, or the beginning of a name.", icon=":material/search_off:")
+    st.info(
+        "Nobody was found. Try the complete id or e-mail, or the beginning of a name.", icon=":material/search_off:"
+    )
 
 
 def choice(found: Mapping[str, str], on_choice: Callable[[str], None]) -> None:

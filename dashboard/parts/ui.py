@@ -161,7 +161,7 @@ def headline(record: ValidationRecord) -> str:
     if record.failure_reasons:
         # An unknown code may be any text of another service; the attempts below show it.
         first, *others = (
-            reasons.label(code) if reasons.is_known(code) else "A reason of another service"
+            reasons.label(code) if reasons.is_known(code) else "A reason that another service gave"
             for code in record.failure_reasons
         )
         more = f" and {len(others)} more" if others else ""

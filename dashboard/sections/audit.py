@@ -83,14 +83,14 @@ def filters() -> AuditFilter:
         key="who",
         bind="query-params",
         placeholder="Anybody",
-        help="As the trail names them: an e-mail address, a token, or the name of whoever sat at the machine.",
+        help="As the trail names them: an e-mail address, a token, or the name of the person at the machine.",
         on_change=first_page,
     )
     whom.text_input(
         "On whom",
         key="person-id",
         placeholder="User or registration id",
-        help="Or the hash from a receipt. The id itself is not kept: the trail, and this page's link, have its hash.",
+        help="Or the hash from a receipt. The id itself is not kept: the trail and this page's link have its hash.",
         on_change=by_person,
     )
     result = how.selectbox(
@@ -164,7 +164,7 @@ def table(entries: list[AuditEntry]) -> None:
         placeholder="–",
         alt="Entries of the audit trail, newest first",
     )
-    st.caption("User and registration are hashes: entries stay when a person is erased, and name nobody then.")
+    st.caption("User and registration are hashes: entries are kept when a person is erased, and do not name them.")
 
 
 def pager(page: int, rows: int, *, more: bool) -> None:
@@ -178,6 +178,6 @@ def pager(page: int, rows: int, *, more: bool) -> None:
 def nothing(page: int) -> None:
     with st.container(border=True):
         st.subheader("No entries", anchor=False)
-        st.write("Nothing that is kept here was done in this span of time, or nothing that matches the filters.")
+        st.write("No entry of this span of time matches the filters.")
         if page > 1:
             st.button("To the newest", icon=":material/first_page:", on_click=first_page)

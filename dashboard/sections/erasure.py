@@ -37,7 +37,7 @@ def preview_of(user_id: str) -> Preview:
     services = get_services()
     found: Preview | None = st.session_state.get(PREVIEW)
     if found is None or found.user_id != user_id:
-        with st.spinner("Looking for all there is…"):
+        with st.spinner("Looking for this person's data…"):
             found = st.session_state[PREVIEW] = services.erasures.preview(user_id)
     return found
 
@@ -121,7 +121,7 @@ def under_way() -> None:
         for entry in unfinished:
             began = ui.when(entry.began_at, services.clock())
             st.text(f"person {entry.user} · begun {began} by {entry.who}")
-        st.caption("A store failed, or the server was stopped. The server goes on by itself every five minutes.")
+        st.caption("A store failed, or the server was stopped. The server resumes them every five minutes.")
         if st.button("Go on now", icon=":material/resume:"):
             with ui.banner_on_failure("end what was begun"):
                 services.erasures.resume()
@@ -132,6 +132,6 @@ def nothing_chosen() -> None:
     with st.container(border=True):
         st.subheader("Whom?", anchor=False)
         st.write(
-            "Name a person by their user id. You see first what there is of them; records, attempts, photos and "
-            "registrations then go for good. The audit trail keeps that it was done, with a hash in place of the id."
+            "Enter a person's user id. First you see what is stored about them. Then their records, attempts, photos "
+            "and registrations are deleted for good. The audit trail keeps an entry, with a hash instead of the id."
         )

@@ -138,7 +138,7 @@ def attempts_and_latest(event_id: str, records: pd.DataFrame) -> None:
     with right, st.container(border=True):
         with st.container(horizontal=True, horizontal_alignment="distribute"):
             st.markdown("**Latest**")
-            live = st.toggle("Live", value=True, key="live", bind="query-params", help="Reads anew by itself.")
+            live = st.toggle("Live", value=True, key="live", bind="query-params", help="Refreshes by itself.")
         # A fragment runs by itself: the rest of the page stands still.
         st.fragment(latest, run_every=event.LIVE_SECONDS if live else None)(event_id)
 

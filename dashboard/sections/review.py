@@ -78,7 +78,7 @@ def decision(record: ValidationRecord) -> None:
                 icon=":material/skip_next:",
                 shortcut="s",
                 on_click=lambda: skipped().add(record.registration_id),
-                help="Leave it for later; it goes on waiting.",
+                help="Leave it for later; it keeps waiting.",
             )
             case.user_link(record)
 

@@ -199,14 +199,14 @@ def attribute_groups(records: pd.DataFrame) -> None:
 def what_if(chosen: list[str], records: pd.DataFrame, query: dict[str, Any]) -> None:
     services = get_services()
     policy = services.settings.policy
-    st.subheader("What if the threshold were another?", anchor=False)
+    st.subheader("What if the threshold were different?", anchor=False)
     threshold = st.slider(
         "Similarity threshold", 70, 99, round(policy.similarity_threshold), key="threshold", bind="query-params"
     )
     flipped = kept(statistics.flips, records, threshold, policy.review_threshold, policy.similarity_threshold)
     becomes = flipped["becomes"].value_counts()
     with st.container(horizontal=True):
-        st.metric("Would change", f"{len(flipped):,}", border=True, help="People's decisions stand as they are")
+        st.metric("Would change", f"{len(flipped):,}", border=True, help="Decisions made by people do not change")
         for status, look in ui.STATUS.items():
             st.metric(f"Would be {look.word.lower()}", f"{int(becomes.get(str(status), 0)):,}", border=True)
     if flipped.empty:

@@ -152,4 +152,4 @@ def person(user_id: str) -> None:
 def nothing_chosen() -> None:
     with st.container(border=True):
         st.subheader("Who?", anchor=False)
-        st.write("Find a person by user id, name or e-mail to see every photo they sent and what came of it.")
+        st.write("Find a person by user id, name or e-mail to see every photo they sent and its outcome.")

@@ -359,7 +359,7 @@ def test_files_and_what_is_wrong_with_them_are_said_as_text(site: Site, page: Pa
     give.nth(0).set_input_files({"name": f"{named}.csv", "mimeType": "text/csv", "buffer": table()})
     give.nth(1).set_input_files({"name": f"{named}.zip", "mimeType": "application/zip", "buffer": archive(named)})
     page.get_by_role("button", name="Import", exact=True).click()
-    expect(page.get_by_text("lines did not go in")).to_be_visible()
+    expect(page.get_by_text("lines were not imported")).to_be_visible()
     only_text(page)
     give.nth(0).set_input_files({"name": f"{named}.txt", "mimeType": "text/plain", "buffer": b"evil"})
     only_text(page)

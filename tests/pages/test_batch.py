@@ -151,7 +151,7 @@ def test_after_a_restart_an_interrupted_batch_is_offered_to_go_on(
 ) -> None:
     interrupted(desk, 3)
     page = run_page("event_overview", event_id=EVENT)
-    assert "A batch of this event is not done" in text_of(page)
+    assert "A batch of this event is not finished" in text_of(page)
     press(page, "Go on")
     ended()
     page.run()

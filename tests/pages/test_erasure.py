@@ -54,7 +54,7 @@ def test_what_there_is_is_counted_first(run_page: RunPage, recorded: Desk) -> No
 
 def test_of_nobody_there_is_nothing_to_confirm(run_page: RunPage) -> None:
     app = run_page("erasure", user_id="nobody")
-    assert "nothing of a person" in app.info[0].value
+    assert "stored about a person" in app.info[0].value
     assert not [each for each in app.button if each.label == LABEL]
 
 
@@ -86,7 +86,7 @@ def test_an_erasure_that_a_store_cuts_off_says_so_and_can_go_on(
 
         patch.setattr(recorded.erasure_store, "erase_records", away)
         button(app, LABEL).click().run()
-        assert "has not ended" in failure(app)
+        assert "is not finished" in failure(app)
     button(app, "Go on now").click().run()
     assert recorded.erasures.unfinished() == []
     assert recorded.records.history("user-1") == []

@@ -92,7 +92,7 @@ def test_a_service_that_fails_is_named_and_the_others_stay(
 @pytest.mark.usefixtures("nothing_else")
 def test_a_quiet_desk_has_sentences_instead_of_empty_axes(run_page: RunPage) -> None:
     app = run_page("operations")
-    assert "The face engine was not asked in this span of time." in text_of(app)
+    assert "The face engine was not used in this span of time." in text_of(app)
     assert not charts(app)
 
 

@@ -218,7 +218,7 @@ def test_a_file_that_is_no_photo_is_a_sentence(run_page: RunPage, desk: Desk) ->
 def test_photos_out_of_reach_are_a_sentence(run_page: RunPage, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk.photos, "get", down("photos"))
     assert [warning.value for warning in run_page("validate", registration_id="reg-1").warning] == [
-        "Reference photo: the photo store is out of reach"
+        "Reference photo: the photo store cannot be reached"
     ]
 
 

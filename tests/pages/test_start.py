@@ -175,7 +175,7 @@ def test_where_registrations_are_only_read_the_page_says_so_and_offers_nothing(
     reading = replace(services, importer=None, settings=Settings(mongodb_collection="people"))
     monkeypatch.setattr(dashboard_services, "build", lambda _settings: reading)
     app = run_page("start")
-    assert {"Registrations are read from MongoDB here, and only read.", "Collection: people"} <= {
+    assert {"Registrations are read from MongoDB and cannot be changed here.", "Collection: people"} <= {
         *text_of(app).splitlines()
     }
     assert not app.button

@@ -78,7 +78,7 @@ def test_a_user_whose_registration_is_gone_is_found_by_id(run_page: RunPage, des
 def test_nobody_found_says_so(run_page: RunPage) -> None:
     app = run_page("user_lookup")
     app.text_input(key="q").input("nobody of this name").run()
-    assert "Nobody found" in text_of(app)
+    assert "Nobody was found" in text_of(app)
 
 
 def test_records_out_of_reach_are_a_banner_and_the_person_still_shows(

@@ -52,7 +52,7 @@ def test_several_matches_are_offered_and_the_chosen_one_opens(run_page: RunPage)
 def test_nobody_found_says_so(run_page: RunPage) -> None:
     app = run_page("validate")
     app.text_input(key="q").input("nobody of this name").run()
-    assert "Nobody found" in text_of(app)
+    assert "Nobody was found" in text_of(app)
 
 
 def test_the_link_opens_the_case(run_page: RunPage) -> None:

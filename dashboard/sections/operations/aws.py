@@ -32,7 +32,7 @@ PROBLEMS = (
     Trace("calls_throttled", "Rekognition throttled", "waiting", second=True),
     Trace("system", "System errors", "failed", second=True),
     Trace("user", "User errors", "muted"),
-    Trace("conditional", "Lost races", "untried"),
+    Trace("conditional", "Write conflicts", "untried"),
 )
 EXPIRED = (Trace("deleted", "Deleted", "untried"),)
 
@@ -54,9 +54,7 @@ def aws_summary(found: Metrics) -> None:
     busiest = float(found.calls_a_second[list(ENGINE_OPERATIONS)].max().max())
     slowest = float(found.slowest[list(TABLE_OPERATIONS)].max().max())
     with st.container(horizontal=True):
-        st.metric(
-            "Throttled", f"{throttled:,}", border=True, help="Requests that DynamoDB or Rekognition turned away"
-        )
+        st.metric("Throttled", f"{throttled:,}", border=True, help="Requests that DynamoDB or Rekognition throttled")
         st.metric("System errors", f"{failed:,}", border=True, help="DynamoDB's own failures (HTTP 500)")
         st.metric(
             "Peak use of the quota",
@@ -68,7 +66,7 @@ def aws_summary(found: Metrics) -> None:
             "Slowest request",
             "–" if pd.isna(slowest) else f"{slowest:,.0f} ms",
             border=True,
-            help="Of all that DynamoDB answered",
+            help="Of all requests that DynamoDB answered",
         )
 
 
@@ -120,7 +118,7 @@ def table_charts(found: Metrics) -> None:
             operations_charts.describe_levels(latency, REQUESTS, "ms on average"),
             empty="No request was answered in this span of time.",
             key="latency",
-            note="Inside DynamoDB: the way over the network is not in it.",
+            note="Time inside DynamoDB, without the network.",
         )
 
 
@@ -135,10 +133,10 @@ def trouble_charts(found: Metrics) -> None:
             if trouble.drop(columns="time").to_numpy().any()
             else None,
             operations_charts.describe_counts(trouble, PROBLEMS),
-            empty=":material/check_circle: Nothing was turned away and nothing failed in this span of time.",
+            empty=":material/check_circle: Nothing was throttled and nothing failed in this span of time.",
             key="problems",
-            note="User errors (HTTP 400) are those of the whole account in this region: DynamoDB tells them of no "
-            "table. A lost race is a write that met a record that had just changed; it is tried again.",
+            note="User errors (HTTP 400) are those of the whole account in this region: DynamoDB does not count "
+            "them by table. A write conflict is a write to a record that had just changed; it is tried again.",
         )
     with right:
         event.chart_card(
@@ -149,7 +147,7 @@ def trouble_charts(found: Metrics) -> None:
             operations_charts.describe_counts(expired, EXPIRED),
             empty="DynamoDB deleted no expired record in this span of time.",
             key="expired",
-            note="Days may pass between a record's end and its deletion. Facedesk does not show it in between.",
+            note="DynamoDB may delete a record days after it expires. Facedesk does not show it in between.",
         )
 
 

@@ -41,7 +41,7 @@ def month_so_far(source: GuardedMetrics) -> None:
         figures, items = st.columns([1, 2])
         with figures:
             st.metric("So far, USD", f"{spent.total:,.2f}")
-            help_text = "The whole month, if it goes on as it has"
+            help_text = "The whole month, at the present rate"
             st.metric("At this pace, USD", "–" if pace is None else f"{pace:,.2f}", help=help_text)
         with items:
             bill(used, spent)
@@ -88,7 +88,7 @@ def what_if() -> None:
             bill(month, spent)
         st.caption(
             f"At {asked.million_writes:g} USD a million write units, {asked.million_reads:g} a million read units, "
-            f"{asked.thousand_images:g} a thousand images: settings, by default for ap-south-1. Not in it: free "
+            f"{asked.thousand_images:g} a thousand images: settings, by default for ap-south-1. Not included: free "
             "allowances, discounts, storage, backups, audit trail (a write unit an entry), S3, MongoDB, CloudWatch."
         )
 

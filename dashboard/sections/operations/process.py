@@ -72,7 +72,7 @@ def engine_times(minutes: pd.DataFrame, since: datetime, now: datetime) -> None:
         "Face engine times",
         operations_charts.mean_and_slowest(mean, slowest, ENGINE_WORK, case.palette(), TALL) if measured else None,
         operations_charts.describe_levels(mean, ENGINE_WORK, "ms on average"),
-        empty="The face engine was not asked in this span of time.",
+        empty="The face engine was not used in this span of time.",
         key="engine",
         note=f"By {every(period)}.",
     )
