@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.domain.errors import Conflict, RecordNotFound
+from core.domain.expiry import expires_at
 from core.domain.records import (
     MAX_ATTEMPTS,
     Attempt,
@@ -56,7 +57,7 @@ def with_attempt(current: ValidationRecord | None, outcome: Outcome, ttl: timede
         verification_attempt=number,
         timestamp=timestamp,
         updated_at=_after(current, timestamp),
-        expires_at=int((timestamp + ttl).timestamp()),
+        expires_at=expires_at(timestamp, ttl),
         metadata=Metadata(event_id=outcome.event_id, ip_address=outcome.ip_address, source=outcome.source),
         event_id=outcome.event_id,
         failure_reasons=outcome.reasons,

@@ -15,6 +15,8 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 from pydantic.alias_generators import to_camel
 
+from core.domain.expiry import is_expired
+
 #: The key of the table ``face-verifications``.
 KEY_ATTRIBUTES = ("userId", "registrationId")
 #: What lists and charts of an event show of a record; the table's event index carries these. Never ``attempts``:
@@ -247,7 +249,7 @@ class ValidationRecord(Model):
         return f"{isoformat(self.timestamp)}/{touched}/{self.verification_attempt}/{self.validation_status}"
 
     def is_expired(self, now: datetime) -> bool:
-        return self.expires_at is not None and self.expires_at <= now.timestamp()
+        return is_expired(self.expires_at, now)
 
     @property
     def outcomes(self) -> tuple[Attempt, ...]:

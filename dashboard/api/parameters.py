@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
@@ -73,3 +74,21 @@ def one(query: QueryParams, name: str) -> str | None:
     if len(given) > 1:
         raise InvalidInput(f"The parameter {name} was given more than once.")
     return given[0] if given else None
+
+
+def attempt_id(request: Request) -> str:
+    """The attempt's id: the header Idempotency-Key, or a new one."""
+    given = request.headers.getlist("idempotency-key")
+    if not given:
+        return str(uuid.uuid4())
+    if len(given) > 1 or not re.fullmatch("[ -~]{1,255}", given[0]):
+        raise InvalidInput("The header Idempotency-Key must be 1 to 255 printable characters of ASCII, given once.")
+    return given[0]
+
+
+def must_store(request: Request) -> bool:
+    """Whether a verdict that cannot be stored is an error: not with ``store=optional``."""
+    given = one(request.query_params, "store")
+    if given not in (None, "optional"):
+        raise InvalidInput("The parameter store can only be: optional.")
+    return given is None

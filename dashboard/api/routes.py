@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
@@ -59,7 +58,6 @@ from dashboard.api.parameters import (
     HISTORY_LIMIT,
     REGISTRATION_ID,
     USER_ID,
-    one,
 )
 from dashboard.api.shapes import FaceImage, Verdict
 from dashboard.api.workers import Busy, Downloads, PerPerson, Shared, TooMany, Workers, unless_gone
@@ -197,9 +195,9 @@ class Api:
         """Validate a stored photo (JSON) or an uploaded one (form)."""
         rest: dict[str, Any] = {
             "registration_id": REGISTRATION_ID.of(request),
-            "attempt_id": _attempt_id(request),
+            "attempt_id": parameters.attempt_id(request),
             "submitter": Submitter(Source.API, principal_of(request).name, client_address(request.scope)),
-            "must_store": _must_store(request),
+            "must_store": parameters.must_store(request),
         }
         kind, _ = parse_options_header(request.headers.get("content-type"))
         if kind == b"application/json":
@@ -337,22 +335,6 @@ def _verdict(validate: Callable[[], Validation]) -> Response:
 def _exact_path(scope: Scope) -> str:
     """The path as it was sent, each character that may be encoded so: an encoded slash is part of an id."""
     return "/".join(quote(unquote_to_bytes(part), safe="") for part in scope["raw_path"].split(b"/"))
-
-
-def _attempt_id(request: Request) -> str:
-    given = request.headers.getlist("idempotency-key")
-    if not given:
-        return str(uuid.uuid4())
-    if len(given) > 1 or not re.fullmatch("[ -~]{1,255}", given[0]):
-        raise InvalidInput("The header Idempotency-Key must be 1 to 255 printable characters of ASCII, given once.")
-    return given[0]
-
-
-def _must_store(request: Request) -> bool:
-    given = one(request.query_params, "store")
-    if given not in (None, "optional"):
-        raise InvalidInput("The parameter store can only be: optional.")
-    return given is None
 
 
 def _face_image_key(body: bytes) -> str:

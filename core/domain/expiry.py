@@ -1,0 +1,15 @@
+"""When a record expires. From then on it is treated as absent, and its photos are deleted with it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+
+def expires_at(newest_attempt: datetime, ttl: timedelta) -> int:
+    """The attribute ``expiresAt`` of a record: epoch seconds, ``ttl`` after its newest attempt."""
+    return int((newest_attempt + ttl).timestamp())
+
+
+def is_expired(expires_at: int | None, now: datetime) -> bool:
+    """Whether that moment has come; a record without one never expires."""
+    return expires_at is not None and expires_at <= now.timestamp()
