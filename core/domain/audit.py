@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from core.domain.errors import Refused
+from core.domain.errors import Refused, Service
 from core.domain.records import Model, Timestamp
 from core.domain.roles import Action
 
-SERVICE = "audit trail"
+SERVICE = Service.AUDIT
 #: The outcome of an entry that is written before its action; a second entry has what came of it.
 BEGUN = "begun"
 

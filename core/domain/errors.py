@@ -23,6 +23,8 @@ Each says what happened, to which thing, and what to do. None carries a secret, 
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 
 class FacedeskError(Exception):
     """Base of the tree above. ``str(error)`` is one sentence fit for a user's screen."""
@@ -73,11 +75,26 @@ class Conflict(FacedeskError):
     pass
 
 
+class Service(StrEnum):
+    """What stands behind the ports, by the names that errors, health and the operations log give it."""
+
+    RECORDS = "validation records"
+    REGISTRATIONS = "registrations"
+    PHOTOS = "photos"
+    ENGINE = "face engine"
+    AUDIT = "audit trail"
+    METRICS = "metrics"
+    VALIDATION = "validation"
+    ERASURE = "erasure"
+    RETENTION = "retention"
+    DATABASE = "database"
+    DATA_FOLDER = "data folder"
+
+
 class ServiceError(FacedeskError):
     """A service behind a port failed.
 
-    ``service`` is the port's plain name ("validation records", "face engine", ...), ``code`` the service's own
-    error code or the exception's class name.
+    ``service`` is one of ``Service``, ``code`` the service's own error code or the exception's class name.
     """
 
     def __init__(self, service: str, code: str, message: str | None = None) -> None:

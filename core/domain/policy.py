@@ -67,6 +67,15 @@ class Verdict(BaseModel):
         return dict(self)
 
 
+def by_similarity(similarity: Any, threshold: Any, review_from: float) -> tuple[Any, Any]:
+    """What the similarity alone says: whether it passes, and whether a person decides; else it fails.
+
+    All are 0-100. ``similarity`` and ``threshold`` are numbers, or columns of numbers, and so are the answers.
+    """
+    passes = similarity >= threshold
+    return passes, (similarity >= review_from) & (similarity < threshold)
+
+
 def judge(
     policy: Policy,
     detected: Mapping[str, Any],
@@ -90,8 +99,8 @@ def judge(
     reasons = [*_face_reasons(policy, face, others, photo_size), *quality_reasons]
 
     match = _best_match(compared)
-    comparison = _comparison(policy, match) if match else None
-    if comparison and match and _percent(match["Similarity"]) < policy.review_threshold:
+    comparison, waits = _comparison(policy, match) if match else (None, False)
+    if comparison and not (comparison.is_match or waits):
         reasons.append(Reason.FACE_MISMATCH)
 
     if reasons:
@@ -180,13 +189,12 @@ def _best_match(compared: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     return max(matches, key=lambda match: match["Similarity"], default=None)
 
 
-def _comparison(policy: Policy, match: Mapping[str, Any]) -> ComparisonResult:
+def _comparison(policy: Policy, match: Mapping[str, Any]) -> tuple[ComparisonResult, bool]:
+    """The comparison, and whether its similarity is for a person to decide on."""
     similarity = _percent(match["Similarity"])
-    return ComparisonResult(
-        similarity=similarity,
-        threshold=policy.similarity_threshold,
-        is_match=similarity >= policy.similarity_threshold,
-    )
+    passes, waits = by_similarity(similarity, policy.similarity_threshold, policy.review_threshold)
+    comparison = ComparisonResult(similarity=similarity, threshold=policy.similarity_threshold, is_match=bool(passes))
+    return comparison, bool(waits)
 
 
 #: Rekognition's name -> ours, for the attributes that are a value with a confidence.

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from core.domain.columns import BECOMES
-from core.domain.policy import Policy
+from core.domain.policy import Policy, by_similarity
 from core.domain.reasons import Reason
 from core.domain.records import Quality, Status, ValidationRecord
 
@@ -350,9 +350,8 @@ def _rates(counts: pd.DataFrame, begins: npt.ArrayLike, attempts_mean: Any) -> p
 
 
 def _by_similarity(similarity: pd.Series, threshold: Any, review_from: float) -> pd.Series:
-    """What the similarity alone says (``core.domain.policy``), with review never beginning above the threshold."""
-    waits = similarity >= np.minimum(review_from, threshold)
-    said = np.select([similarity >= threshold, waits], [*STATUSES[:2]], default=STATUSES[2])
+    """What the similarity alone says, by ``core.domain.policy.by_similarity``."""
+    said = np.select(list(by_similarity(similarity, threshold, review_from)), [*STATUSES[:2]], default=STATUSES[2])
     return pd.Series(pd.Categorical(said, categories=STATUSES), index=similarity.index)
 
 

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from core.adapters.embedded.schema import SCHEMA
 from core.domain.clock import Clock, utc_now
-from core.domain.errors import InvalidInput, NotFound, Refused
+from core.domain.errors import InvalidInput, NotFound, Refused, Service
 from core.domain.records import Model, Timestamp, isoformat
 from core.files.database import Database
 from core.files.disk import DATABASE, INCOMING, PHOTOS, sync_folder, unavailable_on_os_errors
@@ -108,9 +108,9 @@ def restore(
     ``Refused`` if the backup's database is damaged or of a later version; ``Conflict`` while a process uses the
     folder; and ``Unavailable`` for disk faults.
     """
-    with unavailable_on_os_errors("data folder"):
+    with unavailable_on_os_errors(Service.DATA_FOLDER):
         make_folder(data_dir)
-    with alone(data_dir), unavailable_on_os_errors("data folder"):
+    with alone(data_dir), unavailable_on_os_errors(Service.DATA_FOLDER):
         if holds_something(data_dir) and not replace:
             raise InvalidInput(f"{data_dir} contains an installation. Add --replace to move it to a folder inside.")
         with tempfile.TemporaryDirectory(dir=data_dir, prefix=".restore-") as folder:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.domain.errors import ServiceError
+from core.domain.errors import Service, ServiceError
 
 if TYPE_CHECKING:
     from core.runtime.services import Services
@@ -33,11 +33,11 @@ class Health:
 def check(services: Services) -> list[Health]:
     """The health of each service. All are asked in parallel: this takes as long as the slowest."""
     pings: dict[str, Callable[[], None]] = {
-        "validation records": services.records.ping,
-        "registrations": services.registrations.ping,
-        "photos": services.photos.ping,
-        "face engine": services.engine.ping,
-        "audit trail": services.audit.ping,
+        Service.RECORDS: services.records.ping,
+        Service.REGISTRATIONS: services.registrations.ping,
+        Service.PHOTOS: services.photos.ping,
+        Service.ENGINE: services.engine.ping,
+        Service.AUDIT: services.audit.ping,
     }
     with ThreadPoolExecutor(len(pings), thread_name_prefix="health") as threads:
         return list(threads.map(_health, pings, pings.values()))

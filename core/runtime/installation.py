@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.adapters.embedded.schema import SCHEMA
-from core.domain.errors import Conflict
+from core.domain.errors import Conflict, Service
 from core.files.database import Database
 from core.files.disk import DATABASE, PHOTOS, unavailable_on_os_errors
 from core.files.private import FILE, make_folder, narrow
@@ -18,7 +18,7 @@ from core.services.hashing import KEY_FILE
 
 logger = logging.getLogger(__name__)
 
-SERVICE = "database"
+SERVICE = Service.DATABASE
 #: The prefix of the folders into which a restore moves the previous installation.
 SET_ASIDE = "replaced-"
 #: A process that uses the folder holds a shared lock on this file; one that replaces its contents, an exclusive one.
@@ -56,7 +56,7 @@ def prepare(data_dir: Path) -> None:
     Creates the database if the folder contains no installation yet, and migrates one of an earlier version. Reads the
     whole database. Raises ``Refused``, with what to do, if it cannot be used; ``Unavailable`` for a passing fault.
     """
-    with unavailable_on_os_errors("data folder"):
+    with unavailable_on_os_errors(Service.DATA_FOLDER):
         make_folder(data_dir)
     database = data_dir / DATABASE
     for each in (data_dir, *(database.with_name(f"{DATABASE}{end}") for end in ("", "-wal", "-shm"))):
@@ -82,7 +82,7 @@ def _was_used(data_dir: Path) -> bool:
 
 
 def _locked(data_dir: Path, kind: int, refusal: str) -> int:
-    with unavailable_on_os_errors("data folder"):
+    with unavailable_on_os_errors(Service.DATA_FOLDER):
         make_folder(data_dir)
         lock = os.open(data_dir / _LOCK_FILE, os.O_RDWR | os.O_CREAT, FILE)
     try:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from core.domain.audit import AuditEntry
+from core.domain.errors import Service
 from core.domain.records import Outcome, Registration, Review, ValidationRecord
 from core.ports import (
     Answer,
@@ -35,16 +36,16 @@ if TYPE_CHECKING:  # half a second to load, and only frames need it
 
 #: Maps the first part of an operation's name to its service, as errors and health checks name it.
 SERVICES: Mapping[str, str] = {
-    "records": "validation records",
-    "registrations": "registrations",
-    "photos": "photos",
-    "engine": "face engine",
-    "audit": "audit trail",
-    "batch": "face engine",
-    "metrics": "metrics",
-    "validation": "validation",
-    "erasures": "erasure",
-    "retention": "retention",
+    "records": Service.RECORDS,
+    "registrations": Service.REGISTRATIONS,
+    "photos": Service.PHOTOS,
+    "engine": Service.ENGINE,
+    "audit": Service.AUDIT,
+    "batch": Service.ENGINE,
+    "metrics": Service.METRICS,
+    "validation": Service.VALIDATION,
+    "erasures": Service.ERASURE,
+    "retention": Service.RETENTION,
 }
 
 

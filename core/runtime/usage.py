@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from core.domain.errors import Unavailable
+from core.domain.errors import Service, Unavailable
 from core.files.disk import DATABASE, PHOTOS
 
 if TYPE_CHECKING:  # half a second to load, and only frames need it
@@ -139,4 +139,4 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (apsw.Error, OSError) as error:
-        raise Unavailable("data folder", type(error).__name__) from error
+        raise Unavailable(Service.DATA_FOLDER, type(error).__name__) from error

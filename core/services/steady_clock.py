@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 
 from core.domain.clock import Clock
-from core.domain.errors import Unavailable
+from core.domain.errors import Service, Unavailable
 from core.domain.records import isoformat
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class SteadyClock:
             written.write_bytes(orjson.dumps({"steadySince": isoformat(since), "seen": isoformat(now)}))
             written.replace(self._path)
         except OSError as error:
-            raise Unavailable("data folder", type(error).__name__) from error
+            raise Unavailable(Service.DATA_FOLDER, type(error).__name__) from error
         return now - since >= STEADY
 
     def _marks(self) -> tuple[datetime, datetime] | None:

@@ -19,6 +19,7 @@ from core.domain.errors import (
     PhotoNotFound,
     PhotoRefused,
     RegistrationNotFound,
+    Service,
     ServiceError,
     Unavailable,
 )
@@ -311,7 +312,7 @@ class ValidationService:
             # The photo must not be lost, whatever the engine raises.
             if self._engine_must_answer:
                 if isinstance(error, TimeoutError | CancelledError):
-                    raise Unavailable("face engine", type(error).__name__) from error
+                    raise Unavailable(Service.ENGINE, type(error).__name__) from error
                 raise
             code = f" ({error.code})" if isinstance(error, ServiceError) else ""
             logger.warning("the face engine gave no verdict: %s%s", type(error).__name__, code)

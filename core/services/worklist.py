@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.domain.errors import Conflict, Unavailable
+from core.domain.errors import Conflict, Service, Unavailable
 from core.files.private import FILE, make_folder
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Worklist:
             # The lock ends with its process, however that ends. Deleting its file would be a race, so it is kept.
             self._lock = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, FILE)
         except OSError as error:
-            raise Unavailable("data folder", type(error).__name__) from error
+            raise Unavailable(Service.DATA_FOLDER, type(error).__name__) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

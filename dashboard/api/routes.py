@@ -31,6 +31,7 @@ from core.domain.errors import (
     InvalidInput,
     RecordNotFound,
     Refused,
+    Service,
     ServiceError,
 )
 from core.domain.records import Source
@@ -324,7 +325,7 @@ def _verdict(validate: Callable[[], Validation]) -> Response:
     try:
         validation = validate()
     except Refused as refusal:
-        if refusal.service != "validation records":
+        if refusal.service != Service.RECORDS:
             raise
         message = f"Failed to store face validation: {refusal.code}"
         raise Refused(refusal.service, refusal.code, message) from refusal

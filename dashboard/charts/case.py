@@ -5,15 +5,15 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
+from core.domain.policy import by_similarity
 from core.domain.records import Status
 from dashboard.charts.style import WORDS, Palette, faded
 
 
 def similarity_gauge(similarity: float, threshold: float, review_from: float, palette: Palette) -> go.Figure:
     """``similarity`` (0-100) on a half circle, with the zones in which it fails, waits and passes."""
-    status = (
-        Status.SUCCESS if similarity >= threshold else Status.PENDING if similarity >= review_from else Status.FAILED
-    )
+    passes, waits = by_similarity(similarity, threshold, review_from)
+    status = Status.SUCCESS if passes else Status.PENDING if waits else Status.FAILED
     figure = go.Figure(
         go.Indicator(
             mode="gauge+number",

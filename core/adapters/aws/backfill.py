@@ -14,14 +14,14 @@ from typing import Any
 
 from core.adapters.aws.clients import translated
 from core.adapters.aws.table import EVENT_NAMES, LACKS_EVENT_ID, LACKS_EVENT_ID_VALUES
-from core.domain.errors import InvalidInput, NotConfigured, Refused
+from core.domain.errors import InvalidInput, NotConfigured, Refused, Service
 from core.domain.records import KEY_ATTRIBUTES
 from core.files.private import make_folder, new_file
 from core.flow.pace import Pace
 from core.flow.progress import Counting
 from core.flow.retry import Retry
 
-SERVICE = "validation records"
+SERVICE = Service.RECORDS
 #: Records on a page of a segment. After a kill, at most one page per segment is read again.
 PAGE = 200
 #: The least that an update consumes whose condition is not met; DynamoDB does not report the amount.

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.adapters.aws.clients import THROTTLED, translated
-from core.domain.errors import Refused, Unavailable
+from core.domain.errors import Refused, Service, Unavailable
 from core.flow.pace import Pace
 from core.flow.retry import Retry
 from core.ports import Answer
 
-_SERVICE = "face engine"
+_SERVICE = Service.ENGINE
 _NO_FACE_IN_SOURCE = "InvalidParameterException"
 #: How Rekognition refuses a request without a picture after it has accepted the credentials and the permission.
 _PICTURE_MISSING = frozenset({"InvalidParameterException", "InvalidImageFormatException", "ValidationException"})

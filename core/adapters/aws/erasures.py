@@ -13,11 +13,11 @@ from core.adapters.aws.pages import Ask, Request, asking, items_of, pages, read_
 from core.adapters.aws.table import RECORDS_NOT_CONFIGURED, TTL_ATTRIBUTE
 from core.adapters.shared.erasures import settled
 from core.domain.erasures import Erasure, Receipt, as_finished, entry_of, is_finished, text_of
-from core.domain.errors import Unavailable
+from core.domain.errors import Service, Unavailable
 from core.flow.retry import Retry
 from core.ports import StoredRecord
 
-SERVICE = "validation records"
+SERVICE = Service.RECORDS
 #: The partition of the journal's entries, in place of a user id; the sort key is the hash of the user id. Entries
 #: have no event, so no listing of an event includes them.
 JOURNAL = "facedesk-erasures"

@@ -26,7 +26,7 @@ from core.adapters.aws.table import (
 )
 from core.adapters.shared.records import TO_THE_SECOND, newest_of_event
 from core.domain.clock import Clock, Stopwatch
-from core.domain.errors import NotConfigured, Refused
+from core.domain.errors import NotConfigured, Refused, Service
 from core.domain.frames import alive_in_order, as_they_became, record_frame
 from core.domain.records import EVENT_ATTRIBUTES, ValidationRecord, isoformat
 from core.flow.retry import Retry
@@ -34,7 +34,7 @@ from core.ports import EventChanges
 
 T = TypeVar("T")
 
-SERVICE = "validation records"
+SERVICE = Service.RECORDS
 
 #: Records in a batch of ``batches``.
 BATCH_ROWS = 5_000

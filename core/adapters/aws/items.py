@@ -11,10 +11,10 @@ from typing import Any, TypeAlias
 from boto3.dynamodb.types import TypeSerializer
 
 from core.adapters.aws.answers import Item
-from core.domain.errors import Refused
+from core.domain.errors import Refused, Service
 from core.domain.records import ValidationRecord
 
-SERVICE = "validation records"
+SERVICE = Service.RECORDS
 
 #: The name of an attribute, or the names that lead to one inside maps.
 AttributePath: TypeAlias = tuple[str, ...]

@@ -11,11 +11,11 @@ from typing import Any
 from core.adapters.aws.clients import translated
 from core.adapters.aws.table import EVENT_INDEX
 from core.domain.costs import Usage, month_start
-from core.domain.errors import Refused, Unavailable
+from core.domain.errors import Refused, Service, Unavailable
 from core.domain.metrics import ENGINE_OPERATIONS, TABLE_OPERATIONS, Metrics, period_of
 from core.flow.retry import Retry
 
-SERVICE = "metrics"
+SERVICE = Service.METRICS
 #: Points arrive a minute or two late; a younger period would look as if nothing had happened.
 _SETTLED = timedelta(minutes=2)
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException"})

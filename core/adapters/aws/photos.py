@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, FlexibleChecksumError, IncompleteRe
 
 from core.adapters.aws.clients import translated
 from core.adapters.shared.photos import MAX_PHOTO_BYTES, is_valid_key, not_found, require_valid_key, too_large
-from core.domain.errors import NotConfigured, PhotoNotFound, Unavailable
+from core.domain.errors import NotConfigured, PhotoNotFound, Service, Unavailable
 from core.flow.retry import Retry
 
 _CHUNK_BYTES = 256 * 1024
@@ -38,7 +38,7 @@ class S3Photos:
         require_valid_key(key)
 
         def attempt() -> None:
-            with translated("photos"):
+            with translated(Service.PHOTOS):
                 self._client.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType="image/jpeg")
 
         self._retry(attempt)
@@ -69,13 +69,13 @@ class S3Photos:
 
     def ping(self) -> None:
         def attempt() -> None:
-            with translated("photos"):
+            with translated(Service.PHOTOS):
                 try:
                     self._client.head_bucket(Bucket=self._bucket)
                 except ClientError as error:
                     # An answer to HEAD has no body, so the code is the HTTP status.
                     if _code(error) == "404":
-                        raise NotConfigured("photos", "NoSuchBucket") from error
+                        raise NotConfigured(Service.PHOTOS, "NoSuchBucket") from error
                     raise
 
         self._retry(attempt)
@@ -91,7 +91,7 @@ class S3Photos:
         request = {"Bucket": self._bucket, "Prefix": prefix}
 
         def page() -> Any:
-            with translated("photos"):
+            with translated(Service.PHOTOS):
                 return self._client.list_object_versions(**request)
 
         while True:
@@ -108,7 +108,7 @@ class S3Photos:
         for key, version in list(versions):
 
             def once(key: str = key, version: str = version) -> None:
-                with translated("photos"):
+                with translated(Service.PHOTOS):
                     self._client.delete_object(Bucket=self._bucket, Key=key, VersionId=version)
 
             self._retry(once)
@@ -125,19 +125,19 @@ class S3Photos:
                 for chunk in body.iter_chunks(_CHUNK_BYTES):
                     data += chunk
                     if time.monotonic() > deadline:
-                        raise Unavailable("photos", "ReadTimeout")
+                        raise Unavailable(Service.PHOTOS, "ReadTimeout")
                 return bytes(data)
 
     @contextmanager
     def _reading(self, key: str) -> Iterator[None]:
         if not is_valid_key(key):
             raise not_found()
-        with translated("photos"):
+        with translated(Service.PHOTOS):
             try:
                 yield
             except (IncompleteReadError, FlexibleChecksumError) as error:
                 # The SDK does not retry these, but data that was lost or damaged on its way may arrive the next time.
-                raise Unavailable("photos", type(error).__name__) from error
+                raise Unavailable(Service.PHOTOS, type(error).__name__) from error
             except ClientError as error:
                 if _code(error) in _ABSENT:
                     raise not_found() from error

@@ -11,10 +11,10 @@ from core.adapters.aws import table as definition
 from core.adapters.aws.clients import translated
 from core.adapters.aws.provision_plan import RECORDS, Action, Definition, Step, Table, described, plan
 from core.adapters.aws.table import EVENT_INDEX, INDEX_KEY, TTL_ATTRIBUTE, index_in
-from core.domain.errors import NotConfigured, Refused, Unavailable
+from core.domain.errors import NotConfigured, Refused, Service, Unavailable
 from core.flow.retry import Retry
 
-SERVICE = "validation records"
+SERVICE = Service.RECORDS
 #: Seconds between two looks at a table or an index that is being built.
 POLL_SECONDS = 2.0
 

@@ -21,12 +21,12 @@ from core.adapters.aws.pages import asking, items_of, pages
 from core.adapters.aws.table import RECORDS_NOT_CONFIGURED
 from core.domain.attempts import decided, newest_first, with_attempt, without_attempt
 from core.domain.clock import Clock, Stopwatch, elapsed
-from core.domain.errors import Unavailable
+from core.domain.errors import Service, Unavailable
 from core.domain.records import Metadata, Outcome, Review, ValidationRecord
 from core.flow.retry import Retry
 from core.ports import EventChanges
 
-SERVICE = "validation records"
+SERVICE = Service.RECORDS
 
 #: The attributes that every writer changes with an item: a write requires that these are as they were read.
 _VERSION = ("updatedAt", "timestamp", "verificationAttempt", "validationStatus")

@@ -23,7 +23,7 @@ from pymongo.errors import (
 
 from core.adapters.shared.registrations import WORD_SEPARATORS
 from core.domain.columns import REGISTRATION_DTYPES
-from core.domain.errors import InvalidInput, Refused, ServiceError, SettingsError, Unavailable
+from core.domain.errors import InvalidInput, Refused, Service, ServiceError, SettingsError, Unavailable
 from core.domain.frames import registration_frame
 from core.domain.records import Registration
 from core.flow.retry import Retry
@@ -31,7 +31,7 @@ from core.flow.retry import Retry
 T = TypeVar("T")
 Document = Mapping[str, Any]
 
-SERVICE = "registrations"
+SERVICE = Service.REGISTRATIONS
 #: Facedesk's name of a field -> its path in a document; ``MONGODB_FIELDS`` overrides any of them.
 DEFAULT_FIELDS: Mapping[str, str] = {
     "registrationId": "_id",

@@ -13,7 +13,7 @@ import numpy as np
 
 from core.adapters.embedded.face_analysis import Face, examine
 from core.adapters.embedded.networks import Image, Networks
-from core.domain.errors import Refused
+from core.domain.errors import Refused, Service
 from core.ports import Answer
 
 #: Photos whose results are remembered.
@@ -108,7 +108,7 @@ def _decode(photo: bytes) -> Image:
     except cv2.error:
         image = None
     if image is None:
-        raise Refused("face engine", "InvalidImageFormat")
+        raise Refused(Service.ENGINE, "InvalidImageFormat")
     return np.asarray(image, np.uint8)
 
 

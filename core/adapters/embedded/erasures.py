@@ -12,11 +12,12 @@ import orjson
 from core.adapters.embedded.schema import SCHEMA
 from core.adapters.shared.erasures import settled
 from core.domain.erasures import Erasure, Receipt, as_finished, entry_of, is_finished, text_of
+from core.domain.errors import Service
 from core.domain.records import isoformat
 from core.files.database import Database
 from core.ports import ExpiredRecord, StoredRecord
 
-SERVICE = "validation records"
+SERVICE = Service.RECORDS
 
 # The keys of the submitted photos: the record's newest one and those of its attempts.
 _PHOTOS = """(SELECT json_group_array(value) FROM (

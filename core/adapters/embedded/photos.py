@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from core.adapters.shared.photos import MAX_PHOTO_BYTES, is_valid_key, not_found, require_valid_key, too_large
 from core.domain.clock import Clock, utc_now
-from core.domain.errors import DiskFull, NotConfigured, PhotoNotFound, Refused, Unavailable
+from core.domain.errors import DiskFull, NotConfigured, PhotoNotFound, Refused, Service, Unavailable
 from core.files.disk import INCOMING, require_room, sync_folder
 from core.files.private import make_folder
 
@@ -61,7 +61,7 @@ class FolderPhotos:
         path = self._path(key)
         with _translated():
             if _is_behind_a_link(path):
-                raise Refused("photos", "ELOOP")
+                raise Refused(Service.PHOTOS, "ELOOP")
             self._make(path.parent)
             self._make(self._incoming)
             descriptor, temporary = tempfile.mkstemp(dir=self._incoming, prefix=_mark(key))
@@ -127,11 +127,11 @@ class FolderPhotos:
 
     def ping(self) -> None:
         if not self._root.is_dir():
-            raise NotConfigured("photos", "the folder is missing")
+            raise NotConfigured(Service.PHOTOS, "the folder is missing")
         if not os.access(self._root, os.R_OK | os.W_OK | os.X_OK):
-            raise Refused("photos", "EACCES")
+            raise Refused(Service.PHOTOS, "EACCES")
         with _translated():
-            require_room(self._root, "photos")
+            require_room(self._root, Service.PHOTOS)
 
     def close(self) -> None:
         """Nothing is held open between calls."""
@@ -244,5 +244,5 @@ def _translated() -> Iterator[None]:
     except OSError as error:
         code = errno.errorcode.get(error.errno or 0, type(error).__name__)
         if error.errno in _FULL:
-            raise DiskFull("photos", code) from error
-        raise (Unavailable if error.errno in _PASSING else Refused)("photos", code) from error
+            raise DiskFull(Service.PHOTOS, code) from error
+        raise (Unavailable if error.errno in _PASSING else Refused)(Service.PHOTOS, code) from error

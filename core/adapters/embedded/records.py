@@ -19,13 +19,13 @@ from core.adapters.shared.records import TO_THE_SECOND, newest_of_event
 from core.domain.attempts import decided, newest_first, with_attempt, without_attempt
 from core.domain.clock import Clock
 from core.domain.columns import RECORD_COLUMNS, RECORD_DTYPES
-from core.domain.errors import Refused
+from core.domain.errors import Refused, Service
 from core.domain.frames import alive_in_order, alive_of, record_frame
 from core.domain.records import EVENT_ATTRIBUTES, Outcome, Review, ValidationRecord
 from core.files.database import Database
 from core.ports import EventChanges
 
-SERVICE = "validation records"
+SERVICE = Service.RECORDS
 #: Records read for a batch of ``event_batches``.
 BATCH_ROWS = 10_000
 

@@ -14,6 +14,7 @@ import pandas as pd
 from core.adapters.embedded.schema import SCHEMA
 from core.adapters.shared.registrations import WORD_SEPARATORS
 from core.domain.columns import REGISTRATION_DTYPES
+from core.domain.errors import Service
 from core.domain.frames import registration_frame
 from core.domain.records import Registration
 from core.files.database import Database
@@ -37,7 +38,7 @@ class SqliteRegistrations:
     """``Registrations`` and ``RegistrationImport`` in one SQLite file."""
 
     def __init__(self, path: Path) -> None:
-        self._database = Database(path, "registrations", SCHEMA)
+        self._database = Database(path, Service.REGISTRATIONS, SCHEMA)
 
     def get(self, registration_id: str) -> Registration | None:
         found = self._select("WHERE registration_id = ?", registration_id)
