@@ -146,7 +146,7 @@ def what_if(services: GuardedServices, event_id: str, query: QueryParams) -> Ite
 
 
 def reference_problems(services: GuardedServices, event_id: str, _query: QueryParams) -> Iterator[bytes]:
-    """Whom to ask for another reference photo, by the event's last audit
+    """Whom to ask for another reference photo, by the event's last reference check
     (``core.services.export.REFERENCE_COLUMNS``).
     """
     audit = services.references.latest(event_id)

@@ -157,8 +157,10 @@ class Api:
         }
 
     def routes(self) -> list[Route]:
-        """A route for each endpoint of the table. Raises ``KeyError`` if one has no handler."""
+        """A route for each endpoint of the table. Raises ``ValueError`` unless each has a handler, and no other."""
         handlers = self._handlers()
+        if odd := handlers.keys() ^ set(endpoints.ENDPOINTS):
+            raise ValueError(f"Neither endpoint nor handler without the other: {[each.path for each in odd]}")
         return [
             Route(endpoint.path, self._guarded(endpoint, handlers[endpoint]), methods=[endpoint.method])
             for endpoint in endpoints.ENDPOINTS

@@ -23,7 +23,7 @@ from core.settings import Backend
 from dashboard.jobs import Job, Work, jobs
 from dashboard.parts import event, ui
 
-BATCH, AUDIT = "batch", "audit"
+BATCH, CHECK = "batch", "reference-check"
 #: Seconds between two looks at what runs.
 LOOK_SECONDS = 1
 
@@ -43,7 +43,7 @@ def under_way(services: GuardedServices, event_id: str) -> frozenset[str]:
     free: set[str] = set()
     if not services.principal.may(Action.RUN_BATCH):
         return frozenset()
-    for kind, ended in ((BATCH, _batch_ended), (AUDIT, _audit_ended)):
+    for kind, ended in ((BATCH, _batch_ended), (CHECK, _check_ended)):
         job = jobs().of(kind, event_id)
         if job and job.running:
             st.fragment(_running, run_every=LOOK_SECONDS)(kind, event_id, job)
@@ -56,8 +56,8 @@ def offers(services: GuardedServices, event_id: str, kinds: frozenset[str]) -> N
     """What can be started, folded up."""
     if BATCH in kinds:
         _offer_batch(services, event_id)
-    if AUDIT in kinds:
-        _offer_audit(services, event_id)
+    if CHECK in kinds:
+        _offer_check(services, event_id)
 
 
 # What runs
@@ -202,7 +202,7 @@ def _interrupted(services: GuardedServices, event_id: str, choice: Choice, befor
         st.markdown("**A batch of this event is not finished**")
         st.write(f"{CHOICE_WORDS[choice]}: {before.done:,} of {before.total:,} photos done, {before.left:,} left.")
         with st.container(horizontal=True):
-            if st.button("Go on", type="primary", icon=":material/play_arrow:", key="batch-resume"):
+            if st.button("Resume", type="primary", icon=":material/play_arrow:", key="batch-resume"):
                 _start(services, event_id, None)
                 st.rerun()
             if st.button("Drop the rest", icon=":material/delete:", key="batch-drop"):
@@ -270,51 +270,51 @@ def _close_button(kind: str, event_id: str) -> None:
 # Checking the reference photos
 
 
-def _audit_ended(services: GuardedServices, event_id: str, job: Job | None) -> bool:
+def _check_ended(services: GuardedServices, event_id: str, job: Job | None) -> bool:
     """Whether a new one can be started, which is always."""
     if job and job.failure:
-        _broke_off(AUDIT, event_id, job.failure)
+        _broke_off(CHECK, event_id, job.failure)
     elif job and job.progress:
-        _audit_summary(services, event_id, job.progress)
+        _check_summary(services, event_id, job.progress)
     return True
 
 
-def _offer_audit(services: GuardedServices, event_id: str) -> None:
+def _offer_check(services: GuardedServices, event_id: str) -> None:
     with st.expander("Check the reference photos", icon=":material/fact_check:"):
         st.write(
             "Judges every reference photo by the rules that submitted photos meet, before anybody is compared with "
             "it, and lists whom to ask for another one. Nothing is written to the records."
         )
-        if st.button("Check…", icon=":material/fact_check:", key="audit-ask"):
-            _confirm_audit(services, event_id)
+        if st.button("Check…", icon=":material/fact_check:", key="check-ask"):
+            _confirm_check(services, event_id)
 
 
 @st.dialog("Check the reference photos?")
-def _confirm_audit(services: GuardedServices, event_id: str) -> None:
+def _confirm_check(services: GuardedServices, event_id: str) -> None:
     photos = _counted(partial(services.references.count, event_id))
     if photos is None:
         return
     st.text(event_id)
     st.write(f"**{photos:,} reference photos**.{_price(services, photos, images=1)}")
-    if st.button("Check them", type="primary", key="audit-start", on_click=_start_audit, args=(services, event_id)):
+    if st.button("Check them", type="primary", key="check-start", on_click=_start_check, args=(services, event_id)):
         st.rerun()
 
 
-def _start_audit(services: GuardedServices, event_id: str) -> None:
+def _start_check(services: GuardedServices, event_id: str) -> None:
     def work(stop: threading.Event, report: Callable[[Progress], None]) -> Progress:
         return services.references.run(event_id, stop, report).progress
 
-    _begin(AUDIT, event_id, work, services.principal.name)
+    _begin(CHECK, event_id, work, services.principal.name)
 
 
-def _audit_summary(services: GuardedServices, event_id: str, summary: Progress) -> None:
-    audit = services.references.latest(event_id)
-    if audit is None:
+def _check_summary(services: GuardedServices, event_id: str, summary: Progress) -> None:
+    checked = services.references.latest(event_id)
+    if checked is None:
         return
-    problems = len(audit.problems)
+    problems = len(checked.problems)
     with st.container(border=True):
         said = f"{summary.done:,} people looked at, {problems:,} to ask for another photo."
-        _ended(AUDIT, event_id, "Reference photos", said, summary)
+        _ended(CHECK, event_id, "Reference photos", said, summary)
         if problems:
             address = event.file_address(event_id, "reference-problems.csv")
-            event.file_link("Whom to ask, as CSV", address, "reference-problems-csv")
+            event.file_link("People to ask, as CSV", address, "reference-problems-csv")

@@ -148,7 +148,7 @@ def show(
     try:
         uri = data_uri(key, PAGE_SIDE, box, colour, blurred=blurred)
     except (PhotoNotFound, PhotoRefused):
-        st.warning(f"{caption}: the file is missing or is no photo", icon=":material/broken_image:")
+        st.warning(f"{caption}: the file is missing or is not a photo", icon=":material/broken_image:")
     except FacedeskError:
         st.warning(f"{caption}: the photo store cannot be reached", icon=":material/cloud_off:")
     else:

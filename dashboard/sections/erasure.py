@@ -117,20 +117,20 @@ def under_way() -> None:
         return
     with st.container(border=True):
         count = len(unfinished)
-        st.markdown(f"**{count} erasure{'s are' if count > 1 else ' is'} not ended yet**")
+        st.markdown(f"**{count} erasure{'s are' if count > 1 else ' is'} not finished yet**")
         for entry in unfinished:
             began = ui.when(entry.began_at, services.clock())
             st.text(f"person {entry.user} · begun {began} by {entry.who}")
         st.caption("A store failed, or the server was stopped. The server resumes them every five minutes.")
-        if st.button("Go on now", icon=":material/resume:"):
-            with ui.banner_on_failure("end what was begun"):
+        if st.button("Resume now", icon=":material/resume:"):
+            with ui.banner_on_failure("finish what was started"):
                 services.erasures.resume()
                 st.rerun()
 
 
 def nothing_chosen() -> None:
     with st.container(border=True):
-        st.subheader("Whom?", anchor=False)
+        st.subheader("Which person?", anchor=False)
         st.write(
             "Enter a person's user id. First you see what is stored about them. Then their records, attempts, photos "
             "and registrations are deleted for good. The audit trail keeps an entry, with a hash instead of the id."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -10,9 +11,10 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from core import __version__
 from core.domain.errors import NotConfigured, Refused, Unavailable
 from core.settings import Settings
-from dashboard.api import openapi, parameters
+from dashboard.api import endpoints, openapi, parameters
 from dashboard.api.parameters import Count, Id
 from dashboard.api.routes import Api
 from tests.api.conftest import Client
@@ -45,6 +47,23 @@ def routed() -> Iterator[tuple[str, str]]:
 
 def test_it_is_served(client: Client) -> None:
     assert client.get("/api/openapi.json").json() == DOCUMENT
+
+
+def test_it_names_the_release() -> None:
+    assert DOCUMENT["info"]["version"] == __version__
+
+
+def test_an_endpoint_without_a_handler_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = replace(endpoints.HEALTH, path="/api/other")
+    monkeypatch.setattr(endpoints, "ENDPOINTS", (*endpoints.ENDPOINTS, other))
+    with pytest.raises(ValueError, match="/api/other"):
+        Api(PlainTextResponse(""), Settings())
+
+
+def test_a_handler_without_an_endpoint_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoints, "ENDPOINTS", endpoints.ENDPOINTS[1:])
+    with pytest.raises(ValueError, match="validate-face-image"):
+        Api(PlainTextResponse(""), Settings())
 
 
 def test_every_route_is_documented_and_everything_documented_is_routed() -> None:

@@ -75,7 +75,7 @@ def test_go_on_now_takes_the_face_from_a_page_of_somebody_else(
     cut_off(environment, "sample-user-0003")
     assert faces.count()
     second.goto(f"{address}/erasure")
-    second.get_by_role("button", name="Go on now").click()
+    second.get_by_role("button", name="Resume now").click()
     expect(faces).to_have_count(0, timeout=AT_ONCE)
 
 

@@ -272,7 +272,7 @@ def test_the_event_pages_show_events_as_they_are_named(site: Site, page: Page) -
     hover_bars(page)
     for title, ask, begin in (
         ("Validate all photos that wait", "Validate…", "batch-start"),
-        ("Check the reference photos", "Check…", "audit-start"),
+        ("Check the reference photos", "Check…", "check-start"),
     ):
         page.get_by_text(title).click()
         page.get_by_role("button", name=ask).click()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -214,3 +215,9 @@ def test_records_of_one_moment_are_ordered_by_registration() -> None:
     ids = ["reg-2", "reg-3", "reg-1"]
     listed = newest_first([a_record(registrationId=name) for name in ids], NOON, None)
     assert [record.registration_id for record in listed] == sorted(ids)
+
+
+def test_a_record_as_json_is_the_same_as_its_dictionary() -> None:
+    record = with_attempt(None, an_outcome(), TTL)
+    record = record.model_copy(update={"attributes": {"smile": True, "text": "größer", "age": None, "share": 0.1}})
+    assert orjson.loads(record.to_json()) == record.to_dict()

@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
+from core import __version__
 from core.domain.records import Outcome, Status
 from core.domain.roles import ALLOWED, PAGES, Action, Role
 from core.runtime.services import Services
@@ -137,6 +138,11 @@ def test_who_is_signed_in_is_named_and_has_no_box_for_another_name(open_page: Op
     app = open_page("validate", said("support"))
     assert "Support Person" in [text.value for text in app.sidebar.text]
     assert not app.sidebar.text_input
+
+
+def test_the_sidebar_shows_the_release_to_who_is_signed_in(open_page: OpenPage) -> None:
+    captions = [caption.value for caption in open_page("validate", said("support")).sidebar.caption]
+    assert f"Facedesk {__version__}" in captions
 
 
 def test_a_decision_bears_the_name_of_who_signed_in(open_page: OpenPage, desk: Desk) -> None:

@@ -143,7 +143,7 @@ def test_while_it_runs_every_session_sees_how_far_it_is_and_can_stop_it(
     ended()
     page.run()
     assert any("Stopped: " in each.value for each in page.info)
-    assert "Go on" in labels(page)
+    assert "Resume" in labels(page)
 
 
 def test_after_a_restart_an_interrupted_batch_is_offered_to_go_on(
@@ -152,7 +152,7 @@ def test_after_a_restart_an_interrupted_batch_is_offered_to_go_on(
     interrupted(desk, 3)
     page = run_page("event_overview", event_id=EVENT)
     assert "A batch of this event is not finished" in text_of(page)
-    press(page, "Go on")
+    press(page, "Resume")
     ended()
     page.run()
     assert f"{PEOPLE} of {PEOPLE} photos: {PEOPLE} passed." in text_of(page)
@@ -206,7 +206,7 @@ def test_the_reference_photos_are_checked_and_the_csv_is_linked(page: AppTest, d
     desk.engine.faces = ()
     press(page, "Check…")
     press(page, "Check them")
-    ended("audit")
+    ended("reference-check")
     page.run()
     assert f"{PEOPLE} people looked at, {PEOPLE} to ask for another photo." in text_of(page)
     links = [link.proto.url for link in page.get("link_button")]

@@ -44,7 +44,7 @@ def everything(app: Any) -> str:
 
 
 def test_without_a_person_it_says_what_it_does(run_page: RunPage) -> None:
-    assert [each.value for each in run_page("erasure").subheader] == ["Whom?"]
+    assert [each.value for each in run_page("erasure").subheader] == ["Which person?"]
 
 
 def test_what_there_is_is_counted_first(run_page: RunPage, recorded: Desk) -> None:
@@ -87,7 +87,7 @@ def test_an_erasure_that_a_store_cuts_off_says_so_and_can_go_on(
         patch.setattr(recorded.erasure_store, "erase_records", away)
         button(app, LABEL).click().run()
         assert "is not finished" in failure(app)
-    button(app, "Go on now").click().run()
+    button(app, "Resume now").click().run()
     assert recorded.erasures.unfinished() == []
     assert recorded.records.history("user-1") == []
 
@@ -134,7 +134,7 @@ def test_the_pages_keep_no_photo_of_an_erasure_that_goes_on(
         patch.setattr(seen.erasure_store, "erase_records", away)
         with pytest.raises(Unavailable):
             seen.erasures.erase("user-1", "user-1", local("ada"))
-    button(run_page("erasure"), "Go on now").click().run()
+    button(run_page("erasure"), "Resume now").click().run()
     assert not is_kept()
 
 

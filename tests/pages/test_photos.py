@@ -204,14 +204,14 @@ def test_a_registration_without_a_reference_photo_says_so(run_page: RunPage) -> 
 def test_a_missing_file_is_a_sentence(run_page: RunPage, desk: Desk) -> None:
     desk.registrations.import_many([REGISTERED.model_copy(update={"reference_photo_key": "none.jpg"})])
     assert [warning.value for warning in run_page("validate", registration_id="reg-1").warning] == [
-        "Reference photo: the file is missing or is no photo"
+        "Reference photo: the file is missing or is not a photo"
     ]
 
 
 def test_a_file_that_is_no_photo_is_a_sentence(run_page: RunPage, desk: Desk) -> None:
     desk.photos.put(REFERENCE_KEY, b"only text")
     assert [warning.value for warning in run_page("validate", registration_id="reg-1").warning] == [
-        "Reference photo: the file is missing or is no photo"
+        "Reference photo: the file is missing or is not a photo"
     ]
 
 
