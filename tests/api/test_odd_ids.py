@@ -83,7 +83,7 @@ def address(
         client = request.getfixturevalue("dynamodb")
         records = DynamoRecords(client, create_table(client), PATIENT, utc_now, index_check=None)
         object.__setattr__(services, "records", records)
-        monkeypatch.setattr(desk.validation, "_records", records)
+        monkeypatch.setattr(desk.validation._of, "_records", records)
     with serving(make_api()) as address:
         yield address
 

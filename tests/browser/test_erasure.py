@@ -7,14 +7,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from core.runtime.housekeeping import NOTICE_EVERY
-from tests.faults.eraser import erase
 from tests.support.browser import ROOT, dashboard
 from tests.support.production import built
 
@@ -24,7 +22,6 @@ pytestmark = pytest.mark.browser
 AT_ONCE = 10_000
 #: The call of a store at which the eraser is killed: the journal has the erasure, and the person is still there.
 CALL = 10
-_processes = get_context("spawn")
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +56,9 @@ def shown(page: Page, address: str, user_id: str) -> Locator:
 
 def cut_off(environment: dict[str, str], user_id: str) -> None:
     """Begin to erase a person in a process that is killed before it ends."""
-    process = _processes.Process(target=erase, args=(environment, user_id, CALL, False))
-    process.start()
-    process.join(60)
-    assert process.exitcode == -signal.SIGKILL
+    program = f"from tests.faults.eraser import erase; erase({environment!r}, {user_id!r}, {CALL}, False)"
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False, timeout=60)
+    assert ended.returncode == -signal.SIGKILL
     services = built(environment)
     assert len(services.erasures.unfinished()) == 1
     services.close()
