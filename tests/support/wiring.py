@@ -10,10 +10,16 @@ from typing import Any
 
 from core import ports
 from core.domain.roles import local
+from core.photos.sanitiser import PhotoSanitiser
 from core.runtime.bootstrap import build
 from core.runtime.facades.guard import Guard
+from core.runtime.observer import Observer
+from core.runtime.operation_metrics import OperationMetrics
 from core.runtime.services import Services
 from core.services.erasure import Erasures
+from core.services.forgetting import Forgetting
+from core.services.live_events import LiveRecords
+from core.services.reference_check import ReferenceCheck
 from core.settings import Settings
 
 #: Attributes by which a layer holds the one beneath it.
@@ -34,6 +40,21 @@ _WATCHED = ("validation", "erasures", "retention")
 _FACADES = {
     **{name: name for name in ("records", "registrations", "validation", "batches", "references", "erasures")},
     **{name: name for name in ("audit", "metrics", "operation_metrics")},
+}
+#: Methods that other parts call and that belong to no port -> their parameters.
+_OF_NO_PORT: dict[Any, list[str]] = {
+    LiveRecords.forget: ["user_id"],
+    Forgetting.on_erased: ["forget"],
+    Forgetting.announce: ["user_id"],
+    ReferenceCheck.forget: ["is_erased"],
+    Erasures.generation: ["user_id"],
+    Erasures.overtook: ["user_id", "generation"],
+    Erasures.scrub: ["user_id"],
+    PhotoSanitiser.clean: ["data"],
+    Observer.call: ["name", "service", "user_id", "registration_id", "event_id"],
+    Observer.steps: ["call", "items"],
+    Observer.keep: ["call"],
+    OperationMetrics.add: ["operation"],
 }
 #: Methods of facades that differ from what they hand on: who erases is whoever the facade was made for.
 _DIFFERENT = {"erasures.erase"}
