@@ -118,7 +118,11 @@ def running(
     """With the guide's user: five records, four passed, and a registration with a reference photo."""
     folder = tmp_path_factory.mktemp("guide")
     place = production(request.getfixturevalue("servers")) if request.param == "aws" else embedded(folder / "data")
-    with place as site, environment_of(site.environment), dashboard({}, folder / "log") as address:
+    with (
+        place as site,
+        environment_of(site.environment),
+        dashboard({"ENGINE_DEADLINE_SECONDS": "60"}, folder / "log") as address,
+    ):
         site.services.photos.put(KEY, astronaut_jpeg)
         site.register(astronaut_jpeg, registration_id="reg-validated", user_id="user-validated")
         for number in range(5):
