@@ -102,7 +102,7 @@ def _is_noticed(mutant: Mutant) -> bool:
                     return True
         import pytest
 
-        return bool(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "tests/core/test_guard.py"]))
+        return bool(pytest.main(["-q", "-x", "tests/core/test_guard.py"]))
     except TypeError:
         return True
 
@@ -117,7 +117,11 @@ def main() -> int:
         if (child := os.fork()) == 0:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             os.dup2(1, 2)
-            os._exit(0 if _is_noticed(mutant) else 1)
+            noticed = False
+            try:
+                noticed = _is_noticed(mutant)
+            finally:  # whatever happens, the child must not go on with the loop
+                os._exit(0 if noticed else 1)
         if os.waitpid(child, 0)[1]:
             unnoticed.append(f"{mutant.module}: {mutant.method}({mutant.parameter})")
     seconds = time.monotonic() - began

@@ -98,6 +98,9 @@ def differences(services: Services) -> Iterator[str]:
     for engine in _layers(services.references._engine):
         yield from _differences("batch engine", engine, ports.FaceEngine)
     yield from _of_facades(services)
+    for method, parameters in _OF_NO_PORT.items():
+        if list(inspect.signature(method).parameters)[1:] != parameters:
+            yield f"{method.__qualname__}{inspect.signature(method)} is not called so by others"
 
 
 def _layers(part: Any) -> Iterator[Any]:
