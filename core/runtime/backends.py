@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypedDict
 
 from core.domain.clock import Clock
 from core.domain.errors import SettingsError
@@ -35,6 +34,8 @@ from core.settings import Settings
 BATCH_SECONDS, MAX_BATCH_WORKERS, EMBEDDED_BATCH_WORKERS = 1.5, 48, 2
 #: Seconds that an engine call for a photo of a batch may take with its retries. Nobody waits for the answer.
 BATCH_CALL_DEADLINE = 30.0
+#: Processes that make the photos of people safe.
+SANITISERS = 2
 #: The most processes that sanitise a batch's photos. Photos that people submit have processes of their own.
 MAX_BATCH_SANITISERS = 4
 
@@ -67,11 +68,6 @@ class Adapters:
     closing: tuple[Callable[[], None], ...] = ()
 
 
-class _Sanitisers(TypedDict):
-    sanitiser: PhotoSanitiser
-    batch_sanitiser: PhotoSanitiser
-
-
 def embedded(settings: Settings, clock: Clock) -> Adapters:
     """Returns the adapters on this machine. Raises ``FacedeskError`` if the data folder cannot be used."""
     from core.adapters.embedded.audit import SqliteAudit
@@ -101,7 +97,8 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
         engine=engine,
         batch_engine=engine,
         batch_workers=EMBEDDED_BATCH_WORKERS,
-        **_sanitisers(settings),
+        sanitiser=_sanitiser(settings, SANITISERS),
+        batch_sanitiser=_sanitiser(settings, min(os.cpu_count() or 1, MAX_BATCH_SANITISERS)),
         audit=SqliteAudit(database),
         erasures=erasures,
         expiring=(erasures, photos),
@@ -143,16 +140,13 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         engine=RekognitionEngine(rekognition, engine_retry, quota),
         batch_engine=RekognitionEngine(rekognition, batch_retry, quota, patient=True),
         batch_workers=workers,
-        **_sanitisers(settings),
+        sanitiser=_sanitiser(settings, SANITISERS),
+        batch_sanitiser=_sanitiser(settings, min(os.cpu_count() or 1, MAX_BATCH_SANITISERS)),
         audit=DynamoAudit(clients.client("dynamodb", region), settings.audit_table, store_retry),
         erasures=DynamoErasures(clients.client("dynamodb", region), table, store_retry),
         metrics=CloudWatchMetrics(clients.client("cloudwatch", region), table, store_retry),
     )
 
 
-def _sanitisers(settings: Settings) -> _Sanitisers:
-    workers = min(os.cpu_count() or 1, MAX_BATCH_SANITISERS)
-    return {
-        "sanitiser": PhotoSanitiser(max_bytes=settings.max_upload_bytes, workers=2),
-        "batch_sanitiser": PhotoSanitiser(max_bytes=settings.max_upload_bytes, workers=workers),
-    }
+def _sanitiser(settings: Settings, workers: int) -> PhotoSanitiser:
+    return PhotoSanitiser(max_bytes=settings.max_upload_bytes, workers=workers)

@@ -168,7 +168,7 @@ def test_a_caller_is_given_nothing_but_facades_and_what_holds_nobodys_data(whole
         for field in fields(GuardedServices)
         if not type(getattr(services, field.name)).__module__.startswith("core.runtime.facades")
     }
-    assert others == {"principal", "settings", "clock", "_services"}
+    assert others == {"principal", "settings", "clock", "_check"}
 
 
 @pytest.mark.parametrize("role", Role)

@@ -41,13 +41,7 @@ class _EventWork:
         subject = Subject(event_id=event_id)
         self._permissions.require([Action.RUN_BATCH], subject)
         self._permissions.require_event(event_id, Action.RUN_BATCH, subject)
-        try:
-            done = work()
-        except Exception as error:
-            self._permissions.trail.after(Action.RUN_BATCH, subject, type(error).__name__, {})
-            raise
-        self._permissions.trail.after(Action.RUN_BATCH, subject, "ok", {})
-        return done
+        return self._permissions.trail.recording(Action.RUN_BATCH, subject, work)
 
 
 class GuardedBatches(_EventWork):
@@ -121,7 +115,7 @@ class GuardedLoading:
 
     def sample(self, now: datetime, progress: Report = lambda done, total: None) -> None:
         """Loads the sample event. ``progress`` is called with the done and total counts."""
-        self._require()
+        self._permissions.require([Action.LOAD_DATA])
         self._permissions.require_event(sample.EVENT_ID, Action.LOAD_DATA, Subject(event_id=sample.EVENT_ID))
         sample.load(
             self._records,
@@ -141,7 +135,7 @@ class GuardedLoading:
         progress: Report = lambda done, total: None,
     ) -> ImportReport:
         """Imports a CSV file, as ``core.services.importing.import_registrations`` does."""
-        self._require()
+        self._permissions.require([Action.LOAD_DATA])
         return import_registrations(
             table,
             source,
@@ -150,9 +144,6 @@ class GuardedLoading:
             sanitiser=self._sanitiser,
             progress=progress,
         )
-
-    def _require(self) -> None:
-        self._permissions.require([Action.LOAD_DATA])
 
 
 class _OwnEvents:

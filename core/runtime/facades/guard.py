@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from core.domain.clock import Clock
 from core.domain.roles import Action, Principal
@@ -52,12 +53,12 @@ class GuardedServices:
     loading: GuardedLoading | None
     #: None if the backend has no metrics.
     metrics: GuardedMetrics | None
-    _services: Services
+    _check: Callable[[], list[Health]]
 
     def health(self) -> list[Health]:
         """As ``core.runtime.health.check``. Requires ``SEE_OPERATIONS``."""
         self.acting.require([Action.SEE_OPERATIONS])
-        return check(self._services)
+        return self._check()
 
 
 class Guard:
@@ -95,5 +96,5 @@ class Guard:
             operation_metrics=GuardedOperationMetrics(of.operation_metrics, permissions),
             loading=loading,
             metrics=GuardedMetrics(of.metrics, permissions) if of.metrics else None,
-            _services=of,
+            _check=partial(check, of),
         )

@@ -156,13 +156,12 @@ class GuardedValidation:
         self._permissions.require_event(seen.event, Action.DECIDE, subject)
         trail = self._permissions.trail
         trail.before(Action.DECIDE, subject, {})
-        try:
-            record = self._validation.decide(seen, decision, reviewer, reason, note)
-        except Exception as error:
-            trail.after(Action.DECIDE, subject, type(error).__name__, {})
-            raise
-        trail.after(Action.DECIDE, Subject.of(record), "ok", {"status": str(record.validation_status)})
-        return record
+        return trail.recording(
+            Action.DECIDE,
+            subject,
+            lambda: self._validation.decide(seen, decision, reviewer, reason, note),
+            lambda record: record,
+        )
 
     def photo(self, key: str) -> CleanPhoto:
         """As ``ValidationService.photo``. Requires ``SEE_FACES``."""
@@ -173,15 +172,7 @@ class GuardedValidation:
         subject = Subject(registration_id=registration_id)
         self._permissions.require([Action.VALIDATE], subject)
         self._require_registration(registration_id)
-        trail = self._permissions.trail
-        try:
-            done = validate()
-        except Exception as error:
-            trail.after(Action.VALIDATE, subject, type(error).__name__, {})
-            raise
-        record = done.record
-        trail.after(Action.VALIDATE, Subject.of(record), "ok", {"status": str(record.validation_status)})
-        return done
+        return self._permissions.trail.recording(Action.VALIDATE, subject, validate, lambda done: done.record)
 
     def _require_registration(self, registration_id: str) -> None:
         """Raises ``RegistrationNotFound`` if the registration is for an event that is not the principal's."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from core.domain.audit import BEGUN, AuditEntry
 from core.domain.clock import Clock
@@ -15,6 +15,8 @@ from core.domain.records import ValidationRecord
 from core.domain.roles import Action, Principal
 from core.ports import AuditTrail
 from core.services.hashing import IdHash
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +70,26 @@ class PrincipalTrail:
             self.append(action, subject, outcome, details, at=at, entry_id=entry_id)
         except FacedeskError as error:
             logger.error("the audit trail lacks an entry: %s %s (%s)", action, outcome, type(error).__name__)
+
+    def recording(
+        self,
+        action: Action,
+        subject: Subject,
+        work: Callable[[], T],
+        record_of: Callable[[T], ValidationRecord | None] = lambda _: None,
+    ) -> T:
+        """Does the work, and writes how it ended: by its error's class, or by its record's status if it has one."""
+        try:
+            done = work()
+        except Exception as error:
+            self.after(action, subject, type(error).__name__, {})
+            raise
+        record = record_of(done)
+        if record is None:
+            self.after(action, subject, "ok", {})
+        else:
+            self.after(action, Subject.of(record), "ok", {"status": str(record.validation_status)})
+        return done
 
     def append(
         self,
