@@ -32,6 +32,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.file_util import get_static_dir
 
 from core.domain.roles import PAGES
+from dashboard.codings import named_codings
 
 #: Packed files for later processes. If the folder cannot be written, each process packs for itself.
 FOLDER = Path(sys.prefix) / "var" / "facedesk" / f"streamlit-{st.__version__}"
@@ -145,7 +146,8 @@ class Static:
             await self._app(scope, receive, send)
             return
         asked = Headers(scope=scope)
-        coding = _accepted(asked.getlist("accept-encoding"))
+        named = named_codings(asked.getlist("accept-encoding"))
+        coding = next((each for each in _CODINGS if named.get(each)), None)
         if coding is None or "range" in asked:  # a range is part of the file as it is
             await self._app(scope, receive, _with_vary(send))
             return
@@ -186,16 +188,6 @@ def _imported(scripts: Path, names: Iterable[str]) -> set[str]:
         found |= new
         new = {name for each in new for name in _IMPORT.findall((scripts / each).read_text())} - found
     return found
-
-
-def _accepted(fields: Iterable[str]) -> str | None:
-    """The coding that the client takes, by its Accept-Encoding."""
-    accepted = set()
-    for part in ",".join(fields).split(","):
-        name, _, weight = part.partition(";")
-        if not re.fullmatch(r"\s*q\s*=\s*0(\.0*)?\s*", weight, re.IGNORECASE):
-            accepted.add(name.strip().lower())
-    return next((coding for coding in _CODINGS if coding in accepted), None)
 
 
 def _packed(body: bytes) -> Packed:

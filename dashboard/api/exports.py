@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import zlib
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -35,6 +34,7 @@ from core.services.export import (
 from dashboard.access.authentication import person_of, principal_of
 from dashboard.api.parameters import EVENT_ID, USER_ID, one
 from dashboard.api.workers import Download, Downloads, unless_gone
+from dashboard.codings import named_codings
 from dashboard.services import services_of
 
 logger = logging.getLogger(__name__)
@@ -264,11 +264,8 @@ class _FileResponse(Response):
 
 def takes_gzip(accepted: str) -> bool:
     """Whether an Accept-Encoding header allows gzip: by name, or by ``*`` where it is not named."""
-    weights = {}
-    for coding in accepted.lower().split(","):
-        name, _, weight = coding.partition(";")
-        weights[name.strip()] = not re.fullmatch(r"\s*q\s*=\s*0(\.0*)?\s*", weight)
-    return weights.get("gzip", weights.get("*", False))
+    named = named_codings([accepted])
+    return named.get("gzip", named.get("*", False))
 
 
 def _compressed(parts: Parts) -> Parts:
