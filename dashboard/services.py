@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 from typing import Any
 
 import streamlit as st
@@ -114,8 +114,8 @@ def _load() -> None:
 
     It stays as long as the process does, so a look through it, which takes 100 ms, would find nothing.
     """
-    for package in ("dashboard.parts", "dashboard.charts"):
-        for module in iter_modules(import_module(package).__path__, f"{package}."):
+    for package in ("dashboard.parts", "dashboard.charts", "dashboard.sections"):
+        for module in walk_packages(import_module(package).__path__, f"{package}."):
             import_module(module.name)
     with suppress(FacedeskError):  # the pages say so
         shared()

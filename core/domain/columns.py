@@ -28,7 +28,9 @@ class Pseudonymised(Enum):
     PRESENCE = "whether there is a value"
 
 
-_STATUS = pd.CategoricalDtype([Status.SUCCESS.value, Status.PENDING.value, Status.FAILED.value])
+#: The order in which outcomes are listed and stacked.
+STATUSES = (Status.SUCCESS.value, Status.PENDING.value, Status.FAILED.value)
+_STATUS = pd.CategoricalDtype(list(STATUSES))
 _QUALITY = pd.CategoricalDtype([quality.value for quality in Quality])
 _DECISION = pd.CategoricalDtype([decision.value for decision in Decision])
 #: The dtype of times.

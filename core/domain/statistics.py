@@ -20,13 +20,11 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from core.domain.columns import BECOMES
+from core.domain.columns import BECOMES, STATUSES
 from core.domain.policy import Policy, by_similarity
 from core.domain.reasons import Reason
 from core.domain.records import Quality, Status, ValidationRecord
 
-#: The order in which outcomes are listed and stacked.
-STATUSES = (Status.SUCCESS.value, Status.PENDING.value, Status.FAILED.value)
 #: The quality, and the source, of a record that has none.
 NOT_MEASURED = "not measured"
 NOT_REPORTED = "not reported"

@@ -6,7 +6,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.domain import reasons
-from core.domain.statistics import STATUSES, Readiness
+from core.domain.columns import STATUSES
+from core.domain.statistics import Readiness
 from dashboard.charts.style import (
     MAX_BARS,
     TIME,

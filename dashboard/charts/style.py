@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from core.domain.columns import STATUSES
 from core.domain.records import Status
-from core.domain.statistics import STATUSES
 
 
 @dataclass(frozen=True)

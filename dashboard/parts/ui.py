@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -17,6 +17,7 @@ from core.domain.errors import FacedeskError, ServiceError
 from core.domain.records import Attempt, Decision, Registration, Source, Status, ValidationRecord
 from core.domain.roles import Principal
 from core.services.validation import Submitter
+from dashboard.charts.style import WORDS
 
 #: Plotly's own buttons would only cover the chart.
 CHART_CONFIG = {"displayModeBar": False}
@@ -30,9 +31,9 @@ class StatusLook:
 
 
 STATUS = {
-    Status.SUCCESS: StatusLook("Passed", ":material/check_circle:", "green"),
-    Status.PENDING: StatusLook("Waiting", ":material/hourglass_top:", "orange"),
-    Status.FAILED: StatusLook("Failed", ":material/cancel:", "red"),
+    Status.SUCCESS: StatusLook(WORDS[Status.SUCCESS], ":material/check_circle:", "green"),
+    Status.PENDING: StatusLook(WORDS[Status.PENDING], ":material/hourglass_top:", "orange"),
+    Status.FAILED: StatusLook(WORDS[Status.FAILED], ":material/cancel:", "red"),
 }
 STATUS_WORDS = {str(status): look.word for status, look in STATUS.items()}
 COLUMN_WORDS = {
@@ -213,3 +214,18 @@ def attempts_table(attempts: Sequence[Attempt], threshold: float) -> None:
 def advice_text(codes: Sequence[str]) -> str:
     """What to send to the person, a sentence a line."""
     return "\n".join(dict.fromkeys(reasons.advice(code) for code in codes))
+
+
+def span_control(spans: Iterable[str], default: str, on_change: Callable[[], None] | None = None) -> str:
+    """Lets people choose the span of time that a page shows; the link names it."""
+    chosen: str | None = st.segmented_control(
+        "Span",
+        list(spans),
+        default=default,
+        required=True,
+        key="span",
+        bind="query-params",
+        label_visibility="collapsed",
+        on_change=on_change,
+    )
+    return chosen or default

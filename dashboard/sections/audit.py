@@ -53,17 +53,8 @@ def everybody() -> None:
 def heading() -> timedelta:
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         st.title("Audit trail", anchor=False, width="content")
-        span = st.segmented_control(
-            "Span",
-            list(SPANS),
-            default="7 days",
-            required=True,
-            key="span",
-            bind="query-params",
-            label_visibility="collapsed",
-            on_change=first_page,
-        )
-    return SPANS[span or "7 days"]
+        span = ui.span_control(SPANS, "7 days", first_page)
+    return SPANS[span]
 
 
 def filters() -> AuditFilter:

@@ -25,18 +25,10 @@ def heading(events: list[str]) -> tuple[str, str]:
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         st.title("Event overview", anchor=False, width="content")
         event_id = event.picker(st.container(width=300), events)
-        span = st.segmented_control(
-            "Span",
-            list(SPANS),
-            default="7 days",
-            required=True,
-            key="span",
-            bind="query-params",
-            label_visibility="collapsed",
-        )
+        span = ui.span_control(SPANS, "7 days")
         event.file_link("Export CSV", event.file_address(event_id, "records.csv"), "export")
         event.file_link("Parquet", event.file_address(event_id, "records.parquet"), "export-parquet")
-    return event_id, span or "7 days"
+    return event_id, span
 
 
 def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None:

@@ -14,8 +14,9 @@ import plotly.graph_objects as go
 import pytest
 
 from core.domain import statistics
+from core.domain.columns import STATUSES
 from core.domain.records import Status
-from core.domain.statistics import STATUSES, Readiness
+from core.domain.statistics import Readiness
 from dashboard.charts import event as event_charts
 from dashboard.charts.style import DARK, LIGHT, Palette
 from tests.pages.test_charts import contrast

@@ -98,12 +98,9 @@ REVIEWED: dict[str, set[str]] = {
     "dashboard/parts/photos.py": {"image: caption", "info: caption", "warning: caption"},
     "dashboard/parts/search.py": {"text_input: label", "text_input: placeholder"},
     "dashboard/access/signin.py": {"caption: ', '.join(sorted(person.roles))"},
-    "dashboard/parts/ui.py": {"banner: doing", "html: label"},
+    "dashboard/parts/ui.py": {"banner: doing", "html: label", "segmented_control: list(spans)"},
     "pages/event_overview.py": {
         "file_link: span",
-    },
-    "dashboard/sections/audit.py": {
-        "segmented_control: list(SPANS)",
     },
     "dashboard/sections/erasure.py": {
         "markdown: count",
@@ -111,7 +108,6 @@ REVIEWED: dict[str, set[str]] = {
     "dashboard/sections/event_overview.py": {
         "chart_card: unit",
         "metric: share",
-        "segmented_control: list(SPANS)",
     },
     "dashboard/sections/operations/aws.py": {
         "chart_card: per",
@@ -133,9 +129,6 @@ REVIEWED: dict[str, set[str]] = {
         "metric: size(disk.free_bytes)",
         "metric: size(disk.log_bytes)",
         "metric: size(disk.photo_bytes)",
-    },
-    "dashboard/sections/operations/spans.py": {
-        "segmented_control: spans",
     },
     "dashboard/sections/statistics.py": {
         "chart_card: label",

@@ -24,16 +24,7 @@ TALL = 300
 def heading(spans: list[str]) -> str:
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         st.title("Operations", anchor=False, width="content")
-        span = st.segmented_control(
-            "Span",
-            spans,
-            default="24 h",
-            required=True,
-            key="span",
-            bind="query-params",
-            label_visibility="collapsed",
-        )
-    return span or "24 h"
+        return ui.span_control(spans, "24 h")
 
 
 def every(period: timedelta) -> str:
