@@ -29,7 +29,7 @@ def with_attempt(current: ValidationRecord | None, outcome: Outcome, ttl: timede
     """
     if current is not None and current.attempt(outcome.attempt_id) is not None:
         return current
-    timestamp = max(outcome.timestamp, current.timestamp) if current else outcome.timestamp
+    timestamp = max(outcome.timestamp, current.order) if current else outcome.timestamp
     number = current.verification_attempt + 1 if current else 1
     entry = Attempt(
         attempt_id=outcome.attempt_id,
@@ -87,7 +87,7 @@ def without_attempt(current: ValidationRecord, attempt_id: str) -> ValidationRec
     changes: dict[str, Any] = {
         "attempts": left,
         "verification_attempt": max(1, current.verification_attempt - 1),
-        "updated_at": _after(current, current.timestamp),
+        "updated_at": _after(current, current.order),
     }
     # Another service may have written its own outcome over it since; then the record says that.
     speaks = (entry.number, entry.timestamp) == (current.verification_attempt, current.timestamp)
@@ -106,7 +106,7 @@ def with_decision(current: ValidationRecord, review: Review) -> ValidationRecord
             "failure_reasons": _reasons_after(current, review),
             "review": review,
             "attempts": (*current.outcomes[:-1], newest),
-            "updated_at": _after(current, review.decided_at),
+            "updated_at": _after(current, review.decided_at or current.order),
         }
     )
 
@@ -130,7 +130,7 @@ def decided(current: ValidationRecord | None, review: Review, seen_version: str)
 def newest_first(records: Iterable[ValidationRecord], now: datetime, limit: int | None) -> list[ValidationRecord]:
     """Those that have not expired, newest ``timestamp`` first, equal ones by registration; at most ``limit``."""
     alive = sorted((record for record in records if not record.is_expired(now)), key=lambda r: r.registration_id)
-    return sorted(alive, key=lambda record: record.timestamp, reverse=True)[:limit]
+    return sorted(alive, key=lambda record: record.order, reverse=True)[:limit]
 
 
 def _keeping_unknown(record: ValidationRecord, current: ValidationRecord | None) -> ValidationRecord:
@@ -144,7 +144,8 @@ def _keeping_unknown(record: ValidationRecord, current: ValidationRecord | None)
 
 def _as_said_by(current: ValidationRecord, entry: Attempt) -> dict[str, Any]:
     """What the record says if ``entry`` is its newest attempt, by field."""
-    similarity, sooner = entry.similarity, current.timestamp - entry.timestamp
+    similarity = entry.similarity
+    sooner = current.timestamp - entry.timestamp if current.timestamp and entry.timestamp else timedelta(0)
     reasons = current.model_copy(update={"failure_reasons": entry.reasons})
     return {
         "validation_status": entry.status,

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any
+from typing import Any, get_args
 
 import pandas as pd
 import pyarrow as pa
-from pydantic import Field
+from annotated_types import Interval
 
-from core.domain.records import Decision, Quality, Status, Timestamp
+from core.domain.reading import Reader, reader_of
+from core.domain.records import Count, Decision, EpochSeconds, Percent, Quality, Status, Timestamp
 
 
 class Pseudonymised(Enum):
@@ -29,7 +30,7 @@ class Pseudonymised(Enum):
 
 
 #: The order in which outcomes are listed and stacked.
-STATUSES = (Status.SUCCESS.value, Status.PENDING.value, Status.FAILED.value)
+STATUSES = (Status.SUCCESS.value, Status.PENDING.value, Status.FAILED.value, Status.UNKNOWN.value)
 _STATUS = pd.CategoricalDtype(list(STATUSES))
 _QUALITY = pd.CategoricalDtype([quality.value for quality in Quality])
 _DECISION = pd.CategoricalDtype([decision.value for decision in Decision])
@@ -43,10 +44,11 @@ _ARROW: Mapping[Any, pa.DataType] = {float: pa.float64(), int: pa.int64(), bool:
 class Column:
     """One column.
 
-    ``kind``: the Python type of a stored value. ``stored``: its path in the stored record; empty if that is the
-    column's own name. ``limits``: the least and the greatest value. ``required``: every record has a value.
+    ``kind``: the type of a stored value, as the record's model annotates it. ``stored``: its path in the stored
+    record; empty if that is the column's own name. ``default``: what an absent value is, if that is not nothing.
     ``never_absent``: an absent text is the empty text, not NaN. ``reported``: a face engine reports it as an
-    attribute.
+    attribute; a value of another kind is as good as absent. ``needed``: the map that it is in is unreadable without
+    it.
     """
 
     name: str
@@ -54,10 +56,10 @@ class Column:
     pseudonymised: Pseudonymised = Pseudonymised.EMPTIED
     kind: Any = str
     stored: tuple[str, ...] = ()
-    limits: tuple[int, int] | None = None
-    required: bool = False
+    default: Any = None
     never_absent: bool = False
     reported: bool = False
+    needed: bool = False
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -67,45 +69,54 @@ class Column:
     @property
     def arrow(self) -> pa.DataType:
         """The Arrow type of the values as stored: everything but numbers and truth values is text."""
-        return _ARROW.get(self.kind, pa.large_string())
+        return _ARROW.get(self._plain_kind, pa.large_string())
 
     @property
     def is_text(self) -> bool:
-        return self.kind not in _ARROW
+        return self._plain_kind not in _ARROW
 
     @property
-    def rule(self) -> Any:
-        """The type that pydantic checks each value against."""
-        kind = self.kind
-        if self.limits is not None:
-            low, high = self.limits
-            kind = Annotated[kind, Field(ge=low, le=high)]
-        return kind if self.required else kind | None
+    def is_truth(self) -> bool:
+        return self.kind is bool
+
+    @property
+    def limits(self) -> tuple[Any, Any] | None:
+        """The least and the greatest value."""
+        marks = (mark for mark in get_args(self.kind) if isinstance(mark, Interval))
+        return next(((mark.ge, mark.le) for mark in marks), None)
+
+    @property
+    def reader(self) -> Reader:
+        """Reads a stored value, whoever wrote it."""
+        return reader_of(self.kind)
+
+    @property
+    def _plain_kind(self) -> Any:
+        return (get_args(self.kind) or (self.kind,))[0]
 
 
-_PERCENT = (0, 100)
-_INT32 = (-(2**31), 2**31 - 1)
 _EMPTIED, _SHOWN, _CUT = Pseudonymised.EMPTIED, Pseudonymised.SHOWN, Pseudonymised.CUT
 _REPLACED, _PRESENCE = Pseudonymised.REPLACED, Pseudonymised.PRESENCE
 
-#: The columns of a frame of records, in their order. ``confidence``, ``similarity``: 0-100. ``attempts``: how many
-#: there were. ``reasons``: codes separated by spaces. ``category``: whatever values occur, sorted.
-RECORD_COLUMNS = (
-    Column("userId", "str", _REPLACED, required=True, never_absent=True),
-    Column("registrationId", "str", _REPLACED, required=True, never_absent=True),
+#: The columns of a frame of records that come from one stored value each. ``confidence``, ``similarity``: 0-100.
+#: ``attempts``: how many there were. ``reasons``: codes separated by spaces. ``category``: whatever values
+#: occur, sorted.
+STORED_COLUMNS = (
+    Column("userId", "str", _REPLACED, never_absent=True),
+    Column("registrationId", "str", _REPLACED, never_absent=True),
     Column("eventId", "str", _SHOWN, never_absent=True),
-    Column("status", _STATUS, _SHOWN, Status, ("validationStatus",), required=True),
-    Column("confidence", "float64", _CUT, float, limits=_PERCENT),
+    Column("status", _STATUS, _SHOWN, Status, ("validationStatus",), default=Status.UNKNOWN.value),
+    Column("confidence", "float64", _CUT, Percent),
     Column("quality", _QUALITY, _SHOWN, Quality),
-    Column("similarity", "float64", _CUT, float, ("comparisonResult", "similarity"), limits=_PERCENT),
+    Column("similarity", "float64", _CUT, Percent, ("comparisonResult", "similarity")),
     Column("threshold", "float64", _SHOWN, float, ("comparisonResult", "threshold")),
-    Column("attempts", "int32", _SHOWN, int, ("verificationAttempt",), limits=_INT32),
-    Column("timestamp", MOMENT, _SHOWN, Timestamp, required=True),
+    Column("attempts", "int32", _SHOWN, Count, ("verificationAttempt",), default=1),
+    Column("timestamp", MOMENT, _SHOWN, Timestamp),
     Column("updatedAt", MOMENT, _SHOWN, Timestamp),
-    Column("expiresAt", MOMENT, _SHOWN, int),
+    Column("expiresAt", MOMENT, _SHOWN, EpochSeconds),
     Column("source", "category", _SHOWN, str, ("metadata", "source")),
     Column("reasons", "str", _SHOWN, str, ("failureReasons",), never_absent=True),
-    Column("decision", _DECISION, _SHOWN, Decision, ("review", "decision")),
+    Column("decision", _DECISION, _SHOWN, Decision, ("review", "decision"), needed=True),
     Column("reviewer", "str", _EMPTIED, str, ("review", "reviewer")),
     Column("decidedAt", MOMENT, _SHOWN, Timestamp, ("review", "decidedAt")),
     Column("faceImageKey", "str", _PRESENCE),
@@ -114,11 +125,15 @@ RECORD_COLUMNS = (
     Column("gender", "category", _SHOWN, str, ("attributes", "gender"), reported=True),
     Column("smile", "boolean", _SHOWN, bool, ("attributes", "smile"), reported=True),
 )
+#: What could not be read, as ``field:kind`` with spaces between (``core.domain.reading.Unread``). No export has it.
+UNREADABLE = Column("unreadable", "str", _SHOWN, never_absent=True)
+#: The columns of a frame of records, in their order.
+RECORD_COLUMNS = (*STORED_COLUMNS, UNREADABLE)
 #: The columns of a frame of registrations, in their order.
 REGISTRATION_COLUMNS = (
-    Column("registrationId", "str", _REPLACED, required=True, never_absent=True),
-    Column("userId", "str", _REPLACED, required=True, never_absent=True),
-    Column("eventId", "str", _SHOWN, required=True, never_absent=True),
+    Column("registrationId", "str", _REPLACED, never_absent=True),
+    Column("userId", "str", _REPLACED, never_absent=True),
+    Column("eventId", "str", _SHOWN, never_absent=True),
     Column("name", "str", never_absent=True),
     Column("email", "str", never_absent=True),
     Column("referencePhotoKey", "str", _PRESENCE),
@@ -135,4 +150,4 @@ NEVER_ABSENT = frozenset(column.name for column in _ALL if column.never_absent)
 #: What people who may count others see of each column.
 PSEUDONYMISED: Mapping[str, Pseudonymised] = {column.name: column.pseudonymised for column in _ALL}
 #: Attributes that a face engine reports, and the type of each.
-REPORTED: Mapping[str, type] = {column.name: column.kind for column in RECORD_COLUMNS if column.reported}
+REPORTED: Mapping[str, type] = {column.name: column.kind for column in STORED_COLUMNS if column.reported}

@@ -11,37 +11,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from types import GenericAlias
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from pandas.api.types import union_categoricals
-from pydantic import TypeAdapter, ValidationError
 from pydantic.alias_generators import to_snake
 
-from core.domain.columns import MOMENT, RECORD_COLUMNS, REGISTRATION_COLUMNS, REPORTED, Column
+from core.domain.columns import MOMENT, REGISTRATION_COLUMNS, REPORTED, STORED_COLUMNS, UNREADABLE, Column
+from core.domain.reading import Unread, Unreadable, is_absent, kind_of, text
 from core.domain.records import ValidationRecord, isoformat
 
-#: The record's own rules, for a whole column at once.
-_RULES: Mapping[str, TypeAdapter[Any]] = {
-    column.name: TypeAdapter(cast(Any, GenericAlias(list, (column.rule,)))) for column in RECORD_COLUMNS
-}
 #: Columns of categories that are not known beforehand. (A dtype with known ones equals the text "category", too.)
 _FREE_CATEGORIES = [
-    column.name for column in RECORD_COLUMNS if isinstance(column.dtype, str) and column.dtype == "category"
+    column.name for column in STORED_COLUMNS if isinstance(column.dtype, str) and column.dtype == "category"
 ]
 #: Each column's path in a record in memory.
-_IN_MEMORY = {column.name: tuple(map(to_snake, column.path)) for column in RECORD_COLUMNS}
+_IN_MEMORY = {column.name: tuple(map(to_snake, column.path)) for column in STORED_COLUMNS}
+#: The fields of a record that a frame shows: those of its columns, and the maps that hold these.
+_FIELDS = {name for column in STORED_COLUMNS for name in (".".join(column.path), column.path[0])}
 #: Times that Arrow and pandas read as the record does; pandas would take "2026" for a year, where the record sees
 #: seconds.
 _ISO_TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?"
 #: The length of a time's text as ``core.domain.records.isoformat`` writes it.
 _OUR_TIME = len("2026-03-01T12:00:00.000Z")
-#: The last second of the year 9999: an expiry beyond it is no time that Python can show.
-_LAST_SECOND = 253_402_300_799
 
 #: A column's values: a list or the like, or Arrow's own.
 Values: TypeAlias = Sequence[Any] | pa.Array | pa.ChunkedArray
@@ -51,23 +46,21 @@ def record_frame(columns: Mapping[str, Values]) -> pd.DataFrame:
     """The frame of records given by column: ``RECORD_COLUMNS``, one row a record, in their order.
 
     Values are as the table has them (times as ISO-8601 text, ``expiresAt`` in epoch seconds, ``attempts`` absent for
-    one), but reasons as text with a space between; None, or no such column, for what is absent. Raises ``ValueError``
-    where a value breaks the record's rules: one sentence that names the registration and the column, but no value.
+    one), but reasons as text with a space between; None, or no such column, for what is absent. A value in another
+    form is read as ``core.domain.reading`` does; one that is not readable is absent, and named in ``unreadable``.
     """
     rows = len(columns.get("userId", ()))
-    frame = {}
-    for column in RECORD_COLUMNS:
+    frame, unread = {}, list[tuple[int, Unread]]()
+    for column in STORED_COLUMNS:
         values = columns.get(column.name, pa.nulls(rows))
-        quick = _checked_at_once(column, values)
-        try:
-            frame[column.name] = _checked_one_by_one(column, _listed(values)) if quick is None else quick
-        except ValidationError as error:
-            row = error.errors(include_input=False)[0]["loc"][0]
-            registration = _listed(columns["registrationId"])[int(row)]
-            # Not chained: pydantic's own text quotes the values.
-            raise ValueError(
-                f"The record of registration {registration!r} cannot be read: its {column.name} is not valid."
-            ) from None
+        quick = _read_at_once(column, values)
+        frame[column.name] = _read_one_by_one(column, _listed(values), unread) if quick is None else quick
+    frame[UNREADABLE.name] = _unreadable(columns.get(UNREADABLE.name, pa.nulls(rows)), unread)
+    # Who decided, and when, means nothing without the decision.
+    undecided = frame["decision"].isna()
+    for name in ("reviewer", "decidedAt"):
+        if (frame[name].notna() & undecided).any():
+            frame[name] = frame[name].mask(undecided)
     return pd.DataFrame(frame, copy=False)
 
 
@@ -90,11 +83,22 @@ def optional(texts: pd.Series[Any]) -> pd.Series[Any]:
 
 def frame_of(records: Sequence[ValidationRecord]) -> pd.DataFrame:
     """The frame of records in memory, in their order."""
+    return record_frame(columns_of(records))
+
+
+def columns_of(records: Sequence[ValidationRecord]) -> dict[str, list[Any]]:
+    """The columns of records, as ``record_frame`` takes them."""
     columns = {name: [_value(record, path) for record in records] for name, path in _IN_MEMORY.items()}
     columns["eventId"] = [record.event for record in records]
     for name in REPORTED:
         columns[name] = [reported(name, value) for value in columns[name]]
-    return record_frame(columns)
+    columns[UNREADABLE.name] = [" ".join(str(each) for each in _shown(record.unread)) for record in records]
+    return columns
+
+
+def _shown(unread: Sequence[Unread]) -> list[Unread]:
+    """Those of the fields that frames show, each once."""
+    return [each for each in dict.fromkeys(unread) if each.field in _FIELDS]
 
 
 def _value(record: ValidationRecord, path: tuple[str, ...]) -> Any:
@@ -181,13 +185,11 @@ def joined(*frames: pd.DataFrame) -> pd.DataFrame:
     return whole
 
 
-def _checked_at_once(column: Column, values: Values) -> pd.Series[Any] | None:
-    """The column if all of its values have the usual forms and keep the record's rules; else None."""
+def _read_at_once(column: Column, values: Values) -> pd.Series[Any] | None:
+    """The column if all of its values have the usual forms; else None."""
     try:
         array = _array(values, column.arrow)
     except (pa.ArrowException, OverflowError, UnicodeError):
-        return None
-    if array.null_count and column.required:
         return None
     if column.limits is not None:
         low, high = column.limits
@@ -197,21 +199,38 @@ def _checked_at_once(column: Column, values: Values) -> pd.Series[Any] | None:
     if column.dtype is MOMENT:
         return _usual_moments(array) if column.is_text else _from_seconds(array)
     if isinstance(column.dtype, pd.CategoricalDtype):
-        codes = pc.index_in(array, value_set=_array(list(column.dtype.categories), array.type))
-        return _categorical(codes, column.dtype) if codes.null_count == array.null_count else None
+        filled = array if column.default is None else pc.fill_null(array, column.default)
+        codes = pc.index_in(filled, value_set=_array(list(column.dtype.categories), array.type))
+        return _categorical(codes, column.dtype) if codes.null_count == filled.null_count else None
     return _typed(column, array)
 
 
-def _checked_one_by_one(column: Column, values: Sequence[Any]) -> pd.Series[Any]:
-    """The column by the record's own rules. Raises pydantic's ``ValidationError``."""
-    if column.dtype is MOMENT and column.is_text:
-        return _moments(column, values)
-    checked = _RULES[column.name].validate_python(values)
+def _read_one_by_one(column: Column, values: Sequence[Any], unread: list[tuple[int, Unread]]) -> pd.Series[Any]:
+    """The column, a value at a time; adds what is not readable to ``unread``, each with the number of its row."""
+    read: list[Any] = []
+    for row, value in enumerate(values):
+        try:
+            absent = value is None or (column.reader is not text and is_absent(value))
+            read.append(None if absent else column.reader(value))
+        except Unreadable:
+            unread.append((row, Unread(".".join(column.path), kind_of(value))))
+            read.append(None)
     if column.dtype is MOMENT:
-        return _from_seconds(pa.array(np.array(checked, dtype="float64"), from_pandas=True))
+        return pd.Series(read, dtype=MOMENT) if column.is_text else _from_seconds(pa.array(read, pa.float64()))
     if isinstance(column.dtype, pd.CategoricalDtype):
-        return pd.Series(checked, dtype=column.dtype)
-    return _typed(column, _array(checked, column.arrow))
+        named = [column.default if each is None else each.value for each in read]
+        return pd.Series(pd.Categorical(named, dtype=column.dtype))
+    return _typed(column, pa.array(read, column.arrow))
+
+
+def _unreadable(known: Values, unread: Sequence[tuple[int, Unread]]) -> pd.Series[Any]:
+    texts = _text(UNREADABLE, _array(known, pa.large_string()))
+    if unread:
+        listed = texts.tolist()
+        for row, each in unread:
+            listed[row] = f"{listed[row]} {each}".strip()
+        texts = pd.Series(listed, dtype="str")
+    return texts
 
 
 def _listed(values: Values) -> Sequence[Any]:
@@ -246,7 +265,7 @@ def _typed(column: Column, array: pa.Array) -> pd.Series[Any]:
         case "boolean":
             return pd.Series(pa.chunked_array([array]).to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype()}.get))
         case "int32":
-            return pd.Series(pc.fill_null(array, 1).to_numpy(zero_copy_only=False).astype("int32"))
+            return pd.Series(pc.fill_null(array, column.default).to_numpy(zero_copy_only=False).astype("int32"))
         case _:
             numbers: pd.Series[Any] = pd.Series(array.to_numpy(zero_copy_only=False), dtype=column.dtype)
             return numbers
@@ -284,18 +303,7 @@ def _usual_moments(texts: pa.Array) -> pd.Series[Any] | None:
     return pd.Series(moments.to_pandas(), dtype=MOMENT).dt.floor("ms")
 
 
-def _moments(column: Column, values: Sequence[Any]) -> pd.Series[Any]:
-    """Times to the millisecond. pandas reads the usual forms ten times faster than the record's rules read any."""
-    texts = pd.Series(values, dtype="str")
-    usual = texts.where(texts.str.fullmatch(_ISO_TIME, na=False))
-    moments: pd.Series[Any] = pd.to_datetime(usual, format="ISO8601", utc=True, errors="coerce")
-    moments = moments.astype(MOMENT).dt.floor("ms")
-    if moments.count() < (len(values) if column.required else texts.count()):
-        moments = pd.Series(_RULES[column.name].validate_python(values), dtype=MOMENT)
-    return moments
-
-
 def _from_seconds(seconds: pa.Array) -> pd.Series[Any]:
-    floats = seconds.to_numpy(zero_copy_only=False).astype("float64").clip(-_LAST_SECOND, _LAST_SECOND)
+    floats = seconds.to_numpy(zero_copy_only=False).astype("float64")
     whole = pa.array(floats, from_pandas=True).cast(pa.int64())
     return pd.Series(whole.cast(pa.timestamp("s", "UTC")).to_pandas(), dtype=MOMENT)

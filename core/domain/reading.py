@@ -9,11 +9,9 @@ from __future__ import annotations
 import math
 import re
 import types
-import warnings
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
@@ -22,24 +20,13 @@ from uuid import UUID
 
 import orjson
 from annotated_types import Interval
-from dateutil import parser as dateutil
 from pydantic import BaseModel
 
-#: Numbers above this are no seconds since 1970 (it would be the year 5138), but milliseconds or finer.
-MOST_SECONDS = 100_000_000_000
+from core.domain.moments import FIRST_SECOND, MOST_SECONDS, in_utc, moment_of_text, since_epoch
+
 #: How far beyond its limits a number with a fraction may lie: by rounding, not by meaning something else.
 _ROUNDING = 0.05
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
-#: What others add to a time with an offset: the zone's name in brackets (Java), in parentheses (JavaScript), before
-#: the offset (JavaScript, too) or after it (Go).
-_ZONE_NAME = re.compile(r"\s*(?:\[[^\]]*\]|\([^)]*\))$|(?:GMT|UTC)(?=[+-]\d)|(?<=[+-]\d{4})\s+UTC$")
-#: A month by its English name and a year: without them, dateutil would guess which number is which.
-_UNAMBIGUOUS = re.compile(
-    r"(?=.*\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))(?=.*\b\d{4}\b)", re.IGNORECASE
-)
-_ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d\D")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
 Reader: TypeAlias = Callable[[Any], Any]
 
 
@@ -90,7 +77,7 @@ def kind_of(value: Any) -> str:
 
 
 def is_absent(value: Any) -> bool:
-    """Whether there is nothing: None, or text of blanks alone."""
+    """Whether there is nothing: None, or text of blanks alone, if text is not what is wanted."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
@@ -104,9 +91,10 @@ def text(value: Any) -> str:
         case bool():
             return "true" if value else "false"
         case int() | Decimal() | float():
-            if value != value or value in (math.inf, -math.inf):
-                raise Unreadable
-            return str(int(value)) if value == int(value) else str(value)
+            try:
+                return str(int(value)) if value == int(value) else str(value)
+            except (ArithmeticError, ValueError):  # not finite, or of thousands of digits
+                raise Unreadable from None
         case UUID():
             return str(value)
         case _:
@@ -149,28 +137,28 @@ def truth(value: Any) -> bool:
 
 
 def moment(value: Any) -> datetime:
-    """A time in UTC: any form of ISO 8601, dates with an English month's name as HTTP and JavaScript write them, or a
-    number of seconds, milliseconds or finer since 1970. Without a zone it is UTC: the table's contract says so.
+    """A time in UTC, in whole milliseconds: text as ``core.domain.moments`` reads it, or a number of seconds,
+    milliseconds or finer since 1970. Without a zone it is UTC: the table's contract says so.
     """
     try:
         match value:
+            case Binary():
+                raise Unreadable
             case datetime():
-                return _in_utc(value)
-            case str() if not isinstance(value, Binary):
-                return _in_utc(_moment_of_text(_ZONE_NAME.sub("", value.strip())))
+                return in_utc(value)
+            case str():
+                return in_utc(moment_of_text(value))
             case _:
-                return _since_epoch(number(value))
+                return in_utc(since_epoch(number(value)))
     except (OverflowError, ValueError) as error:
         raise Unreadable from error
 
 
 def epoch_seconds(value: Any) -> int:
     """Whole seconds since 1970 of whatever ``moment`` reads."""
-    if type(value) is int and abs(value) <= MOST_SECONDS:
+    if type(value) is int and FIRST_SECOND <= value <= MOST_SECONDS:
         return value
-    if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
-        return math.floor(moment(value).timestamp())
-    return math.floor(_in_seconds(number(value)))
+    return math.floor(moment(value).timestamp())
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
@@ -260,7 +248,7 @@ def _read_fields(model: type[BaseModel], given: Mapping[str, Any], path: str, un
             read.pop(field.alias, None)
     for field in fields:
         value = given.get(field.alias)
-        if is_absent(value):
+        if value is None or (field.read is not text and is_absent(value)):
             continue
         try:
             found = field.read(value)
@@ -353,55 +341,3 @@ def _from_json(value: Any) -> Any:
         return orjson.loads(value)
     except orjson.JSONDecodeError:
         raise Unreadable from None
-
-
-def _moment_of_text(given: str) -> datetime:
-    """Raises ``ValueError`` or ``OverflowError``."""
-    if compact := _compact(given):
-        return compact
-    if _NUMBER.fullmatch(given):
-        return _since_epoch(float(given))
-    # Python reads nearly all forms of ISO 8601, dateutil the others: days of the year, hour 24.
-    for read in (datetime.fromisoformat, dateutil.isoparse):
-        with suppress(ValueError):
-            return read(given)
-    if not (_ISO_DATE.match(given) or _UNAMBIGUOUS.search(given)):
-        raise ValueError("no time")
-    with warnings.catch_warnings():
-        # A time in a zone that is unknown would be hours off.
-        warnings.simplefilter("error", dateutil.UnknownTimezoneWarning)
-        try:
-            # With a default, what a text lacks is not taken from today.
-            return dateutil.parse(given, default=datetime(1970, 1, 1))
-        except dateutil.UnknownTimezoneWarning as error:
-            raise ValueError("unknown time zone") from error
-
-
-def _compact(digits: str) -> datetime | None:
-    """A date, perhaps with a time, without any separator: ``20261125``, ``20261125100000``."""
-    if len(digits) not in (8, 14) or not (digits.isascii() and digits.isdigit()):
-        return None
-    try:
-        return datetime.fromisoformat(f"{digits[:8]}T{digits[8:] or '00'}")
-    except ValueError:
-        return None
-
-
-def _in_seconds(since_epoch: float) -> float:
-    """Of seconds, milliseconds, microseconds or nanoseconds."""
-    for _ in range(3):
-        if abs(since_epoch) > MOST_SECONDS:
-            since_epoch /= 1000
-    if abs(since_epoch) > MOST_SECONDS:
-        raise Unreadable
-    return since_epoch
-
-
-def _since_epoch(since_epoch: float) -> datetime:
-    return _EPOCH + timedelta(seconds=_in_seconds(since_epoch))
-
-
-def _in_utc(given: datetime) -> datetime:
-    """In whole milliseconds, as it is stored."""
-    utc = given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)
-    return utc.replace(microsecond=utc.microsecond // 1000 * 1000)

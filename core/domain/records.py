@@ -1,21 +1,26 @@
 """The domain's records. One definition serves the table, the JSON API and the pages.
 
 Names are snake_case in Python and camelCase outside. Everything is frozen: a change makes a new record.
-Records that other services wrote carry the documented attributes alone, so all but the keys, the status and
-the timestamp are optional on read, and attributes that we do not know are kept.
+Records that other services wrote are read leniently (``core.domain.reading``): all but the keys may be absent, what
+cannot be read is absent and listed, and attributes that we do not know are kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
+import orjson
+from annotated_types import Interval
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PrivateAttr, ValidationError
 from pydantic.alias_generators import to_camel
 
 from core.domain.expiry import is_expired
+from core.domain.moments import FIRST_SECOND, MOST_SECONDS
+from core.domain.reading import ReadBy, Unread, epoch_seconds, read_model
 
 #: The key of the table ``face-verifications``.
 KEY_ATTRIBUTES = ("userId", "registrationId")
@@ -44,9 +49,12 @@ MAX_ATTEMPTS = 50
 
 
 class Status(StrEnum):
+    """``UNKNOWN`` is never written by us: another service's record has no status, or a word that is none of these."""
+
     PENDING = "pending"
     SUCCESS = "success"
     FAILED = "failed"
+    UNKNOWN = "unknown"
 
 
 class Quality(StrEnum):
@@ -81,8 +89,17 @@ def _as_stored(moment: datetime) -> datetime:
     return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
 
 
+_NO_TIME = datetime.min.replace(tzinfo=UTC)
 Timestamp = Annotated[datetime, AfterValidator(_as_stored), PlainSerializer(isoformat, return_type=str)]
-Percent = Annotated[float, Field(ge=0, le=100)]
+Percent = Annotated[float, Interval(ge=0, le=100)]
+Count = Annotated[int, Interval(ge=-(2**31), le=2**31 - 1)]
+EpochSeconds = Annotated[int, Interval(ge=FIRST_SECOND, le=MOST_SECONDS), ReadBy(epoch_seconds)]
+
+
+def _one_of_ours(status: Status) -> Status:
+    if status is Status.UNKNOWN:
+        raise ValueError("an outcome is never unknown")
+    return status
 
 
 class Model(BaseModel):
@@ -133,20 +150,24 @@ class ComparisonResult(Model):
 class Review(Model):
     """A person's decision on a record."""
 
+    model_config = ConfigDict(extra="allow")
+
     decision: Decision
     reason: str | None = None
     note: str | None = None
-    reviewer: str
-    decided_at: Timestamp
+    reviewer: str | None = None
+    decided_at: Timestamp | None = None
 
 
 class Attempt(Model):
     """One entry of a record's ``attempts``: what was submitted and what came of it."""
 
+    model_config = ConfigDict(extra="allow")
+
     attempt_id: str | None = None
-    number: int
-    timestamp: Timestamp
-    status: Status
+    number: Count
+    timestamp: Timestamp | None = None
+    status: Status = Status.UNKNOWN
     confidence: Percent | None = None
     quality: Quality | None = None
     similarity: Percent | None = None
@@ -173,7 +194,7 @@ class Outcome(Model):
     registration_id: str
     event_id: str = Field(min_length=1)
     timestamp: Timestamp
-    status: Status
+    status: Annotated[Status, AfterValidator(_one_of_ours)]
     reasons: tuple[str, ...] = ()
     confidence: Percent | None = None
     quality: Quality | None = None
@@ -195,17 +216,17 @@ class ValidationRecord(Model):
 
     user_id: str
     registration_id: str
-    validation_status: Status
+    validation_status: Status = Status.UNKNOWN
     confidence: Percent | None = None
     quality: Quality | None = None
     face_image_key: str | None = None
     stored_face_key: str | None = None
     comparison_result: ComparisonResult | None = None
     attributes: Mapping[str, Any] = Field(default_factory=dict)
-    verification_attempt: int = 1
-    timestamp: Timestamp
+    verification_attempt: Count = 1
+    timestamp: Timestamp | None = None
     updated_at: Timestamp | None = None
-    expires_at: int | None = None
+    expires_at: EpochSeconds | None = None
     metadata: Metadata = Field(default_factory=Metadata)
     event_id: str | None = None
     failure_reasons: tuple[str, ...] = ()
@@ -214,24 +235,38 @@ class ValidationRecord(Model):
     face_box: Box | None = None
     stored_face_box: Box | None = None
 
+    _unread: tuple[Unread, ...] = PrivateAttr(default=())
+
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Self:
-        """Read a stored item (camelCase).
+        """Read a stored item (camelCase), whoever wrote it; ``unread`` tells what was not readable.
 
-        Raises ``ValueError`` where a documented attribute is of a wrong kind: one sentence that names the
-        registration and the attribute, but no value.
+        Raises ``ValueError`` if it lacks its keys.
         """
-        # By alias alone: another service's attribute may bear one of our Python names. A null is an absence.
-        present = {name: value for name, value in item.items() if value is not None}
+        # Nearly all items are as we write them: pydantic reads those several times faster.
+        with suppress(ValidationError, TypeError):
+            usual = orjson.dumps(item, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+            return cls.model_validate_json(usual, strict=True, by_alias=True, by_name=False)
+        readable, unread = read_model(cls, item)
         try:
-            return cls.model_validate(present, by_alias=True, by_name=False)
-        except ValidationError as error:
-            attribute = ".".join(map(str, error.errors(include_input=False)[0]["loc"]))
-            registration = item.get("registrationId")
+            # By alias alone: another service's attribute may bear one of our Python names.
+            record = cls.model_validate(readable, by_alias=True, by_name=False)
+        except ValidationError:
             # Not chained: pydantic's own text quotes the values.
-            raise ValueError(
-                f"The record of registration {registration!r} cannot be read: its {attribute} is not valid."
-            ) from None
+            raise ValueError("A record without a user id or a registration id cannot be read.") from None
+        if unread:
+            record._unread = unread
+        return record
+
+    @property
+    def order(self) -> datetime:
+        """When the newest attempt was, to sort by: a record without a time is older than all others."""
+        return self.timestamp or _NO_TIME
+
+    @property
+    def unread(self) -> tuple[Unread, ...]:
+        """What of the stored item could not be read, and is therefore absent."""
+        return self._unread
 
     @property
     def event(self) -> str | None:
@@ -245,8 +280,8 @@ class ValidationRecord(Model):
     @property
     def version(self) -> str:
         """Changes with every write; a decision names the one that its maker saw."""
-        touched = isoformat(self.updated_at) if self.updated_at else ""
-        return f"{isoformat(self.timestamp)}/{touched}/{self.verification_attempt}/{self.validation_status}"
+        tried, touched = (isoformat(each) if each else "" for each in (self.timestamp, self.updated_at))
+        return f"{tried}/{touched}/{self.verification_attempt}/{self.validation_status}"
 
     def is_expired(self, now: datetime) -> bool:
         return is_expired(self.expires_at, now)

@@ -58,6 +58,8 @@ class UserStatistics(BaseModel):
     successful_validations: int
     failed_validations: int
     pending_validations: int
+    #: Outcomes of other services whose status is none of ours.
+    unknown_validations: int
     average_confidence: float | None
     quality_breakdown: dict[str, int]
 
@@ -72,6 +74,7 @@ def user_statistics(user_id: str, records: Iterable[ValidationRecord]) -> UserSt
         successful_validations=by_status[Status.SUCCESS],
         failed_validations=by_status[Status.FAILED],
         pending_validations=by_status[Status.PENDING],
+        unknown_validations=by_status[Status.UNKNOWN],
         average_confidence=round(sum(confidences) / len(confidences), 2) if confidences else None,
         quality_breakdown=dict(Counter(outcome.quality for outcome in outcomes if outcome.quality is not None)),
     )
@@ -83,16 +86,17 @@ def latest_valid(records: Sequence[ValidationRecord], now: datetime, days: int) 
     A record whose newest attempt failed is not valid, whatever its earlier attempts were.
     """
     since = now - timedelta(days=days)
-    valid = [r for r in records if r.validation_status is Status.SUCCESS and r.timestamp >= since]
-    return max(valid, key=lambda record: record.timestamp, default=None)
+    valid = [r for r in records if r.validation_status is Status.SUCCESS and r.order >= since]
+    return max(valid, key=lambda record: record.order, default=None)
 
 
 @dataclass(frozen=True)
 class Readiness:
     """How far an event's registrations have come. Counts of registrations, but for ``unregistered``.
 
-    ``attempted`` = passed + waiting + failed, and with ``never_tried`` it is ``registered``. ``unregistered`` counts
-    records whose user and registration are not among the registrations; they are in no other number.
+    ``attempted`` = passed + waiting + failed + unknown, and with ``never_tried`` it is ``registered``.
+    ``unregistered`` counts records whose user and registration are not among the registrations; they are in no other
+    number.
     """
 
     registered: int
@@ -101,6 +105,7 @@ class Readiness:
     passed: int
     waiting: int
     failed: int
+    unknown: int
     never_tried: int
     unregistered: int
 
@@ -116,15 +121,16 @@ def readiness(registrations: pd.DataFrame, records: pd.DataFrame) -> Readiness:
     registered = np.zeros(len(records), dtype=bool)
     registered[tried] = True
     of_status = records["status"].iloc[tried].value_counts()
-    passed, waiting, failed = (int(of_status.get(status, 0)) for status in STATUSES)
+    passed, waiting, failed, unknown = (int(of_status.get(status, 0)) for status in STATUSES)
     return Readiness(
         registered=len(registrations),
         with_photo=int(registrations["referencePhotoKey"].notna().sum()),
-        attempted=passed + waiting + failed,
+        attempted=len(tried),
         passed=passed,
         waiting=waiting,
         failed=failed,
-        never_tried=len(registrations) - passed - waiting - failed,
+        unknown=unknown,
+        never_tried=len(registrations) - len(tried),
         unregistered=len(records) - int(registered.sum()),
     )
 
@@ -137,10 +143,12 @@ def never_tried(registrations: pd.DataFrame, records: pd.DataFrame) -> pd.DataFr
 def over_time(records: pd.DataFrame, tz: str) -> tuple[str, pd.DataFrame]:
     """Outcomes by the hour (a span of at most 3 days), day (366 days), month (20 years) or year: unit and frame.
 
-    Columns time, success, pending, failed (counts), attempts_mean, success_rate; empty buckets included. ``time`` is
-    where the bucket begins on the clock in the zone ``tz`` (IANA name), without a zone: an hour that the clock
+    Columns time, success, pending, failed, unknown (counts), attempts_mean, success_rate; empty buckets included.
+    Records without a time are in none. ``time`` is where the bucket begins on the clock in the zone ``tz`` (IANA name), without a zone: an hour that the clock
     repeats is one bucket, one that it skips is an empty one.
     """
+    if records["timestamp"].hasnans:
+        records = records[records["timestamp"].notna()]
     if records.empty:
         return "hour", _rates(_status_counts(records["status"], np.array([], dtype=int)), [], [])
     span = records["timestamp"].max() - records["timestamp"].min()
@@ -266,8 +274,8 @@ def expiring(records: pd.DataFrame, now: datetime, days: int = 7) -> pd.DataFram
 
 
 def compare(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """One row an event, as given: columns event, records, passed, waiting, failed, success_rate, mean_attempts,
-    mean_confidence, mean_similarity (both 0-100, of the records that have one).
+    """One row an event, as given: columns event, records, passed, waiting, failed, unknown, success_rate,
+    mean_attempts, mean_confidence, mean_similarity (both 0-100, of the records that have one).
     """
     rows = [
         {
@@ -275,7 +283,7 @@ def compare(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             "records": len(records),
             **{
                 word: int((records["status"] == status).sum())
-                for word, status in zip(("passed", "waiting", "failed"), STATUSES, strict=True)
+                for word, status in zip(("passed", "waiting", "failed", "unknown"), STATUSES, strict=True)
             },
             "success_rate": (records["status"] == Status.SUCCESS.value).mean(),
             "mean_attempts": records["attempts"].mean(),

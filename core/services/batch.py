@@ -37,6 +37,7 @@ _MARKS: Mapping[Status, Mark] = {
     Status.SUCCESS: Mark.PASSED,
     Status.PENDING: Mark.WAITING,
     Status.FAILED: Mark.FAILED,
+    Status.UNKNOWN: Mark.WAITING,
 }
 
 
@@ -283,15 +284,17 @@ class Batch:
 
 
 def _again(records: DataFrame, choice: Choice, files: Mapping[str, str]) -> Iterator[Item]:
-    """Yields the records that failed or are pending and that no reviewer has decided."""
+    """Yields the records that failed, are pending or of unknown status, and that no reviewer has decided."""
+    from core.domain.frames import optional
+
     statuses = {
-        Choice.ALL: [Status.FAILED, Status.PENDING],
+        Choice.ALL: [Status.FAILED, Status.PENDING, Status.UNKNOWN],
         Choice.FAILED: [Status.FAILED],
         Choice.PENDING: [Status.PENDING],
         Choice.NEVER_TRIED: [],
     }[choice]
     chosen = records[records["status"].isin(statuses) & records["decision"].isna()]
-    return _items(chosen, "faceImageKey", map(_seen, chosen["timestamp"], chosen["attempts"]), files)
+    return _items(chosen, "faceImageKey", map(_seen, optional(chosen["timestamp"]), chosen["attempts"]), files)
 
 
 def _items(people: DataFrame, keys: str, seen: Iterable[str | None], files: Mapping[str, str]) -> Iterator[Item]:
@@ -312,13 +315,14 @@ def _changed(item: Item, record: ValidationRecord | None) -> bool:
     if record is None:
         return item.seen is not None
     # Worklists of earlier versions hold the time alone.
-    same = item.seen in (_seen(record.timestamp, record.verification_attempt), isoformat(record.timestamp))
+    seen = _seen(record.timestamp, record.verification_attempt)
+    same = item.seen in (seen, seen.partition("#")[0])
     return not same or record.review is not None
 
 
-def _seen(timestamp: datetime, attempts: int) -> str:
+def _seen(timestamp: datetime | None, attempts: int) -> str:
     """Identifies a record's newest attempt. The time alone would not suffice: a clock can be set back."""
-    return f"{isoformat(timestamp)}#{attempts}"
+    return f"{isoformat(timestamp) if timestamp else ''}#{attempts}"
 
 
 def _by_registration(names: Iterable[str]) -> Mapping[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -149,7 +150,7 @@ def outcomes_csv(records: Iterable[ValidationRecord]) -> Iterator[bytes]:
                     record.registration_id,
                     record.event,
                     outcome.number,
-                    isoformat(outcome.timestamp),
+                    _time(outcome.timestamp),
                     outcome.status,
                     outcome.confidence,
                     outcome.quality,
@@ -159,10 +160,14 @@ def outcomes_csv(records: Iterable[ValidationRecord]) -> Iterator[bytes]:
                     outcome.source,
                     outcome.operator,
                     review.decision if review else None,
-                    isoformat(review.decided_at) if review else None,
+                    _time(review.decided_at) if review else None,
                     review.reviewer if review else None,
                 )
             )
+
+
+def _time(moment: datetime | None) -> str | None:
+    return isoformat(moment) if moment else None
 
 
 def references_csv(problems: Iterable[ReferenceProblem]) -> Iterator[bytes]:

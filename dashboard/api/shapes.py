@@ -38,7 +38,7 @@ class Verdict(_Shape):
     verification_attempt: int
     user_id: str
     registration_id: str
-    timestamp: Timestamp
+    timestamp: Timestamp | None
     face_image_key: str | None = None
 
     @classmethod
@@ -112,3 +112,5 @@ def _message(status: Status, codes: tuple[str, ...]) -> str:
             return f"Face image is not valid: {labels}" if labels else "Face image is not valid"
         case Status.PENDING:
             return f"Face image waits: {labels}" if labels else "Face image waits for a person to decide"
+        case Status.UNKNOWN:
+            return "The status of the face image is unknown"

@@ -45,7 +45,7 @@ def attempts_timeline(attempts: pd.DataFrame, threshold: float, palette: Palette
 
     An attempt without a similarity (no face, not compared) stands on the line at 0.
     """
-    symbols = {Status.SUCCESS: "circle", Status.PENDING: "diamond", Status.FAILED: "x"}
+    symbols = {Status.SUCCESS: "circle", Status.PENDING: "diamond", Status.FAILED: "x", Status.UNKNOWN: "star"}
     figure = go.Figure()
     for status, word in WORDS.items():
         of_status = attempts[attempts["status"] == status]

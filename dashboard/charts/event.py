@@ -11,7 +11,6 @@ from core.domain.statistics import Readiness
 from dashboard.charts.style import (
     MAX_BARS,
     TIME,
-    WORDS,
     Palette,
     and_more,
     counted,
@@ -25,6 +24,7 @@ from dashboard.charts.style import (
     positions,
     share,
     short_name,
+    shown,
     styled,
     times,
 )
@@ -78,7 +78,7 @@ def outcomes_over_time(unit: str, frame: pd.DataFrame, palette: Palette, height:
     length, _, _ = TIME[unit]
     moments = times(frame)
     figure = go.Figure()
-    for status, word in WORDS.items():
+    for status, word in shown(frame[list(STATUSES)].sum()).items():
         figure.add_bar(
             x=moments,
             y=frame[status],
@@ -191,7 +191,7 @@ def quality_bars(frame: pd.DataFrame, palette: Palette, height: int = 240) -> go
     """``core.domain.statistics.quality_by_status`` as bars stacked by status, with each bar's total."""
     figure = go.Figure()
     names = [str(quality).capitalize() for quality in frame.index]
-    for status, word in WORDS.items():
+    for status, word in shown(frame[list(STATUSES)].sum()).items():
         figure.add_bar(
             y=names,
             x=frame[status],
@@ -256,7 +256,7 @@ def histogram(
     widths = frame["right"] - frame["left"]
     ranges = [f"{left:g}–{right:g}" for left, right in zip(frame["left"], frame["right"], strict=True)]
     figure = go.Figure()
-    for status, word in WORDS.items():
+    for status, word in shown(frame[list(STATUSES)].sum()).items():
         figure.add_bar(
             x=(frame["left"] + frame["right"]) / 2,
             y=frame[status],

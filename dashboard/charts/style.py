@@ -28,7 +28,12 @@ class Palette:
     muted: str
 
     def of(self, status: Status) -> str:
-        return {Status.SUCCESS: self.passed, Status.PENDING: self.waiting, Status.FAILED: self.failed}[status]
+        return {
+            Status.SUCCESS: self.passed,
+            Status.PENDING: self.waiting,
+            Status.FAILED: self.failed,
+            Status.UNKNOWN: self.untried,
+        }[status]
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,12 @@ class Trace:
 
 
 #: The words for the statuses, everywhere.
-WORDS = {Status.SUCCESS: "Passed", Status.PENDING: "Waiting", Status.FAILED: "Failed"}
+WORDS = {
+    Status.SUCCESS: "Passed",
+    Status.PENDING: "Waiting",
+    Status.FAILED: "Failed",
+    Status.UNKNOWN: "Unknown",
+}
 
 
 #: How many bars with a name of their own a chart shows; the rest of unbounded names is told in its description.
@@ -191,8 +201,13 @@ def and_more(count: int, noun: str) -> str:
     return f", and {more:,} more {noun}{'s' if more > 1 else ''}" if more > 0 else ""
 
 
+def shown(counts: pd.Series) -> dict[Status, str]:
+    """The statuses that a chart shows, with their words: ours always, the unknown one only if it occurs."""
+    return {status: word for status, word in WORDS.items() if status is not Status.UNKNOWN or counts[status]}
+
+
 def counted(counts: pd.Series) -> str:
-    return ", ".join(f"{counts[status]:,} {word.lower()}" for status, word in WORDS.items())
+    return ", ".join(f"{counts[status]:,} {word.lower()}" for status, word in shown(counts).items())
 
 
 def share(part: float, whole: float) -> float:

@@ -125,7 +125,7 @@ def _review(record: ValidationRecord) -> None:
         return
     with st.container(border=True):
         st.markdown(f"**{ui.DECISION_WORDS[review.decision].capitalize()} by a person**")
-        st.text(f"{review.reviewer}, {ui.when(review.decided_at, get_services().clock())}")
+        st.text(f"{review.reviewer or 'Unknown'}, {ui.when(review.decided_at, get_services().clock())}")
         if review.note:
             st.text(review.note)
 

@@ -34,6 +34,7 @@ STATUS = {
     Status.SUCCESS: StatusLook(WORDS[Status.SUCCESS], ":material/check_circle:", "green"),
     Status.PENDING: StatusLook(WORDS[Status.PENDING], ":material/hourglass_top:", "orange"),
     Status.FAILED: StatusLook(WORDS[Status.FAILED], ":material/cancel:", "red"),
+    Status.UNKNOWN: StatusLook(WORDS[Status.UNKNOWN], ":material/help:", "gray"),
 }
 STATUS_WORDS = {str(status): look.word for status, look in STATUS.items()}
 COLUMN_WORDS = {
@@ -133,8 +134,15 @@ def viewer_zone() -> tzinfo:
         return UTC
 
 
-def when(moment: datetime, now: datetime) -> str:
-    """``moment`` in a few words: relative where it is fresh, else the viewer's local date and time."""
+def local(moment: datetime | None, zone: tzinfo) -> pd.Timestamp | None:
+    """``moment`` in that time zone, for a table or a chart."""
+    return None if moment is None else pd.Timestamp(moment).tz_convert(zone)
+
+
+def when(moment: datetime | None, now: datetime) -> str:
+    """``moment`` in a few words: relative if it is fresh, else the viewer's local date and time."""
+    if moment is None:
+        return "at an unknown time"
     age = now - moment
     if timedelta(0) <= age < timedelta(minutes=1):
         return "just now"
@@ -179,7 +187,7 @@ def attempts_frame(attempts: Sequence[Attempt]) -> pd.DataFrame:
         [
             {
                 "Attempt": attempt.number,
-                "Time": pd.Timestamp(attempt.timestamp).tz_convert(zone),
+                "Time": local(attempt.timestamp, zone),
                 "Outcome": STATUS[attempt.status].word,
                 "Similarity": attempt.similarity,
                 "Reasons": ", ".join(reasons.label(reason) for reason in attempt.reasons) or None,
@@ -193,7 +201,7 @@ def attempts_frame(attempts: Sequence[Attempt]) -> pd.DataFrame:
 def _by(attempt: Attempt) -> str:
     who = ": ".join(part for part in (attempt.source, attempt.operator) if part) or "unknown"
     if attempt.review:
-        who += f" ({DECISION_WORDS[attempt.review.decision]} by {attempt.review.reviewer})"
+        who += f" ({DECISION_WORDS[attempt.review.decision]} by {attempt.review.reviewer or 'unknown'})"
     return who
 
 

@@ -54,6 +54,13 @@ def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None
             border=True,
         )
         st.metric("Never tried", f"{readiness.never_tried:,}", border=True)
+        if readiness.unknown:
+            st.metric(
+                "Status unknown",
+                f"{readiness.unknown:,}",
+                help="Another service wrote no status, or a word that is none of ours. They count as not ready.",
+                border=True,
+            )
 
 
 def readiness_and_pace(readiness: Readiness, recent: pd.DataFrame) -> None:

@@ -208,6 +208,8 @@ def what_if(chosen: list[str], records: pd.DataFrame, query: dict[str, Any]) -> 
     with st.container(horizontal=True):
         st.metric("Would change", f"{len(flipped):,}", border=True, help="Decisions made by people do not change")
         for status, look in ui.STATUS.items():
+            if status is Status.UNKNOWN:
+                continue  # a threshold makes nobody unknown
             st.metric(f"Would be {look.word.lower()}", f"{int(becomes.get(str(status), 0)):,}", border=True)
     if flipped.empty:
         st.caption("At this threshold every verdict stays as it is.")

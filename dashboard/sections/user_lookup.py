@@ -80,7 +80,7 @@ def history(records: list[ValidationRecord]) -> ValidationRecord:
             {
                 "Photo": photos.thumbnail(record.face_image_key, blurred=not photos.revealed(record.user_id)),
                 "Outcome": ui.STATUS[record.validation_status].word,
-                "Last attempt": pd.Timestamp(record.timestamp).tz_convert(zone),
+                "Last attempt": ui.local(record.timestamp, zone),
                 "Event": record.event,
                 "Registration": record.registration_id,
                 "Similarity": record.similarity,
@@ -121,7 +121,7 @@ def timeline(record: ValidationRecord) -> None:
     frame = pd.DataFrame(
         [
             {
-                "time": pd.Timestamp(attempt.timestamp).tz_convert(zone),
+                "time": ui.local(attempt.timestamp, zone),
                 "status": attempt.status,
                 "similarity": attempt.similarity,
                 "label": f"Attempt {attempt.number}: {ui.STATUS[attempt.status].word}",

@@ -18,7 +18,7 @@ from core.adapters.aws.records import DynamoRecords
 from core.adapters.embedded import records as embedded_records
 from core.domain.attempts import newest_first
 from core.domain.columns import RECORD_DTYPES
-from core.domain.errors import Refused, Unavailable
+from core.domain.errors import Unavailable
 from core.domain.frames import record_frame
 from core.domain.records import EVENT_ATTRIBUTES, Decision, ValidationRecord
 from core.flow.retry import Retry
@@ -216,21 +216,33 @@ def test_an_attribute_of_another_kind_is_absent(
 
 
 @pytest.mark.parametrize(
-    ("attribute", "value", "column"),
+    ("attribute", "value", "column", "read", "unreadable"),
     [
-        ("validationStatus", "verified", "status"),
-        ("confidence", 101, "confidence"),
-        ("comparisonResult", {"similarity": -1}, "similarity"),
-        ("timestamp", "yesterday", "timestamp"),
+        ("validationStatus", "verified", "status", "unknown", "validationStatus:text"),
+        ("validationStatus", "SUCCESS", "status", "success", ""),
+        ("confidence", 101, "confidence", None, "confidence:number"),
+        ("confidence", "99.5 %", "confidence", 99.5, ""),
+        ("comparisonResult", {"similarity": -1}, "similarity", None, "comparisonResult.similarity:number"),
+        ("comparisonResult", False, "similarity", None, "comparisonResult:truth-value"),
+        ("comparisonResult", '{"similarity": 92}', "similarity", 92, ""),
+        ("failureReasons", [{"code": 1}], "reasons", "", "failureReasons:list"),
+        ("failureReasons", "NO_FACE", "reasons", "NO_FACE", ""),
+        ("metadata", '{"eventId": "event-1", "source": "kiosk"}', "source", "kiosk", ""),
+        ("attributes", '{"age": "20-30"}', "age", "20-30", ""),
+        ("attributes", 5, "age", None, "attributes:number"),
+        ("review", {"reviewer": "ann"}, "reviewer", None, "review:map"),
+        ("expiresAt", "2026-12-25T10:00:00Z", "expiresAt", pd.Timestamp("2026-12-25T10:00:00Z"), ""),
     ],
 )
-def test_a_record_that_cannot_be_read_is_named_and_not_left_out(
-    bench: Bench, attribute: str, value: object, column: str
+def test_an_odd_value_is_read_or_named_and_the_record_never_left_out(
+    bench: Bench, attribute: str, value: object, column: str, read: object, unreadable: str
 ) -> None:
     bench.foreign(registrationId="reg-1")
     bench.foreign(registrationId="reg-2", **{attribute: value})
-    with pytest.raises(Refused, match=rf"registration 'reg-2' cannot be read: its {column} is not valid"):
-        bench.records.event_frame("event-1")
+    frame = bench.records.event_frame("event-1").set_index("registrationId")
+    found = frame.loc["reg-2", column]
+    assert ((None if pd.isna(found) else found), frame.loc["reg-2", "unreadable"]) == (read, unreadable)
+    assert frame.loc["reg-1", "unreadable"] == ""
 
 
 def test_reasons_of_any_text_are_joined_by_one_space(bench: Bench) -> None:
@@ -339,11 +351,11 @@ def test_expired_records_and_other_events_are_in_no_batch(bench: Bench) -> None:
     assert list(batches(bench)["registrationId"]) == ["reg-2"]
 
 
-def test_a_record_that_cannot_be_read_fails_the_batches(bench: Bench) -> None:
+def test_odd_records_are_in_the_batches(bench: Bench) -> None:
     bench.foreign(registrationId="reg-1")
     bench.foreign(registrationId="reg-2", validationStatus="verified")
-    with pytest.raises(Refused, match=r"registration 'reg-2' cannot be read: its status is not valid"):
-        batches(bench)
+    bench.foreign(registrationId="reg-3", confidence={"value": 1})
+    assert sorted(batches(bench)["registrationId"]) == ["reg-1", "reg-2", "reg-3"]
 
 
 def test_nothing_is_read_before_the_first_batch_is_asked_for(bench: Bench) -> None:
@@ -452,10 +464,17 @@ def test_other_events_are_not_listed(bench: Bench) -> None:
     assert listed(bench) == []
 
 
-def test_a_listed_record_that_cannot_be_read_is_named(bench: Bench) -> None:
+def test_an_odd_record_is_listed(bench: Bench) -> None:
     bench.foreign(registrationId="reg-2", validationStatus="verified")
-    with pytest.raises(Refused, match=r"registration 'reg-2' cannot be read: its validationStatus is not valid"):
-        listed(bench)
+    assert listed(bench) == [("reg-2", "user-1")]
+
+
+@pytest.mark.parametrize("odd", ["Wed, 25 Nov 2020 10:00:00 GMT", "1606298400"], ids=["day", "seconds"])
+def test_times_in_other_forms_take_no_place_of_newer_records(bench: Bench, odd: str) -> None:
+    for number in range(3):
+        bench.foreign(registrationId=f"odd-{number}", timestamp=odd)
+    bench.foreign(registrationId="new", timestamp="2026-03-01T12:00:00Z")
+    assert [registration for registration, _ in listed(bench, 2)] == ["new", "odd-0"]
 
 
 # The notice

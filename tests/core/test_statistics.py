@@ -38,7 +38,10 @@ def test_the_total_is_the_sum_of_the_outcomes() -> None:
     listed = attempts(Status.PENDING, Status.FAILED)
     found = user_statistics("u", [record(Status.FAILED, attempts=listed), record(Status.SUCCESS)])
     assert found.total_attempts == (
-        found.successful_validations + found.failed_validations + found.pending_validations
+        found.successful_validations
+        + found.failed_validations
+        + found.pending_validations
+        + found.unknown_validations
     )
 
 

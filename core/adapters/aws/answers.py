@@ -8,25 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any, TypeAlias
+from functools import reduce
+from typing import Any
 from zlib import crc32
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
 from botocore.parsers import ResponseParserError
 
-from core.domain.columns import RECORD_COLUMNS, REPORTED, Column
-from core.domain.frames import Values, reported
-
-#: An item in the API's form: name -> ``{"S": "..."}``, ``{"N": "..."}``, ... ; binary values in base64.
-Item = Mapping[str, Mapping[str, Any]]
-#: The records of one answer: by column, if all values are of the usual kinds, else as items.
-Page: TypeAlias = pa.Table | list[Item]
+from core.adapters.aws.items import Item, record_of
+from core.domain.columns import STORED_COLUMNS, UNREADABLE, Column
+from core.domain.frames import Values, columns_of
 
 #: A frame's column -> the path of its attribute in an item.
-PATHS: Mapping[str, tuple[str, ...]] = {column.name: column.path for column in RECORD_COLUMNS}
+_PATHS: Mapping[str, tuple[str, ...]] = {column.name: column.path for column in STORED_COLUMNS}
+#: The attributes that frames need. Whole ones: of a map that another service wrote as text, no part can be asked for.
+CHARTED = tuple(dict.fromkeys(path[0] for path in _PATHS.values()))
 
 _OPERATIONS = ("Query", "Scan")
 #: Whether the current call wants its items as columns.
@@ -56,49 +56,23 @@ def in_columns(call: Callable[..., Any]) -> Callable[..., Any]:
     return asked
 
 
-def page_of(answer: Mapping[str, Any]) -> Page:
-    """The page of an answer to a call ``in_columns``."""
+def page_of(answer: Mapping[str, Any]) -> pa.Table:
+    """The records of an answer to a call ``in_columns``, by column as ``core.domain.frames.record_frame`` takes them;
+    those whose values are not all of the usual types come last.
+    """
     # If orjson could not read the items, botocore has read them.
-    page: Page = answer["Page"] if "Page" in answer else answer.get("Items", [])
-    return page
+    return answer["Page"] if "Page" in answer else _read_one_by_one(answer.get("Items", []))
 
 
-def columns_of(pages: Sequence[Page]) -> dict[str, Values]:
-    """The columns of ``PATHS`` of all pages, in their order, as ``core.domain.frames.record_frame`` takes them.
-
-    A value of a type that its column cannot have stays in the API's form, and ``record_frame`` refuses it.
-    """
-    if all(isinstance(page, pa.Table) for page in pages):
-        whole = pa.concat_tables([_COLUMNS.empty_table(), *pages])
-        return {column: whole[column] for column in PATHS}
-    return {column: [value for page in pages for value in _values(page, column)] for column in PATHS}
+def joined(pages: Sequence[pa.Table]) -> dict[str, Values]:
+    """The columns of all pages, in their order."""
+    whole = pa.concat_tables([_COLUMNS.empty_table(), *pages])
+    return {column: whole[column] for column in whole.column_names}
 
 
-def of_event(page: Page, event_id: str) -> Page:
-    """The records of the page whose own ``eventId`` is the event's, or which have none."""
-    fitting = (None, "", event_id)
-    if isinstance(page, pa.Table):
-        return page.filter(pc.is_in(page["eventId"], pa.array(fitting, pa.string())))
-    return [item for item in page if value_at(item, ("eventId",)) in fitting]
-
-
-def value_at(item: Item, path: tuple[str, ...]) -> Any:
-    """The text, number or Boolean at ``path``, None if there is nothing.
-
-    Any other value stays in the API's form, which no column accepts.
-    """
-    value: Mapping[str, Any] = {"M": item}
-    for name in path:
-        value = value.get("M", {}).get(name, {"NULL": True})
-    match value:
-        case {"NULL": _}:
-            return None
-        case {"S": inner} | {"BOOL": inner}:
-            return inner
-        case {"N": number}:
-            return float(number)
-        case _:
-            return value
+def of_event(page: pa.Table, event_id: str) -> pa.Table:
+    """The records of the page that are the event's."""
+    return page.filter(pc.equal(page["eventId"], event_id))
 
 
 def _take_items(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
@@ -116,7 +90,7 @@ def _take_items(response_dict: dict[str, Any], customized_response_dict: dict[st
         except (ValueError, AttributeError, TypeError):
             return  # botocore's parser can read it, or reports what is wrong with it
         if items is not None:
-            customized_response_dict["Page" if _as_columns.get() else "Items"] = items
+            customized_response_dict["Items"] = items
     response_dict["body"] = orjson.dumps(rest)
 
 
@@ -142,27 +116,44 @@ def _kind_of(column: Column) -> pa.DataType:
         return _TEXTS
     if column.is_text:
         return _TEXT
-    return _TRUTH if column.kind is bool else _NUMBER
+    return _TRUTH if column.is_truth else _NUMBER
 
 
 def _read_as(column: Column) -> pa.DataType:
     """The type of the column in a page; the API's numbers may have a fraction."""
     if column.is_text:
         return pa.string()
-    return pa.bool_() if column.kind is bool else pa.float64()
+    return pa.bool_() if column.is_truth else pa.float64()
+
+
+def _maps() -> dict[str, list[Column]]:
+    """Name of a map in an item -> the columns in it."""
+    maps: dict[str, list[Column]] = {}
+    for column in STORED_COLUMNS:
+        if len(column.path) > 1:
+            maps.setdefault(column.path[0], []).append(column)
+    return maps
+
+
+_MAPS = _maps()
+#: The map that names the event if the item itself does not.
+_EVENT_IN_MAP = ("metadata", "eventId")
 
 
 def _item_type() -> pa.StructType:
-    maps: dict[str, list[tuple[str, pa.DataType]]] = {}
-    fields: list[tuple[str, pa.DataType]] = []
-    for column in RECORD_COLUMNS:
-        path = column.path
-        (fields if len(path) == 1 else maps.setdefault(path[0], [])).append((path[-1], _kind_of(column)))
-    return pa.struct([*fields, *((name, _kind(("M", pa.struct(inner)))) for name, inner in maps.items())])
+    fields = [(column.path[0], _kind_of(column)) for column in STORED_COLUMNS if len(column.path) == 1]
+    for name, columns in _MAPS.items():
+        inner = [(column.path[-1], _kind_of(column)) for column in columns]
+        if name == _EVENT_IN_MAP[0]:
+            inner.append((_EVENT_IN_MAP[1], _TEXT))
+        fields.append((name, _kind(("M", pa.struct(inner)))))
+    return pa.struct(fields)
 
 
 #: The columns of a page.
-_COLUMNS = pa.schema([(column.name, _read_as(column)) for column in RECORD_COLUMNS])
+_COLUMNS = pa.schema(
+    [*((column.name, _read_as(column)) for column in STORED_COLUMNS), (UNREADABLE.name, pa.string())]
+)
 #: The parts of an answer that this project's reads use.
 _ANSWER = pa.schema(
     [
@@ -183,10 +174,11 @@ _ANSWER = pa.schema(
 )
 
 
-def _read_by_arrow(body: bytes) -> tuple[Mapping[str, Any], Page] | None:
-    """The answer without its items, and the items; None if Arrow cannot read it or a value has an unusual type.
+def _read_by_arrow(body: bytes) -> tuple[Mapping[str, Any], pa.Table] | None:
+    """The answer without its items, and the items by column; None if Arrow cannot read it.
 
-    Arrow skips what the schema does not name, so a value of another type is a struct without any of its fields.
+    Arrow skips what the schema does not name, so a value of another type is a struct without any of its fields. The
+    items that have such a value are read one by one, as any record of another service.
     """
     try:
         table = pyarrow.json.read_json(
@@ -203,25 +195,53 @@ def _read_by_arrow(body: bytes) -> tuple[Mapping[str, Any], Page] | None:
     if table.num_rows != 1 or listed.null_count:
         return None
     items = listed.flatten()
-    if not all(_is_usual(items, column) for column in PATHS):
-        return None
+    page = pa.table({**{column: _column(column, items) for column in _PATHS}, UNREADABLE.name: pa.nulls(len(items))})
+    page = page.cast(_COLUMNS)
+    odd = _odd(items)
+    if odd.any():
+        unusual = [item for item, is_odd in zip(orjson.loads(body)["Items"], odd, strict=True) if is_odd]
+        page = pa.concat_tables([page.filter(pa.array(~odd)), _read_one_by_one(unusual)])
     (rest,) = table.drop_columns("Items").to_pylist()
-    return _without_nulls(rest), pa.table({column: _column(column, items) for column in PATHS}, _COLUMNS)
+    return _without_nulls(rest), page
 
 
-def _is_usual(items: pa.StructArray, column: str) -> bool:
-    """Whether all values are of the column's type, null or absent."""
-    if column in REPORTED:
-        return True
-    value = _typed_values(items, column)
-    usual, null = value.field(0), value.field("NULL")
-    if column == "reasons" and usual.values.field("S").null_count:
-        return False
-    return bool(usual.null_count == value.null_count + len(null) - null.null_count)
+def _read_one_by_one(items: Sequence[Item]) -> pa.Table:
+    return pa.table(columns_of([record_of(item) for item in items]), _COLUMNS)
 
 
-def _typed_values(items: pa.StructArray, column: str) -> pa.StructArray:
-    name, *inner = PATHS[column]
+def _odd(items: pa.StructArray) -> Any:
+    """Which items have a value that is neither of its column's type nor null nor absent."""
+    unusual = [_is_odd(items.field(column.path[0])) for column in STORED_COLUMNS if len(column.path) == 1]
+    for name, columns in _MAPS.items():
+        unusual.append(_is_odd(items.field(name)))
+        inner = items.field(name).field("M")
+        for column in columns:
+            value = inner.field(column.path[-1])
+            if not column.reported:
+                unusual.append(_is_odd(value))
+            if column.needed:
+                unusual.append(_valid(inner) & ~_valid(value.field(0)))
+    unusual.append(_is_odd(_at(items, _EVENT_IN_MAP)))
+    reasons = _at(items, _PATHS["reasons"]).field("L")
+    if reasons.values.field("S").null_count:
+        whole = np.zeros(len(items), bool)
+        places = pc.list_parent_indices(reasons).to_numpy()
+        missing = ~_valid(reasons.flatten().field("S"))
+        whole[places[missing]] = True
+        unusual.append(whole)
+    return reduce(np.logical_or, unusual)
+
+
+def _is_odd(values: pa.StructArray) -> Any:
+    return _valid(values) & ~_valid(values.field(0)) & ~_valid(values.field("NULL"))
+
+
+def _valid(values: pa.Array) -> Any:
+    return values.is_valid().to_numpy(zero_copy_only=False)
+
+
+def _at(items: pa.StructArray, path: tuple[str, ...]) -> pa.StructArray:
+    name, *inner = path
     value = items.field(name)
     for each in inner:
         value = value.field("M").field(each)
@@ -229,10 +249,13 @@ def _typed_values(items: pa.StructArray, column: str) -> pa.StructArray:
 
 
 def _column(column: str, items: pa.StructArray) -> pa.Array:
-    values = _typed_values(items, column).field(0)
+    values = _at(items, _PATHS[column]).field(0)
     if column == "reasons":
         codes = pa.ListArray.from_arrays(values.offsets, values.values.field("S"), mask=values.is_null())
         return pc.binary_join(codes, " ")
+    if column == "eventId":
+        own = pc.if_else(pc.equal(values, ""), None, values)
+        return pc.coalesce(own, _at(items, _EVENT_IN_MAP).field(0))
     return values.cast(_COLUMNS.field(column).type)
 
 
@@ -240,30 +263,3 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
     return value
-
-
-def _values(page: Page, column: str) -> Sequence[Any]:
-    listed: Sequence[Any] = (
-        page[column].to_pylist() if isinstance(page, pa.Table) else [_read(column, item) for item in page]
-    )
-    return listed
-
-
-def _read(column: str, item: Item) -> Any:
-    value = value_at(item, PATHS[column])
-    if column in REPORTED:
-        return reported(column, value)
-    return _codes(item.get("failureReasons", {"L": []})) if column == "reasons" else value
-
-
-def _codes(value: Mapping[str, Any]) -> Any:
-    """A list of texts as one text; any other value stays in the API's form, which no column accepts."""
-    match value:
-        case {"NULL": _}:
-            return None
-        case {"L": listed} if all("S" in code for code in listed):
-            return " ".join(code["S"] for code in listed)
-        case {"SS": codes}:
-            return " ".join(sorted(codes))
-        case _:
-            return value

@@ -11,8 +11,8 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
-from core.adapters.aws.answers import Item
 from core.adapters.aws.clients import translated
+from core.adapters.aws.items import Item
 from core.adapters.aws.pages import asking, items_of, pages
 from core.adapters.aws.table import AUDIT_KEY
 from core.domain.audit import SERVICE, AuditEntry, entry_of

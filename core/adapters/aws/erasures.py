@@ -7,8 +7,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from core.adapters.aws.answers import Item
 from core.adapters.aws.clients import translated
+from core.adapters.aws.items import Item
 from core.adapters.aws.pages import Ask, Request, asking, items_of, pages, read_at_once, segments
 from core.adapters.aws.table import RECORDS_NOT_CONFIGURED, TTL_ATTRIBUTE
 from core.adapters.shared.erasures import settled

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain, islice, pairwise
@@ -11,10 +13,10 @@ from typing import Any, TypeVar
 import pandas as pd
 import pyarrow as pa
 
-from core.adapters.aws.answers import PATHS, Item, Page, columns_of, in_columns, of_event, page_of, value_at
+from core.adapters.aws.answers import CHARTED, in_columns, joined, of_event, page_of
 from core.adapters.aws.clients import translated
 from core.adapters.aws.event_index import EventIndex
-from core.adapters.aws.items import AttributePath, Expression, record_of
+from core.adapters.aws.items import Expression, Item, plain, record_of
 from core.adapters.aws.pages import Ask, asking, items_of, pages, read_at_once, scan_pages, segments
 from core.adapters.aws.table import (
     EVENT_INDEX,
@@ -27,7 +29,9 @@ from core.adapters.aws.table import (
 from core.adapters.shared.records import TO_THE_SECOND, newest_of_event
 from core.domain.clock import Clock, Stopwatch
 from core.domain.errors import NotConfigured, Refused, Service
+from core.domain.expiry import is_expired
 from core.domain.frames import alive_in_order, as_they_became, record_frame
+from core.domain.reading import Unreadable, epoch_seconds, text
 from core.domain.records import EVENT_ATTRIBUTES, ValidationRecord, isoformat
 from core.flow.retry import Retry
 from core.ports import EventChanges
@@ -43,9 +47,10 @@ SLICES = 16
 #: How long after its ``timestamp`` a record may appear in the index: the deadlines of the face engine and the store,
 #: the delay of the index itself, and differences between clocks.
 LAG = timedelta(minutes=2)
-#: The attributes that frames need, and those that listings need.
-_CHARTED: Sequence[AttributePath] = [path for column, path in PATHS.items() if column != "eventId"]
-_LISTED: Sequence[AttributePath] = [(attribute,) for attribute in EVENT_ATTRIBUTES]
+#: Timestamps in ISO 8601 with a year from 1970 on, whose order as texts is that of time. Other services' forms may
+#: come before it (seconds since 1970) or after it (the names of days).
+_USUAL_TIME = re.compile(r"(19[7-9]|2\d)\d-\d\d-\d\d[T ]")
+_USUAL_SINCE = "1970"
 
 _errors = partial(translated, SERVICE, RECORDS_NOT_CONFIGURED)
 
@@ -91,8 +96,9 @@ class EventReads:
             ),
             lambda: (True, self._all_by_scan(event_id)),
         )
-        records = as_they_became(self._alive_frame(found, event_id))
-        newest = min(began, records["timestamp"].max()) if len(records) else datetime.min.replace(tzinfo=UTC) + LAG
+        records = as_they_became(self._alive_frame(found))
+        times = records["timestamp"].dropna()
+        newest = min(began, times.max()) if len(times) else datetime.min.replace(tzinfo=UTC) + LAG
         return EventChanges(records, mark=max(_to_the_second(newest - LAG), since or ""), complete=complete)
 
     def batches(self, event_id: str) -> Iterator[pd.DataFrame]:
@@ -102,7 +108,7 @@ class EventReads:
         """
         found = self._by_index_or_scan(lambda: _begun(self._in_index(event_id)), lambda: self._by_scan(event_id))
         for batch in _batches(found):
-            alive = self._alive_frame(batch, event_id)
+            alive = self._alive_frame(batch)
             if len(alive):
                 yield alive
 
@@ -128,7 +134,7 @@ class EventReads:
                     raise
         return by_scan()
 
-    def _in_index(self, event_id: str, since: str = "", until: str = "") -> Iterator[Page]:
+    def _in_index(self, event_id: str, since: str = "", until: str = "") -> Iterator[pa.Table]:
         """The event's records in the index, with timestamps from ``since`` up to and including ``until``.
 
         Oldest first: a record that changes moves from the part that was read to the part still to be read, so none is
@@ -136,17 +142,17 @@ class EventReads:
         """
         return map(
             page_of,
-            pages(self._ask(in_columns(self._client.query)), self._index_query(event_id, _CHARTED, since, until)),
+            pages(self._ask(in_columns(self._client.query)), self._index_query(event_id, CHARTED, since, until)),
         )
 
-    def _all_in_index(self, event_id: str, began: datetime) -> list[Page]:
+    def _all_in_index(self, event_id: str, began: datetime) -> list[pa.Table]:
         """All of the event's records in the index; if there are many, several parts of its time are read in parallel.
 
         Parallel parts lose the order that keeps a moving record from being missed. But a record that changes
         meanwhile moves to a time no earlier than that of the newest record, or than now, minus ``LAG``. That is the
         last part, which is read after all others.
         """
-        answers = pages(self._ask(in_columns(self._client.query)), self._index_query(event_id, _CHARTED))
+        answers = pages(self._ask(in_columns(self._client.query)), self._index_query(event_id, CHARTED))
         first = next(answers)
         if "LastEvaluatedKey" not in first:
             return [page_of(first)]
@@ -157,46 +163,55 @@ class EventReads:
 
     def _newest_timestamp_in_index(self, event_id: str) -> str:
         """Empty if the index has no record of the event."""
-        request = self._index_query(event_id, [("timestamp",)])
+        request = self._index_query(event_id, ["timestamp"])
         answers = pages(self._ask(self._client.query), {**request, "ScanIndexForward": False, "Limit": 1})
         return next((item["timestamp"]["S"] for item in items_of(answers)), "")
 
     def _newest_items_in_index(self, event_id: str, limit: int) -> list[Item]:
-        """All items from the second of the ``limit``-th newest on.
+        """All items from the second of the ``limit``-th newest on, and those whose time has an unusual form.
 
         That second is found from the end of the index; the items are then read oldest first, so that none is missed.
         """
-        request = self._index_query(event_id, [("timestamp",), ("expiresAt",)])
+        request = self._index_query(event_id, ["timestamp", "expiresAt"])
         backwards = items_of(
             pages(self._ask(self._client.query), {**request, "ScanIndexForward": False, "Limit": limit})
         )
-        now = self._clock().timestamp()
-        alive = (item["timestamp"]["S"] for item in backwards if not _is_expired(item, now))
+        now = self._clock()
+        alive = (
+            item["timestamp"]["S"]
+            for item in backwards
+            if _USUAL_TIME.match(item["timestamp"]["S"]) and not _is_expired(item, now)
+        )
         last = next(islice(alive, limit - 1, None), "")
-        listed = self._index_query(event_id, _LISTED, since=last[:TO_THE_SECOND])
-        return _each_once(items_of(pages(self._ask(self._client.query), listed)))
+        wanted = [self._index_query(event_id, EVENT_ATTRIBUTES, since=last[:TO_THE_SECOND])]
+        if last:
+            wanted.append(self._index_query(event_id, EVENT_ATTRIBUTES, before=_USUAL_SINCE))
+        return _each_once(
+            chain.from_iterable(items_of(pages(self._ask(self._client.query), request)) for request in wanted)
+        )
 
-    def _by_scan(self, event_id: str) -> Iterator[Page]:
-        request = self._event_scan(event_id, PATHS.values())
+    def _by_scan(self, event_id: str) -> Iterator[pa.Table]:
+        request = self._event_scan(event_id, CHARTED)
         return (
             of_event(page_of(answer), event_id)
             for answer in scan_pages(self._ask(in_columns(self._client.scan)), request)
         )
 
-    def _all_by_scan(self, event_id: str) -> list[Page]:
-        request = self._event_scan(event_id, PATHS.values())
+    def _all_by_scan(self, event_id: str) -> list[pa.Table]:
+        request = self._event_scan(event_id, CHARTED)
         parts = [partial(pages, self._ask(in_columns(self._client.scan)), segment) for segment in segments(request)]
         return [of_event(page_of(answer), event_id) for answer in read_at_once(parts)]
 
     def _items_by_scan(self, event_id: str) -> Iterator[Item]:
-        found = items_of(scan_pages(self._ask(self._client.scan), self._event_scan(event_id, _LISTED)))
-        # If a record names an event at both places, the one at the top level counts.
-        return (item for item in found if value_at(item, ("eventId",)) in (None, "", event_id))
+        found = items_of(scan_pages(self._ask(self._client.scan), self._event_scan(event_id, EVENT_ATTRIBUTES)))
+        return (item for item in found if record_of(item).event == event_id)
 
     def _index_query(
-        self, event_id: str, paths: Iterable[AttributePath], since: str = "", until: str = ""
+        self, event_id: str, attributes: Iterable[str], since: str = "", until: str = "", before: str = ""
     ) -> dict[str, Any]:
-        """A query of the index for ``paths``, with timestamps from ``since`` up to and including ``until``."""
+        """A query of the index for ``attributes``, with timestamps from ``since`` up to and including ``until``, or
+        with those ``before``.
+        """
         expression = Expression()
         condition = f"{expression.name('eventId')} = {expression.value({'S': event_id})}"
         if since:
@@ -205,24 +220,30 @@ class EventReads:
             condition += " AND " + (
                 f"{timestamp} BETWEEN {begin} AND {expression.value({'S': until})}" if until else to_the_end
             )
+        elif before:
+            condition += f" AND {expression.name('timestamp')} < {expression.value({'S': before})}"
         return {
             "TableName": self._table,
             "IndexName": EVENT_INDEX,
             "KeyConditionExpression": condition,
-            "ProjectionExpression": expression.projection(paths),
+            "ProjectionExpression": expression.projection(attributes),
             "ExpressionAttributeNames": expression.names,
             "ExpressionAttributeValues": expression.values,
         }
 
-    def _event_scan(self, event_id: str, paths: Iterable[AttributePath]) -> dict[str, Any]:
-        """A scan of the table for ``paths`` of the records that name the event at either place."""
+    def _event_scan(self, event_id: str, attributes: Iterable[str]) -> dict[str, Any]:
+        """A scan of the table for ``attributes`` of all records that may be the event's: those that name it at either
+        place, by any type, and those whose metadata is JSON text, into which DynamoDB cannot look.
+        """
         expression = Expression()
         event, metadata = expression.name("eventId"), expression.name("metadata")
-        wanted = expression.value({"S": event_id})
+        wanted = ", ".join(map(expression.value, _as_any_type(event_id)))
+        text = expression.value({"S": "S"})
         return {
             "TableName": self._table,
-            "FilterExpression": f"{event} = {wanted} OR {metadata}.{event} = {wanted}",
-            "ProjectionExpression": expression.projection(paths),
+            "FilterExpression": f"{event} IN ({wanted}) OR {metadata}.{event} IN ({wanted})"
+            f" OR attribute_type({metadata}, {text})",
+            "ProjectionExpression": expression.projection(attributes),
             "ExpressionAttributeNames": expression.names,
             "ExpressionAttributeValues": expression.values,
         }
@@ -251,13 +272,8 @@ class EventReads:
     def _index_description(self) -> Mapping[str, Any] | None:
         return index_in(self._ask(self._client.describe_table)({"TableName": self._table})["Table"])
 
-    def _alive_frame(self, found: Sequence[Page], event_id: str) -> pd.DataFrame:
-        event = pa.repeat(pa.scalar(event_id, pa.string()), sum(map(len, found)))
-        try:
-            records = record_frame({**columns_of(found), "eventId": event})
-        except ValueError as error:
-            raise Refused(SERVICE, "UnreadableRecord", str(error)) from None
-        return alive_in_order(records, self._clock())
+    def _alive_frame(self, found: Sequence[pa.Table]) -> pd.DataFrame:
+        return alive_in_order(record_frame(joined(found)), self._clock())
 
 
 def _begun(found: Iterator[T]) -> Iterator[T]:
@@ -297,9 +313,9 @@ def _to_the_second(moment: datetime) -> str:
     return isoformat(moment)[:TO_THE_SECOND]
 
 
-def _batches(found: Iterable[Page]) -> Iterator[list[Page]]:
+def _batches(found: Iterable[pa.Table]) -> Iterator[list[pa.Table]]:
     """The pages in parts of ``BATCH_ROWS`` records, each as soon as it is complete."""
-    held: list[Page] = []
+    held: list[pa.Table] = []
     for page in found:
         offset = 0
         while offset < len(page):
@@ -313,6 +329,19 @@ def _batches(found: Iterable[Page]) -> Iterator[list[Page]]:
         yield held
 
 
-def _is_expired(item: Item, now: float) -> bool:
-    expires = value_at(item, ("expiresAt",))
-    return isinstance(expires, float) and expires <= now
+def _is_expired(item: Item, now: datetime) -> bool:
+    try:
+        return "expiresAt" in item and is_expired(epoch_seconds(plain(item["expiresAt"])), now)
+    except Unreadable:
+        return False
+
+
+def _as_any_type(event_id: str) -> list[dict[str, Any]]:
+    """The values in DynamoDB that read as this id."""
+    values: list[dict[str, Any]] = [{"S": event_id}]
+    with suppress(ValueError):
+        if text(float(event_id)) == event_id or text(int(event_id)) == event_id:
+            values.append({"N": event_id})
+    if event_id in ("true", "false"):
+        values.append({"BOOL": event_id == "true"})
+    return values

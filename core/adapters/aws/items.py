@@ -6,18 +6,19 @@ import json
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any
 
 from boto3.dynamodb.types import TypeSerializer
 
-from core.adapters.aws.answers import Item
 from core.domain.errors import Refused, Service
+from core.domain.reading import Binary
 from core.domain.records import ValidationRecord
+from core.domain.rewriting import rewritten
 
 SERVICE = Service.RECORDS
 
-#: The name of an attribute, or the names that lead to one inside maps.
-AttributePath: TypeAlias = tuple[str, ...]
+#: An item in the API's form: name -> ``{"S": "..."}``, ``{"N": "..."}``, ... ; binary values in base64.
+Item = Mapping[str, Mapping[str, Any]]
 
 
 class Expression:
@@ -37,8 +38,8 @@ class Expression:
         self.values[placeholder] = value
         return placeholder
 
-    def projection(self, paths: Iterable[AttributePath]) -> str:
-        return ", ".join(".".join(map(self.name, path)) for path in paths)
+    def projection(self, attributes: Iterable[str]) -> str:
+        return ", ".join(map(self.name, attributes))
 
 
 def key_of(user_id: str, registration_id: str) -> Item:
@@ -48,27 +49,61 @@ def key_of(user_id: str, registration_id: str) -> Item:
 def record_of(item: Item) -> ValidationRecord:
     """The record that is stored as ``item``. Raises ``Refused`` if it cannot be read."""
     try:
-        return ValidationRecord.from_item(_plain({"M": item}))
+        return ValidationRecord.from_item(plain({"M": item}))
     except ValueError as error:
         raise Refused(SERVICE, "UnreadableRecord", str(error)) from None
 
 
-def serialised(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON ``values`` in the API's form."""
+def serialised(value: Any) -> Mapping[str, Any]:
+    """The JSON ``value`` in the API's form."""
     # DynamoDB takes no floats. The Decimal of a float's shortest text is the number that was meant.
-    exact = json.loads(json.dumps(values), parse_float=Decimal)
-    serialise = TypeSerializer().serialize
-    return {name: serialise(value) for name, value in exact.items()}
+    exact = json.loads(json.dumps(value), parse_float=Decimal)
+    typed: Mapping[str, Any] = TypeSerializer().serialize(exact)
+    return typed
 
 
-def _plain(typed: Mapping[str, Any]) -> Any:
-    """A value of the API in JSON's types; a set becomes a sorted list, and bytes become base64 text."""
+def changed_values(stored: Item, before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes in which ``after`` differs from ``before``, in the API's form.
+
+    What ``after`` leaves as it was inside of them is as it is stored.
+    """
+    return {
+        name: rewritten(stored.get(name), before.get(name), value, _Typed)
+        for name, value in after.items()
+        if value != before.get(name)
+    }
+
+
+class _Typed:
+    """``core.domain.rewriting.Form`` of the API."""
+
+    @staticmethod
+    def parts(stored: Any) -> Mapping[str, Any] | list[Any] | None:
+        match stored:
+            case {"M": dict(inner)}:
+                return inner
+            case {"L": list(inner)}:
+                return inner
+            case _:
+                return None
+
+    @staticmethod
+    def whole(parts: dict[str, Any] | list[Any]) -> Any:
+        return {"M": parts} if isinstance(parts, dict) else {"L": parts}
+
+    @staticmethod
+    def new(value: Any) -> Any:
+        return serialised(value)
+
+
+def plain(typed: Mapping[str, Any]) -> Any:
+    """A value of the API in JSON's types; a set becomes a sorted list, and bytes become ``Binary``."""
     ((kind, value),) = typed.items()
     match kind:
         case "M":
-            return {name: _plain(inner) for name, inner in value.items()}
+            return {name: plain(inner) for name, inner in value.items()}
         case "L":
-            return [_plain(inner) for inner in value]
+            return [plain(inner) for inner in value]
         case "NULL":
             return None
         case "N":
@@ -90,6 +125,6 @@ def _number(text: str) -> int | float:
     return int(number) if number == number.to_integral_value() else float(number)
 
 
-def _base64(value: str | bytes) -> str:
+def _base64(value: str | bytes) -> Binary:
     """Answers that were decoded past botocore have base64 text already; botocore gives bytes."""
-    return value if isinstance(value, str) else b64encode(value).decode()
+    return Binary(value if isinstance(value, str) else b64encode(value).decode())

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import chain, takewhile
 from typing import Any, TypeAlias, TypeVar
 
-from core.adapters.aws.answers import Item
+from core.adapters.aws.items import Item
 from core.flow.retry import Retry
 
 T = TypeVar("T")

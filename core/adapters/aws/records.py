@@ -13,16 +13,16 @@ from typing import Any
 
 import pandas as pd
 
-from core.adapters.aws.answers import Item, decode
+from core.adapters.aws.answers import decode
 from core.adapters.aws.clients import translated
 from core.adapters.aws.event_reads import EventReads
-from core.adapters.aws.items import Expression, key_of, record_of, serialised
+from core.adapters.aws.items import Expression, Item, changed_values, key_of, record_of
 from core.adapters.aws.pages import asking, items_of, pages
 from core.adapters.aws.table import RECORDS_NOT_CONFIGURED
 from core.domain.attempts import decided, newest_first, with_attempt, without_attempt
 from core.domain.clock import Clock, Stopwatch, elapsed
 from core.domain.errors import Service, Unavailable
-from core.domain.records import Metadata, Outcome, Review, ValidationRecord
+from core.domain.records import Outcome, Review, ValidationRecord
 from core.flow.retry import Retry
 from core.ports import EventChanges
 
@@ -30,7 +30,6 @@ SERVICE = Service.RECORDS
 
 #: The attributes that every writer changes with an item: a write requires that these are as they were read.
 _VERSION = ("updatedAt", "timestamp", "verificationAttempt", "validationStatus")
-_METADATA = frozenset(field.alias for field in Metadata.model_fields.values())
 
 _errors = partial(translated, SERVICE, RECORDS_NOT_CONFIGURED)
 
@@ -146,10 +145,7 @@ class DynamoRecords:
         Without ``current`` the stored item, if any, has expired, and all of its attributes are removed.
         """
         before, after = current.to_dict() if current else {}, changed.to_dict()
-        values = serialised({name: value for name, value in after.items() if value != before.get(name)})
-        if current and "metadata" in values and "M" in stored.get("metadata", {}):
-            theirs = {name: value for name, value in stored["metadata"]["M"].items() if name not in _METADATA}
-            values["metadata"]["M"].update(theirs)
+        values = changed_values(stored if current else {}, before, after)
         update = Expression()
         clauses = [
             "SET " + ", ".join(f"{update.name(n)} = {update.value(v)}" for n, v in values.items() if n not in key)

@@ -42,6 +42,88 @@ CREATE UNIQUE INDEX IF NOT EXISTS faceVerificationsByKey ON faceVerifications (u
 CREATE INDEX IF NOT EXISTS faceVerificationsByEvent ON faceVerifications (eventId, timestamp);
 CREATE INDEX IF NOT EXISTS faceVerificationsInOrder ON faceVerifications (eventId);
 """
+_TEXT, _NUMBER, _TRUTH = ("text",), ("integer", "real"), ("true", "false")
+
+
+def _other_type(path: str, *types: str) -> str:
+    """SQL: the value at ``path`` is neither absent nor null nor of one of the ``types``."""
+    listed = ", ".join(f"'{name}'" for name in (*types, "null"))
+    return f"coalesce(json_type(item, '$.{path}') NOT IN ({listed}), 0)"
+
+
+#: SQL: the item has a value that the columns cannot take as it is. ``eventId`` and the keys are converted.
+_ODD = " OR ".join(
+    [
+        *(
+            _other_type(name, *_TEXT)
+            for name in ("userId", "registrationId", "eventId", "validationStatus", "quality")
+        ),
+        *(_other_type(name, *_TEXT) for name in ("timestamp", "updatedAt", "faceImageKey", "storedFaceKey")),
+        *(_other_type(name, *_NUMBER) for name in ("confidence", "verificationAttempt")),
+        *(_other_type(name, "object") for name in ("comparisonResult", "metadata", "review", "attributes")),
+        *(_other_type(f"comparisonResult.{name}", *_NUMBER) for name in ("similarity", "threshold")),
+        *(_other_type(f"metadata.{name}", *_TEXT) for name in ("eventId", "source")),
+        *(_other_type(f"review.{name}", *_TEXT) for name in ("decision", "reviewer", "decidedAt")),
+        "coalesce(json_type(item, '$.review') = 'object' AND item ->> '$.review.decision' IS NULL, 0)",
+        _other_type("failureReasons", "array"),
+        _other_type("expiresAt", "integer"),
+        "coalesce(abs(item ->> '$.expiresAt') > 100000000000, 0)",
+        "coalesce((item ->> '$.timestamp') NOT GLOB '[12][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9][T ]*', 1)",
+    ]
+)
+
+
+def _as_text(path: str) -> str:
+    """SQL: the value at ``path`` as text, as ``core.domain.reading.text`` makes it; null for a list or a map."""
+    value = f"item ->> '$.{path}'"
+    return (
+        f"CASE json_type(item, '$.{path}') WHEN 'text' THEN nullif({value}, '')"
+        f" WHEN 'integer' THEN CAST({value} AS TEXT) WHEN 'real' THEN format('%.15g', {value})"
+        f" WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' END"
+    )
+
+
+#: SQL: the metadata's event, if that is JSON text.
+_EVENT_IN_TEXT = (
+    "CASE WHEN json_type(item, '$.metadata') = 'text' AND json_valid(item ->> '$.metadata')"
+    " THEN (item ->> '$.metadata') ->> '$.eventId' END"
+)
+# As ``_RECORDS``, but for ``eventId``, ``odd``, and a status and a time that may be absent.
+_LENIENT_RECORDS = f"""
+CREATE TABLE faceVerifications (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    userId TEXT NOT NULL AS (item ->> '$.userId') STORED,
+    registrationId TEXT NOT NULL AS (item ->> '$.registrationId') STORED,
+    eventId TEXT AS (coalesce({_as_text("eventId")}, {_as_text("metadata.eventId")}, {_EVENT_IN_TEXT})) STORED,
+    validationStatus TEXT AS (item ->> '$.validationStatus') STORED,
+    confidence REAL AS (item ->> '$.confidence') STORED,
+    quality TEXT AS (item ->> '$.quality') STORED,
+    similarity REAL AS (item ->> '$.comparisonResult.similarity') STORED,
+    threshold REAL AS (item ->> '$.comparisonResult.threshold') STORED,
+    verificationAttempt INTEGER NOT NULL AS (coalesce(item ->> '$.verificationAttempt', 1)) STORED,
+    timestamp TEXT AS (item ->> '$.timestamp') STORED,
+    updatedAt TEXT AS (item ->> '$.updatedAt') STORED,
+    expiresAt INTEGER AS (item ->> '$.expiresAt') STORED,
+    source TEXT AS (item ->> '$.metadata.source') STORED,
+    failureReasons TEXT AS (item -> '$.failureReasons') STORED,
+    decision TEXT AS (item ->> '$.review.decision') STORED,
+    reviewer TEXT AS (item ->> '$.review.reviewer') STORED,
+    decidedAt TEXT AS (item ->> '$.review.decidedAt') STORED,
+    faceImageKey TEXT AS (item ->> '$.faceImageKey') STORED,
+    storedFaceKey TEXT AS (item ->> '$.storedFaceKey') STORED,
+    age TEXT AS (CASE json_type(item, '$.attributes.age') WHEN 'text' THEN item ->> '$.attributes.age' END) STORED,
+    gender TEXT AS (
+        CASE json_type(item, '$.attributes.gender') WHEN 'text' THEN item ->> '$.attributes.gender' END
+    ) STORED,
+    smile INTEGER AS (CASE json_type(item, '$.attributes.smile') WHEN 'true' THEN 1 WHEN 'false' THEN 0 END) STORED,
+    odd INTEGER NOT NULL AS ({_ODD}) STORED,
+    item TEXT NOT NULL
+);
+CREATE UNIQUE INDEX faceVerificationsByKey ON faceVerifications (userId, registrationId);
+CREATE INDEX faceVerificationsByEvent ON faceVerifications (eventId, timestamp);
+CREATE INDEX faceVerificationsInOrder ON faceVerifications (eventId);
+CREATE INDEX faceVerificationsOdd ON faceVerifications (eventId) WHERE odd;
+"""
 _REGISTRATIONS = """
 CREATE TABLE IF NOT EXISTS registrations (
     registration_id TEXT PRIMARY KEY,
@@ -101,6 +183,19 @@ def _first_version(connection: apsw.Connection) -> None:
         connection.execute(tables)
 
 
+def _second_version(connection: apsw.Connection) -> None:
+    """Takes records of any form, and tells the unusual ones: ``odd`` is 1 if a value is of another type than its
+    column's, or if SQL cannot compare its times. Such records are read one by one.
+    """
+    connection.execute("ALTER TABLE faceVerifications RENAME TO strict")
+    connection.execute("DROP INDEX faceVerificationsByKey")
+    connection.execute("DROP INDEX faceVerificationsByEvent")
+    connection.execute("DROP INDEX faceVerificationsInOrder")
+    connection.execute(_LENIENT_RECORDS)
+    connection.execute("INSERT INTO faceVerifications (number, item) SELECT number, item FROM strict ORDER BY number")
+    connection.execute("DROP TABLE strict")
+
+
 def _definition(connection: apsw.Connection, table: str) -> str | None:
     found = connection.execute("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?", (table,)).fetchone()
     return str(found[0]) if found else None
@@ -109,7 +204,7 @@ def _definition(connection: apsw.Connection, table: str) -> str | None:
 SCHEMA = Schema(
     application_id=int.from_bytes(b"FDSK"),
     # To change a table, add a step; never change one that was released.
-    steps=(_first_version,),
+    steps=(_first_version, _second_version),
     before={
         "faceVerifications": frozenset({"userId", "registrationId", "timestamp", "item"}),
         "registrations": frozenset({"registration_id", "user_id", "event_id", "words"}),

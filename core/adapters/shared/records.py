@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from core.domain.records import ValidationRecord
 
@@ -12,6 +12,7 @@ from core.domain.records import ValidationRecord
 #: "10:30:00.500Z"), so that their order is not that of time. (All are in UTC. A time with another offset, which the
 #: table's contract rules out, is selected by its text.)
 TO_THE_SECOND = len("2026-03-01T12:00:00")
+_MAX = datetime.max.replace(tzinfo=UTC)
 
 
 def newest_of_event(records: Iterable[ValidationRecord], now: datetime, limit: int) -> list[ValidationRecord]:
@@ -20,4 +21,4 @@ def newest_of_event(records: Iterable[ValidationRecord], now: datetime, limit: i
     However many there are, only ``limit`` are held in memory.
     """
     alive = (record for record in records if not record.is_expired(now))
-    return heapq.nsmallest(limit, alive, key=lambda r: (-r.timestamp.timestamp(), r.registration_id, r.user_id))
+    return heapq.nsmallest(limit, alive, key=lambda r: (_MAX - r.order, r.registration_id, r.user_id))
