@@ -14,8 +14,10 @@ FacedeskError
 ├── Conflict                the record changed since the caller saw it; nothing was written
 └── ServiceError            a service behind a port failed: which one, and its own error code
     ├── Unavailable         passing (throttled, timed out, 5xx, no connection): worth trying again
+    │   ├── Throttled       asked more often than it allows: worth trying again, at a slower pace
     │   └── DiskFull        its disk has no room: worth trying again when there is some
     ├── Refused             final (access denied, bad request): trying again changes nothing
+    │   └── CredentialsReplaced  it refused credentials that have been replaced since: worth one more try
     └── NotConfigured       the service is there, what we need in it (table, bucket) is not
 
 Each says what happened, to which thing, and what to do. None carries a secret, a photo or a trace.
@@ -113,6 +115,10 @@ class Unavailable(ServiceError):
         return f"The {service} service is out of reach right now ({code}). Try again in a moment."
 
 
+class Throttled(Unavailable):
+    """The service is asked more often than its quota allows."""
+
+
 class DiskFull(Unavailable):
     """The disk that a service writes to has no room."""
 
@@ -125,6 +131,10 @@ class Refused(ServiceError):
     @staticmethod
     def _describe(service: str, code: str) -> str:
         return f"The {service} service refused the request ({code}). Check its settings and permissions."
+
+
+class CredentialsReplaced(Refused):
+    """The service refused the credentials of the call, and there are others by now. One more try is worthwhile."""
 
 
 class NotConfigured(ServiceError):
