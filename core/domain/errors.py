@@ -97,12 +97,15 @@ class ServiceError(FacedeskError):
     """A service behind a port failed.
 
     ``service`` is one of ``Service``, ``code`` the service's own error code or the exception's class name.
+    ``core.domain.hints`` has a sentence for the person on duty. An error is ``explained`` if its message was written
+    for its very case.
     """
 
     def __init__(self, service: str, code: str, message: str | None = None) -> None:
         super().__init__(message or self._describe(service, code))
         self.service = service
         self.code = code
+        self.explained = message is not None
 
     @staticmethod
     def _describe(service: str, code: str) -> str:

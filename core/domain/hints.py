@@ -17,7 +17,7 @@ class Hint(StrEnum):
         "This machine has no AWS credentials: give it a role, or set AWS_PROFILE, or both AWS_ACCESS_KEY_ID and "
         "AWS_SECRET_ACCESS_KEY."
     )
-    PROFILE = "The AWS configuration cannot be used: check AWS_PROFILE, ~/.aws/config and ~/.aws/credentials."
+    PROFILE = "The AWS configuration cannot be used: check AWS_PROFILE and AWS's configuration files."
     EXPIRED = (
         "The AWS credentials have expired, and looking them up again found no others: sign in again, for example "
         "with aws sso login, or replace the temporary keys."
@@ -134,7 +134,6 @@ _CODES: Mapping[Hint, str] = {
 }
 _OF_CODE = {code: hint for hint, codes in _CODES.items() for code in codes.split()}
 _OF_CLASS: Mapping[type[Exception], Hint] = {
-    Throttled: Hint.QUOTA,
     DiskFull: Hint.DISK,
     Unavailable: Hint.UNAVAILABLE,
     Refused: Hint.REFUSED,
@@ -148,7 +147,12 @@ def of_code(code: str) -> Hint | None:
     return _OF_CODE.get(code) or (Hint.KEY if code.startswith("KMS") else None)
 
 
+def specific(error: ServiceError) -> Hint | None:
+    """What is known of ``error`` beyond the sentence that every error of its class has."""
+    return of_code(error.code) or (Hint.QUOTA if isinstance(error, Throttled) else None)
+
+
 def of(error: Exception) -> Hint:
     """The sentence for ``error``: by its code or, if that is not known, by its class."""
-    known = of_code(error.code) if isinstance(error, ServiceError) else None
+    known = specific(error) if isinstance(error, ServiceError) else None
     return known or next(_OF_CLASS[kind] for kind in type(error).__mro__ if kind in _OF_CLASS)

@@ -168,6 +168,12 @@ def test_expired_credentials_without_others_are_refused_at_the_first_try(
     assert rekognition_server.calls["DetectFaces"] == 1
 
 
+def test_a_refusal_keeps_its_code_where_no_credentials_are_left(expired: RekognitionEngine, key_file: Path) -> None:
+    key_file.unlink()
+    with pytest.raises(Refused, match="ExpiredTokenException"):
+        expired.detect(PHOTO)
+
+
 def test_other_credentials_that_have_expired_too_are_refused(
     expired: RekognitionEngine, key_file: Path, rekognition_server: RekognitionServer
 ) -> None:

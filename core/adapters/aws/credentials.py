@@ -63,7 +63,7 @@ class Credentials:
             return False
         with self._renewing:
             if self._current() == used:
-                self._found = _looked_up()
+                self._found = _looked_up() or self._found
             return self._current() != used
 
     def _current(self) -> ReadOnlyCredentials | None:
