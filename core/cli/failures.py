@@ -10,7 +10,8 @@ from pathlib import Path
 import typer
 
 from core.cli.console import complain
-from core.domain.errors import FacedeskError, SettingsError
+from core.domain import hints
+from core.domain.errors import FacedeskError, NotConfigured, ServiceError, SettingsError
 
 #: The code of this project: an unexpected error is located by its last frame in here.
 _CODE = Path(__file__).parents[1]
@@ -28,7 +29,7 @@ def one_line_errors() -> Iterator[None]:
 def report(error: Exception) -> int:
     """Print what failed in one line; returns the exit code: 2 for bad settings, 1 for all else."""
     if isinstance(error, FacedeskError):
-        complain(str(error))
+        complain(line(error))
         return 2 if isinstance(error, SettingsError) else 1
     if isinstance(error, OSError) and error.strerror:
         place = f" ({error.filename})" if error.filename else ""
@@ -36,6 +37,15 @@ def report(error: Exception) -> int:
     else:
         report_unexpected(error)
     return 1
+
+
+def line(error: FacedeskError) -> str:
+    """What failed and, where the code of the service tells, what to do about it."""
+    # An explained error says itself what to do, but one of something missing says only what is missing.
+    if not isinstance(error, ServiceError) or (error.explained and not isinstance(error, NotConfigured)):
+        return str(error)
+    hint = hints.specific(error)
+    return f"{str(error).removesuffix('.')}. {hint}" if hint else str(error)
 
 
 def report_unexpected(error: BaseException | None) -> None:

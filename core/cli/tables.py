@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from core.cli.console import complain, say
-from core.cli.failures import one_line_errors
+from core.cli.failures import line, one_line_errors
 from core.cli.progress import bar_or_lines, status
 from core.domain.errors import Unavailable
 
@@ -91,7 +91,7 @@ def _pass(backfill: Backfill, *, repeats: bool) -> int:
     except Unavailable as error:
         if not repeats:
             raise
-        complain(str(error))
+        complain(line(error))
         return 0
     say(
         f"{counts.scanned:,} records read, {counts.set:,} set, {counts.changed:,} changed meanwhile, "

@@ -14,8 +14,10 @@ FacedeskError
 ├── Conflict                the record changed since the caller saw it; nothing was written
 └── ServiceError            a service behind a port failed: which one, and its own error code
     ├── Unavailable         passing (throttled, timed out, 5xx, no connection): worth trying again
+    │   ├── Throttled       asked more often than it allows: worth trying again, at a slower pace
     │   └── DiskFull        its disk has no room: worth trying again when there is some
     ├── Refused             final (access denied, bad request): trying again changes nothing
+    │   └── CredentialsReplaced  it refused credentials that have been replaced since: worth one more try
     └── NotConfigured       the service is there, what we need in it (table, bucket) is not
 
 Each says what happened, to which thing, and what to do. None carries a secret, a photo or a trace.
@@ -95,12 +97,15 @@ class ServiceError(FacedeskError):
     """A service behind a port failed.
 
     ``service`` is one of ``Service``, ``code`` the service's own error code or the exception's class name.
+    ``core.domain.hints`` has a sentence for the person on duty. An error is ``explained`` if its message was written
+    for its very case.
     """
 
     def __init__(self, service: str, code: str, message: str | None = None) -> None:
         super().__init__(message or self._describe(service, code))
         self.service = service
         self.code = code
+        self.explained = message is not None
 
     @staticmethod
     def _describe(service: str, code: str) -> str:
@@ -111,6 +116,10 @@ class Unavailable(ServiceError):
     @staticmethod
     def _describe(service: str, code: str) -> str:
         return f"The {service} service is out of reach right now ({code}). Try again in a moment."
+
+
+class Throttled(Unavailable):
+    """The service is asked more often than its quota allows."""
 
 
 class DiskFull(Unavailable):
@@ -125,6 +134,10 @@ class Refused(ServiceError):
     @staticmethod
     def _describe(service: str, code: str) -> str:
         return f"The {service} service refused the request ({code}). Check its settings and permissions."
+
+
+class CredentialsReplaced(Refused):
+    """The service refused the credentials of the call, and there are others by now. One more try is worthwhile."""
 
 
 class NotConfigured(ServiceError):

@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from core.domain import hints
 from core.domain.errors import Service, ServiceError
+from core.domain.hints import Hint
 
 if TYPE_CHECKING:
     from core.runtime.services import Services
@@ -19,11 +21,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Health:
-    """How one service answered. ``error`` is the error's class and code without any detail, or None."""
+    """How one service answered. ``error`` is the error's class and code without any detail, or None; ``hint`` tells
+    the person on duty what to do about it.
+    """
 
     service: str
     milliseconds: float
     error: str | None = None
+    hint: Hint | None = None
 
     @property
     def ok(self) -> bool:
@@ -45,13 +50,13 @@ def check(services: Services) -> list[Health]:
 
 def _health(service: str, ping: Callable[[], None]) -> Health:
     began = time.monotonic()
-    error = None
+    error = hint = None
     try:
         ping()
     except ServiceError as failure:
-        error = f"{type(failure).__name__} ({failure.code})"
+        error, hint = f"{type(failure).__name__} ({failure.code})", hints.of(failure)
     except Exception as failure:
         # An unexpected error must not hide the health of the other services.
         logger.exception("a ping failed")
-        error = type(failure).__name__
-    return Health(service, (time.monotonic() - began) * 1000, error)
+        error, hint = type(failure).__name__, hints.of(failure)
+    return Health(service, (time.monotonic() - began) * 1000, error, hint)

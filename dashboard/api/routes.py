@@ -26,7 +26,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from core import __version__
 from core.domain import statistics
 from core.domain.errors import (
-    DiskFull,
     FacedeskError,
     InvalidInput,
     RecordNotFound,
@@ -231,15 +230,15 @@ class Api:
             return error(503, str(refusal), RETRY_AFTER_SECONDS)
         listed = [
             {"service": each.service, "ok": each.ok, "milliseconds": round(each.milliseconds, 1)}
-            | ({"error": each.error} if each.error else {})
+            | ({"error": each.error, "hint": each.hint} if each.error else {})
             for each in found
         ]
         failing = [each.service for each in found if not each.ok]
         if failing:
-            message = f"Out of order: {', '.join(failing)}."
-            if any(each.error and each.error.startswith(DiskFull.__name__) for each in found):
-                message += " The disk is full: free some space on it."
-            return error(503, message, RETRY_AFTER_SECONDS, data={"dependencies": listed})
+            sentences = dict.fromkeys(
+                [f"Out of order: {', '.join(failing)}.", *(each.hint for each in found if each.hint)]
+            )
+            return error(503, " ".join(sentences), RETRY_AFTER_SECONDS, data={"dependencies": listed})
         return success({"dependencies": listed})
 
     async def document(self, _request: Request) -> Response:

@@ -85,12 +85,15 @@ class Alive(_Shape):
 
 
 class Dependency(_Shape):
-    """How one service answered; ``error`` is the error's class and code, absent where all is well."""
+    """How one service answered; ``error`` is the error's class and code, and ``hint`` what to do about it. Both are
+    absent where all is well.
+    """
 
     service: str
     ok: bool
     milliseconds: float
     error: str | None = None
+    hint: str | None = None
 
 
 class Dependencies(_Shape):

@@ -14,6 +14,7 @@ import pytest
 import core
 from core.domain.clock import utc_now
 from core.domain.errors import Conflict, NotConfigured, Refused, SettingsError, Unavailable
+from core.domain.hints import Hint
 from core.domain.records import Decision, isoformat
 from core.files import disk
 from tests.api.conftest import A_PAGE, Client, is_error
@@ -541,6 +542,13 @@ def test_a_service_out_of_reach_is_named_with_its_errors_class(
     assert "retry-after" in answer.headers
     failing = [each for each in answer.json()["data"]["dependencies"] if not each["ok"]]
     assert [(each["service"], each["error"]) for each in failing] == [("photos", "Unavailable (ConnectTimeout)")]
+
+
+def test_a_service_out_of_reach_says_what_to_do_about_it(client: Client, desk: Desk) -> None:
+    desk.engine.error = Refused("face engine", "RequestTimeTooSkewed", "with a detail")
+    answer = client.get("/api/ready").json()
+    assert [each.get("hint") for each in answer["data"]["dependencies"]] == [None, None, None, Hint.CLOCK, None]
+    assert answer["message"] == f"Out of order: face engine. {Hint.CLOCK}"
 
 
 def test_many_who_ask_at_once_ask_the_services_once(client: Client, desk: Desk) -> None:

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from core.adapters.embedded.registrations import SqliteRegistrations
 from core.cli import progress
 from core.cli.main import app
+from core.domain.hints import Hint
 from core.runtime import maintenance
 from core.services.importing import FolderSource
 from tests.core.test_backfill import interrupting
@@ -223,7 +224,7 @@ def test_backfill_counts_what_it_did(maintain: Run) -> None:
 
 def test_backfill_of_a_missing_table_is_one_line(maintain: Run) -> None:
     result = maintain("backfill-index", DYNAMODB_FACE_VALIDATION_TABLE="gone")
-    sentence = "There is no table gone. Create it with: python -m core provision\n"
+    sentence = f"There is no table gone. {Hint.TABLE}\n"
     assert (result.exit_code, result.stderr, result.stdout) == (1, sentence, "")
 
 

@@ -13,7 +13,17 @@ from typing import Any
 import pytest
 
 from core.cli import main
-from core.domain.errors import InvalidInput, SettingsError
+from core.cli.failures import report
+from core.domain.errors import (
+    InvalidInput,
+    NotConfigured,
+    Refused,
+    ServiceError,
+    SettingsError,
+    Throttled,
+    Unavailable,
+)
+from core.domain.hints import Hint
 from tests.support.browser import ROOT
 
 #: What a developer's shell may have and a test must not see.
@@ -139,6 +149,36 @@ def test_whatever_is_raised(run: Run, raising: str, code: int, said: str) -> Non
     assert is_one_line(done, code)
     assert said in done.stderr
     assert "user-1" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (Refused("photos", "SignatureDoesNotMatch"), Hint.SIGNATURE),
+        (Unavailable("registrations", "ServerSelectionTimeoutError"), Hint.MONGODB_ADDRESS),
+        (Throttled("validation records", "ThrottlingException"), Hint.QUOTA),
+        (NotConfigured("validation records", "ResourceNotFoundException", "The table is missing"), Hint.TABLE),
+    ],
+)
+def test_a_service_that_fails_with_a_known_code_says_what_to_do(
+    capsys: pytest.CaptureFixture[str], error: ServiceError, said: Hint
+) -> None:
+    assert report(error) == 1
+    assert capsys.readouterr().err == f"{str(error).removesuffix('.')}. {said}\n"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Refused("photos", "SomethingNew"),
+        Refused("validation records", "CorruptError", "The database is damaged. Restore a backup."),
+    ],
+)
+def test_a_service_that_says_all_itself_is_not_added_to(
+    capsys: pytest.CaptureFixture[str], error: ServiceError
+) -> None:
+    report(error)
+    assert capsys.readouterr().err == f"{error}\n"
 
 
 def test_whatever_is_raised_in_a_thread(run: Run) -> None:

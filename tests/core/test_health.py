@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from core.domain.errors import NotConfigured
+from core.domain.hints import Hint
 from core.runtime import health
 from core.runtime.services import Services
 from tests.support.desk import Desk
@@ -29,12 +30,14 @@ def test_one_that_fails_is_told_by_its_class_and_code_and_the_others_are_well(se
     desk.engine.error = NotConfigured("face engine", "AccessDenied", "with a detail")
     engine, *others = sorted(health.check(services), key=lambda each: each.ok)
     assert (engine.service, engine.error) == ("face engine", "NotConfigured (AccessDenied)")
+    assert engine.hint is Hint.PERMISSION
     assert all(each.ok for each in others)
 
 
 def test_what_nobody_foresaw_is_told_without_its_detail(services: Services, desk: Desk) -> None:
     desk.engine.error = KeyError("a secret")
-    assert [each.error for each in health.check(services) if not each.ok] == ["KeyError"]
+    (failing,) = (each for each in health.check(services) if not each.ok)
+    assert (failing.error, failing.hint) == ("KeyError", Hint.UNEXPECTED)
 
 
 def test_all_are_asked_at_once(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:

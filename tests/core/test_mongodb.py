@@ -229,6 +229,10 @@ class TestFaults:
         with connect(SecretStr("mongodb://127.0.0.1:1"), 1.1) as client, pytest.raises(Unavailable):
             MongoRegistrations(client["db"]["registrations"], {}, 1.1).ping()
 
+    def test_servers_whose_names_cannot_be_looked_up_are_unavailable(self) -> None:
+        with connect(SecretStr("mongodb+srv://db.no-such-host.invalid"), 1.1) as client, pytest.raises(Unavailable):
+            MongoRegistrations(client["db"]["registrations"], {}, 1.1).ping()
+
     @pytest.mark.parametrize(
         ("code", "name", "kind"),
         [

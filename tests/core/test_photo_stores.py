@@ -11,9 +11,11 @@ import sys
 import tempfile
 import textwrap
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -373,6 +375,32 @@ def stubbed(s3_client: Any) -> Iterator[Stubber]:
         stubber.assert_no_pending_responses()
 
 
+@contextmanager
+def refusing(code: str, status: int, headers: Mapping[str, str]) -> Iterator[str]:
+    """The address of a server that refuses everything as S3 does: with a body, unless the request was HEAD."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_HEAD = do_GET
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 def body(data: bytes, length: int | None = None) -> dict[str, object]:
     size = len(data) if length is None else length
     return {"Body": StreamingBody(io.BytesIO(data), size), "ContentLength": size}
@@ -396,10 +424,49 @@ def test_a_missing_bucket_is_not_configured(s3_bucket: Bucket, call: Callable[[S
         call(S3Photos(s3_bucket.client, "no-such-bucket", NO_RETRY))
 
 
-def test_a_bucket_that_is_not_ours_is_refused(stubbed: Stubber) -> None:
-    stubbed.add_client_error("head_bucket", "403", http_status_code=403)
-    with pytest.raises(Refused):
-        S3Photos(stubbed.client, "faces", AT_ONCE).ping()
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("AccessDenied", 403),
+        ("RequestTimeTooSkewed", 403),
+        ("SignatureDoesNotMatch", 403),
+        ("ExpiredToken", 400),
+        ("PermanentRedirect", 301),
+    ],
+)
+def test_a_ping_that_is_refused_has_the_services_own_code(
+    s3_credentials: None, monkeypatch: pytest.MonkeyPatch, code: str, status: int
+) -> None:
+    with refusing(code, status, {"x-amz-bucket-region": "eu-west-1"}) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
+        with pytest.raises(Refused) as caught:
+            S3Photos(clients.client("s3", REGION), "faces", AT_ONCE).ping()
+    assert caught.value.code == code
+
+
+def test_a_proxy_that_sends_elsewhere_is_no_answer_of_the_service(
+    s3_credentials: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with refusing("", 302, {"Location": "/sign-in"}) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
+        with pytest.raises(Unavailable, match="UnreadableAnswer"):
+            S3Photos(clients.client("s3", REGION), "faces", NO_RETRY).ping()
+
+
+def test_whether_a_photo_exists_is_not_answered_for_a_bucket_that_does_not(s3_bucket: Bucket) -> None:
+    with pytest.raises(NotConfigured, match="NoSuchBucket"):
+        S3Photos(s3_bucket.client, "no-such-bucket", NO_RETRY).exists(KEY)
+
+
+def test_a_photo_whose_key_only_begins_so_does_not_exist(store: S3Photos) -> None:
+    store.put(f"{KEY}.old.jpg", b"1")
+    assert not store.exists(KEY)
+
+
+def test_a_photo_exists_beside_those_whose_keys_begin_with_its_own(store: S3Photos) -> None:
+    for key in (f"{KEY}!.jpg", f"{KEY}.old.jpg", KEY):
+        store.put(key, b"1")
+    assert store.exists(KEY)
 
 
 def test_access_denied_is_final(stubbed: Stubber) -> None:
@@ -414,7 +481,10 @@ def test_a_missing_photo_is_not_asked_for_again(stubbed: Stubber) -> None:
         S3Photos(stubbed.client, "faces", AT_ONCE).get(KEY)
 
 
-@pytest.mark.parametrize(("code", "status"), [("SlowDown", 503), ("InternalError", 500), ("RequestTimeout", 400)])
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("SlowDown", 503), ("InternalError", 500), ("RequestTimeout", 400), ("OperationAborted", 409)],
+)
 def test_what_passes_is_tried_again(stubbed: Stubber, code: str, status: int) -> None:
     stubbed.add_client_error("get_object", code, http_status_code=status)
     stubbed.add_response("get_object", body(b"photo"))
@@ -429,7 +499,7 @@ def test_a_put_that_s3_throttled_is_tried_again(stubbed: Stubber) -> None:
 
 def test_what_does_not_pass_in_time_is_unavailable(stubbed: Stubber) -> None:
     for _ in range(AT_ONCE.tries):
-        stubbed.add_client_error("head_object", "503", http_status_code=503)
+        stubbed.add_client_error("list_objects_v2", "503", http_status_code=503)
     with pytest.raises(Unavailable):
         S3Photos(stubbed.client, "faces", AT_ONCE).exists(KEY)
 

@@ -21,6 +21,8 @@ from streamlit.testing.v1 import AppTest
 from core.adapters.aws import clients
 from core.adapters.aws.metrics import CloudWatchMetrics
 from core.adapters.aws.table import EVENT_INDEX
+from core.domain.errors import Refused
+from core.domain.hints import Hint
 from core.domain.records import Source
 from core.flow.retry import Retry
 from core.runtime.operation_log import Operation
@@ -67,6 +69,13 @@ def done(services: Services, name: str, milliseconds: float = 5, *, failed: bool
     services.operation_metrics.add(Operation(name, service, services.clock(), milliseconds, failed=failed))
 
 
+def refusing(service: str, code: str) -> Callable[[], None]:
+    def ping() -> None:
+        raise Refused(service, code)
+
+    return ping
+
+
 def frames(app: AppTest) -> list[Any]:
     return [table.value for table in app.dataframe]
 
@@ -87,6 +96,18 @@ def test_a_service_that_fails_is_named_and_the_others_stay(
     monkeypatch.setattr(desk.photos, "ping", down("photos"))
     app = run_page("operations")
     assert (metrics(app)["Photos"], metrics(app)["Registrations"]) == ("Failing", "Healthy")
+
+
+def test_services_that_fail_for_one_cause_are_told_together_with_what_to_do(
+    run_page: RunPage, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for store, name in ((desk.photos, "photos"), (desk.records, "validation records")):
+        monkeypatch.setattr(store, "ping", refusing(name, "ExpiredToken"))
+    app = run_page("operations")
+    assert [banner.value for banner in app.warning] == [Hint.EXPIRED]
+    assert {"Photos: Refused (ExpiredToken)", "Validation records: Refused (ExpiredToken)"} <= {
+        line.value for line in app.text
+    }
 
 
 @pytest.mark.usefixtures("nothing_else")

@@ -22,8 +22,7 @@ ROOT = Path(__file__).parents[2]
 _PROVISIONER = frozenset(str(ROOT / "core/adapters/aws" / name) for name in ("provision.py", "backfill.py"))
 #: Operations whose permission has another name. All others are named after theirs.
 _ACTIONS = {
-    "s3:HeadObject": "s3:GetObject",
-    "s3:HeadBucket": "s3:ListBucket",
+    "s3:ListObjectsV2": "s3:ListBucket",
     "s3:ListObjectVersions": "s3:ListBucketVersions",
     # Ours are never without a version.
     "s3:DeleteObject": "s3:DeleteObjectVersion",

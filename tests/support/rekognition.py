@@ -82,6 +82,8 @@ class RekognitionServer:
         self.engine = engine
         #: Calls received per action, those that met a fault included.
         self.calls: Counter[str] = Counter()
+        #: Access keys whose session has expired; all others are good.
+        self.expired: set[str] = set()
         self._faults = Faults()
         self._healed = Event()
         self._luck = random.Random(seed)
@@ -250,6 +252,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if fault in _ERRORS:
                 raise _ERRORS[fault]
+            if any(f"Credential={key}/" in self.headers["Authorization"] for key in rekognition.expired):
+                raise _Error(400, "ExpiredTokenException")
             self._send(200, json.dumps(rekognition.answer(action, json.loads(body))).encode())
         except _Error as error:
             refusal = {"__type": error.code, "Message": f"{error.code} from the loopback server"}

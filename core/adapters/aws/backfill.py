@@ -123,8 +123,7 @@ class Backfill:
         try:
             return self._call(self._client.describe_table)["Table"]
         except NotConfigured as error:
-            message = f"There is no table {self._table}. Create it with: python -m core provision"
-            raise NotConfigured(SERVICE, error.code, message) from error
+            raise NotConfigured(SERVICE, error.code, f"There is no table {self._table}.") from error
 
     def _pages(self, segment: int, place: Key | None) -> Iterator[tuple[BackfillCounts, Key | None]]:
         """What was done with each page, and where the next one begins (None after the last)."""

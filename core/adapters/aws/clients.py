@@ -7,18 +7,32 @@ from contextlib import contextmanager
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    CredentialRetrievalError,
     HTTPClientError,
+    MetadataRetrievalError,
 )
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
 from botocore.parsers import ResponseParserError
+from botocore.retries.standard import RetryContext, ThrottledRetryableChecker, TransientRetryableChecker
 
-from core.domain.errors import NotConfigured, Refused, ServiceError, Unavailable
+from core.adapters.aws.credentials import OUT_OF_DATE, Credentials
+from core.domain.errors import (
+    CredentialsReplaced,
+    NotConfigured,
+    Refused,
+    ServiceError,
+    SettingsError,
+    Throttled,
+    Unavailable,
+)
+from core.domain.hints import of_code
 from core.flow.tally import current
 
 CONNECT_TIMEOUT_SECONDS = 1.0
@@ -26,34 +40,28 @@ READ_TIMEOUT_SECONDS = 3.0
 #: Seconds after which a call has failed at the latest.
 CALL_TIMEOUT_SECONDS = CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS
 
-#: Error codes for throttled calls.
-THROTTLED = frozenset(
+#: What botocore itself would try again in its standard mode, by an error's code.
+_THROTTLED, _TRANSIENT = ThrottledRetryableChecker(), TransientRetryableChecker()
+#: Codes of further passing faults. Those with an HTTP status of 5xx need no entry.
+_PASSING = frozenset(
     {
-        "ProvisionedThroughputExceededException",
-        "ThrottlingException",
-        "Throttling",
-        "RequestLimitExceeded",
-        "TooManyRequestsException",
-        "SlowDown",
-    }
-)
-#: Error codes of DynamoDB, S3 and Rekognition for passing faults. Others are recognised by their HTTP status (5xx).
-_PASSING = THROTTLED | frozenset(
-    {
-        "LimitExceededException",
-        "InternalServerError",
+        "BadDigest",  # S3: the photo was damaged on its way
+        "IDPCommunicationError",  # STS: the identity provider of the machine's role does not answer
         "InternalError",
         "InternalFailure",
+        "InternalServerError",
+        "OperationAborted",  # S3: another operation on the bucket or the object is in progress
+        "ReplicatedWriteConflictException",
         "ServiceUnavailable",
         "ServiceUnavailableException",
-        "RequestTimeout",
-        "RequestTimeoutException",
-        "TransactionInProgressException",
-        "ReplicatedWriteConflictException",
+        "TransactionConflictException",
     }
 )
-#: What botocore's parser raises if an answer with status 200 is not JSON, or is JSON of another shape.
-_UNREADABLE = (ResponseParserError, ValueError, TypeError, AttributeError)
+#: What botocore raises if a call got no answer, or the machine no credentials from the service that issues them.
+_OUT_OF_REACH = (HTTPClientError, BotoConnectionError, CredentialRetrievalError, MetadataRetrievalError)
+#: What botocore's parser raises if an answer with status 200 is not JSON, or is JSON of another shape; and what its
+#: search for a bucket's region ends in if a proxy redirects the requests.
+_UNREADABLE = (ResponseParserError, ValueError, TypeError, AttributeError, RecursionError)
 _NOT_SET_UP = frozenset({"ResourceNotFoundException", "NoSuchBucket"})
 #: The DynamoDB operations that report the capacity consumed, with its kind of units.
 _UNITS = {
@@ -66,10 +74,40 @@ _UNITS = {
 }
 
 
+class _Replaced(ClientError):
+    """An answer that refuses credentials in whose place there are others now."""
+
+
 def client(name: str, region: str, pool: int = 50) -> Any:
-    """A boto3 client that makes one attempt per call; credentials and endpoints are found by boto3's own rules."""
+    """A boto3 client that makes one attempt per call; credentials and endpoints are found by boto3's own rules.
+
+    If a service refuses credentials as out of date, they are looked up again. Raises ``SettingsError`` if AWS's own
+    settings (the region, ``AWS_PROFILE``, the configuration file) cannot be used.
+    """
+    credentials = Credentials()
+    try:
+        made = _made(name, region, pool, credentials)
+    except BotoCoreError as error:
+        code = type(error).__name__
+        raise SettingsError(f"The settings of AWS cannot be used ({code}). {of_code(code) or error}") from error
+    for operation in _UNITS:
+        made.meta.events.register(f"provide-client-params.dynamodb.{operation}", _asking_for_units)
+    made.meta.events.register("before-send", _count_call)
+    made.meta.events.register("after-call", _count_answer)
+
+    def renew(parsed: Any, model: Any, **_: Any) -> None:
+        if parsed.get("Error", {}).get("Code") in OUT_OF_DATE and credentials.renew():
+            raise _Replaced(parsed, model.name)
+
+    made.meta.events.register("after-call", renew)
+    return made
+
+
+def _made(name: str, region: str, pool: int, credentials: Credentials) -> Any:
     # With a session of its own, because clients cannot safely be made from the default one in several threads.
-    made = boto3.session.Session().client(
+    session = botocore.session.get_session()
+    session.register_component("credential_provider", credentials)
+    return boto3.session.Session(botocore_session=session).client(
         name,  # type: ignore[call-overload]
         region_name=region,
         config=Config(
@@ -79,11 +117,6 @@ def client(name: str, region: str, pool: int = 50) -> Any:
             max_pool_connections=pool,
         ),
     )
-    for operation in _UNITS:
-        made.meta.events.register(f"provide-client-params.dynamodb.{operation}", _asking_for_units)
-    made.meta.events.register("before-send", _count_call)
-    made.meta.events.register("after-call", _count_answer)
-    return made
 
 
 def _asking_for_units(params: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -97,7 +130,7 @@ def _count_call(**_: Any) -> None:
 
 def _count_answer(http_response: Any, parsed: dict[str, Any], model: Any, **_: Any) -> None:
     if tally := current():
-        if http_response.status_code == 429 or parsed.get("Error", {}).get("Code") in THROTTLED:
+        if _is_throttled(parsed, http_response.status_code):
             tally.add("throttled")
         if model.name in _UNITS and (consumed := parsed.get("ConsumedCapacity")):
             tally.add(_UNITS[model.name], consumed["CapacityUnits"])
@@ -113,7 +146,7 @@ def translated(service: str, not_set_up: str | None = None) -> Iterator[None]:
         yield
     except ClientError as error:
         raise _from_client_error(service, error, not_set_up) from error
-    except (HTTPClientError, BotoConnectionError) as error:
+    except _OUT_OF_REACH as error:
         raise Unavailable(service, type(error).__name__) from error
     except BotoCoreError as error:
         raise Refused(service, type(error).__name__) from error
@@ -124,8 +157,20 @@ def translated(service: str, not_set_up: str | None = None) -> Iterator[None]:
 def _from_client_error(service: str, error: ClientError, not_set_up: str | None) -> ServiceError:
     code = error.response.get("Error", {}).get("Code", "Unknown")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code in _PASSING or status >= 500 or status == 429:
+    if isinstance(error, _Replaced):
+        return CredentialsReplaced(service, code)
+    if _is_throttled(error.response, status):
+        return Throttled(service, code)
+    if code in _PASSING or status >= 500 or _TRANSIENT.is_retryable(_context(error.response)):
         return Unavailable(service, code)
     if code in _NOT_SET_UP:
         return NotConfigured(service, code, not_set_up)
     return Refused(service, code)
+
+
+def _is_throttled(answer: Any, status: int) -> bool:
+    return status == 429 or _THROTTLED.is_retryable(_context(answer))
+
+
+def _context(answer: Any) -> RetryContext:
+    return RetryContext(attempt_number=1, parsed_response=answer)

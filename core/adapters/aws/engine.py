@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from core.adapters.aws.clients import THROTTLED, translated
-from core.domain.errors import Refused, Service, Unavailable
+from core.adapters.aws.clients import translated
+from core.domain.errors import Refused, Service, Throttled, Unavailable
 from core.flow.pace import Pace
 from core.flow.retry import Retry
 from core.ports import Answer
@@ -80,11 +80,16 @@ class RekognitionEngine:
     def ping(self) -> None:
         """Sends a signed request without a picture, which tests the connection, the credentials and the permission.
 
-        Rekognition refuses it before it analyses anything, and charges only for pictures that it analyses.
+        Rekognition refuses it before it analyses anything, and charges only for pictures that it analyses. A passing
+        fault is reported at once, but credentials that have been replaced are not.
         """
-        try:
+
+        def once() -> None:
             with translated(_SERVICE):
                 self._client.detect_faces(Image={})
+
+        try:
+            replace(self._retry, tries=1)(once)
         except Refused as error:
             if error.code not in _PICTURE_MISSING:
                 raise
@@ -100,9 +105,8 @@ class RekognitionEngine:
                 pace.spend()
             try:
                 answer = _answer(essential, call)
-            except Unavailable as error:
-                if error.code in THROTTLED:
-                    pace.slow_down()
+            except Throttled:
+                pace.slow_down()
                 raise
             pace.speed_up()
             return answer

@@ -11,11 +11,10 @@ from botocore.exceptions import ClientError, FlexibleChecksumError, IncompleteRe
 
 from core.adapters.aws.clients import translated
 from core.adapters.shared.photos import MAX_PHOTO_BYTES, is_valid_key, not_found, require_valid_key, too_large
-from core.domain.errors import NotConfigured, PhotoNotFound, Service, Unavailable
+from core.domain.errors import Service, Unavailable
 from core.flow.retry import Retry
 
 _CHUNK_BYTES = 256 * 1024
-_ABSENT = frozenset({"NoSuchKey", "404"})
 
 
 class S3Photos:
@@ -23,6 +22,9 @@ class S3Photos:
 
     The credentials need ``s3:ListBucket`` besides reading and writing: without it S3 answers 403 instead of 404 for a
     photo that does not exist.
+
+    Nothing is asked by HEAD: its errors have no body, so a missing bucket looks like a missing photo, and a wrong
+    clock or expired credentials like a missing permission. Listing needs no other permission than HeadBucket.
     """
 
     def __init__(self, client: Any, bucket: str, retry: Retry, max_bytes: int = MAX_PHOTO_BYTES) -> None:
@@ -47,15 +49,16 @@ class S3Photos:
         return self._retry(lambda: self._get(key))
 
     def exists(self, key: str) -> bool:
-        def attempt() -> bool:
-            with self._reading(key):
-                self._client.head_object(Bucket=self._bucket, Key=key)
-                return True
-
-        try:
-            return self._retry(attempt)
-        except PhotoNotFound:
+        if not is_valid_key(key):
             return False
+
+        def attempt() -> bool:
+            with translated(Service.PHOTOS):
+                # A key is listed before all longer ones that begin with it.
+                found = self._client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
+                return any(entry["Key"] == key for entry in found.get("Contents", ()))
+
+        return self._retry(attempt)
 
     def under(self, folder: str) -> list[str]:
         return sorted({key for key, _ in self._versions(folder)})
@@ -70,13 +73,7 @@ class S3Photos:
     def ping(self) -> None:
         def attempt() -> None:
             with translated(Service.PHOTOS):
-                try:
-                    self._client.head_bucket(Bucket=self._bucket)
-                except ClientError as error:
-                    # An answer to HEAD has no body, so the code is the HTTP status.
-                    if _code(error) == "404":
-                        raise NotConfigured(Service.PHOTOS, "NoSuchBucket") from error
-                    raise
+                self._client.list_objects_v2(Bucket=self._bucket, MaxKeys=1)
 
         self._retry(attempt)
 
@@ -139,10 +136,6 @@ class S3Photos:
                 # The SDK does not retry these, but data that was lost or damaged on its way may arrive the next time.
                 raise Unavailable(Service.PHOTOS, type(error).__name__) from error
             except ClientError as error:
-                if _code(error) in _ABSENT:
+                if error.response.get("Error", {}).get("Code") == "NoSuchKey":
                     raise not_found() from error
                 raise
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))

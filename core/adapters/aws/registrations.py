@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import pandas as pd
 import pymongo
 from bson import ObjectId
+from dns.exception import DNSException
 from pydantic import SecretStr
 from pymongo.collection import Collection
 from pymongo.errors import (
@@ -262,6 +263,9 @@ def _translated() -> Iterator[None]:
 
 
 def _from_driver(error: PyMongoError) -> ServiceError:
+    if isinstance(error.__cause__, DNSException):
+        # The driver looks up the servers of a mongodb+srv URI at the first call, and calls a failure a wrong setting.
+        return Unavailable(SERVICE, type(error.__cause__).__name__)
     code = type(error).__name__
     if isinstance(error, OperationFailure) and error.details:
         code = str(error.details.get("codeName") or error.code or code)

@@ -41,9 +41,12 @@ def health_cards() -> None:
                 icon=":material/check_circle:" if service.ok else ":material/cancel:",
                 border=True,
             )
+    failing: dict[str, list[str]] = {}
     for service in found:
-        if service.error:
-            st.text(f"{service.service.capitalize()}: {service.error}")
+        if service.hint:
+            failing.setdefault(service.hint, []).append(f"{service.service.capitalize()}: {service.error}")
+    for hint, services in failing.items():
+        ui.banner("warning", hint, *services, icon=":material/support:")
 
 
 def time_taken(milliseconds: float) -> str:
