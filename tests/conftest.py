@@ -4,6 +4,7 @@ from __future__ import annotations
 
 _WITH_FIXTURES = (
     "calls",
+    "servers",
     "portraits",
     "desk",
     "app",

@@ -144,8 +144,8 @@ def over_time(records: pd.DataFrame, tz: str) -> tuple[str, pd.DataFrame]:
     """Outcomes by the hour (a span of at most 3 days), day (366 days), month (20 years) or year: unit and frame.
 
     Columns time, success, pending, failed, unknown (counts), attempts_mean, success_rate; empty buckets included.
-    Records without a time are in none. ``time`` is where the bucket begins on the clock in the zone ``tz`` (IANA name), without a zone: an hour that the clock
-    repeats is one bucket, one that it skips is an empty one.
+    Records without a time are in none. ``time`` is where the bucket begins on the clock in the zone ``tz`` (IANA name),
+    without a zone: an hour that the clock repeats is one bucket, one that it skips is an empty one.
     """
     if records["timestamp"].hasnans:
         records = records[records["timestamp"].notna()]

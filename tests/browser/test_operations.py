@@ -13,8 +13,8 @@ from core.adapters.aws import clients
 from core.adapters.aws.table import EVENT_INDEX
 from tests.core.test_cloudwatch import put
 from tests.support.browser import dashboard
-from tests.support.dynamodb import REGION
 from tests.support.production import Servers, environment_of, production
+from tests.support.servers import REGION
 
 pytestmark = pytest.mark.browser
 

@@ -79,9 +79,6 @@ def dynamodb_bench(client: Any) -> Bench:
     return Bench(trail, ("dynamodb", client.meta.endpoint_url, table), spoil)
 
 
-_SERVER = pytest.param("dynamodb", marks=pytest.mark.dynamodb_server)
-
-
 def _bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     if request.param == "sqlite":
         bench = sqlite_bench(tmp_path)
@@ -91,12 +88,12 @@ def _bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         yield dynamodb_bench(request.getfixturevalue(request.param))
 
 
-@pytest.fixture(params=["sqlite", "moto_dynamodb", _SERVER])
+@pytest.fixture(params=["sqlite", "moto_dynamodb", "dynamodb"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     yield from _bench(request, tmp_path)
 
 
-@pytest.fixture(params=["sqlite", _SERVER])
+@pytest.fixture(params=["sqlite", "dynamodb"])
 def race_bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     """For races: without moto, which is no other process's."""
     yield from _bench(request, tmp_path)
@@ -250,7 +247,6 @@ def test_the_file_itself_lets_nobody_replace_an_entry(tmp_path: Path) -> None:
 # DynamoDB
 
 
-@pytest.mark.dynamodb_server
 def test_writes_of_a_day_lie_in_several_partitions(dynamodb: Any) -> None:
     bench = dynamodb_bench(dynamodb)
     for number in range(40):
@@ -259,7 +255,6 @@ def test_writes_of_a_day_lie_in_several_partitions(dynamodb: Any) -> None:
     assert days == {f"2026-03-01#{shard}" for shard in range(aws_audit.SHARDS)}
 
 
-@pytest.mark.dynamodb_server
 def test_neither_reading_nor_writing_calls_more_than_put_and_query(dynamodb: Any, dynamodb_proxy: Proxy) -> None:
     table = create_audit_table(dynamodb)
     trail = DynamoAudit(client_of(dynamodb_proxy.url), table, PATIENT)
@@ -269,7 +264,6 @@ def test_neither_reading_nor_writing_calls_more_than_put_and_query(dynamodb: Any
     assert set(dynamodb_proxy.seen) == {"PutItem", "Query"}
 
 
-@pytest.mark.dynamodb_server
 def test_whoever_has_enough_reads_no_earlier_day(dynamodb: Any, dynamodb_proxy: Proxy) -> None:
     trail = DynamoAudit(client_of(dynamodb_proxy.url), create_audit_table(dynamodb), PATIENT)
     trail.append(an_entry())
@@ -278,7 +272,6 @@ def test_whoever_has_enough_reads_no_earlier_day(dynamodb: Any, dynamodb_proxy: 
     assert len(dynamodb_proxy.seen) == aws_audit.SHARDS
 
 
-@pytest.mark.dynamodb_server
 def test_an_entry_whose_acknowledgement_was_lost_is_one(dynamodb: Any, dynamodb_proxy: Proxy) -> None:
     trail = DynamoAudit(client_of(dynamodb_proxy.url), create_audit_table(dynamodb), PATIENT)
     dynamodb_proxy.fault = lambda operation: Proxy.LOSE if dynamodb_proxy.seen.count(operation) == 1 else None
@@ -287,7 +280,6 @@ def test_an_entry_whose_acknowledgement_was_lost_is_one(dynamodb: Any, dynamodb_
     assert list(trail.entries(*around())) == [an_entry()]
 
 
-@pytest.mark.dynamodb_server
 def test_a_missing_table_is_not_configured(dynamodb: Any) -> None:
     trail = DynamoAudit(dynamodb, "no-audit-here", PATIENT)
     with pytest.raises(NotConfigured, match="audit trail"):

@@ -44,15 +44,12 @@ def _bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         yield Bench(store, of_records.records, of_records.put)
 
 
-_SERVER = pytest.param("dynamodb", marks=pytest.mark.dynamodb_server)
-
-
-@pytest.fixture(params=["sqlite", "moto_dynamodb", _SERVER])
+@pytest.fixture(params=["sqlite", "moto_dynamodb", "dynamodb"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     yield from _bench(request, tmp_path)
 
 
-@pytest.fixture(params=["sqlite", _SERVER])
+@pytest.fixture(params=["sqlite", "dynamodb"])
 def race_bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     yield from _bench(request, tmp_path)
 
@@ -287,7 +284,6 @@ def test_a_receipt_never_takes_the_place_of_another_erasure(store: ErasureStore)
     assert store.unfinished() == [again]
 
 
-@pytest.mark.dynamodb_server
 def test_finished_entries_go_by_the_tables_ttl(dynamodb: Any) -> None:
     of_records = dynamodb_bench(dynamodb)
     table = of_records.records._table  # type: ignore[attr-defined]

@@ -273,7 +273,7 @@ _ITEMS = st.fixed_dictionaries(
 )
 
 
-@pytest.mark.parametrize("store", ["sqlite", pytest.param("dynamodb", marks=pytest.mark.dynamodb_server)])
+@pytest.mark.parametrize("store", ["sqlite", "dynamodb"])
 @given(items=st.lists(_ITEMS, max_size=6))
 @settings(
     max_examples=25,
@@ -490,7 +490,6 @@ def test_nothing_is_to_say_where_an_event_is_found_by_an_index(bench: Bench, req
 # DynamoDB's own
 
 
-@pytest.mark.dynamodb_server
 @pytest.mark.parametrize("make_table", [table_without_index, create_table], ids=["scan", "index"])
 def test_every_page_is_read(dynamodb: Any, make_table: Callable[[Any], str]) -> None:
     # 20 items of 300 KB: a page of a table ends at 1 MB; an index has only what is projected, so `attributes`.

@@ -53,12 +53,12 @@ KEYS = [
 INVALID = ["", ".", "..", "../photo.jpg", "a/../../photo.jpg", "a/..", "./a", "\0", "a\0.jpg", "x" * 1025, "\ud800"]
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=["folder", "s3_bucket"])
 def photos(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Photos]:
     if request.param == "folder":
         store: Photos = FolderPhotos(tmp_path / "photos", MAX_BYTES)
     else:
-        bucket: Bucket = request.getfixturevalue("s3_bucket")
+        bucket: Bucket = request.getfixturevalue(request.param)
         store = S3Photos(bucket.client, bucket.name, Retry(deadline=8, call_timeout=4), MAX_BYTES)
     yield store
     store.close()

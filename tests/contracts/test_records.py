@@ -33,15 +33,12 @@ def _bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
             yield dynamodb_bench(request.getfixturevalue(fixture))
 
 
-_SERVER = pytest.param("dynamodb", marks=pytest.mark.dynamodb_server)
-
-
-@pytest.fixture(params=["sqlite", "moto_dynamodb", _SERVER])
+@pytest.fixture(params=["sqlite", "moto_dynamodb", "dynamodb"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     yield from _bench(request, tmp_path)
 
 
-@pytest.fixture(params=["sqlite", _SERVER])
+@pytest.fixture(params=["sqlite", "dynamodb"])
 def race_bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     """For races: without moto, which loses updates under threads."""
     yield from _bench(request, tmp_path)

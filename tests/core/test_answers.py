@@ -30,7 +30,6 @@ from tests.support.dynamodb import Proxy, client_of, create_table, put_item
 from tests.support.records import a_foreign_item, an_outcome
 from tests.support.stores import PATIENT
 
-server = pytest.mark.dynamodb_server
 TTL = timedelta(days=30)
 
 #: Any value of the API, of every kind, null and nested ones too.
@@ -157,7 +156,6 @@ def test_a_client_decodes_once_however_often_it_is_told_to() -> None:
 # On the server
 
 
-@server
 def test_calls_at_once_on_one_client_get_their_own_records(dynamodb: Any) -> None:
     table, events = create_table(dynamodb), [f"event-{number}" for number in range(6)]
     records = DynamoRecords(dynamodb, table, PATIENT, FakeClock(), index_check=None)
@@ -193,7 +191,6 @@ def fill(client: Any, table: str, records: int) -> None:
             threads.submit(put_item, client, table, item)
 
 
-@server
 def test_a_large_event_is_read_in_parts_and_each_record_is_there_once(dynamodb: Any, dynamodb_proxy: Proxy) -> None:
     table = create_table(dynamodb)
     fill(dynamodb, table, 200)
@@ -204,7 +201,6 @@ def test_a_large_event_is_read_in_parts_and_each_record_is_there_once(dynamodb: 
     assert dynamodb_proxy.seen.count("Query") > event_reads.SLICES
 
 
-@server
 def test_a_record_that_moves_on_while_the_parts_are_read_is_neither_missed_nor_there_twice(dynamodb: Any) -> None:
     table, clock = create_table(dynamodb), FakeClock()
     fill(dynamodb, table, 200)
@@ -235,7 +231,6 @@ def test_a_record_that_moves_on_while_the_parts_are_read_is_neither_missed_nor_t
         assert old <= set(listed)
 
 
-@server
 def test_a_part_that_cannot_be_read_fails_the_whole(dynamodb: Any, dynamodb_proxy: Proxy) -> None:
     table = create_table(dynamodb)
     fill(dynamodb, table, 200)
@@ -249,7 +244,6 @@ def test_a_part_that_cannot_be_read_fails_the_whole(dynamodb: Any, dynamodb_prox
     client.close()
 
 
-@server
 def test_what_a_read_consumed_is_counted(dynamodb: Any) -> None:
     table = create_table(dynamodb)
     fill(dynamodb, table, 200)

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import apsw
 import pytest
@@ -25,8 +24,9 @@ from core.runtime import maintenance
 from core.services.importing import FolderSource
 from tests.core.test_backfill import interrupting
 from tests.core.test_provision import table_with_keys_alone
-from tests.support.dynamodb import REGION, Proxy, put_item
+from tests.support.dynamodb import Proxy, put_item
 from tests.support.records import a_foreign_item
+from tests.support.servers import CREDENTIALS, REGION, fresh_name
 
 HEADER = "registrationId,userId,eventId,name,email,photo\n"
 AWS = {
@@ -157,9 +157,8 @@ def maintain(run: Run, dynamodb_url: str, table: str) -> Run:
         "DYNAMODB_FACE_VALIDATION_TABLE": table,
         "DYNAMODB_AUDIT_TABLE": f"audit-of-{table}",
         "AWS_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_ENDPOINT_URL_DYNAMODB": dynamodb_url,
+        **CREDENTIALS,
     }
     return lambda *arguments, **changes: run(*arguments, **{**environment, **changes})
 
@@ -208,7 +207,7 @@ def test_a_table_with_the_index_is_right(maintain: Run) -> None:
 
 
 def test_a_missing_table_is_made(maintain: Run, dynamodb: Any) -> None:
-    name = f"face-verifications-{uuid4().hex}"
+    name = fresh_name("face-verifications")
     result = maintain("provision", DYNAMODB_FACE_VALIDATION_TABLE=name)
     # Not by listing the tables: a list ends after a hundred.
     assert (result.exit_code, dynamodb.describe_table(TableName=name)["Table"]["TableStatus"]) == (0, "ACTIVE")

@@ -20,8 +20,6 @@ from tests.support.clock import NOON, FakeClock
 from tests.support.dynamodb import Proxy, client_of, create_table, first, put_item, stored_item
 from tests.support.records import a_foreign_item, a_review, an_outcome
 
-pytestmark = pytest.mark.dynamodb_server
-
 TTL = timedelta(days=30)
 QUICK = Retry(deadline=20, call_timeout=2, base=0.01, cap=0.05)
 METHODS: dict[str, Callable[[DynamoRecords], object]] = {

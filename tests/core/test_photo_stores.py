@@ -31,7 +31,8 @@ from core.adapters.embedded.photos import FolderPhotos
 from core.domain.clock import utc_now
 from core.domain.errors import NotConfigured, PhotoNotFound, PhotoTooLarge, Refused, Unavailable
 from core.flow.retry import Retry
-from tests.support.s3 import REGION, Bucket
+from tests.support.s3 import Bucket
+from tests.support.servers import REGION
 
 KEY = "face-images/ab/ab12.jpg"
 NO_RETRY = Retry(deadline=8, call_timeout=4, tries=1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from botocore.stub import Stubber
@@ -17,7 +16,8 @@ from core.adapters.aws.provision_plan import AUDIT, WANTED, Action, Index, Step,
 from core.adapters.aws.table import EVENT_INDEX
 from core.domain.errors import Refused
 from core.flow.retry import Retry
-from tests.support.dynamodb import REGION, Proxy, client_of, first
+from tests.support.dynamodb import Proxy, client_of, first, made
+from tests.support.servers import REGION, fresh_name
 
 RETRY = Retry(deadline=10, call_timeout=1, base=0.001, cap=0.01)
 UNSUPPORTED = "Point-in-time recovery: not supported by this server."
@@ -28,7 +28,7 @@ class Run:
 
     def __init__(self, client: Any, table: str | None = None) -> None:
         self.client = client
-        self.table = table or f"face-verifications-{uuid4().hex}"
+        self.table = table or fresh_name("face-verifications")
         self.said: list[str] = []
         self.reports: list[str] = []
         self._provision = Provision(client, self.table, RETRY, report=self.reports.append, sleep=lambda seconds: None)
@@ -46,17 +46,17 @@ class Run:
 
 def table_with_keys_alone(client: Any, **changes: Any) -> str:
     """As the previous service's guide creates it."""
-    wanted = definition.create_table(f"face-verifications-{uuid4().hex}")
-    client.create_table(
+    wanted = definition.create_table(fresh_name("face-verifications"))
+    return made(
+        client,
         **{
             "TableName": wanted["TableName"],
             "BillingMode": "PAY_PER_REQUEST",
             "KeySchema": wanted["KeySchema"],
             "AttributeDefinitions": definition.attribute_definitions("userId", "registrationId"),
             **changes,
-        }
+        },
     )
-    return str(wanted["TableName"])
 
 
 @pytest.fixture(params=["moto_dynamodb", "dynamodb"])
@@ -381,7 +381,7 @@ def test_a_new_table_that_is_not_known_yet_is_waited_for(stubbed: Stubber) -> No
 
 
 def test_the_audit_table_is_made_without_ttl(client: Any) -> None:
-    name = f"facedesk-audit-{uuid4().hex}"
+    name = fresh_name("facedesk-audit")
     provision = Provision(client, name, RETRY, AUDIT, report=lambda text: None, sleep=lambda seconds: None)
     said: list[str] = []
     assert provision.run(said.append)

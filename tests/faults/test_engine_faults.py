@@ -17,10 +17,10 @@ import pytest
 from core.domain.reasons import Reason
 from core.domain.records import Registration, Source, Status
 from core.services.validation import Submitter, ValidationService
-from tests.support.dynamodb import REGION
 from tests.support.portraits import as_jpeg, hopper
 from tests.support.production import Servers, Site, built, embedded, production, validation_by
 from tests.support.rekognition import Faults, RekognitionServer, SameFace
+from tests.support.servers import REGION
 
 pytestmark = pytest.mark.faults
 

@@ -16,15 +16,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
 
 from core.adapters.aws.records import DynamoRecords
 from core.adapters.aws.table import EVENT_INDEX
 from core.flow.retry import Retry
 from tests.core.test_provision import table_with_keys_alone
 from tests.support.clock import NOON
-from tests.support.dynamodb import REGION, put_item, stored_item
+from tests.support.dynamodb import put_item, put_items, stored_item
 from tests.support.records import a_foreign_item, an_outcome
+from tests.support.servers import CREDENTIALS, REGION
 
 ROOT = Path(__file__).parents[2]
 RECORDS = 1200
@@ -45,6 +48,7 @@ def foreign(number: int, **changes: Any) -> dict[str, Any]:
 
 @dataclass
 class Table:
+    #: Another service's. It tries again by itself: DynamoDB Local refuses some writes while it builds an index.
     client: Any
     name: str
 
@@ -145,9 +149,8 @@ class Commands:
             "FACEDESK_DATA_DIR": str(self.folder / "data"),
             "DYNAMODB_FACE_VALIDATION_TABLE": self.table.name,
             "AWS_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": "local",
             "AWS_ENDPOINT_URL_DYNAMODB": self.url,
+            **CREDENTIALS,
         }
         return subprocess.Popen(
             [sys.executable, "-m", "core", *arguments],
@@ -179,18 +182,20 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.fixture
-def table(dynamodb: Any) -> Table:
-    table = Table(dynamodb, table_with_keys_alone(dynamodb))
-    for number in range(RECORDS):
-        put_item(dynamodb, table.name, foreign(number))
+def table(dynamodb: Any, dynamodb_url: str) -> Table:
+    session = boto3.session.Session(*CREDENTIALS.values(), region_name=REGION)
+    retrying = Config(retries={"total_max_attempts": 12, "mode": "standard"})
+    theirs = session.client("dynamodb", endpoint_url=dynamodb_url, config=retrying)
+    table = Table(theirs, table_with_keys_alone(dynamodb))
+    put_items(theirs, table.name, map(foreign, range(RECORDS)))
     return table
 
 
 def test_a_table_is_migrated_while_everybody_writes_and_the_backfill_is_killed(
-    table: Table, dynamodb_url: str, tmp_path: Path
+    table: Table, dynamodb: Any, dynamodb_url: str, tmp_path: Path
 ) -> None:
     commands = Commands(dynamodb_url, table, tmp_path)
-    records = DynamoRecords(table.client, table.name, RETRY, lambda: NOON)
+    records = DynamoRecords(dynamodb, table.name, RETRY, lambda: NOON)
     writers = Writers(table, records)
     with writers.writing():
         provision = commands.start("provision", "--add-index")

@@ -24,6 +24,7 @@ from core.runtime.services import Services
 from core.services.validation import Submitter
 from core.settings import Backend
 from tests.support.app import BorrowedServices, RunPage
+from tests.support.audit import an_entry
 from tests.support.production import Servers, Site, built, embedded, production
 from tests.support.rekognition import Faults, RekognitionServer
 
@@ -107,6 +108,7 @@ def the_day(site: Site, photo: bytes, other: bytes, fail_engine: Callable[[], No
     list(services.records.event_batches("event-canary"))
     services.records.event_records("event-canary", 10)
     services.registrations.event_frame("event-canary")
+    services.audit.append(an_entry(who=OPERATOR))
     with suppress(FacedeskError):
         services.photos.get("face-images/canary-key.jpg")
     health.check(services)

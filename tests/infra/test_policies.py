@@ -18,10 +18,11 @@ from core.runtime.services import Services
 from tests.infra.terraform import granted
 from tests.support.audit import an_entry
 from tests.support.calls import Call, differences
-from tests.support.dynamodb import REGION, put_item
+from tests.support.dynamodb import put_item
 from tests.support.production import Servers, production
 from tests.support.records import a_foreign_item, a_review, an_outcome
 from tests.support.rekognition import RekognitionServer, SameFace
+from tests.support.servers import REGION
 
 PHOTO = b"\xff\xd8\xff a photo"
 

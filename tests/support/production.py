@@ -30,8 +30,9 @@ from core.runtime.bootstrap import build
 from core.runtime.services import Services
 from core.services.validation import ValidationService
 from core.settings import Settings
-from tests.support.dynamodb import REGION, create_audit_table, create_table
+from tests.support.dynamodb import create_audit_table, create_table
 from tests.support.rekognition import RekognitionServer
+from tests.support.servers import CREDENTIALS, REGION, fresh_name
 
 #: Starts of the names of all variables that a developer's shell may have and that a test must not see.
 _FOREIGN = ("AWS_", "MONGODB_", "FACEDESK_", "DYNAMODB_", "FACE_IMAGES_")
@@ -118,13 +119,12 @@ def built(variables: Mapping[str, str]) -> Services:
 @contextmanager
 def production(servers: Servers, **variables: str) -> Iterator[Site]:
     """Production on ``servers`` with a table, a bucket and a collection of its own; ``variables`` come last."""
-    bucket, registrations = f"faces-{uuid4().hex}", f"registrations_{uuid4().hex}"
+    bucket, registrations = fresh_name("faces"), f"registrations_{uuid4().hex}"
     environment = {
         "FACEDESK_BACKEND": "aws",
         "FACEDESK_AUTH": "off",
         "AWS_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
+        **CREDENTIALS,
         "AWS_ENDPOINT_URL_DYNAMODB": servers.dynamodb,
         "AWS_ENDPOINT_URL_S3": servers.s3,
         "AWS_ENDPOINT_URL_REKOGNITION": servers.rekognition,

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
 
 import apsw
 import orjson
@@ -22,8 +21,9 @@ from core.domain.records import KEY_ATTRIBUTES
 from core.flow.retry import Retry
 from core.ports import ValidationRecords
 from tests.support.clock import FakeClock
-from tests.support.dynamodb import create_table, put_item
+from tests.support.dynamodb import create_table, made, put_item, wait_until_active
 from tests.support.records import a_foreign_item
+from tests.support.servers import fresh_name
 
 #: Generous: a loaded machine must not make a race fail.
 PATIENT = Retry(deadline=120, call_timeout=4)
@@ -73,8 +73,8 @@ EVENT_WAYS = [
     "sqlite",
     "moto_dynamodb scan",
     "moto_dynamodb index",
-    pytest.param("dynamodb scan", marks=pytest.mark.dynamodb_server),
-    pytest.param("dynamodb index", marks=pytest.mark.dynamodb_server),
+    "dynamodb scan",
+    "dynamodb index",
 ]
 
 
@@ -92,10 +92,9 @@ def event_bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Benc
 
 def table_without_index(client: Any) -> str:
     """Make a table of keys alone, as another service made it, and return its name, a fresh one."""
-    whole = definition.create_table(f"face-verifications-{uuid4().hex}")
+    whole = definition.create_table(fresh_name("face-verifications"))
     keys = {name: whole[name] for name in ("TableName", "BillingMode", "KeySchema")}
-    client.create_table(**keys, AttributeDefinitions=definition.attribute_definitions(*KEY_ATTRIBUTES))
-    return str(whole["TableName"])
+    return made(client, **keys, AttributeDefinitions=definition.attribute_definitions(*KEY_ATTRIBUTES))
 
 
 def add_index(client: Any, table: str) -> None:
@@ -104,12 +103,14 @@ def add_index(client: Any, table: str) -> None:
         AttributeDefinitions=definition.create_table(table)["AttributeDefinitions"],
         GlobalSecondaryIndexUpdates=[{"Create": definition.event_index()}],
     )
+    wait_until_active(client, table)
 
 
 def drop_index(client: Any, table: str) -> None:
     client.update_table(
         TableName=table, GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": definition.EVENT_INDEX}}]
     )
+    wait_until_active(client, table)
 
 
 def wait_for_checks() -> None:
