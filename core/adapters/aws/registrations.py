@@ -23,6 +23,7 @@ from pymongo.errors import (
     PyMongoError,
 )
 
+from core.adapters.aws.photo_addresses import key_at
 from core.adapters.aws.registration_ids import Document, Ids, is_text
 from core.adapters.shared.registrations import WORD_SEPARATORS
 from core.domain.columns import REGISTRATION_DTYPES
@@ -92,9 +93,17 @@ class MongoRegistrations:
     """
 
     def __init__(
-        self, collection: Collection[Document], fields: Mapping[str, str], deadline_seconds: float = 8
+        self,
+        collection: Collection[Document],
+        fields: Mapping[str, str],
+        deadline_seconds: float = 8,
+        *,
+        bucket: str = "",
     ) -> None:
-        """``fields`` maps names of ``DEFAULT_FIELDS`` to (dotted) paths. Raises ``SettingsError`` for others."""
+        """``fields`` maps names of ``DEFAULT_FIELDS`` to (dotted) paths. Raises ``SettingsError`` for others.
+
+        ``bucket`` is that of the photos: addresses of it are read as keys.
+        """
         unknown = sorted(fields.keys() - DEFAULT_FIELDS.keys())
         if unknown:
             known = ", ".join(DEFAULT_FIELDS)
@@ -107,6 +116,7 @@ class MongoRegistrations:
         self._fields = {**DEFAULT_FIELDS, **fields}
         # Whole top-level fields, because a projection accepts only one of two overlapping paths.
         self._projection = {path.split(".")[0]: 1 for path in self._fields.values()} | {"_id": 1}
+        self._bucket = bucket
         self._call_timeout = _CALL_SHARE * deadline_seconds
         self._retry = Retry(deadline_seconds, self._call_timeout)
 
@@ -210,8 +220,8 @@ class MongoRegistrations:
             event_id=self._id(document, "eventId"),
             name=self._text(document, "name"),
             email=self._text(document, "email"),
-            reference_photo_key=self._text(document, "referencePhotoKey"),
-            submitted_photo_key=self._text(document, "submittedPhotoKey"),
+            reference_photo_key=self._key(document, "referencePhotoKey"),
+            submitted_photo_key=self._key(document, "submittedPhotoKey"),
         )
 
     def _missing(self, document: Document) -> list[str]:
@@ -221,6 +231,10 @@ class MongoRegistrations:
 
     def _id(self, document: Document, name: str) -> str:
         return self._ids.text(_at(document, self._fields[name]))
+
+    def _key(self, document: Document, name: str) -> str | None:
+        text = self._text(document, name)
+        return text and key_at(text, self._bucket)
 
     def _text(self, document: Document, name: str) -> str | None:
         value = _at(document, self._fields[name])
