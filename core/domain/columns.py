@@ -114,7 +114,8 @@ RECORD_COLUMNS = (
     Column("gender", "category", _SHOWN, str, ("attributes", "gender"), reported=True),
     Column("smile", "boolean", _SHOWN, bool, ("attributes", "smile"), reported=True),
 )
-#: The columns of a frame of registrations, in their order.
+#: The columns of a frame of registrations, in their order. ``unreadable``: what could not be read of what another
+#: service wrote, as ``field:kind`` with spaces between; no export of registrations has it.
 REGISTRATION_COLUMNS = (
     Column("registrationId", "str", _REPLACED, required=True, never_absent=True),
     Column("userId", "str", _REPLACED, required=True, never_absent=True),
@@ -123,6 +124,7 @@ REGISTRATION_COLUMNS = (
     Column("email", "str", never_absent=True),
     Column("referencePhotoKey", "str", _PRESENCE),
     Column("submittedPhotoKey", "str"),
+    Column("unreadable", "str", _SHOWN, never_absent=True),
 )
 #: The column that the what-if table adds to a frame of records: the status that a record would have.
 BECOMES = Column("becomes", _STATUS, _SHOWN, Status)

@@ -87,6 +87,10 @@ def latest_valid(records: Sequence[ValidationRecord], now: datetime, days: int) 
     return max(valid, key=lambda record: record.timestamp, default=None)
 
 
+#: Where something could not be read, in which field, and what kind of value is there.
+UNREADABLE_COLUMNS = ("document", "field", "kind")
+
+
 @dataclass(frozen=True)
 class Readiness:
     """How far an event's registrations have come. Counts of registrations, but for ``unregistered``.
@@ -132,6 +136,18 @@ def readiness(registrations: pd.DataFrame, records: pd.DataFrame) -> Readiness:
 def never_tried(registrations: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
     """The registrations without a record, in their order."""
     return registrations[_places(registrations, records) < 0]
+
+
+def unreadable(*frames: pd.DataFrame) -> pd.DataFrame:
+    """What could not be read in the rows of frames of one kind: a row each, ``UNREADABLE_COLUMNS``, all text."""
+    rows = pd.concat([frame.loc[frame["unreadable"] != "", ["registrationId", "unreadable"]] for frame in frames])
+    problems = rows["unreadable"].str.split(" ")
+    lines = [
+        (document, *problem.split(":", 1))
+        for document, found in zip(rows["registrationId"], problems, strict=True)
+        for problem in found
+    ]
+    return pd.DataFrame(lines, columns=list(UNREADABLE_COLUMNS), dtype="str")
 
 
 def over_time(records: pd.DataFrame, tz: str) -> tuple[str, pd.DataFrame]:

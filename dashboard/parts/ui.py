@@ -53,6 +53,9 @@ COLUMN_WORDS = {
     "expiresAt": "Expires",
     "referencePhotoKey": "Reference photo",
     "submittedPhotoKey": "Submitted photo",
+    "document": "Document",
+    "field": "Field",
+    "kind": "Kind",
 }
 DECISION_WORDS = {Decision.APPROVED: "approved", Decision.REJECTED: "rejected"}
 

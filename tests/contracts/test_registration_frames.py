@@ -34,6 +34,7 @@ def test_a_row_has_all_of_a_registration(filled: Fill) -> None:
             "email": "ana@example.com",
             "referencePhotoKey": "faces/1.jpg",
             "submittedPhotoKey": "sent/1.jpg",
+            "unreadable": "",
         }
     ]
 
@@ -52,6 +53,12 @@ def test_rows_are_the_events_own_by_registration_id(filled: Fill) -> None:
 def test_events_are_compared_exactly_whatever_characters_they_have(filled: Fill, odd: str) -> None:
     store = filled(registration("r1"), registration("r2", event_id=odd))
     assert ids(store, odd) == ["r2"]
+
+
+@pytest.mark.parametrize("event_id", ["event-1", "event-9", None])
+def test_where_everything_could_be_read_nothing_is_left_out(filled: Fill, event_id: str | None) -> None:
+    store = filled(registration("r1"), registration("r2", name="Ana", email="ana@example.com"))
+    pd.testing.assert_frame_equal(store.unreadable(event_id), registration_frame({}))
 
 
 def test_nobody_registered_means_no_events(filled: Fill) -> None:

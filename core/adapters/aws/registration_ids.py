@@ -46,7 +46,7 @@ class Ids:
         if isinstance(value, Mapping):
             texts = [value[key] for key in _WRITTEN_OUT if key in value and len(value) == 1]
             return texts[0] if texts and is_text(texts[0]) else ""
-        return self._plain(value)
+        return self.plain(value)
 
     def texts(self, value: Any) -> set[str]:
         """The id as text, or those that a list has."""
@@ -65,7 +65,8 @@ class Ids:
         inside = [*({path: each} for each in written_out), *({f"{path}._id": each} for each in (plain, *written_out))]
         return {"$or": [{path: plain}, {path: {"$type": "object"}, "$or": inside}]}
 
-    def _plain(self, value: Any) -> str:
+    def plain(self, value: Any) -> str:
+        """As ``text``, but only of an id by itself."""
         match value:
             case bool():  # a kind of int in Python
                 return ""

@@ -23,8 +23,8 @@ from pymongo.errors import (
     PyMongoError,
 )
 
-from core.adapters.aws.photo_addresses import key_at
-from core.adapters.aws.registration_ids import Document, Ids, is_text
+from core.adapters.aws.registration_documents import IDS, Documents
+from core.adapters.aws.registration_ids import Document, Ids, perhaps_none
 from core.adapters.shared.registrations import WORD_SEPARATORS
 from core.domain.columns import REGISTRATION_DTYPES
 from core.domain.errors import InvalidInput, Refused, Service, ServiceError, SettingsError, Unavailable
@@ -89,7 +89,7 @@ class MongoRegistrations:
 
     Ids may be of any kind that ``Ids`` reads; here they are text. A document without an id, a user or an event is
     unusable: ``get`` raises ``Refused`` with its id. Lists leave it out, and log the number of such documents and the
-    missing fields. A list of events is no event, since a registration is for one.
+    missing fields; ``unreadable`` gives them. A list of events is no event, since a registration is for one.
     """
 
     def __init__(
@@ -116,14 +116,14 @@ class MongoRegistrations:
         self._fields = {**DEFAULT_FIELDS, **fields}
         # Whole top-level fields, because a projection accepts only one of two overlapping paths.
         self._projection = {path.split(".")[0]: 1 for path in self._fields.values()} | {"_id": 1}
-        self._bucket = bucket
+        self._documents = Documents(self._fields, self._ids, bucket)
         self._call_timeout = _CALL_SHARE * deadline_seconds
         self._retry = Retry(deadline_seconds, self._call_timeout)
 
     def get(self, registration_id: str) -> Registration | None:
         found = self._with("registrationId", registration_id)
         # Several ids may read as the same text, such as 7 and "7": the text itself comes first.
-        found.sort(key=lambda document: _at(document, self._fields["registrationId"]) != registration_id)
+        found.sort(key=lambda document: self._documents.value(document, "registrationId") != registration_id)
         return self._registration(found[0]) if found else None
 
     def of_user(self, user_id: str) -> list[Registration]:
@@ -156,6 +156,21 @@ class MongoRegistrations:
         rows = [registration.to_dict() for registration in found]
         return registration_frame({name: [row.get(name) for row in rows] for name in REGISTRATION_DTYPES})
 
+    def unreadable(self, event_id: str | None) -> pd.DataFrame:
+        """As the port says. The server picks the documents that may be such, so that the others are not read."""
+        if event_id is None:
+            query = perhaps_none(self._fields["eventId"])
+        else:
+            odd = {"$or": [perhaps_none(self._fields[name]) for name in IDS]}
+            query = {"$and": [self._is("eventId", event_id), odd]}
+        listed = sorted(
+            (self._documents.own_id(document), " ".join(self._documents.unreadable(document)))
+            for document in self._find(query)
+            if self._documents.lacking(document) and self._is_of(document, event_id)
+        )
+        ids, problems = ([row[column] for row in listed] for column in range(2))
+        return registration_frame({"registrationId": ids, "unreadable": problems})
+
     def events(self) -> list[str]:
         """As the port says. An event that only unusable documents name is listed too; its frame is empty."""
         # An index on the field answers this. Leaving out unusable documents would read the whole collection.
@@ -178,7 +193,11 @@ class MongoRegistrations:
 
     def _with(self, name: str, text: str) -> list[Document]:
         """The documents that have this id themselves, not in a list."""
-        return [each for each in self._find(self._is(name, text)) if self._id(each, name) == text]
+        return [each for each in self._find(self._is(name, text)) if self._documents.id(each, name) == text]
+
+    def _is_of(self, document: Document, event_id: str | None) -> bool:
+        events = self._documents.events(document)
+        return event_id in events if event_id is not None else not events
 
     def _in_order(self, query: Document, limit: int) -> list[Registration]:
         """The first ``limit`` by name and id in the database's order, sorted as Python does."""
@@ -198,47 +217,25 @@ class MongoRegistrations:
         return self._retry(attempt)
 
     def _usable(self, documents: list[Document]) -> list[Registration]:
-        missing = [self._missing(document) for document in documents]
-        lacking = [paths for paths in missing if paths]
+        lacking = [problems for document in documents if (problems := self._documents.lacking(document))]
         if lacking:
-            paths = ", ".join(sorted({path for paths in lacking for path in paths}))
+            paths = ", ".join(sorted({path for problems in lacking for path in self._paths(problems)}))
             _log.warning("%d registration documents left out because they lack %s", len(lacking), paths)
-        return [self._registration(document) for document, paths in zip(documents, missing, strict=True) if not paths]
+        return [self._registration(document) for document in documents if not self._documents.lacking(document)]
 
     def _registration(self, document: Document) -> Registration:
-        missing = self._missing(document)
-        if missing:
+        lacking = self._documents.lacking(document)
+        if lacking:
             raise Refused(
                 SERVICE,
                 "IncompleteDocument",
-                f"The registration {document.get('_id')} lacks {', '.join(missing)} in MongoDB. "
-                "Complete the document, or correct the setting MONGODB_FIELDS.",
+                f"The registration {self._documents.own_id(document)} lacks {', '.join(self._paths(lacking))} in "
+                "MongoDB. Complete the document, or correct the setting MONGODB_FIELDS.",
             )
-        return Registration(
-            registration_id=self._id(document, "registrationId"),
-            user_id=self._id(document, "userId"),
-            event_id=self._id(document, "eventId"),
-            name=self._text(document, "name"),
-            email=self._text(document, "email"),
-            reference_photo_key=self._key(document, "referencePhotoKey"),
-            submitted_photo_key=self._key(document, "submittedPhotoKey"),
-        )
+        return self._documents.registration(document)
 
-    def _missing(self, document: Document) -> list[str]:
-        """Paths of the ids that are missing in the document, or are of no kind that can be one."""
-        names = ("registrationId", "userId", "eventId")
-        return [self._fields[name] for name in names if not self._id(document, name)]
-
-    def _id(self, document: Document, name: str) -> str:
-        return self._ids.text(_at(document, self._fields[name]))
-
-    def _key(self, document: Document, name: str) -> str | None:
-        text = self._text(document, name)
-        return text and key_at(text, self._bucket)
-
-    def _text(self, document: Document, name: str) -> str | None:
-        value = _at(document, self._fields[name])
-        return value if is_text(value) else None
+    def _paths(self, problems: list[str]) -> list[str]:
+        return [self._fields[problem.split(":")[0]] for problem in problems]
 
 
 def _require_text(value: str) -> str:
@@ -259,13 +256,6 @@ def _as_stored(options: CodecOptions[Document]) -> CodecOptions[Document]:
         datetime_conversion=DatetimeConversion.DATETIME_AUTO,
         unicode_decode_error_handler="surrogateescape",
     )
-
-
-def _at(document: Document, path: str) -> Any:
-    value: Any = document
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
 
 
 def _literal(text: str) -> str:
