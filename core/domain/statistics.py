@@ -139,14 +139,16 @@ def never_tried(registrations: pd.DataFrame, records: pd.DataFrame) -> pd.DataFr
 
 
 def unreadable(*frames: pd.DataFrame) -> pd.DataFrame:
-    """What could not be read in the rows of frames of one kind: a row each, ``UNREADABLE_COLUMNS``, all text."""
+    """What could not be read in the rows of frames of one kind: a row each, by document, all text; the columns are
+    ``UNREADABLE_COLUMNS``.
+    """
     rows = pd.concat([frame.loc[frame["unreadable"] != "", ["registrationId", "unreadable"]] for frame in frames])
     problems = rows["unreadable"].str.split(" ")
-    lines = [
+    lines = sorted(
         (document, *problem.split(":", 1))
         for document, found in zip(rows["registrationId"], problems, strict=True)
         for problem in found
-    ]
+    )
     return pd.DataFrame(lines, columns=list(UNREADABLE_COLUMNS), dtype="str")
 
 

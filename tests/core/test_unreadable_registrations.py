@@ -160,8 +160,8 @@ def test_problems_have_a_row_each() -> None:
     ]
     left_out = [{"registrationId": "r-3", "userId": "", "eventId": "", "unreadable": "userId:missing"}]
     assert unreadable(registration_rows(rows), registration_rows(left_out)).to_numpy().tolist() == [
-        ["r-1", "name", "map"],
         ["r-1", "email", "list"],
+        ["r-1", "name", "map"],
         ["r-3", "userId", "missing"],
     ]
 

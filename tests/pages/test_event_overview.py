@@ -88,9 +88,9 @@ def test_registrations_that_could_not_be_read_are_counted_and_listed(
     (found,) = [each for each in app.expander if "could not be read" in each.label]
     assert found.label == "2 registrations could not be read in full"
     assert found.dataframe[0].value.to_numpy().tolist() == [
-        ["reg-1", "name", "map"],
-        ["d-1", "userId", "list"],
         ["d-1", "email", "list"],
+        ["d-1", "userId", "list"],
+        ["reg-1", "name", "map"],
     ]
 
 
