@@ -151,6 +151,16 @@ class Registrations(Protocol):
         """All of the event's registrations as ``core.domain.frames.registration_frame``, by registration id."""
         ...
 
+    def unreadable(self, event_id: str | None) -> DataFrame:
+        """What other services stored for the event and is left out everywhere, because it has no readable id, user or
+        event of its own; without an event, what has none. Empty if Facedesk alone writes the registrations.
+
+        As ``core.domain.frames.registration_frame``, sorted: ``registrationId`` is the id by which the store itself
+        tells it, ``unreadable`` says what could not be read; the rest is absent. Something for several events is in
+        the list of each.
+        """
+        ...
+
     def events(self) -> list[str]:
         """The ids of all events with registrations, sorted."""
         ...

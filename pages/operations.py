@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.sections.operations import aws, cost, health, process, spans
+from dashboard.sections.operations import aws, cost, health, process, registrations, spans
 from dashboard.services import get_services
 
 services = get_services()
@@ -17,6 +17,7 @@ def main() -> None:
     since = now - min(spans.SPANS[span], spans.KEPT_SPAN)
     # Side by side: what does not answer keeps nothing else from being seen.
     st.fragment(health.health_cards, run_every=health.HEALTH_SECONDS, parallel=True)()
+    st.fragment(registrations.without_an_event, parallel=True)()
     if source:
         st.fragment(aws.aws_part, parallel=True)(source, span)
         st.fragment(cost.month_so_far, parallel=True)(source)

@@ -138,6 +138,7 @@ REGISTRATION_COLUMNS = (
     Column("email", "str", never_absent=True),
     Column("referencePhotoKey", "str", _PRESENCE),
     Column("submittedPhotoKey", "str"),
+    UNREADABLE,
 )
 #: The column that the what-if table adds to a frame of records: the status that a record would have.
 BECOMES = Column("becomes", _STATUS, _SHOWN, Status)

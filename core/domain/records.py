@@ -118,7 +118,8 @@ class Registration(Model):
     """A person's registration for an event, as the registration store has it.
 
     ``reference_photo_key`` is the photo that a face is compared with, ``submitted_photo_key`` one that the person
-    sent by another way and that waits to be validated.
+    sent by another way and that waits to be validated. ``unreadable`` says what else the store has and could not be
+    read: ``field:kind``, separated by spaces.
     """
 
     registration_id: str = Field(min_length=1)
@@ -128,6 +129,7 @@ class Registration(Model):
     email: str | None = None
     reference_photo_key: str | None = None
     submitted_photo_key: str | None = None
+    unreadable: str = ""
 
 
 class Box(Model):

@@ -90,6 +90,10 @@ def latest_valid(records: Sequence[ValidationRecord], now: datetime, days: int) 
     return max(valid, key=lambda record: record.order, default=None)
 
 
+#: Where something could not be read, in which field, and what kind of value is there.
+UNREADABLE_COLUMNS = ("document", "field", "kind")
+
+
 @dataclass(frozen=True)
 class Readiness:
     """How far an event's registrations have come. Counts of registrations, but for ``unregistered``.
@@ -140,12 +144,26 @@ def never_tried(registrations: pd.DataFrame, records: pd.DataFrame) -> pd.DataFr
     return registrations[_places(registrations, records) < 0]
 
 
+def unreadable(*frames: pd.DataFrame) -> pd.DataFrame:
+    """What could not be read in the rows of frames of one kind: a row each, by document, all text; the columns are
+    ``UNREADABLE_COLUMNS``.
+    """
+    rows = pd.concat([frame.loc[frame["unreadable"] != "", ["registrationId", "unreadable"]] for frame in frames])
+    problems = rows["unreadable"].str.split(" ")
+    lines = sorted(
+        (document, *problem.split(":", 1))
+        for document, found in zip(rows["registrationId"], problems, strict=True)
+        for problem in found
+    )
+    return pd.DataFrame(lines, columns=list(UNREADABLE_COLUMNS), dtype="str")
+
+
 def over_time(records: pd.DataFrame, tz: str) -> tuple[str, pd.DataFrame]:
     """Outcomes by the hour (a span of at most 3 days), day (366 days), month (20 years) or year: unit and frame.
 
     Columns time, success, pending, failed, unknown (counts), attempts_mean, success_rate; empty buckets included.
-    Records without a time are in none. ``time`` is where the bucket begins on the clock in the zone ``tz`` (IANA name),
-    without a zone: an hour that the clock repeats is one bucket, one that it skips is an empty one.
+    Records without a time are in none. ``time`` is where the bucket begins on the clock in the zone ``tz`` (IANA
+    name), without a zone: an hour that the clock repeats is one bucket, one that it skips is an empty one.
     """
     if records["timestamp"].hasnans:
         records = records[records["timestamp"].notna()]

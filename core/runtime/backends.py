@@ -135,7 +135,9 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         records=DynamoRecords(
             clients.client("dynamodb", region), table, store_retry, clock, index_check=settings.event_index_check
         ),
-        registrations=MongoRegistrations(collection, settings.mongodb_fields, settings.store_deadline_seconds),
+        registrations=MongoRegistrations(
+            collection, settings.mongodb_fields, settings.store_deadline_seconds, bucket=bucket
+        ),
         photos=S3Photos(clients.client("s3", region), bucket, store_retry, max_bytes=settings.max_upload_bytes),
         engine=RekognitionEngine(rekognition, engine_retry, quota),
         batch_engine=RekognitionEngine(rekognition, batch_retry, quota, patient=True),

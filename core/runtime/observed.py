@@ -146,6 +146,10 @@ class ObservedRegistrations(Observed):
         with self._call("event_frame", event_id=event_id):
             return self._port.event_frame(event_id)
 
+    def unreadable(self, event_id: str | None) -> DataFrame:
+        with self._call("unreadable", event_id=event_id):
+            return self._port.unreadable(event_id)
+
     def events(self) -> list[str]:
         with self._call("events"):
             return self._port.events()

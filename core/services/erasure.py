@@ -16,7 +16,7 @@ as all records do.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -30,6 +30,7 @@ from core.domain.roles import Action, Principal
 from core.photos.keys import SUBMITTED, folder_of
 from core.ports import AuditTrail, ErasureStore, Photos, RegistrationImport, Registrations, StoredRecord
 from core.services.hashing import IdHash
+from core.services.photo_keys import spellings, used
 
 
 @dataclass(frozen=True)
@@ -165,17 +166,29 @@ class Erasures:
         )
 
     def _places(
-        self, stored: Sequence[StoredRecord], registered: Sequence[Registration]
+        self, stored: Sequence[StoredRecord], registered: Sequence[Registration], settled: Collection[str] = ()
     ) -> tuple[set[str], set[str]]:
-        """Returns the keys of the named photos that Facedesk may erase, and the folders of the person's uploads."""
+        """Returns the keys of the named photos that Facedesk may erase, and the folders of the person's uploads.
+
+        ``settled`` are keys of which an earlier call has said so, or whose photos are kept.
+        """
         ids = {record.registration_id for record in stored} | {each.registration_id for each in registered}
         named = {key for record in stored for key in record.photo_keys}
         named |= {each.submitted_photo_key for each in registered if each.submitted_photo_key}
-        ours = {key for key in named if key.startswith(SUBMITTED)}
+        ours = {key for key in self._with_used(named, settled) if key.startswith(SUBMITTED)}
         if self._importer:  # an import copied both photos into the photo store
             both = ((each.reference_photo_key, each.submitted_photo_key) for each in registered)
-            ours |= {key for keys in both for key in keys if key}
+            ours |= self._with_used({key for keys in both for key in keys if key}, settled)
         return ours, set(map(folder_of, ids))
+
+    def _with_used(self, keys: set[str], settled: Collection[str]) -> set[str]:
+        """Returns ``keys`` and those under which their photos really are, where another service wrote them otherwise.
+
+        Once a photo is erased its key leads to the next spelling, which may be another person's photo. So a key is
+        looked up only if none of its spellings is settled.
+        """
+        unsettled = {key for key in keys if set(settled).isdisjoint(spellings(key)) and len(spellings(key)) > 1}
+        return keys | {found for key in unsettled if (found := used(self._photos, key))}
 
     def _shared(self, keys: set[str], user_id: str) -> set[str]:
         """Returns those of ``keys`` that another person's record or registration names."""
@@ -211,10 +224,11 @@ class Erasures:
         """Yields the steps. Registrations are the last store: without a record, only they lead to the photos."""
         # Finds what was written between the first search and the journal's entry. Later writes are taken back by
         # their writers.
+        settled = {*entry.photos, *entry.kept}
         named, folders = self._places(
-            self._store.records_of(entry.user_id), self._registrations.of_user(entry.user_id)
+            self._store.records_of(entry.user_id), self._registrations.of_user(entry.user_id), settled
         )
-        late = named.difference(entry.photos, entry.kept)
+        late = named - settled
         for key in sorted({*entry.photos, *(late - self._shared(late, entry.user_id))}):
             yield partial(self._photos.erase, key)
         for folder in sorted({*entry.folders, *folders}):

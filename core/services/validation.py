@@ -29,6 +29,7 @@ from core.domain.records import Attempt, Decision, Outcome, Registration, Review
 from core.photos import keys
 from core.photos.sanitiser import CleanPhoto, PhotoSanitiser
 from core.ports import FaceEngine, Photos, Registrations, ValidationRecords
+from core.services import photo_keys
 from core.services.erasure import Erasures
 
 logger = logging.getLogger(__name__)
@@ -143,7 +144,9 @@ class ValidationService:
         with self._unless_erased(registration_id, attempt_id, must_store) as (registration, _):
             if known := self._known(registration, attempt_id, must_store):
                 return known
-            photo = self.photo(key)
+            # The record names the key that was used, because an erasure goes by it.
+            key, stored = photo_keys.read(self._photos, key)
+            photo = self._sanitiser.clean(stored)
             return self._validate(registration, photo, key, attempt_id, submitter, must_store)
 
     def decide(
@@ -176,9 +179,10 @@ class ValidationService:
     def photo(self, key: str) -> CleanPhoto:
         """Returns a stored photo, upright and sanitised, so that it is safe to show and examine.
 
-        Raises ``PhotoNotFound``, and ``PhotoRefused`` if the stored file is not an acceptable photo.
+        ``key`` may be written as other systems do (``core.services.photo_keys``). Raises ``PhotoNotFound``, and
+        ``PhotoRefused`` if the stored file is not an acceptable photo.
         """
-        return self._sanitiser.clean(self._photos.get(key))
+        return self._sanitiser.clean(photo_keys.read(self._photos, key)[1])
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

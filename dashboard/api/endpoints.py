@@ -176,6 +176,12 @@ NEVER_TRIED_CSV = Endpoint(
     frozenset({Action.SEE_EVENTS, Action.EXPORT}),
     "An event's registrations without a record, as CSV",
 )
+UNREADABLE_REGISTRATIONS_CSV = Endpoint(
+    "GET",
+    "/api/exports/events/{eventId}/unreadable-registrations.csv",
+    frozenset({Action.SEE_EVENTS, Action.EXPORT}),
+    "What could not be read of an event's registrations, as CSV",
+)
 EXPIRING_CSV = Endpoint(
     "GET",
     "/api/exports/events/{eventId}/expiring.csv",
@@ -236,6 +242,7 @@ ENDPOINTS = (
     RECORDS_CSV,
     RECORDS_PARQUET,
     NEVER_TRIED_CSV,
+    UNREADABLE_REGISTRATIONS_CSV,
     EXPIRING_CSV,
     WHAT_IF_CSV,
     REFERENCE_PROBLEMS_CSV,

@@ -25,6 +25,7 @@ from core.runtime.facades.guard import GuardedServices
 from core.services.export import (
     RECORD_EXPORT,
     audit_csv,
+    frame_csv,
     frames_csv,
     outcomes_csv,
     records_parquet,
@@ -126,6 +127,12 @@ def never_tried(services: GuardedServices, event_id: str, _query: QueryParams) -
         yield b""  # a place to stop at
     tried = pd.concat(keys, ignore_index=True).drop_duplicates()
     yield from registrations_csv(statistics.never_tried(registered, tried))
+
+
+def unreadable_registrations(services: GuardedServices, event_id: str, _query: QueryParams) -> Iterator[bytes]:
+    """What could not be read of the registrations (columns: ``core.domain.statistics.UNREADABLE_COLUMNS``)."""
+    shown = services.registrations.event_frame(event_id)
+    return frame_csv(statistics.unreadable(shown, services.registrations.unreadable(event_id)))
 
 
 def expiring(services: GuardedServices, event_id: str, _query: QueryParams) -> Iterator[bytes]:

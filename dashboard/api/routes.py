@@ -146,6 +146,9 @@ class Api:
             endpoints.RECORDS_CSV: of_event("records.csv", exports.records),
             endpoints.RECORDS_PARQUET: of_event("records.parquet", exports.records_as_parquet, endpoints.PARQUET),
             endpoints.NEVER_TRIED_CSV: of_event("never-tried.csv", exports.never_tried),
+            endpoints.UNREADABLE_REGISTRATIONS_CSV: of_event(
+                "unreadable-registrations.csv", exports.unreadable_registrations
+            ),
             endpoints.EXPIRING_CSV: of_event("expiring.csv", exports.expiring),
             endpoints.WHAT_IF_CSV: of_event("what-if.csv", exports.what_if),
             endpoints.REFERENCE_PROBLEMS_CSV: of_event("reference-problems.csv", exports.reference_problems),

@@ -41,6 +41,12 @@ def registrations(event_id: str) -> pd.DataFrame:
     return _registrations(services, services.principal.view, event_id)
 
 
+def unreadable_registrations(event_id: str | None) -> pd.DataFrame:
+    """What is left out of ``registrations`` because it could not be read; without an event, what has none."""
+    services = get_services()
+    return _unreadable(services, services.principal.view, event_id)
+
+
 def event_ids() -> list[str]:
     services = get_services()
     return _event_ids(services, services.principal.view)
@@ -53,6 +59,11 @@ def _registrations(_services: GuardedServices, view: View, event_id: str) -> pd.
     return _services.registrations.event_frame(event_id)
 
 
+@st.cache_resource(ttl=60, max_entries=16, show_spinner=False)
+def _unreadable(_services: GuardedServices, view: View, event_id: str | None) -> pd.DataFrame:
+    return _services.registrations.unreadable(event_id)
+
+
 @st.cache_resource(ttl=60, max_entries=64, show_spinner=False)
 def _event_ids(_services: GuardedServices, view: View) -> list[str]:
     return _services.registrations.events()
@@ -61,6 +72,7 @@ def _event_ids(_services: GuardedServices, view: View) -> list[str]:
 def forget_all() -> None:
     """Read every event's registrations anew next time, and keep nothing that was made of them: somebody has gone."""
     _registrations.clear()
+    _unreadable.clear()
     kept.clear()
 
 

@@ -54,6 +54,9 @@ COLUMN_WORDS = {
     "expiresAt": "Expires",
     "referencePhotoKey": "Reference photo",
     "submittedPhotoKey": "Submitted photo",
+    "document": "Document",
+    "field": "Field",
+    "kind": "Kind",
 }
 DECISION_WORDS = {Decision.APPROVED: "approved", Decision.REJECTED: "rejected"}
 

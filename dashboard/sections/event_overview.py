@@ -12,7 +12,7 @@ from core.domain.records import Status
 from core.domain.statistics import Readiness
 from dashboard import pages
 from dashboard.charts import event as event_charts
-from dashboard.parts import case, event, ui
+from dashboard.parts import case, event, ui, unreadable
 from dashboard.parts.kept import kept
 from dashboard.services import get_services
 
@@ -169,6 +169,13 @@ def lists(event_id: str, untried: pd.DataFrame, records: pd.DataFrame, now: date
             event.file_link("All as CSV", event.file_address(event_id, "expiring.csv"), "expiring-csv")
             expiring = ("registrationId", "userId", "status", "timestamp", "expiresAt")
             event.table(ending, expiring, "Records that expire within a week")
+
+
+def unreadable_registrations(event_id: str, registered: pd.DataFrame) -> None:
+    with ui.banner_on_failure("read what else is registered for this event"):
+        left_out = event.unreadable_registrations(event_id)
+        address = event.file_address(event_id, "unreadable-registrations.csv")
+        unreadable.show("registration", registered, left_out, address=address)
 
 
 def nothing_yet() -> None:

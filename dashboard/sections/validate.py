@@ -13,6 +13,8 @@ from dashboard import pages
 from dashboard.parts import photos, search, ui
 from dashboard.services import get_services
 
+#: What a registration says of a reference photo that lies outside of the bucket (``Registration.unreadable``).
+REFERENCE_ELSEWHERE = "referencePhotoKey:other-bucket"
 PHOTO_TYPES = ["jpg", "jpeg", "png", "webp", "heic", "heif"]
 
 
@@ -74,6 +76,8 @@ def registration_card(registration: Registration, attempts: int) -> None:
         st.text(" · ".join((registration.event_id, registration.registration_id, earlier)))
         if registration.email:
             st.text(registration.email)
+        if REFERENCE_ELSEWHERE in registration.unreadable.split():
+            st.text("The registration names a reference photo in another place, which Facedesk does not read.")
         photos.show(registration.reference_photo_key, "Reference photo", width=150, blurred=not look(registration))
 
 

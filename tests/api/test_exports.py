@@ -16,16 +16,16 @@ import pandas as pd
 import pytest
 
 from core.domain.clock import utc_now
-from core.domain.columns import REGISTRATION_DTYPES
 from core.domain.errors import Unavailable
 from core.domain.frames import record_frame
 from core.runtime.services import Services
-from core.services.export import BOM, RECORD_EXPORT
+from core.services.export import BOM, RECORD_EXPORT, REGISTRATION_EXPORT
 from dashboard.api.exports import takes_gzip
 from tests.api.conftest import Client, MakeApi, is_error, rows, serving
 from tests.core.test_export import as_text
 from tests.pages.test_validate import down
 from tests.support.desk import REGISTERED, Desk
+from tests.support.frames import registration_rows
 from tests.support.records import an_outcome
 
 EVENT = "/api/exports/events/event-1"
@@ -148,6 +148,20 @@ def test_a_store_that_is_down_is_an_error_not_a_parquet_file(
     assert is_error(client.get(f"{EVENT}/records.parquet"), 503)
 
 
+def test_what_could_not_be_read_has_a_row_for_each_field(
+    client: Client, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_out = registration_rows([{"registrationId": "=d-1", "unreadable": "userId:map name:list"}])
+    monkeypatch.setattr(desk.registrations, "unreadable", lambda event_id: left_out)
+    found = rows(client.get(f"{EVENT}/unreadable-registrations.csv"))
+    assert [tuple(row.values()) for row in found] == [("'=d-1", "name", "list"), ("'=d-1", "userId", "map")]
+
+
+def test_where_everything_could_be_read_the_list_is_the_header_alone(client: Client) -> None:
+    answer = client.get(f"{EVENT}/unreadable-registrations.csv")
+    assert answer.content == BOM + b"document,field,kind\r\n"
+
+
 @pytest.mark.usefixtures("recorded")
 def test_the_what_if_says_what_would_become_of_each(client: Client) -> None:
     assert [row["becomes"] for row in rows(client.get(f"{EVENT}/what-if.csv?threshold=99"))] == ["pending"]
@@ -156,7 +170,7 @@ def test_the_what_if_says_what_would_become_of_each(client: Client) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_an_event_without_records_is_the_header_alone(client: Client, name: str) -> None:
     columns = [*RECORD_EXPORT, "becomes"] if name == "what-if" else RECORD_EXPORT
-    expected = REGISTRATION_DTYPES if name == "never-tried" else columns
+    expected = REGISTRATION_EXPORT if name == "never-tried" else columns
     answer = client.get(address(name).replace("event-1", "none"))
     assert answer.content == BOM + ",".join(expected).encode() + b"\r\n"
 

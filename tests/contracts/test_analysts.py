@@ -10,7 +10,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from pymongo.collection import Collection
 
+from core.adapters.aws.registrations import MongoRegistrations
 from core.domain.attempts import with_attempt
 from core.domain.frames import frame_of
 from core.domain.records import Outcome
@@ -28,7 +30,7 @@ PEOPLE = 40
 NO_ROWS = {"records.event_notice", "registrations.is_empty"}
 #: Lists of event ids: nobody's.
 OF_EVENTS = {"registrations.events"}
-ROWS = {"records.event_frame", "records.event_batches", "registrations.event_frame"}
+ROWS = {"records.event_frame", "records.event_batches", "registrations.event_frame", "registrations.unreadable"}
 
 
 @pytest.fixture(params=EVENT_WAYS)
@@ -107,3 +109,16 @@ def test_no_order_of_registrations_follows_an_id(services: Services, filled: Fil
     rows = shown(replace(services, registrations=store), "registrations.event_frame")
     assert len(rows) >= PEOPLE
     assert is_in_shown_order(rows)
+
+
+@pytest.mark.parametrize("order", range(3))
+def test_no_order_of_what_could_not_be_read_follows_an_id(
+    services: Services, secantusdb_collection: Collection[Any], order: int
+) -> None:
+    people = [{"_id": f"reg-{n:02}", "eventId": "event-1"} for n in range(PEOPLE)]
+    secantusdb_collection.insert_many(Random(order).sample(people, PEOPLE))
+    store = MongoRegistrations(secantusdb_collection, {})
+    rows = shown(replace(services, registrations=store), "registrations.unreadable")
+    assert len(rows) == PEOPLE
+    assert is_in_shown_order(rows)
+    assert set(rows["registrationId"]).isdisjoint(each["_id"] for each in people)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from threading import Event
@@ -76,6 +77,7 @@ CALLS: dict[str, tuple[tuple[Action, ...], Callable[[GuardedServices], Any]]] = 
     "registrations.of_user": ((Action.FIND_PEOPLE,), lambda s: s.registrations.of_user("user-1")),
     "registrations.search": ((Action.FIND_PEOPLE,), lambda s: s.registrations.search("Ada")),
     "registrations.event_frame": ((Action.SEE_EVENTS,), lambda s: s.registrations.event_frame("event-1")),
+    "registrations.unreadable": ((Action.SEE_EVENTS,), lambda s: s.registrations.unreadable("event-1")),
     "registrations.events": ((Action.SEE_EVENTS, Action.DECIDE), lambda s: s.registrations.events()),
     "registrations.is_empty": ((Action.SIGN_IN,), lambda s: s.registrations.is_empty()),
     "validation.validate_upload": (
@@ -211,6 +213,7 @@ LONE_CALLS: dict[str, Callable[[GuardedServices], Any]] = {
     "registrations.of_user": lambda s: s.registrations.of_user(LONE),
     "registrations.search": lambda s: s.registrations.search(LONE),
     "registrations.event_frame": lambda s: s.registrations.event_frame(LONE),
+    "registrations.unreadable": lambda s: s.registrations.unreadable(LONE),
     "validate_upload registration": lambda s: s.validation.validate_upload(LONE, b"", "a1", SUBMITTER),
     "validate_upload attempt": lambda s: s.validation.validate_upload("reg-1", b"", LONE, SUBMITTER),
     "validate_upload submitter": lambda s: s.validation.validate_upload("reg-1", b"", "a1", LONE_SUBMITTER),
@@ -263,6 +266,12 @@ def test_nobody_has_a_name_that_is_no_text() -> None:
         local(LONE)
 
 
+@pytest.mark.parametrize(("role", "may"), [(Role.ADMIN, True), (Role.MANAGER, True), (Role.ANALYST, False)])
+def test_what_has_no_event_is_for_those_who_see_operations(guard: Guard, role: Role, may: bool) -> None:
+    with nullcontext() if may else pytest.raises(Forbidden):
+        assert guard.acting_as(a(role)).registrations.unreadable(None).empty
+
+
 class TestEvents:
     """Whoever has some events finds nothing of others."""
 
@@ -278,6 +287,13 @@ class TestEvents:
         more = (10,) if method == "event_records" else ()
         with pytest.raises(Forbidden, match="not one of yours"):
             getattr(theirs.records, method)("event-9", *more)
+
+    @pytest.mark.parametrize("event_id", ["event-9", None])
+    def test_what_could_not_be_read_of_another_event_or_of_none_is_refused(
+        self, theirs: GuardedServices, event_id: str | None
+    ) -> None:
+        with pytest.raises(Forbidden):
+            theirs.registrations.unreadable(event_id)
 
     def test_registrations_of_another_event_are_refused(self, theirs: GuardedServices) -> None:
         with pytest.raises(Forbidden, match="not one of yours"):

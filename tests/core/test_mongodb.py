@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, ClassVar
 
+import bson
 import pytest
-from bson import ObjectId
+from bson import Binary, ObjectId, Regex, Timestamp
+from bson.codec_options import CodecOptions
+from bson.datetime_ms import DatetimeMS
+from bson.raw_bson import RawBSONDocument
 from mockupdb import MockupDB, OpMsg
 from pydantic import SecretStr
 from pymongo.collection import Collection
@@ -101,7 +105,7 @@ class TestDocuments:
         with pytest.raises(SettingsError, match="MONGODB_FIELDS"):
             MongoRegistrations(mongodb_collection, fields)
 
-    @pytest.mark.parametrize("odd", [7, ["Ana"], {"first": "Ana"}, "", None])
+    @pytest.mark.parametrize("odd", [["Ana"], {"first": "Ana"}, "", None])
     def test_a_name_that_is_no_text_counts_as_absent(self, mongodb_collection: Collection[Any], odd: Any) -> None:
         mongodb_collection.insert_one({"_id": "r1", "userId": "u", "eventId": "e", "name": odd})
         found = MongoRegistrations(mongodb_collection, {}).get("r1")
@@ -110,7 +114,7 @@ class TestDocuments:
 
     @pytest.mark.parametrize(
         ("incomplete", "lacks"),
-        [({"eventId": "e"}, "userId"), ({"userId": "u"}, "eventId"), ({"userId": 7, "eventId": "e"}, "userId")],
+        [({"eventId": "e"}, "userId"), ({"userId": "u"}, "eventId"), ({"userId": 7.5, "eventId": "e"}, "userId")],
     )
     def test_get_refuses_an_incomplete_document_and_names_it(
         self, mongodb_collection: Collection[Any], incomplete: dict[str, Any], lacks: str
@@ -190,7 +194,7 @@ class TestFaults:
             yield threads.submit
 
     @staticmethod
-    def answer(request: Any, *documents: dict[str, Any]) -> None:
+    def answer(request: Any, *documents: Mapping[str, Any]) -> None:
         request.ok(cursor={"id": 0, "ns": "db.registrations", "firstBatch": list(documents)})
 
     def test_a_hang_up_is_tried_again(
@@ -200,6 +204,24 @@ class TestFaults:
         mongo_faults.receives(FIND).hangup()
         self.answer(mongo_faults.receives(FIND), self.DOCUMENT)
         assert call.result(10) == Registration(registration_id="r1", user_id="u", event_id="e")
+
+    @pytest.mark.parametrize("odd", [DatetimeMS(10**15), Regex("["), Binary(b"", 4), Timestamp(1, 1)])
+    def test_no_value_that_python_lacks_ends_a_read(
+        self, mongo_faults: MockupDB, registrations: MongoRegistrations, ask: Ask, odd: object
+    ) -> None:
+        call = ask(lambda: registrations.get("r1"))
+        self.answer(mongo_faults.receives(FIND), {**self.DOCUMENT, "name": odd})
+        found = call.result(10)
+        assert (found.registration_id, found.name, found.unreadable.split(":")[0]) == ("r1", None, "name")
+
+    def test_text_that_is_no_unicode_ends_no_read(
+        self, mongo_faults: MockupDB, registrations: MongoRegistrations, ask: Ask
+    ) -> None:
+        written = bson.encode({**self.DOCUMENT, "name": "xxxx"}).replace(b"xxxx", b"\xff\xfexx")
+        broken = RawBSONDocument(written, CodecOptions(RawBSONDocument, unicode_decode_error_handler="replace"))
+        call = ask(lambda: registrations.get("r1"))
+        self.answer(mongo_faults.receives(FIND), broken)
+        assert (call.result(10).name, call.result(10).unreadable) == (None, "name:text")
 
     def test_a_server_that_is_not_primary_is_tried_again(
         self, mongo_faults: MockupDB, registrations: MongoRegistrations, ask: Ask

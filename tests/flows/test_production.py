@@ -176,6 +176,16 @@ def test_a_written_attempt_whose_answers_were_all_lost_counts_once_when_it_is_re
     assert place.submit(registration, astronaut_jpeg).record.verification_attempt == 1
 
 
+def test_a_reference_photo_that_is_named_by_its_address_in_our_bucket_is_compared_with(
+    place: Place, astronaut_jpeg: bytes
+) -> None:
+    place.site.services.photos.put("reference-faces/by address.jpg", astronaut_jpeg)
+    bucket = place.site.services.settings.images_bucket
+    address = f"https://{bucket}.s3.amazonaws.com/reference-faces/by%20address.jpg?X-Amz-Expires=60"
+    record = place.submit(place.site.register(reference_photo_key=address), astronaut_jpeg).record
+    assert record.validation_status is Status.SUCCESS
+
+
 def test_records_that_deny_access_say_so_at_once(place: Place, astronaut_jpeg: bytes) -> None:
     place.proxy.fault = lambda operation: ("AccessDeniedException", 400)
     with pytest.raises(Refused, match="validation records service refused the request"):

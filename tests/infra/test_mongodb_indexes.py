@@ -45,7 +45,8 @@ class Finds(monitoring.CommandListener):
 
 
 def fields(query: Mapping[str, Any]) -> Iterator[str]:
-    for name, condition in query.items():
+    """The field by which each alternative finds its documents; its other conditions are compared with those alone."""
+    for name, condition in list(query.items())[:1]:
         if name == "$or":
             for alternative in condition:
                 yield from fields(alternative)

@@ -9,9 +9,11 @@ from core.domain.clock import utc_now
 from core.domain.records import Source
 from core.services import sample
 from core.services.validation import Submitter
+from dashboard.parts import event
 from tests.pages.test_validate import down, text_of
 from tests.support.app import RunPage, failure
 from tests.support.desk import Desk
+from tests.support.frames import registration_rows
 
 ANYBODY = Submitter(Source.API)
 
@@ -67,6 +69,29 @@ def test_the_link_names_the_event(run_page: RunPage, sampled: Desk) -> None:
 def test_who_never_tried_is_listed(run_page: RunPage) -> None:
     labels = [expander.label for expander in run_page("event_overview", event_id="event-1").expander]
     assert "Registered, never tried (2)" in labels
+
+
+def test_where_all_registrations_could_be_read_nothing_is_said(run_page: RunPage) -> None:
+    labels = [expander.label for expander in run_page("event_overview", event_id="event-1").expander]
+    assert not [label for label in labels if "could not be read" in label]
+
+
+def test_registrations_that_could_not_be_read_are_counted_and_listed(
+    run_page: RunPage, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event.forget_all()  # what another test's page read
+    shown = registration_rows([{"registrationId": "reg-1", "unreadable": "name:map"}])
+    left_out = registration_rows([{"registrationId": "d-1", "unreadable": "userId:list email:list"}])
+    monkeypatch.setattr(desk.registrations, "event_frame", lambda event_id: shown)
+    monkeypatch.setattr(desk.registrations, "unreadable", lambda event_id: left_out)
+    app = run_page("event_overview", event_id="event-1")
+    (found,) = [each for each in app.expander if "could not be read" in each.label]
+    assert found.label == "2 registrations could not be read in full"
+    assert found.dataframe[0].value.to_numpy().tolist() == [
+        ["d-1", "email", "list"],
+        ["d-1", "userId", "list"],
+        ["reg-1", "name", "map"],
+    ]
 
 
 @pytest.mark.parametrize("page", ["event_overview", "statistics"])

@@ -45,6 +45,7 @@ from tests.pages.test_event_overview import charts, metrics
 from tests.pages.test_validate import down, text_of
 from tests.support.app import RunPage, failure
 from tests.support.desk import Desk
+from tests.support.frames import registration_rows
 
 ANYBODY = Submitter(Source.API)
 #: In the middle of a month, so that there is a pace.
@@ -192,7 +193,7 @@ def production(
         mongodb_database="facedesk",
     )
     source = CloudWatchMetrics(cloudwatch, TABLE, Retry(deadline=0, call_timeout=1))
-    on_aws = replace(services, settings=settings, metrics=source, clock=lambda: NOW)
+    on_aws = replace(services, settings=settings, metrics=source, importer=None, clock=lambda: NOW)
     monkeypatch.setattr(dashboard_services, "build", lambda _settings: on_aws)
     with mock_aws():
         yield on_aws
@@ -220,6 +221,15 @@ def test_a_table_that_nobody_used_yet_says_so(run_page: RunPage, production: Ser
     app = run_page("operations")
     assert "No metrics yet in this span of time." in text_of(app)
     assert not charts(app)
+
+
+def test_registrations_without_a_readable_event_are_counted(
+    run_page: RunPage, production: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_out = registration_rows([{"registrationId": "d-1", "unreadable": "eventId:missing"}])
+    monkeypatch.setattr(production.registrations, "unreadable", lambda event_id: left_out)
+    labels = [expander.label for expander in run_page("operations").expander]
+    assert "1 registration could not be read in full" in labels
 
 
 def test_a_busy_day_fills_every_chart(run_page: RunPage, busy: Services) -> None:

@@ -55,6 +55,14 @@ def test_nobody_found_says_so(run_page: RunPage) -> None:
     assert "Nobody was found" in text_of(app)
 
 
+def test_a_reference_photo_in_another_place_is_told(
+    run_page: RunPage, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {"reference_photo_key": None, "unreadable": "referencePhotoKey:other-bucket"}
+    monkeypatch.setattr(desk.registrations, "get", lambda _: REGISTERED.model_copy(update=changes))
+    assert "in another place" in text_of(run_page("validate", registration_id="reg-1"))
+
+
 def test_the_link_opens_the_case(run_page: RunPage) -> None:
     assert "Ada Example" in text_of(run_page("validate", registration_id="reg-1"))
 

@@ -1,4 +1,4 @@
-"""MongoDB over a real connection: ``MONGODB_TEST_URI``'s server, or one of our own (``nx-27017``) on a free port.
+"""MongoDB over a real connection: ``MONGODB_TEST_URI``'s server, or our own on free ports: ``nx-27017``, SecantusDB.
 
 ``mongo_faults`` is a server that plays what a real one does at its worst: hang-ups, hangs, not being primary.
 """
@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -36,40 +37,70 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
-def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if given := os.environ.get("MONGODB_TEST_URI"):
-        yield given
-        return
-    binary = Path(sys.executable).with_name("nx-27017")
+@contextmanager
+def _serving(name: str, folder: Path, *options: str | Path) -> Iterator[str]:
+    """Runs the server of this name, which is installed beside Python; gives its URI."""
+    binary = Path(sys.executable).with_name(name)
     if not binary.exists():
-        _missing("nx-27017 is not installed and MONGODB_TEST_URI is not set")
-    folder, port = tmp_path_factory.mktemp("mongodb"), _free_port()
-    files = ("--db", folder / "db", "--log-file", folder / "log", "--pid-file", folder / "pid")
+        _missing(f"{name} is not installed and MONGODB_TEST_URI is not set")
+    port = _free_port()
+    address = ("--host", "127.0.0.1", "--port", str(port))
     with (folder / "output").open("wb") as output:
-        server = subprocess.Popen(
-            [binary, *files, "--host", "127.0.0.1", "--port", str(port)], stdout=output, stderr=output
-        )
+        server = subprocess.Popen([binary, *options, *address], stdout=output, stderr=output, cwd=folder)
         try:
             uri = f"mongodb://127.0.0.1:{port}"
             try:
                 with pymongo.MongoClient(uri, serverSelectionTimeoutMS=1000 * START_SECONDS) as client:
                     client.admin.command("ping")
             except PyMongoError as error:
-                pytest.fail(f"nx-27017 did not start: {error}\n{(folder / 'output').read_text()}")
+                pytest.fail(f"{name} did not start: {error}\n{(folder / 'output').read_text()}")
             yield uri
         finally:
             server.terminate()
             server.wait(10)
 
 
-@pytest.fixture
-def mongodb_collection(mongodb_uri: str) -> Iterator[Collection[Any]]:
-    """An empty collection of the test's own, to write to with the driver as another system would."""
-    with pymongo.MongoClient(mongodb_uri) as client:
+@contextmanager
+def _empty_collection(uri: str) -> Iterator[Collection[Any]]:
+    """A collection of the test's own, to write to with the driver as another system would."""
+    with pymongo.MongoClient(uri) as client:
         collection = client["facedesk_tests"][f"registrations_{uuid4().hex}"]
         yield collection
         collection.drop()
+
+
+@pytest.fixture(scope="session")
+def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if given := os.environ.get("MONGODB_TEST_URI"):
+        yield given
+        return
+    folder = tmp_path_factory.mktemp("mongodb")
+    files = ("--db", folder / "db", "--log-file", folder / "log", "--pid-file", folder / "pid")
+    with _serving("nx-27017", folder, *files) as uri:
+        yield uri
+
+
+@pytest.fixture(scope="session")
+def secantusdb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if given := os.environ.get("MONGODB_TEST_URI"):
+        yield given
+        return
+    folder = tmp_path_factory.mktemp("secantusdb")
+    with _serving("secantusd-py", folder, "--storage-path", folder / "db", "--standalone") as uri:
+        yield uri
+
+
+@pytest.fixture
+def mongodb_collection(mongodb_uri: str) -> Iterator[Collection[Any]]:
+    with _empty_collection(mongodb_uri) as collection:
+        yield collection
+
+
+@pytest.fixture
+def secantusdb_collection(secantusdb_uri: str) -> Iterator[Collection[Any]]:
+    """For documents of every type: SecantusDB compares them as MongoDB does, ``nx-27017`` has only those of JSON."""
+    with _empty_collection(secantusdb_uri) as collection:
+        yield collection
 
 
 @pytest.fixture

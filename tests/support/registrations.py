@@ -32,13 +32,13 @@ def document(given: Registration) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(params=["sqlite", "mongodb"])
+@pytest.fixture(params=["sqlite", "mongodb", "secantusdb"])
 def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Fill]:
     """Puts registrations where the adapter reads them, and gives the adapter."""
     if request.param == "sqlite":
         store: Store = SqliteRegistrations(tmp_path / "facedesk.sqlite3")
     else:
-        collection = request.getfixturevalue("mongodb_collection")
+        collection = request.getfixturevalue(f"{request.param}_collection")
         store = MongoRegistrations(collection, {})
 
     def fill(*registrations: Registration) -> Store:

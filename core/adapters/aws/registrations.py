@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 
 import pandas as pd
 import pymongo
-from bson import ObjectId
+from bson.binary import UuidRepresentation
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.errors import BSONError
 from dns.exception import DNSException
 from pydantic import SecretStr
 from pymongo.collection import Collection
@@ -22,6 +24,8 @@ from pymongo.errors import (
     PyMongoError,
 )
 
+from core.adapters.aws.registration_documents import IDS, Documents
+from core.adapters.aws.registration_ids import Document, Ids, perhaps_none
 from core.adapters.shared.registrations import WORD_SEPARATORS
 from core.domain.columns import REGISTRATION_DTYPES
 from core.domain.errors import InvalidInput, Refused, Service, ServiceError, SettingsError, Unavailable
@@ -30,7 +34,6 @@ from core.domain.records import Registration
 from core.flow.retry import Retry
 
 T = TypeVar("T")
-Document = Mapping[str, Any]
 
 SERVICE = Service.REGISTRATIONS
 #: Facedesk's name of a field -> its path in a document; ``MONGODB_FIELDS`` overrides any of them.
@@ -85,15 +88,23 @@ def connect(uri: SecretStr, deadline_seconds: float) -> pymongo.MongoClient[Docu
 class MongoRegistrations:
     """``Registrations`` in a collection whose documents another system defines.
 
-    Ids may be ObjectIds or text in the collection; here they are text. A document without an id, a user or an event
-    is unusable: ``get`` raises ``Refused`` with its id. Lists leave it out, and log the number of such documents and
-    the missing fields.
+    Ids may be of any kind that ``Ids`` reads; here they are text. A document without an id, a user or an event is
+    unusable: ``get`` raises ``Refused`` with its id. Lists leave it out, and log the number of such documents and the
+    missing fields; ``unreadable`` gives them. A list of events is no event, since a registration is for one.
     """
 
     def __init__(
-        self, collection: Collection[Document], fields: Mapping[str, str], deadline_seconds: float = 8
+        self,
+        collection: Collection[Document],
+        fields: Mapping[str, str],
+        deadline_seconds: float = 8,
+        *,
+        bucket: str = "",
     ) -> None:
-        """``fields`` maps names of ``DEFAULT_FIELDS`` to (dotted) paths. Raises ``SettingsError`` for others."""
+        """``fields`` maps names of ``DEFAULT_FIELDS`` to (dotted) paths. Raises ``SettingsError`` for others.
+
+        ``bucket`` is that of the photos: addresses of it are read as keys.
+        """
         unknown = sorted(fields.keys() - DEFAULT_FIELDS.keys())
         if unknown:
             known = ", ".join(DEFAULT_FIELDS)
@@ -101,19 +112,23 @@ class MongoRegistrations:
         bad = next((name for name, path in fields.items() if not _is_path(path)), None)
         if bad:
             raise SettingsError(f"Bad setting MONGODB_FIELDS: {bad} must be a field or a dotted path to one")
-        self._collection = collection
+        self._ids = Ids(collection.codec_options.uuid_representation)
+        self._collection = collection.with_options(_as_stored(collection.codec_options))
         self._fields = {**DEFAULT_FIELDS, **fields}
         # Whole top-level fields, because a projection accepts only one of two overlapping paths.
         self._projection = {path.split(".")[0]: 1 for path in self._fields.values()} | {"_id": 1}
+        self._documents = Documents(self._fields, self._ids, bucket)
         self._call_timeout = _CALL_SHARE * deadline_seconds
         self._retry = Retry(deadline_seconds, self._call_timeout)
 
     def get(self, registration_id: str) -> Registration | None:
-        found = self._find(self._is("registrationId", registration_id), limit=1)
+        found = self._with("registrationId", registration_id)
+        # Several ids may read as the same text, such as 7 and "7": the text itself comes first.
+        found.sort(key=lambda document: self._documents.value(document, "registrationId") != registration_id)
         return self._registration(found[0]) if found else None
 
     def of_user(self, user_id: str) -> list[Registration]:
-        found = self._usable(self._find(self._is("userId", user_id)))
+        found = self._usable(self._with("userId", user_id))
         return sorted(found, key=lambda registration: registration.registration_id)
 
     def search(self, text: str, limit: int = 20) -> list[Registration]:
@@ -137,16 +152,31 @@ class MongoRegistrations:
         return list(unique.values())[:limit]
 
     def event_frame(self, event_id: str) -> pd.DataFrame:
-        found = self._usable(self._find(self._is("eventId", event_id)))
+        found = self._usable(self._with("eventId", event_id))
         found.sort(key=lambda registration: registration.registration_id)
         rows = [registration.to_dict() for registration in found]
         return registration_frame({name: [row.get(name) for row in rows] for name in REGISTRATION_DTYPES})
+
+    def unreadable(self, event_id: str | None) -> pd.DataFrame:
+        """As the port says. The server picks the documents that may be such, so that the others are not read."""
+        if event_id is None:
+            query = perhaps_none(self._fields["eventId"])
+        else:
+            odd = {"$or": [perhaps_none(self._fields[name]) for name in IDS]}
+            query = {"$and": [self._is("eventId", event_id), odd]}
+        listed = sorted(
+            (self._documents.own_id(document), " ".join(self._documents.unreadable(document)))
+            for document in self._find(query)
+            if self._documents.lacking(document) and self._is_of(document, event_id)
+        )
+        ids, problems = ([row[column] for row in listed] for column in range(2))
+        return registration_frame({"registrationId": ids, "unreadable": problems})
 
     def events(self) -> list[str]:
         """As the port says. An event that only unusable documents name is listed too; its frame is empty."""
         # An index on the field answers this. Leaving out unusable documents would read the whole collection.
         found = self._call(lambda: self._collection.distinct(self._fields["eventId"]))
-        return sorted({str(event_id) for event_id in found if event_id and isinstance(event_id, str | ObjectId)})
+        return sorted(self._ids.texts(found))
 
     def is_empty(self) -> bool:
         return not self._find({}, limit=1)
@@ -159,13 +189,16 @@ class MongoRegistrations:
         self._collection.database.client.close()
 
     def _is(self, name: str, text: str) -> Document:
-        """A filter for an id as text, or as the ObjectId with this text."""
-        path, text = self._fields[name], _require_text(text)
-        as_text = {path: {"$eq": text}}
-        # An ObjectId given in capitals comes out in lower case, which is another id than the one asked for.
-        if not ObjectId.is_valid(text) or str(ObjectId(text)) != text:
-            return as_text
-        return {"$or": [as_text, {path: {"$eq": ObjectId(text)}}]}
+        """A filter for an id by its text."""
+        return self._ids.being(self._fields[name], _require_text(text))
+
+    def _with(self, name: str, text: str) -> list[Document]:
+        """The documents that have this id themselves, not in a list."""
+        return [each for each in self._find(self._is(name, text)) if self._documents.id(each, name) == text]
+
+    def _is_of(self, document: Document, event_id: str | None) -> bool:
+        events = self._documents.events(document)
+        return event_id in events if event_id is not None else not events
 
     def _in_order(self, query: Document, limit: int) -> list[Registration]:
         """The first ``limit`` by name and id in the database's order, sorted as Python does."""
@@ -185,44 +218,25 @@ class MongoRegistrations:
         return self._retry(attempt)
 
     def _usable(self, documents: list[Document]) -> list[Registration]:
-        missing = [self._missing(document) for document in documents]
-        lacking = [paths for paths in missing if paths]
+        lacking = [problems for document in documents if (problems := self._documents.lacking(document))]
         if lacking:
-            paths = ", ".join(sorted({path for paths in lacking for path in paths}))
+            paths = ", ".join(sorted({path for problems in lacking for path in self._paths(problems)}))
             _log.warning("%d registration documents left out because they lack %s", len(lacking), paths)
-        return [self._registration(document) for document, paths in zip(documents, missing, strict=True) if not paths]
+        return [self._registration(document) for document in documents if not self._documents.lacking(document)]
 
     def _registration(self, document: Document) -> Registration:
-        missing = self._missing(document)
-        if missing:
+        lacking = self._documents.lacking(document)
+        if lacking:
             raise Refused(
                 SERVICE,
                 "IncompleteDocument",
-                f"The registration {document.get('_id')} lacks {', '.join(missing)} in MongoDB. "
-                "Complete the document, or correct the setting MONGODB_FIELDS.",
+                f"The registration {self._documents.own_id(document)} lacks {', '.join(self._paths(lacking))} in "
+                "MongoDB. Complete the document, or correct the setting MONGODB_FIELDS.",
             )
-        return Registration(
-            registration_id=self._id(document, "registrationId"),
-            user_id=self._id(document, "userId"),
-            event_id=self._id(document, "eventId"),
-            name=self._text(document, "name"),
-            email=self._text(document, "email"),
-            reference_photo_key=self._text(document, "referencePhotoKey"),
-            submitted_photo_key=self._text(document, "submittedPhotoKey"),
-        )
+        return self._documents.registration(document)
 
-    def _missing(self, document: Document) -> list[str]:
-        """Paths of the ids that are missing in the document, or are neither text nor ObjectId."""
-        names = ("registrationId", "userId", "eventId")
-        return [self._fields[name] for name in names if not self._id(document, name)]
-
-    def _id(self, document: Document, name: str) -> str:
-        value = _at(document, self._fields[name])
-        return str(value) if isinstance(value, str | ObjectId) else ""
-
-    def _text(self, document: Document, name: str) -> str | None:
-        value = _at(document, self._fields[name])
-        return value if value and isinstance(value, str) else None
+    def _paths(self, problems: list[str]) -> list[str]:
+        return [self._fields[problem.split(":")[0]] for problem in problems]
 
 
 def _require_text(value: str) -> str:
@@ -236,11 +250,13 @@ def _is_path(path: str) -> bool:
     return all(part and not part.startswith("$") for part in path.split("."))
 
 
-def _at(document: Document, path: str) -> Any:
-    value: Any = document
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
+def _as_stored(options: CodecOptions[Document]) -> CodecOptions[Document]:
+    """Has the driver decode all that a document can contain: a time or bytes that it could not would end the read."""
+    return options.with_options(
+        uuid_representation=UuidRepresentation.UNSPECIFIED,
+        datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+        unicode_decode_error_handler="surrogateescape",
+    )
 
 
 def _literal(text: str) -> str:
@@ -260,6 +276,8 @@ def _translated() -> Iterator[None]:
         yield
     except PyMongoError as error:
         raise _from_driver(error) from error
+    except BSONError as error:
+        raise Refused(SERVICE, type(error).__name__) from error
 
 
 def _from_driver(error: PyMongoError) -> ServiceError:

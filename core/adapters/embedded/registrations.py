@@ -66,6 +66,10 @@ class SqliteRegistrations:
         with self._database.decoding():
             return registration_frame(dict(zip(REGISTRATION_DTYPES, zip(*rows, strict=True), strict=False)))
 
+    def unreadable(self, event_id: str | None) -> pd.DataFrame:
+        """As the port says: nothing, since registrations are checked before they are stored."""
+        return registration_frame({})
+
     def events(self) -> list[str]:
         with self._database.read() as connection:
             rows = connection.execute("SELECT DISTINCT event_id FROM registrations ORDER BY event_id").fetchall()

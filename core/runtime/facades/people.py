@@ -98,6 +98,15 @@ class GuardedRegistrations:
         with self._permissions.event_reading(Action.SEE_EVENTS, event_id=event_id):
             return self._permissions.frame(self._registrations.event_frame(event_id))
 
+    def unreadable(self, event_id: str | None) -> DataFrame:
+        """As ``Registrations.unreadable``, with pseudonyms for those who see no identities.
+
+        Requires ``SEE_EVENTS``; without an event ``SEE_OPERATIONS`` for all events.
+        """
+        action = Action.SEE_OPERATIONS if event_id is None else Action.SEE_EVENTS
+        with self._permissions.event_reading(action, event_id=event_id):
+            return self._permissions.frame(self._registrations.unreadable(event_id))
+
     def events(self) -> list[str]:
         """Returns the principal's events that have registrations. Requires ``SEE_EVENTS`` or ``DECIDE``."""
         with self._permissions.reading(Action.SEE_EVENTS, Action.DECIDE):

@@ -58,8 +58,8 @@ class Permissions:
             self.refuse(actions[0], subject, f"Your role may not do this ({actions[0]}).")
         return self._unnamed
 
-    def event_reading(self, *actions: Action, event_id: str) -> AbstractContextManager[None]:
-        """As ``reading``, for an event, which must be one of the principal's."""
+    def event_reading(self, *actions: Action, event_id: str | None) -> AbstractContextManager[None]:
+        """As ``reading``, for an event, which must be one of the principal's; None stands for no event."""
         subject = Subject(event_id=event_id)
         reading = self.reading(*actions, subject=subject)
         self.require_event(event_id, actions[0], subject)
