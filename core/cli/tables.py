@@ -14,7 +14,7 @@ from core.cli.progress import bar_or_lines, status
 from core.domain.errors import Unavailable
 
 if TYPE_CHECKING:
-    from core.runtime.maintenance import Backfill
+    from core.runtime.maintenance import TablePass
 
 
 def provision(
@@ -57,9 +57,12 @@ def backfill_index(
     watch: Annotated[bool, typer.Option("--watch", help="Repeat the pass until you press Ctrl-C.")] = False,
     every: Annotated[float, typer.Option(min=0.1, help="Seconds between two passes, with --watch.")] = 300,
 ) -> None:
-    """Set the top-level eventId on records that other services wrote without it; the event index needs it.
+    """Bring records that other services wrote without a text in eventId or timestamp into the event index.
 
-    Nothing else in a record is changed. A record that changes during the pass is left as it is.
+    eventId becomes the event that the record names, also in metadata. A timestamp that is absent or not text becomes
+    the moment that it says, else that of updatedAt, else the present; timestampSource then says "updatedAt" or
+    "backfill". Replaced values are kept in originalEventId and originalTimestamp. Nothing else is changed. A record
+    that changes during the pass is left as it is.
 
     A pass reads the whole table once. If the command is stopped or killed, run it again to continue.
     """
@@ -80,7 +83,7 @@ def backfill_index(
         raise typer.Exit(1)
 
 
-def _pass(backfill: Backfill, *, repeats: bool) -> int:
+def _pass(backfill: TablePass, *, repeats: bool) -> int:
     """One pass, with its counts printed; returns how many records DynamoDB refused.
 
     A service that is out of reach ends the command, unless the pass ``repeats``.
@@ -95,7 +98,9 @@ def _pass(backfill: Backfill, *, repeats: bool) -> int:
         return 0
     say(
         f"{counts.scanned:,} records read, {counts.set:,} set, {counts.changed:,} changed meanwhile, "
-        f"{counts.without_event:,} without any event, {counts.refused:,} refused by DynamoDB; "
+        f"{counts.left:,} without any event, {counts.refused:,} refused by DynamoDB; "
         f"{counts.read_units:,.0f} read units, {counts.write_units:,.0f} write units."
     )
+    for kind, number in sorted(counts.kinds.items()):
+        say(f"  {kind}: {number:,}")
     return counts.refused

@@ -1,4 +1,4 @@
-"""Builds, from the settings, what the command line runs on the DynamoDB tables: provisioning and the backfill.
+"""Builds, from the settings, what the command line runs on the DynamoDB tables: provisioning and passes over a table.
 
 Needs only the region and the tables' names: a machine that provisions may know neither MongoDB nor the bucket.
 """
@@ -10,15 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.adapters.aws import clients
-from core.adapters.aws.backfill import Backfill
 from core.adapters.aws.provision import Provision
 from core.adapters.aws.provision_plan import AUDIT
+from core.adapters.aws.table_pass import PassCounts, TablePass
+from core.adapters.aws.unindexed import Unindexed
+from core.domain.clock import utc_now
 from core.domain.errors import SettingsError
 from core.flow.pace import Pace
 from core.flow.retry import Retry
 from core.settings import Backend, Settings, load_settings
 
-__all__ = ["Backfill", "Provision", "backfilling", "provisioning"]
+__all__ = ["PassCounts", "Provision", "TablePass", "backfilling", "provisioning"]
 
 #: Seconds for which a passing fault is retried: longer than elsewhere, as no user waits for an answer.
 PATIENCE_SECONDS = 60.0
@@ -37,14 +39,15 @@ def provisioning(report: Callable[[str], None]) -> list[Provision]:
     ]
 
 
-def backfilling(*, write_units: float, read_units: float, segments: int, state: Path | None) -> Backfill:
+def backfilling(*, write_units: float, read_units: float, segments: int, state: Path | None) -> TablePass:
     """The units are limits per second; ``state`` is by default a file in the data folder."""
     settings = load_settings(backend=Backend.EMBEDDED)
     region, table = _region_and_table(settings)
-    return Backfill(
+    return TablePass(
         clients.client("dynamodb", region),
         table,
         _retry(),
+        Unindexed(utc_now),
         writes=Pace(write_units, BURST_SECONDS),
         reads=Pace(read_units, BURST_SECONDS),
         segments=segments,

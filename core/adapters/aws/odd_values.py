@@ -1,0 +1,38 @@
+"""Reads the attributes of stored items as ``core.domain.reading`` takes them, and keeps those that are replaced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.adapters.aws.answers import Item
+from core.adapters.aws.items import _plain
+from core.domain.reading import Binary, is_absent, kind_of
+
+
+def plain(item: Item, name: str) -> Any:
+    """The attribute's value in JSON's types; None if there is none."""
+    typed = item.get(name)
+    if typed is None:
+        return None
+    value = _plain(typed)
+    return Binary(value) if "B" in typed else value
+
+
+def kind_at(item: Item, name: str) -> str:
+    """What is at the attribute: ``absent``, ``null``, ``empty``, or its kind as ``kind_of`` names it."""
+    if name not in item:
+        return "absent"
+    value = plain(item, name)
+    if value is None:
+        return "null"
+    return "empty" if is_absent(value) else kind_of(value)
+
+
+def originals(item: Item, *replaced: str) -> dict[str, Any]:
+    """The values that are about to be replaced, by the names of the attributes that keep them.
+
+    ``timestamp`` is kept in ``originalTimestamp``. What is absent, null or empty has nothing to keep.
+    """
+    return {
+        f"original{name[0].upper()}{name[1:]}": item[name] for name in replaced if not is_absent(plain(item, name))
+    }
