@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
     from core.runtime.maintenance import TablePass
 
 
+WriteUnits = Annotated[float, typer.Option(min=1, help="Write units to consume per second, at most.")]
+ReadUnits = Annotated[float, typer.Option(min=1, help="Read units to consume per second, at most.")]
+
+
 def provision(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report the differences, but change nothing.")] = False,
     add_index: Annotated[
@@ -27,26 +33,60 @@ def provision(
             "Building it consumes write units in proportion to the table's size.",
         ),
     ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Add the index even if records have values that it does not take.")
+    ] = False,
+    read_units: ReadUnits = 1000,
 ) -> None:
     """Create the DynamoDB tables, or check existing ones and correct their settings, without downtime.
 
     Needs DYNAMODB_FACE_VALIDATION_TABLE, AWS_REGION and AWS credentials. DYNAMODB_AUDIT_TABLE names the table of the
     audit trail.
 
+    Before the index is added, the table is read once for values that the index does not take: other services that
+    still write such values could not write those records any more. If there are any, --yes is needed.
+
     Exit code: 0 if the tables are as they should be, 1 if a difference is left (also after a dry run). Features that
     the server does not support do not count.
     """
     from core.runtime.maintenance import provisioning
 
-    with one_line_errors(), status() as report:
-        right = [each.run(say, add_index=add_index, dry_run=dry_run) for each in provisioning(report)]
+    with one_line_errors(), _ended_by_ctrl_c(130):
+        if add_index and _refused_by_index(read_units) and not (yes or dry_run):
+            complain("Nothing was changed. To add the index nevertheless, repeat the command with --yes.")
+            raise typer.Exit(1)
+        with status() as report:
+            right = [each.run(say, add_index=add_index, dry_run=dry_run) for each in provisioning(report)]
     if not all(right):
         raise typer.Exit(1)
 
 
+def _refused_by_index(read_units: float) -> bool:
+    """Whether records have values that the index to be added does not take; lists them by kind."""
+    from core.runtime.maintenance import refused_by_index
+
+    search = refused_by_index(read_units=read_units)
+    if search is None:
+        return False
+    with bar_or_lines("Records") as progress:
+        counts = search.run(progress)
+    if not counts.kinds:
+        say(f"{counts.scanned:,} records read: the index takes all of their values.")
+        return False
+    say(f"{counts.scanned:,} records read. The index takes only text in eventId and timestamp, and no empty one:")
+    for kind, number in sorted(counts.kinds.items()):
+        say(f"  {kind}: {number:,}, such as {', '.join(map(repr, counts.examples[kind]))}")
+    say(
+        "With the index, DynamoDB refuses every write of such a record. A service that still writes such values "
+        "would lose its writes: change it first. The records that are stored stay, but are missing from the index "
+        "until `python -m core backfill-index` has repaired them."
+    )
+    return True
+
+
 def backfill_index(
-    write_units: Annotated[float, typer.Option(min=1, help="Write units to consume per second, at most.")] = 100,
-    read_units: Annotated[float, typer.Option(min=1, help="Read units to consume per second, at most.")] = 1000,
+    write_units: WriteUnits = 100,
+    read_units: ReadUnits = 1000,
     segments: Annotated[
         int, typer.Option(min=1, max=64, help="Number of segments of the table to scan in parallel.")
     ] = 4,
@@ -68,17 +108,13 @@ def backfill_index(
     """
     from core.runtime.maintenance import backfilling
 
-    with one_line_errors():
+    with one_line_errors(), _ended_by_ctrl_c(0 if watch else 130):
         backfill = backfilling(write_units=write_units, read_units=read_units, segments=segments, state=state)
-        try:
-            while True:
-                refused = _pass(backfill, repeats=watch)
-                if not watch:
-                    break
-                time.sleep(every)
-        except KeyboardInterrupt:
-            say("Stopped.")
-            raise typer.Exit(0 if watch else 130) from None
+        while True:
+            refused = _pass(backfill, repeats=watch)
+            if not watch:
+                break
+            time.sleep(every)
     if refused:
         raise typer.Exit(1)
 
@@ -104,3 +140,13 @@ def _pass(backfill: TablePass, *, repeats: bool) -> int:
     for kind, number in sorted(counts.kinds.items()):
         say(f"  {kind}: {number:,}")
     return counts.refused
+
+
+@contextmanager
+def _ended_by_ctrl_c(code: int) -> Iterator[None]:
+    """Ends the command with one word and this exit code if somebody presses Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("Stopped.")
+        raise typer.Exit(code) from None

@@ -11,21 +11,23 @@ from pathlib import Path
 
 from core.adapters.aws import clients
 from core.adapters.aws.provision import Provision
-from core.adapters.aws.provision_plan import AUDIT
+from core.adapters.aws.provision_plan import AUDIT, Action
 from core.adapters.aws.table_pass import PassCounts, TablePass
-from core.adapters.aws.unindexed import Unindexed
+from core.adapters.aws.unindexed import RefusedByIndex, Unindexed
 from core.domain.clock import utc_now
 from core.domain.errors import SettingsError
 from core.flow.pace import Pace
 from core.flow.retry import Retry
 from core.settings import Backend, Settings, load_settings
 
-__all__ = ["PassCounts", "Provision", "TablePass", "backfilling", "provisioning"]
+__all__ = ["PassCounts", "Provision", "TablePass", "backfilling", "provisioning", "refused_by_index"]
 
 #: Seconds for which a passing fault is retried: longer than elsewhere, as no user waits for an answer.
 PATIENCE_SECONDS = 60.0
 #: DynamoDB measures capacity per second, so one second's worth may be consumed at once after a pause.
 BURST_SECONDS = 1.0
+#: Segments of a table that a pass reads in parallel if nothing else is asked for.
+SEGMENTS = 4
 
 
 def provisioning(report: Callable[[str], None]) -> list[Provision]:
@@ -52,6 +54,22 @@ def backfilling(*, write_units: float, read_units: float, segments: int, state: 
         reads=Pace(read_units, BURST_SECONDS),
         segments=segments,
         state=state or settings.data_dir / f"backfill-{table}.json",
+    )
+
+
+def refused_by_index(*, read_units: float) -> TablePass | None:
+    """Counts the records that could not be written as they are with the event index.
+
+    None if adding the index adds none: the table has it, is not there yet, or is not ours.
+    """
+    region, table = _region_and_table(load_settings(backend=Backend.EMBEDDED))
+    client = clients.client("dynamodb", region)
+    steps = Provision(client, table, _retry(), report=lambda _: None).plan(add_index=True)
+    if all(step.action is not Action.ADD_INDEX for step in steps):
+        return None
+    pace = Pace(read_units, BURST_SECONDS)
+    return TablePass(
+        client, table, _retry(), RefusedByIndex(), writes=pace, reads=pace, segments=SEGMENTS, state=None
     )
 
 

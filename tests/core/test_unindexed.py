@@ -246,6 +246,12 @@ def test_a_record_that_another_service_writes_meanwhile_is_left(
     assert stored_item(dynamodb, table).keys() == theirs.keys()
 
 
+def test_the_journal_of_erasures_is_no_part_of_it(client: Any, backfill: Callable[..., TablePass]) -> None:
+    table = table_without_index(client)
+    put_item(client, table, {"userId": "facedesk-erasures", "registrationId": "hash", "entry": "text"})
+    assert backfill(client, table).run().left == 0
+
+
 def test_an_attempt_after_a_backfill_keeps_the_original(client: Any, backfill: Callable[..., TablePass]) -> None:
     table = table_without_index(client)
     put_item(client, table, an_item(timestamp=SECONDS))

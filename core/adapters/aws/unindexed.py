@@ -63,6 +63,29 @@ class Unindexed:
         return self._clock(), "backfill"
 
 
+class RefusedByIndex:
+    """A ``Search`` for records that could not be written as they are if the table had the event index.
+
+    DynamoDB refuses such a write as a whole: a key of an index may be absent, but not null, empty or of another type.
+    """
+
+    name = "refused-by-index"
+    reads = INDEX_KEY
+
+    def condition(self, used: Expression) -> str:
+        text_type, empty = used.value({"S": "S"}), used.value({"S": ""})
+        return "({} OR {})".format(
+            *(
+                f"attribute_exists({name}) AND NOT (attribute_type({name}, {text_type}) AND {name} > {empty})"
+                for name in map(used.name, INDEX_KEY)
+            )
+        )
+
+    def finding(self, item: Item) -> Finding | None:
+        kinds = [f"{name} {kind_at(item, name)}" for name in INDEX_KEY if name in item and not item[name].get("S")]
+        return Finding(tuple(kinds)) if kinds else None
+
+
 def not_indexed(used: Expression) -> str:
     """A condition: the index does not have the record, or has it under a blank event."""
     text_type = used.value({"S": "S"})
