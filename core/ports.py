@@ -255,6 +255,16 @@ class ServiceMetrics(Protocol):
     def close(self) -> None: ...
 
 
+class ExpiryCheck(Protocol):
+    """Looks for records that stay for ever although a service is to delete them when they expire."""
+
+    def count_ignored(self) -> int:
+        """How many records have an ``expiresAt`` that this service ignores. Reads the whole store."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class AuditTrail(Protocol):
     """Who did what (``core.domain.audit``). Entries are added, but never changed or deleted."""
 

@@ -16,7 +16,7 @@ from core.cli.progress import bar_or_lines, status
 from core.domain.errors import Unavailable
 
 if TYPE_CHECKING:
-    from core.runtime.maintenance import TablePass
+    from core.runtime.maintenance import PassCounts, TablePass
 
 
 WriteUnits = Annotated[float, typer.Option(min=1, help="Write units to consume per second, at most.")]
@@ -36,6 +36,15 @@ def provision(
     yes: Annotated[
         bool, typer.Option("--yes", help="Add the index even if records have values that it does not take.")
     ] = False,
+    repair_ttl: Annotated[
+        bool,
+        typer.Option(
+            "--repair-ttl",
+            help="Also make records expire whose expiresAt DynamoDB ignores, which would stay for ever. "
+            "With --dry-run they are only counted.",
+        ),
+    ] = False,
+    write_units: WriteUnits = 100,
     read_units: ReadUnits = 1000,
 ) -> None:
     """Create the DynamoDB tables, or check existing ones and correct their settings, without downtime.
@@ -45,6 +54,11 @@ def provision(
 
     Before the index is added, the table is read once for values that the index does not take: other services that
     still write such values could not write those records any more. If there are any, --yes is needed.
+
+    --repair-ttl reads the table once for records whose expiresAt is absent, not a number, in milliseconds, or more
+    than five years in the past. It becomes the same moment in seconds; if it says none that DynamoDB acts on,
+    RECORD_TTL_DAYS after the last attempt. The replaced value is kept in originalExpiresAt. A record that changes
+    meanwhile is left as it is. If the command is stopped or killed, run it again to continue.
 
     Exit code: 0 if the tables are as they should be, 1 if a difference is left (also after a dry run). Features that
     the server does not support do not count.
@@ -57,8 +71,29 @@ def provision(
             raise typer.Exit(1)
         with status() as report:
             right = [each.run(say, add_index=add_index, dry_run=dry_run) for each in provisioning(report)]
+        if repair_ttl:
+            right.append(_expiry_is_right(dry_run, write_units, read_units))
     if not all(right):
         raise typer.Exit(1)
+
+
+def _expiry_is_right(dry_run: bool, write_units: float, read_units: float) -> bool:
+    """Whether no record is left whose expiry DynamoDB ignores; repairs them, or only counts them in a dry run."""
+    from core.runtime.maintenance import repairing_ttl
+
+    repair = repairing_ttl(dry_run=dry_run, write_units=write_units, read_units=read_units)
+    with bar_or_lines("Records") as progress:
+        counts = repair.run(progress)
+    done = (
+        "would be repaired"
+        if dry_run
+        else (
+            f"{counts.set:,} repaired, {counts.changed:,} changed meanwhile, {counts.refused:,} refused by DynamoDB"
+        )
+    )
+    say(f"Records whose expiresAt DynamoDB ignores: {counts.scanned:,} records read, {done}; {_units(counts)}.")
+    _say_kinds(counts)
+    return not (counts.refused or (dry_run and counts.kinds))
 
 
 def _refused_by_index(read_units: float) -> bool:
@@ -134,12 +169,19 @@ def _pass(backfill: TablePass, *, repeats: bool) -> int:
         return 0
     say(
         f"{counts.scanned:,} records read, {counts.set:,} set, {counts.changed:,} changed meanwhile, "
-        f"{counts.left:,} without any event, {counts.refused:,} refused by DynamoDB; "
-        f"{counts.read_units:,.0f} read units, {counts.write_units:,.0f} write units."
+        f"{counts.left:,} without any event, {counts.refused:,} refused by DynamoDB; {_units(counts)}."
     )
+    _say_kinds(counts)
+    return counts.refused
+
+
+def _units(counts: PassCounts) -> str:
+    return f"{counts.read_units:,.0f} read units, {counts.write_units:,.0f} write units"
+
+
+def _say_kinds(counts: PassCounts) -> None:
     for kind, number in sorted(counts.kinds.items()):
         say(f"  {kind}: {number:,}")
-    return counts.refused
 
 
 @contextmanager

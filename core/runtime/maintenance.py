@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.adapters.aws import clients
+from core.adapters.aws.expiry import IgnoredExpiry
 from core.adapters.aws.provision import Provision
 from core.adapters.aws.provision_plan import AUDIT, Action
 from core.adapters.aws.table_pass import PassCounts, TablePass
@@ -20,7 +21,15 @@ from core.flow.pace import Pace
 from core.flow.retry import Retry
 from core.settings import Backend, Settings, load_settings
 
-__all__ = ["PassCounts", "Provision", "TablePass", "backfilling", "provisioning", "refused_by_index"]
+__all__ = [
+    "PassCounts",
+    "Provision",
+    "TablePass",
+    "backfilling",
+    "provisioning",
+    "refused_by_index",
+    "repairing_ttl",
+]
 
 #: Seconds for which a passing fault is retried: longer than elsewhere, as no user waits for an answer.
 PATIENCE_SECONDS = 60.0
@@ -70,6 +79,22 @@ def refused_by_index(*, read_units: float) -> TablePass | None:
     pace = Pace(read_units, BURST_SECONDS)
     return TablePass(
         client, table, _retry(), RefusedByIndex(), writes=pace, reads=pace, segments=SEGMENTS, state=None
+    )
+
+
+def repairing_ttl(*, dry_run: bool, write_units: float, read_units: float) -> TablePass:
+    """Makes records expire that DynamoDB never deletes; with ``dry_run`` it only counts them."""
+    settings = load_settings(backend=Backend.EMBEDDED)
+    region, table = _region_and_table(settings)
+    return TablePass(
+        clients.client("dynamodb", region),
+        table,
+        _retry(),
+        IgnoredExpiry(utc_now, settings.record_ttl),
+        writes=Pace(write_units, BURST_SECONDS),
+        reads=Pace(read_units, BURST_SECONDS),
+        segments=SEGMENTS,
+        state=None if dry_run else settings.data_dir / f"repair-ttl-{table}.json",
     )
 
 

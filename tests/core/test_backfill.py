@@ -364,6 +364,10 @@ def another_table(state: Path) -> None:
     state.write_text(json.dumps({**json.loads(state.read_text()), "table": "arn:another"}))
 
 
+def another_search(state: Path) -> None:
+    state.write_text(json.dumps({**json.loads(state.read_text()), "search": "repair-ttl"}))
+
+
 def other_segments(state: Path) -> None:
     state.write_text(json.dumps({**json.loads(state.read_text()), "segments": 2}))
 
@@ -376,7 +380,7 @@ def no_object(state: Path) -> None:
     state.write_text("[]")
 
 
-@pytest.mark.parametrize("spoil", [another_table, other_segments, cut_off, no_object])
+@pytest.mark.parametrize("spoil", [another_table, another_search, other_segments, cut_off, no_object])
 def test_a_state_that_is_not_of_this_run_is_not_believed(
     stopped: Callable[[], int],
     dynamodb: Any,

@@ -24,7 +24,7 @@ from core.runtime import maintenance
 from core.services.importing import FolderSource
 from tests.core.test_backfill import interrupting
 from tests.core.test_provision import table_with_keys_alone
-from tests.support.dynamodb import REGION, Proxy, put_item
+from tests.support.dynamodb import REGION, Proxy, put_item, stored_item
 from tests.support.records import a_foreign_item
 
 HEADER = "registrationId,userId,eventId,name,email,photo\n"
@@ -263,6 +263,29 @@ def test_the_table_is_read_only_if_the_index_is_to_be_added(
 
 def test_a_table_with_the_index_is_right(maintain: Run) -> None:
     assert [maintain("provision", "--add-index").exit_code, maintain("provision").exit_code] == [0, 0]
+
+
+@pytest.fixture
+def undying(dynamodb: Any, table: str) -> str:
+    """The table with a record whose expiry DynamoDB ignores."""
+    put_item(dynamodb, table, a_foreign_item(registrationId="undying", expiresAt="2099-01-01T00:00:00Z"))
+    return table
+
+
+def test_provision_makes_records_expire_that_dynamodb_never_deletes(
+    maintain: Run, dynamodb: Any, undying: str
+) -> None:
+    maintain("provision", "--add-index")
+    result = maintain("provision", "--repair-ttl")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "  expiresAt text: 1")
+    assert stored_item(dynamodb, undying, registration_id="undying")["expiresAt"] == {"N": "4070908800"}
+
+
+def test_a_dry_run_counts_such_records_and_leaves_a_difference(maintain: Run, dynamodb: Any, undying: str) -> None:
+    maintain("provision", "--add-index")
+    result = maintain("provision", "--repair-ttl", "--dry-run")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (1, "  expiresAt text: 1")
+    assert "S" in stored_item(dynamodb, undying, registration_id="undying")["expiresAt"]
 
 
 def test_a_missing_table_is_made(maintain: Run, dynamodb: Any) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from core.adapters.aws.answers import Item
 from core.adapters.aws.items import _plain
-from core.domain.reading import Binary, is_absent, kind_of
+from core.domain.reading import Binary, Unreadable, is_absent, kind_of, moment
 
 
 def plain(item: Item, name: str) -> Any:
@@ -26,6 +27,15 @@ def kind_at(item: Item, name: str) -> str:
     if value is None:
         return "null"
     return "empty" if is_absent(value) else kind_of(value)
+
+
+def moment_at(item: Item, name: str) -> datetime | None:
+    """The time that the attribute says; None if it is absent or cannot be read."""
+    value = plain(item, name)
+    try:
+        return None if is_absent(value) else moment(value)
+    except Unreadable:
+        return None
 
 
 def originals(item: Item, *replaced: str) -> dict[str, Any]:

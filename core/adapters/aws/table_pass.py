@@ -194,7 +194,6 @@ class TablePass:
 
     def _scan(self, segment: int, place: Key) -> Any:
         used = Expression()
-        others = f"{used.name('userId')} <> {used.value({'S': JOURNAL})}"
         self._wait(self._reads)
         answer = self._call(
             self._client.scan,
@@ -202,7 +201,7 @@ class TablePass:
             TotalSegments=self._segments,
             Limit=self._page,
             ReturnConsumedCapacity="TOTAL",
-            FilterExpression=f"{others} AND {self._search.condition(used)}",
+            FilterExpression=f"{of_records(used)} AND {self._search.condition(used)}",
             ProjectionExpression=used.projection((name,) for name in (*KEY_ATTRIBUTES, *self._search.reads)),
             ExpressionAttributeNames=used.names,
             ExpressionAttributeValues=used.values,
@@ -264,6 +263,11 @@ class TablePass:
                 return method(TableName=self._table, **request)
 
         return self._retry(once)
+
+
+def of_records(used: Expression) -> str:
+    """A condition: the item is a record, not an entry of the journal of erasures, which must stay until done."""
+    return f"{used.name('userId')} <> {used.value({'S': JOURNAL})}"
 
 
 class _Stopped(Exception):

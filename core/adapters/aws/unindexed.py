@@ -10,11 +10,11 @@ from typing import Any
 
 from core.adapters.aws.answers import Item
 from core.adapters.aws.items import Expression
-from core.adapters.aws.odd_values import kind_at, originals, plain
+from core.adapters.aws.odd_values import kind_at, moment_at, originals, plain
 from core.adapters.aws.table import INDEX_KEY
 from core.adapters.aws.table_pass import Finding
 from core.domain.clock import Clock
-from core.domain.reading import Unreadable, is_absent, mapping, moment, text
+from core.domain.reading import Unreadable, is_absent, mapping, text
 from core.domain.records import isoformat
 
 #: The attribute that says where a repaired ``timestamp`` is from if the record said none: ``updatedAt``, or
@@ -110,15 +110,6 @@ def is_missing(item: Item) -> bool:
 def event_of(item: Item) -> str | None:
     """The event that the record names, whatever the form: at the top level or else in ``metadata``."""
     return _text_of(plain(item, "eventId")) or _text_of(_event_in(plain(item, "metadata")))
-
-
-def moment_at(item: Item, name: str) -> datetime | None:
-    """The time that the attribute says; None if it is absent or cannot be read."""
-    value = plain(item, name)
-    try:
-        return None if is_absent(value) else moment(value)
-    except Unreadable:
-        return None
 
 
 def _lacking(item: Item) -> list[str]:
