@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # half a second to load, and only frames need it
 
     from core.domain.costs import Usage
     from core.domain.erasures import Erasure, Receipt
+    from core.domain.expiry import ExpiredRecord
     from core.domain.metrics import Metrics
 
 #: An answer in the form of Rekognition's DetectFaces or CompareFaces.
@@ -57,8 +58,7 @@ class ValidationRecords(Protocol):
         by registration id, then user id; empty if there are none.
 
         Never silently incomplete: includes records of other services that name the event only in
-        ``metadata.eventId``. Raises ``Refused`` with the registration of a record that cannot be read. The last
-        writes may be missing for a moment.
+        ``metadata.eventId``, and those that cannot be read in full. The last writes may be missing for a moment.
         """
         ...
 
@@ -265,6 +265,16 @@ class ServiceMetrics(Protocol):
     def close(self) -> None: ...
 
 
+class ExpiryCheck(Protocol):
+    """Looks for records that stay for ever although a service is to delete them when they expire."""
+
+    def count_ignored(self) -> int:
+        """How many records have an ``expiresAt`` that this service ignores. Reads the whole store."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class AuditTrail(Protocol):
     """Who did what (``core.domain.audit``). Entries are added, but never changed or deleted."""
 
@@ -360,15 +370,6 @@ class ErasureStore(Protocol):
     def ping(self) -> None: ...
 
     def close(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class ExpiredRecord:
-    """A record whose ``expires_at`` has passed, and the keys of the photos submitted in all its attempts."""
-
-    user_id: str
-    registration_id: str
-    photo_keys: frozenset[str]
 
 
 class ExpiringRecords(Protocol):

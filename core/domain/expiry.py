@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 
@@ -13,3 +14,12 @@ def expires_at(newest_attempt: datetime, ttl: timedelta) -> int:
 def is_expired(expires_at: int | None, now: datetime) -> bool:
     """Whether that moment has come; a record without one never expires."""
     return expires_at is not None and expires_at <= now.timestamp()
+
+
+@dataclass(frozen=True)
+class ExpiredRecord:
+    """A record whose ``expires_at`` has passed, and the keys of the photos submitted in all its attempts."""
+
+    user_id: str
+    registration_id: str
+    photo_keys: frozenset[str]

@@ -18,6 +18,7 @@ from core.ports import (
     ErasureStore,
     ExpiringPhotos,
     ExpiringRecords,
+    ExpiryCheck,
     FaceEngine,
     Photos,
     RegistrationImport,
@@ -62,6 +63,8 @@ class Adapters:
     expiring: tuple[ExpiringRecords, ExpiringPhotos] | None = None
     importer: RegistrationImport | None = None
     metrics: ServiceMetrics | None = None
+    #: None if Facedesk itself deletes expired records.
+    expiry: ExpiryCheck | None = None
     #: See ``Services.verify``.
     verify: Callable[[], None] | None = None
     #: Functions that close what belongs to the backend.
@@ -114,6 +117,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.aws.audit import DynamoAudit
     from core.adapters.aws.engine import Quota, RekognitionEngine
     from core.adapters.aws.erasures import DynamoErasures
+    from core.adapters.aws.expiry import DynamoExpiryCheck
     from core.adapters.aws.metrics import CloudWatchMetrics
     from core.adapters.aws.photos import S3Photos
     from core.adapters.aws.records import DynamoRecords
@@ -147,6 +151,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         audit=DynamoAudit(clients.client("dynamodb", region), settings.audit_table, store_retry),
         erasures=DynamoErasures(clients.client("dynamodb", region), table, store_retry),
         metrics=CloudWatchMetrics(clients.client("cloudwatch", region), table, store_retry),
+        expiry=DynamoExpiryCheck(clients.client("dynamodb", region), table, store_retry, clock),
     )
 
 

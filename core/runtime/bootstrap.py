@@ -14,6 +14,7 @@ from core.runtime.observed import (
     ObservedErasureStore,
     ObservedExpiringPhotos,
     ObservedExpiringRecords,
+    ObservedExpiryCheck,
     ObservedImport,
     ObservedMetrics,
     ObservedPhotos,
@@ -154,6 +155,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         observer=observer,
         retention=ObservedRetention(retention, observer) if retention else None,
         metrics=ObservedMetrics(adapters.metrics, observer) if adapters.metrics else None,
+        expiry=ObservedExpiryCheck(adapters.expiry, observer) if adapters.expiry else None,
         verify=adapters.verify,
         closing=(batch_validation.close, adapters.batch_sanitiser.close, *adapters.closing),
     )

@@ -1,4 +1,4 @@
-"""Builds, from the settings, what the command line runs on the DynamoDB tables: provisioning and the backfill.
+"""Builds, from the settings, what the command line runs on the DynamoDB tables: provisioning and passes over a table.
 
 Needs only the region and the tables' names: a machine that provisions may know neither MongoDB nor the bucket.
 """
@@ -10,20 +10,33 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.adapters.aws import clients
-from core.adapters.aws.backfill import Backfill
+from core.adapters.aws.expiry import IgnoredExpiry
 from core.adapters.aws.provision import Provision
-from core.adapters.aws.provision_plan import AUDIT
+from core.adapters.aws.provision_plan import AUDIT, Action
+from core.adapters.aws.table_pass import PassCounts, TablePass
+from core.adapters.aws.unindexed import RefusedByIndex, Unindexed
+from core.domain.clock import utc_now
 from core.domain.errors import SettingsError
 from core.flow.pace import Pace
 from core.flow.retry import Retry
 from core.settings import Backend, Settings, load_settings
 
-__all__ = ["Backfill", "Provision", "backfilling", "provisioning"]
+__all__ = [
+    "PassCounts",
+    "Provision",
+    "TablePass",
+    "backfilling",
+    "provisioning",
+    "refused_by_index",
+    "repairing_ttl",
+]
 
 #: Seconds for which a passing fault is retried: longer than elsewhere, as no user waits for an answer.
 PATIENCE_SECONDS = 60.0
 #: DynamoDB measures capacity per second, so one second's worth may be consumed at once after a pause.
 BURST_SECONDS = 1.0
+#: Segments of a table that a pass reads in parallel if nothing else is asked for.
+SEGMENTS = 4
 
 
 def provisioning(report: Callable[[str], None]) -> list[Provision]:
@@ -37,18 +50,51 @@ def provisioning(report: Callable[[str], None]) -> list[Provision]:
     ]
 
 
-def backfilling(*, write_units: float, read_units: float, segments: int, state: Path | None) -> Backfill:
+def backfilling(*, write_units: float, read_units: float, segments: int, state: Path | None) -> TablePass:
     """The units are limits per second; ``state`` is by default a file in the data folder."""
     settings = load_settings(backend=Backend.EMBEDDED)
     region, table = _region_and_table(settings)
-    return Backfill(
+    return TablePass(
         clients.client("dynamodb", region),
         table,
         _retry(),
+        Unindexed(utc_now),
         writes=Pace(write_units, BURST_SECONDS),
         reads=Pace(read_units, BURST_SECONDS),
         segments=segments,
         state=state or settings.data_dir / f"backfill-{table}.json",
+    )
+
+
+def refused_by_index(*, read_units: float) -> TablePass | None:
+    """Counts the records that could not be written as they are with the event index.
+
+    None if adding the index adds none: the table has it, is not there yet, or is not ours.
+    """
+    region, table = _region_and_table(load_settings(backend=Backend.EMBEDDED))
+    client = clients.client("dynamodb", region)
+    steps = Provision(client, table, _retry(), report=lambda _: None).plan(add_index=True)
+    if all(step.action is not Action.ADD_INDEX for step in steps):
+        return None
+    pace = Pace(read_units, BURST_SECONDS)
+    return TablePass(
+        client, table, _retry(), RefusedByIndex(), writes=pace, reads=pace, segments=SEGMENTS, state=None
+    )
+
+
+def repairing_ttl(*, dry_run: bool, write_units: float, read_units: float) -> TablePass:
+    """Makes records expire that DynamoDB never deletes; with ``dry_run`` it only counts them."""
+    settings = load_settings(backend=Backend.EMBEDDED)
+    region, table = _region_and_table(settings)
+    return TablePass(
+        clients.client("dynamodb", region),
+        table,
+        _retry(),
+        IgnoredExpiry(utc_now, settings.record_ttl),
+        writes=Pace(write_units, BURST_SECONDS),
+        reads=Pace(read_units, BURST_SECONDS),
+        segments=SEGMENTS,
+        state=None if dry_run else settings.data_dir / f"repair-ttl-{table}.json",
     )
 
 

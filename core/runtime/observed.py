@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from core.domain.audit import AuditEntry
 from core.domain.errors import Service
+from core.domain.expiry import ExpiredRecord
 from core.domain.records import Outcome, Registration, Review, ValidationRecord
 from core.ports import (
     Answer,
     AuditTrail,
     ErasureStore,
     EventChanges,
-    ExpiredRecord,
     ExpiringPhotos,
     ExpiringRecords,
+    ExpiryCheck,
     FaceEngine,
     Photos,
     RegistrationImport,
@@ -355,6 +356,21 @@ class ObservedExpiringRecords(Observed):
     def named_alive(self, keys: Collection[str], now: datetime) -> set[str]:
         with self._call("named_alive"):
             return self._port.named_alive(keys, now)
+
+
+class ObservedExpiryCheck(Observed):
+    """``ExpiryCheck`` with every call recorded."""
+
+    def __init__(self, port: ExpiryCheck, observer: Observer) -> None:
+        super().__init__(observer, "records")
+        self._port = port
+
+    def count_ignored(self) -> int:
+        with self._call("count_ignored"):
+            return self._port.count_ignored()
+
+    def close(self) -> None:
+        self._port.close()
 
 
 class ObservedMetrics(Observed):

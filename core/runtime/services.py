@@ -9,6 +9,7 @@ from core.domain.clock import Clock
 from core.photos.sanitiser import PhotoSanitiser
 from core.ports import (
     AuditTrail,
+    ExpiryCheck,
     FaceEngine,
     Photos,
     RegistrationImport,
@@ -51,6 +52,8 @@ class Services:
     retention: ObservedRetention | None = None
     #: None if the backend has no metrics.
     metrics: ServiceMetrics | None = None
+    #: None if Facedesk itself deletes expired records.
+    expiry: ExpiryCheck | None = None
     #: Reads the whole database and raises ``Refused`` if it is damaged; None if the backend has no file of its own.
     verify: Callable[[], None] | None = None
     #: Functions that close other parts; they are called first.
@@ -65,4 +68,6 @@ class Services:
             part.close()
         if self.metrics:
             self.metrics.close()
+        if self.expiry:
+            self.expiry.close()
         self.observer.close()  # last, as closing the others may still log operations

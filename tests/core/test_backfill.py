@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from core.adapters.aws.backfill import Backfill, BackfillCounts
 from core.adapters.aws.records import DynamoRecords
+from core.adapters.aws.table_pass import PassCounts, TablePass
+from core.adapters.aws.unindexed import Unindexed
 from core.domain.errors import InvalidInput, NotConfigured, Refused
 from core.domain.records import Decision
 from core.flow.pace import Pace
@@ -41,10 +42,11 @@ def table(dynamodb: Any) -> str:
 
 
 @pytest.fixture
-def backfill(state: Path) -> Callable[..., Backfill]:
-    def make(client: Any, table: str, **changes: Any) -> Backfill:
+def backfill(state: Path) -> Callable[..., TablePass]:
+    def make(client: Any, table: str, **changes: Any) -> TablePass:
         paces = {"writes": Pace(1e6, 1), "reads": Pace(1e6, 1)}
-        return Backfill(client, table, RETRY, **{**paces, "segments": 4, "state": state, "page": PAGE, **changes})
+        given = {**paces, "segments": 4, "state": state, "page": PAGE, **changes}
+        return TablePass(client, table, RETRY, Unindexed(lambda: NOON), **given)
 
     return make
 
@@ -93,7 +95,7 @@ def interrupting(on: str) -> Callable[[str], None]:
 
 @pytest.mark.parametrize("server", ["moto_dynamodb", "dynamodb"])
 def test_the_event_is_set_and_nothing_else(
-    request: pytest.FixtureRequest, server: str, backfill: Callable[..., Backfill]
+    request: pytest.FixtureRequest, server: str, backfill: Callable[..., TablePass]
 ) -> None:
     client = request.getfixturevalue(server)
     table = create_table(client)
@@ -105,14 +107,14 @@ def test_the_event_is_set_and_nothing_else(
 
 
 @pytest.mark.parametrize("nothing", [None, ""], ids=["null", "empty"])
-def test_a_null_or_empty_event_is_none(dynamodb: Any, backfill: Callable[..., Backfill], nothing: Any) -> None:
+def test_a_null_or_empty_event_is_none(dynamodb: Any, backfill: Callable[..., TablePass], nothing: Any) -> None:
     table = table_with_keys_alone(dynamodb)  # with the index nobody could write such a record
     put_item(dynamodb, table, a_foreign_item(eventId=nothing))
     backfill(dynamodb, table).run()
     assert stored_item(dynamodb, table)["eventId"] == {"S": "event-1"}
 
 
-def test_an_event_that_is_there_stays(dynamodb: Any, table: str, backfill: Callable[..., Backfill]) -> None:
+def test_an_event_that_is_there_stays(dynamodb: Any, table: str, backfill: Callable[..., TablePass]) -> None:
     put_item(dynamodb, table, a_foreign_item(eventId="another"))
     counts = backfill(dynamodb, table).run()
     assert (counts.set, stored_item(dynamodb, table)["eventId"]) == (0, {"S": "another"})
@@ -120,19 +122,19 @@ def test_an_event_that_is_there_stays(dynamodb: Any, table: str, backfill: Calla
 
 @pytest.mark.parametrize(
     "metadata",
-    [{}, {"eventId": None}, {"eventId": ""}, {"eventId": 7}, None, "text"],
-    ids=["missing", "null", "empty", "number", "null metadata", "text metadata"],
+    [{}, {"eventId": None}, {"eventId": ""}, {"eventId": [7]}, None, "text", "[1]"],
+    ids=["missing", "null", "empty", "list", "null metadata", "text metadata", "list as JSON text"],
 )
 def test_a_record_without_any_event_is_counted_and_left(
-    dynamodb: Any, table: str, backfill: Callable[..., Backfill], metadata: Any
+    dynamodb: Any, table: str, backfill: Callable[..., TablePass], metadata: Any
 ) -> None:
     put_item(dynamodb, table, a_foreign_item(metadata=metadata))
     counts = backfill(dynamodb, table).run()
-    assert (counts.set, counts.without_event) == (0, 1)
+    assert (counts.set, counts.left) == (0, 1)
 
 
 def test_a_record_that_cannot_be_indexed_stops_no_other(
-    observed: Any, dynamodb: Any, table: str, backfill: Callable[..., Backfill], dynamodb_proxy: Proxy
+    observed: Any, dynamodb: Any, table: str, backfill: Callable[..., TablePass], dynamodb_proxy: Proxy
 ) -> None:
     put_many(dynamodb, table, 2)
     dynamodb_proxy.fault = first(1, "UpdateItem", ("ValidationException", 400))
@@ -141,7 +143,7 @@ def test_a_record_that_cannot_be_indexed_stops_no_other(
 
 
 def test_all_of_many_pages_are_set_once(
-    observed: Any, dynamodb: Any, table: str, backfill: Callable[..., Backfill], dynamodb_proxy: Proxy
+    observed: Any, dynamodb: Any, table: str, backfill: Callable[..., TablePass], dynamodb_proxy: Proxy
 ) -> None:
     put_many(dynamodb, table, 5 * PAGE)
     dynamodb_proxy.seen.clear()
@@ -151,7 +153,7 @@ def test_all_of_many_pages_are_set_once(
 
 
 def test_a_second_pass_writes_nothing(
-    observed: Any, table: str, backfill: Callable[..., Backfill], dynamodb_proxy: Proxy
+    observed: Any, table: str, backfill: Callable[..., TablePass], dynamodb_proxy: Proxy
 ) -> None:
     put_item(observed, table, a_foreign_item())
     backfill(observed, table).run()
@@ -161,7 +163,7 @@ def test_a_second_pass_writes_nothing(
 
 
 def test_the_same_backfill_makes_pass_after_pass(
-    dynamodb: Any, table: str, backfill: Callable[..., Backfill]
+    dynamodb: Any, table: str, backfill: Callable[..., TablePass]
 ) -> None:
     watching = backfill(dynamodb, table)
     watching.run()
@@ -169,14 +171,14 @@ def test_the_same_backfill_makes_pass_after_pass(
     assert watching.run().set == 1
 
 
-def test_progress_counts_the_records_read(dynamodb: Any, table: str, backfill: Callable[..., Backfill]) -> None:
+def test_progress_counts_the_records_read(dynamodb: Any, table: str, backfill: Callable[..., TablePass]) -> None:
     put_many(dynamodb, table, 3)
     seen: list[tuple[int, int | None]] = []
     backfill(dynamodb, table).run(lambda done, total: seen.append((done, total)))
     assert seen[-1] == (3, 3)
 
 
-def test_the_units_consumed_are_counted(dynamodb: Any, table: str, backfill: Callable[..., Backfill]) -> None:
+def test_the_units_consumed_are_counted(dynamodb: Any, table: str, backfill: Callable[..., TablePass]) -> None:
     put_many(dynamodb, table, 3)
     counts = backfill(dynamodb, table).run()
     assert counts.read_units > 0
@@ -187,7 +189,7 @@ def test_the_units_consumed_are_counted(dynamodb: Any, table: str, backfill: Cal
 
 
 def test_a_record_that_went_to_another_event_meanwhile_is_left(
-    observed: Any, dynamodb: Any, table: str, backfill: Callable[..., Backfill], dynamodb_proxy: Proxy
+    observed: Any, dynamodb: Any, table: str, backfill: Callable[..., TablePass], dynamodb_proxy: Proxy
 ) -> None:
     put_item(dynamodb, table, a_foreign_item())
     moved = a_foreign_item(metadata={"eventId": "event-2"})
@@ -203,7 +205,7 @@ def test_a_record_that_went_to_another_event_meanwhile_is_left(
 
 
 def test_a_record_deleted_meanwhile_does_not_come_back(
-    observed: Any, dynamodb: Any, table: str, backfill: Callable[..., Backfill], dynamodb_proxy: Proxy
+    observed: Any, dynamodb: Any, table: str, backfill: Callable[..., TablePass], dynamodb_proxy: Proxy
 ) -> None:
     put_item(dynamodb, table, a_foreign_item())
     key = {"userId": {"S": "user-1"}, "registrationId": {"S": "reg-1"}}
@@ -218,7 +220,7 @@ def test_a_record_deleted_meanwhile_does_not_come_back(
 
 
 def test_an_attempt_recorded_meanwhile_stays(
-    observed: Any, dynamodb: Any, table: str, backfill: Callable[..., Backfill], dynamodb_proxy: Proxy
+    observed: Any, dynamodb: Any, table: str, backfill: Callable[..., TablePass], dynamodb_proxy: Proxy
 ) -> None:
     put_item(dynamodb, table, a_foreign_item())
     records = DynamoRecords(dynamodb, table, RETRY, lambda: NOON)
@@ -236,7 +238,7 @@ def test_an_attempt_recorded_meanwhile_stays(
 
 @pytest.fixture
 def backfilled_before_our_write(
-    observed: Any, dynamodb: Any, table: str, backfill: Callable[..., Backfill], dynamodb_proxy: Proxy
+    observed: Any, dynamodb: Any, table: str, backfill: Callable[..., TablePass], dynamodb_proxy: Proxy
 ) -> DynamoRecords:
     """A store whose writes each find the record backfilled since it was read."""
     put_item(dynamodb, table, a_foreign_item())
@@ -301,9 +303,9 @@ def test_a_budget_saves_up_no_more_than_a_second() -> None:
 def test_what_is_consumed_is_spent(
     dynamodb: Any,
     table: str,
-    backfill: Callable[..., Backfill],
+    backfill: Callable[..., TablePass],
     kind: str,
-    units: Callable[[BackfillCounts], float],
+    units: Callable[[PassCounts], float],
 ) -> None:
     spent: list[float] = []
 
@@ -321,7 +323,7 @@ def test_what_is_consumed_is_spent(
 
 @pytest.fixture
 def stopped(
-    observed: Any, dynamodb: Any, table: str, backfill: Callable[..., Backfill], dynamodb_proxy: Proxy
+    observed: Any, dynamodb: Any, table: str, backfill: Callable[..., TablePass], dynamodb_proxy: Proxy
 ) -> Callable[[], int]:
     """Ends a run with a refusal before its last pages (one segment of five pages); returns the number of scans."""
     put_many(dynamodb, table, 5 * PAGE)
@@ -338,7 +340,7 @@ def stopped(
 
 
 def test_a_run_after_an_end_goes_on_where_it_was(
-    stopped: Callable[[], int], dynamodb: Any, table: str, backfill: Callable[..., Backfill]
+    stopped: Callable[[], int], dynamodb: Any, table: str, backfill: Callable[..., TablePass]
 ) -> None:
     assert stopped() == 3
     counts = backfill(dynamodb, table, segments=1).run()
@@ -351,7 +353,7 @@ def test_the_state_is_its_owner_s_alone_while_it_is_there(stopped: Callable[[], 
 
 
 def test_nothing_of_the_state_is_left_when_the_run_is_done(
-    stopped: Callable[[], int], dynamodb: Any, table: str, backfill: Callable[..., Backfill], state: Path
+    stopped: Callable[[], int], dynamodb: Any, table: str, backfill: Callable[..., TablePass], state: Path
 ) -> None:
     stopped()
     backfill(dynamodb, table, segments=1).run()
@@ -360,6 +362,10 @@ def test_nothing_of_the_state_is_left_when_the_run_is_done(
 
 def another_table(state: Path) -> None:
     state.write_text(json.dumps({**json.loads(state.read_text()), "table": "arn:another"}))
+
+
+def another_search(state: Path) -> None:
+    state.write_text(json.dumps({**json.loads(state.read_text()), "search": "repair-ttl"}))
 
 
 def other_segments(state: Path) -> None:
@@ -374,12 +380,12 @@ def no_object(state: Path) -> None:
     state.write_text("[]")
 
 
-@pytest.mark.parametrize("spoil", [another_table, other_segments, cut_off, no_object])
+@pytest.mark.parametrize("spoil", [another_table, another_search, other_segments, cut_off, no_object])
 def test_a_state_that_is_not_of_this_run_is_not_believed(
     stopped: Callable[[], int],
     dynamodb: Any,
     table: str,
-    backfill: Callable[..., Backfill],
+    backfill: Callable[..., TablePass],
     state: Path,
     spoil: Callable[[Path], None],
 ) -> None:
@@ -389,7 +395,7 @@ def test_a_state_that_is_not_of_this_run_is_not_believed(
 
 
 def test_a_state_at_its_end_begins_anew(
-    stopped: Callable[[], int], dynamodb: Any, table: str, backfill: Callable[..., Backfill], state: Path
+    stopped: Callable[[], int], dynamodb: Any, table: str, backfill: Callable[..., TablePass], state: Path
 ) -> None:
     stopped()
     state.write_text(json.dumps({**json.loads(state.read_text()), "places": [None]}))
@@ -397,7 +403,7 @@ def test_a_state_at_its_end_begins_anew(
 
 
 def test_one_segment_s_error_ends_the_others(
-    observed: Any, dynamodb: Any, table: str, backfill: Callable[..., Backfill], dynamodb_proxy: Proxy
+    observed: Any, dynamodb: Any, table: str, backfill: Callable[..., TablePass], dynamodb_proxy: Proxy
 ) -> None:
     put_many(dynamodb, table, 20)
     dynamodb_proxy.fault = lambda operation: DENIED if operation == "UpdateItem" else None
@@ -408,7 +414,7 @@ def test_one_segment_s_error_ends_the_others(
 
 @pytest.mark.timeout(60)
 def test_an_interrupt_ends_those_that_wait_for_capacity(
-    observed: Any, dynamodb: Any, table: str, backfill: Callable[..., Backfill], dynamodb_proxy: Proxy
+    observed: Any, dynamodb: Any, table: str, backfill: Callable[..., TablePass], dynamodb_proxy: Proxy
 ) -> None:
     put_many(dynamodb, table, 20)
 
@@ -418,7 +424,7 @@ def test_an_interrupt_ends_those_that_wait_for_capacity(
 
 
 def test_what_is_throttled_or_lost_is_tried_again(
-    observed: Any, dynamodb: Any, table: str, backfill: Callable[..., Backfill], dynamodb_proxy: Proxy
+    observed: Any, dynamodb: Any, table: str, backfill: Callable[..., TablePass], dynamodb_proxy: Proxy
 ) -> None:
     put_many(dynamodb, table, 9)
     turns = itertools.cycle([("ThrottlingException", 400), Proxy.LOSE, ("InternalServerError", 500), None])
@@ -428,13 +434,13 @@ def test_what_is_throttled_or_lost_is_tried_again(
     assert (counts.set + counts.changed, in_index(observed, table)) == (9, 9)
 
 
-def test_a_missing_table_is_told_with_what_to_do(dynamodb: Any, backfill: Callable[..., Backfill]) -> None:
-    with pytest.raises(NotConfigured, match="no table gone"):
+def test_a_missing_table_is_told_with_what_to_do(dynamodb: Any, backfill: Callable[..., TablePass]) -> None:
+    with pytest.raises(NotConfigured, match=r"no table gone\..*provision"):
         backfill(dynamodb, "gone").run()
 
 
 def test_a_state_that_cannot_be_written_is_told(
-    dynamodb: Any, table: str, backfill: Callable[..., Backfill], tmp_path: Path
+    dynamodb: Any, table: str, backfill: Callable[..., TablePass], tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidInput, match="Cannot write"):

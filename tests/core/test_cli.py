@@ -24,7 +24,7 @@ from core.runtime import maintenance
 from core.services.importing import FolderSource
 from tests.core.test_backfill import interrupting
 from tests.core.test_provision import table_with_keys_alone
-from tests.support.dynamodb import Proxy, put_item
+from tests.support.dynamodb import Proxy, put_item, stored_item
 from tests.support.records import a_foreign_item
 from tests.support.servers import CREDENTIALS, REGION, fresh_name
 
@@ -191,7 +191,9 @@ def test_provision_says_each_difference_and_exits_with_1_while_one_is_left(maint
 def test_a_dry_run_says_what_would_be_done(maintain: Run, table: str) -> None:
     result = maintain("provision", "--dry-run", "--add-index")
     assert result.exit_code == 1
-    assert result.stdout.splitlines()[1:] == [
+    assert result.stdout.splitlines() == [
+        "1 records read: the index takes all of their values.",
+        f"Table {table} in {REGION}:",
         "Deletion protection is off: would be switched on.",
         "TTL is off: would be switched on.",
         "Point-in-time recovery: not supported by this server.",
@@ -202,8 +204,88 @@ def test_a_dry_run_says_what_would_be_done(maintain: Run, table: str) -> None:
     ]
 
 
+@pytest.fixture
+def odd_table(dynamodb: Any, table: str) -> str:
+    """The same with records that could not be written as they are if there were an index."""
+    odd: list[dict[str, Any]] = [
+        {"timestamp": 1_772_274_600},
+        {"timestamp": 1_772_274_601},
+        {"eventId": 7, "timestamp": ""},
+        {"eventId": None},
+        {"eventId": ["event-1"]},
+    ]
+    for number, changes in enumerate(odd):
+        put_item(dynamodb, table, a_foreign_item(registrationId=f"odd-{number}", **changes))
+    return table
+
+
+def test_values_that_the_index_does_not_take_are_listed_before_it_is_added(maintain: Run, odd_table: str) -> None:
+    result = maintain("provision", "--add-index")
+    assert result.exit_code == 1
+    first, *kinds, meaning = result.stdout.splitlines()
+    assert first.startswith("6 records read.")
+    assert sorted(line.replace("'odd-1', 'odd-0'", "'odd-0', 'odd-1'") for line in kinds) == [
+        "  eventId list: 1, such as 'odd-4'",
+        "  eventId null: 1, such as 'odd-3'",
+        "  eventId number: 1, such as 'odd-2'",
+        "  timestamp empty: 1, such as 'odd-2'",
+        "  timestamp number: 2, such as 'odd-0', 'odd-1'",
+    ]
+    assert "DynamoDB refuses every write" in meaning
+
+
+def test_while_there_are_such_values_nothing_is_changed(maintain: Run, dynamodb: Any, odd_table: str) -> None:
+    before = dynamodb.describe_table(TableName=odd_table)["Table"]
+    result = maintain("provision", "--add-index")
+    assert "--yes" in result.stderr
+    assert dynamodb.describe_table(TableName=odd_table)["Table"] == before
+
+
+def test_with_yes_the_index_is_added_all_the_same(maintain: Run, dynamodb: Any, odd_table: str) -> None:
+    assert maintain("provision", "--add-index", "--yes").exit_code == 0
+    assert "GlobalSecondaryIndexes" in dynamodb.describe_table(TableName=odd_table)["Table"]
+
+
+def test_a_dry_run_lists_such_values_and_goes_on(maintain: Run, odd_table: str) -> None:
+    result = maintain("provision", "--add-index", "--dry-run")
+    assert "  timestamp number: 2" in result.stdout
+    assert "Index eventId-timestamp-index is missing: would be added." in result.stdout
+
+
+@pytest.mark.parametrize("options", [[], ["--add-index"]], ids=["not asked for", "there already"])
+def test_the_table_is_read_only_if_the_index_is_to_be_added(
+    maintain: Run, dynamodb_proxy: Proxy, options: list[str]
+) -> None:
+    maintain("provision", "--add-index")
+    maintain("provision", *options, AWS_ENDPOINT_URL_DYNAMODB=dynamodb_proxy.url)
+    assert "Scan" not in dynamodb_proxy.seen
+
+
 def test_a_table_with_the_index_is_right(maintain: Run) -> None:
     assert [maintain("provision", "--add-index").exit_code, maintain("provision").exit_code] == [0, 0]
+
+
+@pytest.fixture
+def undying(dynamodb: Any, table: str) -> str:
+    """The table with a record whose expiry DynamoDB ignores."""
+    put_item(dynamodb, table, a_foreign_item(registrationId="undying", expiresAt="2099-01-01T00:00:00Z"))
+    return table
+
+
+def test_provision_makes_records_expire_that_dynamodb_never_deletes(
+    maintain: Run, dynamodb: Any, undying: str
+) -> None:
+    maintain("provision", "--add-index")
+    result = maintain("provision", "--repair-ttl")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "  expiresAt text: 1")
+    assert stored_item(dynamodb, undying, registration_id="undying")["expiresAt"] == {"N": "4070908800"}
+
+
+def test_a_dry_run_counts_such_records_and_leaves_a_difference(maintain: Run, dynamodb: Any, undying: str) -> None:
+    maintain("provision", "--add-index")
+    result = maintain("provision", "--repair-ttl", "--dry-run")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (1, "  expiresAt text: 1")
+    assert "S" in stored_item(dynamodb, undying, registration_id="undying")["expiresAt"]
 
 
 def test_a_missing_table_is_made(maintain: Run, dynamodb: Any) -> None:

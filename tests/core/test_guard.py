@@ -113,6 +113,7 @@ CALLS: dict[str, tuple[tuple[Action, ...], Callable[[GuardedServices], Any]]] = 
         lambda s: s.loading and s.loading.registrations(table=TABLE, source=None, progress=print),
     ),
     "metrics.read": ((Action.SEE_OPERATIONS,), lambda s: s.metrics and s.metrics.read(NOW - SOME, NOW)),
+    "expiry.count_ignored": ((Action.SEE_OPERATIONS,), lambda s: s.expiry and s.expiry.count_ignored()),
     "metrics.month_to_date": ((Action.SEE_OPERATIONS,), lambda s: s.metrics and s.metrics.month_to_date(NOW)),
     "health": ((Action.SEE_OPERATIONS,), lambda s: s.health()),
 }
@@ -128,7 +129,7 @@ SEEN = ValidationRecord(
 #: What every caller may know: nothing of it belongs to an event or a person, or the call has a check of its own.
 OF_NO_EVENT = {
     *("records.event_notice", "registrations.is_empty", "validation.photo", "health"),
-    *("operation_metrics.by_minute", "metrics.read", "metrics.month_to_date"),
+    *("operation_metrics.by_minute", "metrics.read", "metrics.month_to_date", "expiry.count_ignored"),
 }
 
 
@@ -142,11 +143,20 @@ class _NoMetrics:
     def close(self) -> None: ...
 
 
+class _NoneIgnored:
+    """A check that finds nothing."""
+
+    def count_ignored(self) -> int:
+        return 0
+
+    def close(self) -> None: ...
+
+
 @pytest.fixture
 def whole(desk: Desk) -> Guard:
     """Over services that have every part, and a record of event-1."""
     desk.records.record_attempt(outcome(REGISTERED), timedelta(days=1))
-    return Guard(replace(desk.services, metrics=_NoMetrics()))  # type: ignore[arg-type]
+    return Guard(replace(desk.services, metrics=_NoMetrics(), expiry=_NoneIgnored()))  # type: ignore[arg-type]
 
 
 def test_every_method_of_the_facades_is_in_the_table_of_this_test(whole: Guard) -> None:

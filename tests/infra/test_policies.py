@@ -99,6 +99,8 @@ def test_the_dashboard_may_do_what_it_does_and_nothing_else(aws_calls: set[Call]
     use_audit(services)
     use_erasures(services)
     use_metrics(services)
+    assert services.expiry is not None
+    services.expiry.count_ignored()
     assert differences(aws_calls, granted("dashboard"), complete=True) == []
 
 
@@ -127,5 +129,6 @@ def test_the_provisioner_may_do_what_it_does_and_nothing_else(
     unprotected = {**definition.create_audit_table("audit-of-old"), "DeletionProtectionEnabled": False}
     moto_dynamodb.create_table(**unprotected)
     run("provision", "--add-index", table="old")
+    run("provision", "--repair-ttl", table="old")
     run("backfill-index", table="old")
     assert differences(aws_calls, granted("provisioner"), complete=True) == []

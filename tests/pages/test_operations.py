@@ -283,6 +283,39 @@ def test_changing_the_what_if_changes_its_answer(run_page: RunPage, production: 
     assert metrics(app)["A month, USD"] == "1,201.62"
 
 
+class _Ignored:
+    """An expiry check that finds so many records."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def count_ignored(self) -> int:
+        return self.number
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(1234, "1,234 records never expire"), (0, "DynamoDB acts on the expiry of every record.")],
+    ids=["some", "none"],
+)
+def test_records_that_never_expire_are_counted_when_asked(
+    run_page: RunPage, production: Services, monkeypatch: pytest.MonkeyPatch, number: int, told: str
+) -> None:
+    on_aws = replace(production, expiry=_Ignored(number))
+    monkeypatch.setattr(dashboard_services, "build", lambda _settings: on_aws)
+    app = run_page("operations")
+    assert told not in text_of(app)
+    next(button for button in app.button if button.label == "Count records that never expire").click().run()
+    assert told in text_of(app)
+
+
+def test_without_a_service_that_deletes_records_there_is_nothing_to_count(run_page: RunPage) -> None:
+    labels = [button.label for button in run_page("operations").button]
+    assert "Count records that never expire" not in labels
+
+
 def test_metrics_that_are_denied_are_a_banner_that_names_the_permission(
     run_page: RunPage, production: Services, cloudwatch: Any
 ) -> None:

@@ -33,13 +33,14 @@ _PORTS: dict[str, type] = {
     "engine": ports.FaceEngine,
     "audit": ports.AuditTrail,
     "metrics": ports.ServiceMetrics,
+    "expiry": ports.ExpiryCheck,
 }
 #: Parts whose outermost layer watches a service; the service is the contract.
 _WATCHED = ("validation", "erasures", "retention")
 #: A facade -> the part of the services that it hands on.
 _FACADES = {
     **{name: name for name in ("records", "registrations", "validation", "batches", "references", "erasures")},
-    **{name: name for name in ("audit", "metrics", "operation_metrics")},
+    **{name: name for name in ("audit", "metrics", "expiry", "operation_metrics")},
 }
 #: Methods that other parts call and that belong to no port -> their parameters.
 _OF_NO_PORT: dict[Any, list[str]] = {

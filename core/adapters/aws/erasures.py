@@ -10,7 +10,7 @@ from typing import Any
 from core.adapters.aws.clients import translated
 from core.adapters.aws.items import Item
 from core.adapters.aws.pages import Ask, Request, asking, items_of, pages, read_at_once, segments
-from core.adapters.aws.table import RECORDS_NOT_CONFIGURED, TTL_ATTRIBUTE
+from core.adapters.aws.table import JOURNAL, RECORDS_NOT_CONFIGURED, TTL_ATTRIBUTE
 from core.adapters.shared.erasures import settled
 from core.domain.erasures import Erasure, Receipt, as_finished, entry_of, is_finished, text_of
 from core.domain.errors import Service, Unavailable
@@ -18,9 +18,6 @@ from core.flow.retry import Retry
 from core.ports import StoredRecord
 
 SERVICE = Service.RECORDS
-#: The partition of the journal's entries, in place of a user id; the sort key is the hash of the user id. Entries
-#: have no event, so no listing of an event includes them.
-JOURNAL = "facedesk-erasures"
 #: How long the journal keeps a finished entry. This machine's clock dates it and DynamoDB's deletes it; the two may
 #: differ by this much, less the minute that an attempt takes. (AWS refuses calls if the clock is 5 minutes off.)
 REMEMBERED = timedelta(days=1)
@@ -158,6 +155,7 @@ class DynamoErasures:
 
 
 def _key(user: str) -> Item:
+    """Of the entry of the person with this hash. Entries have no event, so no listing of an event includes them."""
     return {"userId": {"S": JOURNAL}, "registrationId": {"S": user}}
 
 

@@ -37,11 +37,11 @@ class _Finding:
 class EventIndex:
     """Knows whether the index has every record of every event. Until a check has shown it, events are read by scans.
 
-    Other services write records without the top-level ``eventId`` that the index is keyed by. An index that is ready
-    is therefore used only after the whole table was searched for such records. The search is repeated every
-    ``check_every`` (None: never; then no other service may write to the table). A record that another service writes
-    in between is missing from event reads until a check finds it: for at most twice ``check_every`` and the duration
-    of a check.
+    Other services write records without the top-level texts ``eventId`` and ``timestamp`` that the index is keyed by.
+    An index that is ready is therefore used only after the whole table was searched for such records. The search is
+    repeated every ``check_every`` (None: never; then no other service may write to the table). A record that another
+    service writes in between is missing from event reads until a check finds it: for at most twice ``check_every``
+    and the duration of a check.
 
     The first caller waits for the first check, and so do others who call meanwhile; the scan that they would need
     otherwise takes as long. Later checks run in the background, one at a time, started by a call when one is due.
@@ -119,8 +119,9 @@ class EventIndex:
         if not seen:
             return None
         return (
-            f"Records of other services (at least {seen:,}) lack the eventId that the event index needs. Add it with "
-            f"`python -m core backfill-index`; use `--watch` as long as other services write. {_SLOW}"
+            f"Records of other services (at least {seen:,}) are not in the event index, because their eventId or "
+            "timestamp is absent or not text. Repair them with `python -m core backfill-index`; use `--watch` as "
+            f"long as other services write. {_SLOW}"
         )
 
     def _obstacle(self) -> str | None:

@@ -18,14 +18,8 @@ from core.adapters.aws.clients import translated
 from core.adapters.aws.event_index import EventIndex
 from core.adapters.aws.items import Expression, Item, plain, record_of
 from core.adapters.aws.pages import Ask, asking, items_of, pages, read_at_once, scan_pages, segments
-from core.adapters.aws.table import (
-    EVENT_INDEX,
-    EVENT_NAMES,
-    LACKS_EVENT_ID,
-    LACKS_EVENT_ID_VALUES,
-    RECORDS_NOT_CONFIGURED,
-    index_in,
-)
+from core.adapters.aws.table import EVENT_INDEX, INDEX_KEY, RECORDS_NOT_CONFIGURED, index_in
+from core.adapters.aws.unindexed import is_missing, may_name_event, not_indexed
 from core.adapters.shared.records import TO_THE_SECOND, newest_of_event
 from core.domain.clock import Clock, Stopwatch
 from core.domain.errors import NotConfigured, Refused, Service
@@ -249,25 +243,25 @@ class EventReads:
         }
 
     def _count_records_not_in_index(self, hurry: bool) -> int:
-        """How many records that have an event are not in the index for lack of ``eventId``: a minimum.
+        """How many records that name an event are not in the index: a minimum.
 
         Counts the first page that shows any, and reads the whole table if none does. Without ``hurry`` one page at a
         time, which leaves the table's capacity to others.
         """
+        used = Expression()
         request = {
             "TableName": self._table,
-            "Select": "COUNT",
-            "FilterExpression": f"{LACKS_EVENT_ID} AND attribute_type(#metadata.#event, :text)"
-            " AND #metadata.#event <> :empty",
-            "ExpressionAttributeNames": EVENT_NAMES,
-            "ExpressionAttributeValues": {**LACKS_EVENT_ID_VALUES, ":text": {"S": "S"}},
+            "FilterExpression": f"{not_indexed(used)} AND {may_name_event(used)}",
+            "ProjectionExpression": used.projection((*INDEX_KEY, "metadata")),
+            "ExpressionAttributeNames": used.names,
+            "ExpressionAttributeValues": used.values,
         }
         answers = (
             scan_pages(self._ask(self._client.scan), request)
             if hurry
             else pages(self._ask(self._client.scan), request)
         )
-        return next((answer["Count"] for answer in answers if answer["Count"]), 0)
+        return next(filter(None, (sum(map(is_missing, answer["Items"])) for answer in answers)), 0)
 
     def _index_description(self) -> Mapping[str, Any] | None:
         return index_in(self._ask(self._client.describe_table)({"TableName": self._table})["Table"])

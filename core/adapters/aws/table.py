@@ -19,11 +19,8 @@ RECORDS_NOT_CONFIGURED = "DynamoDB face validation table not configured"
 #: The key of the audit trail's table: a day with the number of one of its shards, then a time with the entry's id.
 AUDIT_KEY = ("day", "place")
 
-#: A condition: the record is not in the event index, because its top-level eventId is absent, null or empty.
-LACKS_EVENT_ID = "(attribute_not_exists(#event) OR attribute_type(#event, :null) OR #event = :empty)"
-LACKS_EVENT_ID_VALUES = {":null": {"S": "NULL"}, ":empty": {"S": ""}}
-#: The names in such conditions: of the event at the top level, and of the map that may name it instead.
-EVENT_NAMES = {"#event": "eventId", "#metadata": "metadata"}
+#: The partition of the journal of erasures, which is stored with the records, in place of a user id.
+JOURNAL = "facedesk-erasures"
 
 
 def key_schema(hash_key: str, range_key: str) -> list[Any]:

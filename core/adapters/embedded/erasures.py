@@ -13,9 +13,10 @@ from core.adapters.embedded.schema import SCHEMA
 from core.adapters.shared.erasures import settled
 from core.domain.erasures import Erasure, Receipt, as_finished, entry_of, is_finished, text_of
 from core.domain.errors import Service
+from core.domain.expiry import ExpiredRecord
 from core.domain.records import isoformat
 from core.files.database import Database
-from core.ports import ExpiredRecord, StoredRecord
+from core.ports import StoredRecord
 
 SERVICE = Service.RECORDS
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from core.domain.audit import AuditEntry
 from core.domain.erasures import Erasure, Receipt
 from core.domain.roles import Action
-from core.ports import AuditTrail, ServiceMetrics
+from core.ports import AuditTrail, ExpiryCheck, ServiceMetrics
 from core.runtime.facades.permissions import Permissions
 from core.runtime.facades.trail import NOBODY, Subject
 from core.runtime.observed_services import ObservedErasures
@@ -96,6 +96,19 @@ class GuardedMetrics:
         """As ``ServiceMetrics.month_to_date``."""
         with self._permissions.reading(Action.SEE_OPERATIONS):
             return self._metrics.month_to_date(now)
+
+
+class GuardedExpiryCheck:
+    """Looks for records that never expire. Requires ``SEE_OPERATIONS``."""
+
+    def __init__(self, expiry: ExpiryCheck, permissions: Permissions) -> None:
+        self._expiry = expiry
+        self._permissions = permissions
+
+    def count_ignored(self) -> int:
+        """As ``ExpiryCheck.count_ignored``."""
+        with self._permissions.reading(Action.SEE_OPERATIONS):
+            return self._expiry.count_ignored()
 
 
 class GuardedOperationMetrics:

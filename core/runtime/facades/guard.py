@@ -11,6 +11,7 @@ from core.domain.roles import Action, Principal
 from core.runtime.facades.administration import (
     GuardedAuditTrail,
     GuardedErasures,
+    GuardedExpiryCheck,
     GuardedMetrics,
     GuardedOperationMetrics,
 )
@@ -53,6 +54,8 @@ class GuardedServices:
     loading: GuardedLoading | None
     #: None if the backend has no metrics.
     metrics: GuardedMetrics | None
+    #: None if Facedesk itself deletes expired records.
+    expiry: GuardedExpiryCheck | None
     _check: Callable[[], list[Health]]
 
     def health(self) -> list[Health]:
@@ -96,5 +99,6 @@ class Guard:
             operation_metrics=GuardedOperationMetrics(of.operation_metrics, permissions),
             loading=loading,
             metrics=GuardedMetrics(of.metrics, permissions) if of.metrics else None,
+            expiry=GuardedExpiryCheck(of.expiry, permissions) if of.expiry else None,
             _check=partial(check, of),
         )

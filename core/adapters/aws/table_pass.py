@@ -1,19 +1,21 @@
-"""Sets the top-level eventId on records that other services wrote without it: the event index needs it there."""
+"""A pass over the whole table that finds records of some kind and repairs them: paced, in parallel and resumable."""
 
 from __future__ import annotations
 
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from core.adapters.aws.clients import translated
-from core.adapters.aws.table import EVENT_NAMES, LACKS_EVENT_ID, LACKS_EVENT_ID_VALUES
+from core.adapters.aws.items import Expression, Item
+from core.adapters.aws.table import JOURNAL
 from core.domain.errors import InvalidInput, NotConfigured, Refused, Service
 from core.domain.records import KEY_ATTRIBUTES
 from core.files.private import make_folder, new_file
@@ -24,6 +26,8 @@ from core.flow.retry import Retry
 SERVICE = Service.RECORDS
 #: Records on a page of a segment. After a kill, at most one page per segment is read again.
 PAGE = 200
+#: Registrations that are named as examples of a kind.
+EXAMPLES = 3
 #: The least that an update consumes whose condition is not met; DynamoDB does not report the amount.
 _UNMET_UNITS = 1.0
 
@@ -32,33 +36,81 @@ Key = Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True)
-class BackfillCounts:
+class Finding:
+    """What is odd about a record, in some words that people know, and the attributes that set it right, if any do."""
+
+    kinds: tuple[str, ...]
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Search(Protocol):
+    """What a pass looks for, and how it repairs what it finds."""
+
+    @property
+    def name(self) -> str:
+        """Tells the positions of this search from those of others."""
+        ...
+
+    @property
+    def reads(self) -> Sequence[str]:
+        """The attributes that ``finding`` needs; a record is repaired only if all of them are still as they were."""
+        ...
+
+    def condition(self, used: Expression) -> str:
+        """A filter that lets every record through that may be meant."""
+        ...
+
+    def finding(self, item: Item) -> Finding | None:
+        """What is odd about the record; None if it is not meant after all."""
+        ...
+
+
+@dataclass(frozen=True)
+class PassCounts:
     """What a run did. The units are those that DynamoDB bills, including those for the index."""
 
     scanned: int = 0
-    #: Records that got their ``eventId``.
+    #: Records that were repaired.
     set: int = 0
     #: Records left as they are, because they changed after they were read (or an earlier try, whose answer was lost,
-    #: has set them).
+    #: has repaired them).
     changed: int = 0
-    #: Records without an event in ``metadata.eventId`` either.
-    without_event: int = 0
-    #: Records that DynamoDB cannot index: their event or ``timestamp`` is not a text, or too long for a key.
+    #: Records that nothing can be done about.
+    left: int = 0
+    #: Records whose repair DynamoDB does not take, such as an event that is too long for a key.
     refused: int = 0
+    #: How many records were found of each kind, or repaired if the run repairs; a record may be of several.
+    kinds: Counter[str] = field(default_factory=Counter)
+    #: Some registrations of each kind.
+    examples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     read_units: float = 0
     write_units: float = 0
 
-    def __add__(self, other: BackfillCounts) -> BackfillCounts:
-        return BackfillCounts(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+    def __add__(self, other: PassCounts) -> PassCounts:
+        return PassCounts(
+            self.scanned + other.scanned,
+            self.set + other.set,
+            self.changed + other.changed,
+            self.left + other.left,
+            self.refused + other.refused,
+            self.kinds + other.kinds,
+            {
+                kind: (*self.examples.get(kind, ()), *other.examples.get(kind, ()))[:EXAMPLES]
+                for kind in {**self.examples, **other.examples}
+            },
+            self.read_units + other.read_units,
+            self.write_units + other.write_units,
+        )
 
 
-class Backfill:
-    """Sets ``eventId`` to ``metadata.eventId`` on every record that lacks it, and changes nothing else.
+class TablePass:
+    """Reads the table once, and repairs what ``search`` finds; it changes nothing else. The journal is no part of it.
 
-    The table is scanned in ``segments`` in parallel. An update requires that the record still names that event and
-    still lacks it at the top level: a record that changed meanwhile is left as it is, and repeating a run is
-    harmless. The file ``state`` keeps the position of each segment and is deleted when all are done; a run after a
-    kill continues there. Records written meanwhile to parts that were already read are left to the next pass.
+    The table is scanned in ``segments`` in parallel. An update requires that what the search has read of the record
+    is unchanged: a record that changed meanwhile is left as it is, and repeating a run is harmless. The file
+    ``state`` keeps the position of each segment and is deleted when all are done; a run after a kill continues there.
+    Records written meanwhile to parts that were already read are left to the next pass. Without ``state`` records are
+    only counted, not repaired, and every run begins at the beginning.
 
     ``writes`` and ``reads`` limit the capacity units consumed. Only one run at a time.
     """
@@ -68,16 +120,18 @@ class Backfill:
         client: Any,
         table: str,
         retry: Retry,
+        search: Search,
         *,
         writes: Pace,
         reads: Pace,
         segments: int,
-        state: Path,
+        state: Path | None,
         page: int = PAGE,
     ) -> None:
         self._client = client
         self._table = table
         self._retry = retry
+        self._search = search
         self._writes = writes
         self._reads = reads
         self._segments = segments
@@ -85,7 +139,7 @@ class Backfill:
         self._page = page
         self._stop = threading.Event()
 
-    def run(self, progress: Counting = lambda done, total: None) -> BackfillCounts:
+    def run(self, progress: Counting = lambda done, total: None) -> PassCounts:
         """One pass over the table, or the rest of an interrupted one; returns what this run did.
 
         Raises ``NotConfigured`` if there is no table and ``InvalidInput`` if ``state`` cannot be written.
@@ -94,9 +148,9 @@ class Backfill:
         description = self._description()
         # An earlier table may have had this name: positions in it would mean nothing.
         of_table = f"{description['TableArn']} {description['CreationDateTime'].timestamp()}"
-        places = _Places(self._state, of_table, self._segments)
+        places = _Places(self._state, self._search.name, of_table, self._segments)
         about = description.get("ItemCount")
-        counts, lock = BackfillCounts(), threading.Lock()
+        counts, lock = PassCounts(), threading.Lock()
 
         def read(segment: int) -> None:
             nonlocal counts
@@ -125,18 +179,19 @@ class Backfill:
         except NotConfigured as error:
             raise NotConfigured(SERVICE, error.code, f"There is no table {self._table}.") from error
 
-    def _pages(self, segment: int, place: Key | None) -> Iterator[tuple[BackfillCounts, Key | None]]:
+    def _pages(self, segment: int, place: Key | None) -> Iterator[tuple[PassCounts, Key | None]]:
         """What was done with each page, and where the next one begins (None after the last)."""
         while place is not None:
             answer = self._scan(segment, place)
-            page = BackfillCounts(scanned=answer["ScannedCount"], read_units=_units(answer))
+            page = PassCounts(scanned=answer["ScannedCount"], read_units=_units(answer))
             for item in answer["Items"]:
-                page += self._set(item)
+                if finding := self._search.finding(item):
+                    page += self._repaired(item, finding)
             place = answer.get("LastEvaluatedKey")
             yield page, place
 
     def _scan(self, segment: int, place: Key) -> Any:
-        key_names = {f"#key{number}": name for number, name in enumerate(KEY_ATTRIBUTES)}
+        used = Expression()
         self._wait(self._reads)
         answer = self._call(
             self._client.scan,
@@ -144,42 +199,55 @@ class Backfill:
             TotalSegments=self._segments,
             Limit=self._page,
             ReturnConsumedCapacity="TOTAL",
-            FilterExpression=LACKS_EVENT_ID,
-            ProjectionExpression=", ".join([*key_names, "#metadata.#event"]),
-            ExpressionAttributeNames={**EVENT_NAMES, **key_names},
-            ExpressionAttributeValues=LACKS_EVENT_ID_VALUES,
+            FilterExpression=f"{of_records(used)} AND {self._search.condition(used)}",
+            ProjectionExpression=used.projection((*KEY_ATTRIBUTES, *self._search.reads)),
+            ExpressionAttributeNames=used.names,
+            ExpressionAttributeValues=used.values,
             **({"ExclusiveStartKey": place} if place else {}),
         )
         self._reads.spend(_units(answer))
         return answer
 
-    def _set(self, item: Mapping[str, Any]) -> BackfillCounts:
-        event = item.get("metadata", {}).get("M", {}).get("eventId", {}).get("S")
-        if not event:
-            return BackfillCounts(without_event=1)
+    def _repaired(self, item: Item, finding: Finding) -> PassCounts:
+        kinds = Counter(finding.kinds)
+        found = PassCounts(kinds=kinds, examples=dict.fromkeys(kinds, (item["registrationId"]["S"],)))
+        if self._state is None:
+            return found
+        if not finding.values:
+            return found + PassCounts(left=1)
         self._wait(self._writes)
+        used = Expression()
+        condition = " AND ".join([f"attribute_exists({used.name('userId')})", *self._unchanged(item, used)])
+        changes = ", ".join(f"{used.name(name)} = {used.value(value)}" for name, value in finding.values.items())
         try:
             answer = self._call(
                 self._client.update_item,
                 Key={name: item[name] for name in KEY_ATTRIBUTES},
                 ReturnConsumedCapacity="TOTAL",
-                UpdateExpression="SET #event = :event",
-                ConditionExpression=f"#metadata.#event = :event AND {LACKS_EVENT_ID}",
-                ExpressionAttributeNames=EVENT_NAMES,
-                ExpressionAttributeValues={":event": {"S": event}, **LACKS_EVENT_ID_VALUES},
+                UpdateExpression=f"SET {changes}",
+                ConditionExpression=condition,
+                ExpressionAttributeNames=used.names,
+                ExpressionAttributeValues=used.values,
             )
         except Refused as error:
             match error.code:
                 case "ConditionalCheckFailedException":
-                    done = BackfillCounts(changed=1, write_units=_UNMET_UNITS)
+                    done = PassCounts(changed=1, write_units=_UNMET_UNITS)
                 case "ValidationException":
-                    done = BackfillCounts(refused=1)
+                    done = PassCounts(refused=1)
                 case _:
                     raise
         else:
-            done = BackfillCounts(set=1, write_units=_units(answer))
+            done = found + PassCounts(set=1, write_units=_units(answer))
         self._writes.spend(done.write_units)
         return done
+
+    def _unchanged(self, item: Item, used: Expression) -> Iterator[str]:
+        for name in self._search.reads:
+            if name in item:
+                yield f"{used.name(name)} = {used.value(item[name])}"
+            else:
+                yield f"attribute_not_exists({used.name(name)})"
 
     def _wait(self, pace: Pace) -> None:
         if self._stop.wait(pace.delay()):
@@ -195,6 +263,11 @@ class Backfill:
         return self._retry(once)
 
 
+def of_records(used: Expression) -> str:
+    """A condition: the item is a record, not an entry of the journal of erasures, which must stay until done."""
+    return f"{used.name('userId')} <> {used.value({'S': JOURNAL})}"
+
+
 class _Stopped(Exception):
     """Another segment failed, or the whole run was interrupted."""
 
@@ -206,12 +279,13 @@ def _units(answer: Any) -> float:
 class _Places:
     """The position at which each segment continues, kept in a file: ``{}`` at its beginning, None when it is done.
 
-    Positions are keys of records and thus personal data: only the file's owner may read it.
+    Positions are keys of records and thus personal data: only the file's owner may read it. Without a path nothing is
+    kept.
     """
 
-    def __init__(self, path: Path, of_table: str, segments: int) -> None:
+    def __init__(self, path: Path | None, search: str, of_table: str, segments: int) -> None:
         self._path = path
-        self._header = {"table": of_table, "segments": segments}
+        self._header = {"search": search, "table": of_table, "segments": segments}
         self._places: list[Key | None] = self._kept() or [{}] * segments
 
     def of(self, segment: int) -> Key | None:
@@ -220,6 +294,8 @@ class _Places:
     def keep(self, segment: int, place: Key | None) -> None:
         """Durable when it returns; a kill leaves either the old file or the new one."""
         self._places[segment] = place
+        if self._path is None:
+            return
         text = json.dumps({**self._header, "places": self._places})
         new = self._path.with_name(f"{self._path.name}.new")
         try:
@@ -234,10 +310,13 @@ class _Places:
             raise InvalidInput(f"Cannot write {self._path}: {error.strerror}.") from error
 
     def forget(self) -> None:
-        self._path.unlink(missing_ok=True)
+        if self._path:
+            self._path.unlink(missing_ok=True)
 
     def _kept(self) -> list[Key | None] | None:
         """The positions in the file; None if it is missing, unreadable, of another table, or of a finished pass."""
+        if self._path is None:
+            return None
         try:
             kept = json.loads(self._path.read_bytes())
             places: list[Key | None] = kept.pop("places")
