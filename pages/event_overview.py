@@ -44,6 +44,7 @@ def main() -> None:
     event.file_link(f"The last {span} as CSV", of_span, "span-csv")
     sections.attempts_and_latest(event_id, records)
     sections.lists(event_id, standing.never_tried, records, now)
+    sections.unreadable_records(event_id, records)
     sections.unreadable_registrations(event_id, registered)
     batch.offers(services, event_id, startable)
 

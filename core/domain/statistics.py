@@ -91,7 +91,7 @@ def latest_valid(records: Sequence[ValidationRecord], now: datetime, days: int) 
 
 
 #: Where something could not be read, in which field, and what kind of value is there.
-UNREADABLE_COLUMNS = ("document", "field", "kind")
+UNREADABLE_COLUMNS = ("registrationId", "field", "kind")
 
 
 @dataclass(frozen=True)

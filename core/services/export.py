@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from core.domain.audit import AuditEntry
-from core.domain.columns import MOMENT, NEVER_ABSENT, RECORD_DTYPES, REGISTRATION_DTYPES
+from core.domain.columns import MOMENT, NEVER_ABSENT, RECORD_DTYPES, REGISTRATION_DTYPES, UNREADABLE
 from core.domain.formulas import BREAKS, SIGNS, neutral, restored
 from core.domain.frames import record_frame
 from core.domain.records import ValidationRecord, isoformat
@@ -270,7 +270,7 @@ class _Sink(io.RawIOBase):
 
 def _schema() -> pa.Schema:
     """A file's schema: by its metadata pandas finds the dtypes."""
-    schema = pa.Schema.from_pandas(record_frame({}), preserve_index=False)
+    schema = pa.Schema.from_pandas(record_frame({}).drop(columns=UNREADABLE.name), preserve_index=False)
     for number, field in enumerate(schema):
         if pa.types.is_dictionary(field.type):
             schema = schema.set(number, field.with_type(pa.dictionary(pa.int32(), pa.large_string())))

@@ -60,12 +60,13 @@ def error(status: int, message: str, retry_after: int | None = None, **more: Any
     )
 
 
-def listed(what: str, records: list[ValidationRecord]) -> Response:
-    """A success with a list of records. ``what`` names one of them, with ``{s}`` for the plural."""
+def listed(what: str, records: list[ValidationRecord], **more: Any) -> Response:
+    """A success with a list of records, and ``more`` beside it. ``what`` names a record, with ``{s}`` for the plural."""
     count = len(records)
     message = f"Retrieved {count} {what.format(s='' if count == 1 else 's')}"
     data = b",".join([record.to_json() for record in records])
-    return _written(message, b'{"count":%d,"data":[%s]}' % (count, data))
+    beside = b"".join(b"," + orjson.dumps({name: value})[1:-1] for name, value in more.items())
+    return _written(message, b'{"count":%d,"data":[%s]%s}' % (count, data, beside))
 
 
 def _written(message: str, data: bytes) -> Response:

@@ -17,7 +17,7 @@ from core.domain.roles import Action
 from core.domain.statistics import NOT_MEASURED, UserStatistics
 from dashboard.api import parameters
 from dashboard.api.parameters import Count
-from dashboard.api.shapes import Alive, Dependencies, RecentValidation, RecordList, Verdict
+from dashboard.api.shapes import Alive, Dependencies, EventRecordList, RecentValidation, RecordList, Verdict
 
 JSON = "application/json"
 CSV = "text/csv"
@@ -146,7 +146,7 @@ EVENT_VALIDATIONS = Endpoint(
     "/api/registrations/event/{eventId}/face-validations",
     frozenset({Action.LIST_PEOPLE}),
     "An event's records, newest first, without their lists of attempts",
-    data=RecordList,
+    data=EventRecordList,
     parameters=(_count(parameters.EVENT_LIMIT, "At most so many"),),
 )
 USER_HISTORY_CSV = Endpoint(
@@ -175,6 +175,12 @@ NEVER_TRIED_CSV = Endpoint(
     "/api/exports/events/{eventId}/never-tried.csv",
     frozenset({Action.SEE_EVENTS, Action.EXPORT}),
     "An event's registrations without a record, as CSV",
+)
+UNREADABLE_RECORDS_CSV = Endpoint(
+    "GET",
+    "/api/exports/events/{eventId}/unreadable-records.csv",
+    frozenset({Action.SEE_EVENTS, Action.EXPORT}),
+    "What could not be read of an event's records, as CSV",
 )
 UNREADABLE_REGISTRATIONS_CSV = Endpoint(
     "GET",

@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from core.domain import statistics
 from core.domain.audit import AuditFilter, Result
 from core.domain.errors import InvalidInput, NotFound
+from core.domain.frames import record_frame
 from core.domain.records import KEY_ATTRIBUTES, Quality, Status
 from core.domain.roles import Action
 from core.runtime.facades.guard import GuardedServices
@@ -127,6 +128,15 @@ def never_tried(services: GuardedServices, event_id: str, _query: QueryParams) -
         yield b""  # a place to stop at
     tried = pd.concat(keys, ignore_index=True).drop_duplicates()
     yield from registrations_csv(statistics.never_tried(registered, tried))
+
+
+def unreadable_records(services: GuardedServices, event_id: str, _query: QueryParams) -> Iterator[bytes]:
+    """What could not be read of the records (columns: ``core.domain.statistics.UNREADABLE_COLUMNS``)."""
+    found = [record_frame({})]
+    for batch in services.records.event_batches(event_id):
+        found.append(batch[batch["unreadable"] != ""])
+        yield b""  # a place to stop at
+    yield from frame_csv(statistics.unreadable(*found))
 
 
 def unreadable_registrations(services: GuardedServices, event_id: str, _query: QueryParams) -> Iterator[bytes]:

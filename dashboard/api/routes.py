@@ -146,6 +146,7 @@ class Api:
             endpoints.RECORDS_CSV: of_event("records.csv", exports.records),
             endpoints.RECORDS_PARQUET: of_event("records.parquet", exports.records_as_parquet, endpoints.PARQUET),
             endpoints.NEVER_TRIED_CSV: of_event("never-tried.csv", exports.never_tried),
+            endpoints.UNREADABLE_RECORDS_CSV: of_event("unreadable-records.csv", exports.unreadable_records),
             endpoints.UNREADABLE_REGISTRATIONS_CSV: of_event(
                 "unreadable-registrations.csv", exports.unreadable_registrations
             ),
@@ -273,7 +274,13 @@ def event_validations(request: Request) -> Work:
     event_id, limit = EVENT_ID.of(request), EVENT_LIMIT.of(request)
 
     def work(services: GuardedServices) -> Response:
-        return listed("face validation{s} for event", services.records.event_records(event_id, limit))
+        records = services.records.event_records(event_id, limit)
+        unreadable = [
+            {"registrationId": record.registration_id, "field": each.field, "kind": each.kind}
+            for record in records
+            for each in record.unread
+        ]
+        return listed("face validation{s} for event", records, unreadable=unreadable)
 
     return work
 

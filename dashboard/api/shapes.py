@@ -73,6 +73,18 @@ class RecordList(_Shape):
     data: list[ValidationRecord]
 
 
+class UnreadableField(_Shape):
+    """A field of a record whose value could not be read: its path with dots, and the kind of value."""
+
+    registration_id: str
+    field: str
+    kind: str
+
+
+class EventRecordList(RecordList):
+    unreadable: list[UnreadableField]
+
+
 class RecentValidation(_Shape):
     user_id: str
     has_recent_validation: bool

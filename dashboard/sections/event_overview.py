@@ -171,6 +171,10 @@ def lists(event_id: str, untried: pd.DataFrame, records: pd.DataFrame, now: date
             event.table(ending, expiring, "Records that expire within a week")
 
 
+def unreadable_records(event_id: str, records: pd.DataFrame) -> None:
+    unreadable.show("record", records, address=event.file_address(event_id, "unreadable-records.csv"))
+
+
 def unreadable_registrations(event_id: str, registered: pd.DataFrame) -> None:
     with ui.banner_on_failure("read what else is registered for this event"):
         left_out = event.unreadable_registrations(event_id)

@@ -362,7 +362,7 @@ class TestOrder:
     @pytest.mark.parametrize("path", OF_ANALYSTS)
     def test_rows_are_ordered_by_what_the_file_shows(self, client: Client, path: str) -> None:
         rows = shown_to_an_analyst(client, path)
-        keys = [name for name in ("timestamp", "registrationId", "userId", "document") if name in rows]
+        keys = [name for name in ("timestamp", "registrationId", "userId", "field") if name in rows]
         assert len(rows) >= 15
         assert rows[keys].equals(rows.sort_values(keys, ignore_index=True)[keys])
 
