@@ -61,7 +61,10 @@ def error(status: int, message: str, retry_after: int | None = None, **more: Any
 
 
 def listed(what: str, records: list[ValidationRecord], **more: Any) -> Response:
-    """A success with a list of records, and ``more`` beside it. ``what`` names a record, with ``{s}`` for the plural."""
+    """A success with a list of records, and ``more`` beside it.
+
+    ``what`` names one of them, with ``{s}`` for the plural.
+    """
     count = len(records)
     message = f"Retrieved {count} {what.format(s='' if count == 1 else 's')}"
     data = b",".join([record.to_json() for record in records])
