@@ -51,7 +51,11 @@ def rewritten(stored: Any, before: Any, after: Any, form: type[Form]) -> Any:
     parts = form.parts(stored)
     if isinstance(parts, Mapping) and isinstance(before, Mapping) and isinstance(after, Mapping):
         kept = {name: part for name, part in parts.items() if name not in before or name in after}
-        changed = {name: rewritten(parts.get(name), before.get(name), value, form) for name, value in after.items()}
+        changed = {
+            name: rewritten(parts.get(name), before.get(name), value, form)
+            for name, value in after.items()
+            if name not in before or before[name] != value
+        }
         return form.whole({**kept, **changed})
     if isinstance(parts, list) and isinstance(before, list) and isinstance(after, list):
         return form.whole(_list_rewritten(parts, before, after, form))

@@ -10,7 +10,8 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeSerializer
 
-from core.domain.errors import Refused, Service
+from core.adapters.aws.table import JOURNAL
+from core.domain.errors import InvalidInput, Refused, Service
 from core.domain.reading import Binary
 from core.domain.records import ValidationRecord
 from core.domain.rewriting import rewritten
@@ -43,7 +44,16 @@ class Expression:
 
 
 def key_of(user_id: str, registration_id: str) -> Item:
-    return {"userId": {"S": user_id}, "registrationId": {"S": registration_id}}
+    return {"userId": partition_of(user_id), "registrationId": {"S": registration_id}}
+
+
+def partition_of(user_id: str) -> Mapping[str, Any]:
+    """The key of a person's records. Raises ``InvalidInput`` for the partition that is nobody's."""
+    if user_id == JOURNAL:
+        raise InvalidInput(
+            f"The user id {JOURNAL} is reserved for the journal of erasures. Give the person another id."
+        )
+    return {"S": user_id}
 
 
 def record_of(item: Item) -> ValidationRecord:

@@ -16,7 +16,7 @@ import pandas as pd
 from core.adapters.aws.answers import decode
 from core.adapters.aws.clients import translated
 from core.adapters.aws.event_reads import EventReads
-from core.adapters.aws.items import Expression, Item, changed_values, key_of, record_of
+from core.adapters.aws.items import Expression, Item, changed_values, key_of, partition_of, record_of
 from core.adapters.aws.pages import asking, items_of, pages
 from core.adapters.aws.table import RECORDS_NOT_CONFIGURED
 from core.domain.attempts import decided, newest_first, with_attempt, without_attempt
@@ -185,7 +185,7 @@ class DynamoRecords:
             "TableName": self._table,
             "KeyConditionExpression": "#userId = :userId",
             "ExpressionAttributeNames": {"#userId": "userId"},
-            "ExpressionAttributeValues": {":userId": {"S": user_id}},
+            "ExpressionAttributeValues": {":userId": partition_of(user_id)},
             "ConsistentRead": True,
         }
         return items_of(pages(asking(self._client.query, self._retry, _errors), request))

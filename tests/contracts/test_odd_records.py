@@ -1,0 +1,297 @@
+"""Records as other services write them: any field of any kind, several at once, beside good ones."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+import apsw
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.adapters.aws.records import DynamoRecords
+from core.adapters.embedded.records import SqliteRecords
+from core.domain.errors import InvalidInput
+from core.domain.records import KEY_ATTRIBUTES
+from core.ports import ValidationRecords
+from tests.support.clock import NOON, FakeClock
+from tests.support.dynamodb import put_item, stored_item
+from tests.support.records import a_foreign_item, a_review, an_outcome
+from tests.support.stores import PATIENT, table_without_index
+
+TTL = timedelta(days=30)
+#: `FACEDESK_TEST_EXAMPLES=2000` looks longer.
+EXAMPLES = int(os.environ.get("FACEDESK_TEST_EXAMPLES", "60"))
+EVENT = "odd-event"
+
+#: Kinds of values: the value, and how it is named if it cannot be read, None if it can.
+Kind = tuple[Any, str | None]
+
+_TEXT: list[Kind] = [("", "text"), ("N/A", "text")]
+_NEVER: list[Kind] = [({"value": 1}, "map"), ([1], "list")]
+_NUMBERS: list[Kind] = [
+    (99, None),
+    (99.5, None),
+    ("99.5", None),
+    (" 99.5 % ", None),
+    (100.00001, None),
+    (-0.000001, None),
+    (None, None),
+    ("  ", None),
+    ("N/A", "text"),
+    (101, "number"),
+    (True, "truth-value"),
+    *_NEVER,
+]
+_TIMES: list[Kind] = [
+    ("2026-02-28T10:30:00+05:30", None),
+    ("2026-02-28T10:30:00Z[UTC]", None),
+    ("2026-02-28", None),
+    ("Sat, 28 Feb 2026 10:30:00 GMT", None),
+    ("Sat Feb 28 2026 10:30:00 GMT+0530 (India Standard Time)", None),
+    ("1772274600", None),
+    (1772274600, None),
+    (1772274600000, None),
+    (None, None),
+    ("yesterday", "text"),
+    ("02/28/2026", "text"),
+    (False, "truth-value"),
+    *_NEVER,
+]
+_EXPIRIES: list[Kind] = [
+    (1798761600, None),
+    (1798761600.5, None),
+    ("1798761600", None),
+    (1798761600000, None),
+    ("2027-01-01T00:00:00Z", None),
+    (None, None),
+    ("never", "text"),
+    (True, "truth-value"),
+    *_NEVER,
+]
+_TEXTS: list[Kind] = [("x", None), (5, None), (True, None), (str(UUID(int=5)), None), (None, None), *_NEVER]
+_MAPS: list[Kind] = [({}, None), ("{}", None), (None, None), ("", None), ("x", "text"), (False, "truth-value")]
+FIELDS: Mapping[str, list[Kind]] = {
+    "validationStatus": [
+        ("SUCCESS", None),
+        (" Failed ", None),
+        (None, None),
+        ("passed", "text"),
+        (1, "number"),
+        *_NEVER,
+    ],
+    "confidence": _NUMBERS,
+    "quality": [("HIGH", None), ("best", "text"), (3, "number"), (None, None), *_NEVER],
+    "faceImageKey": _TEXTS,
+    "storedFaceKey": _TEXTS,
+    "comparisonResult": [*_MAPS, ('{"similarity": "92 %"}', None), ([], "list")],
+    "attributes": [*_MAPS, ('{"smile": true}', None), ({"age": {"Low": 20, "High": 30}}, None), (7, "number")],
+    "verificationAttempt": [(2.9, None), ("3", None), (None, None), ("many", "text"), (10**12, "number"), *_NEVER],
+    "timestamp": _TIMES,
+    "updatedAt": _TIMES,
+    "expiresAt": _EXPIRIES,
+    "failureReasons": [("NO_FACE", None), ('["NO_FACE"]', None), (None, None), ([5], None), ([{"a": 1}], "list")],
+    "review": [*_MAPS, ({"reviewer": "ann"}, "map"), ({"decision": "Approved"}, None), ([1], "list")],
+    "device": [("kiosk", None), ({"name": "kiosk"}, None), ([1, "x"], None)],
+}
+_EVENTS: list[dict[str, Any]] = [
+    {"eventId": EVENT},
+    {"metadata": {"eventId": EVENT}},
+    {"metadata": orjson.dumps({"eventId": EVENT, "source": "kiosk"}).decode()},
+    {"eventId": EVENT, "metadata": None},
+    {"eventId": "", "metadata": {"eventId": EVENT, "source": "kiosk", "shift": 4}},
+]
+
+
+@dataclass
+class Table:
+    records: ValidationRecords
+    put: Callable[[Mapping[str, Any]], None]
+    #: An item as the store has it, by its key.
+    raw: Callable[[str, str], Mapping[str, Any]]
+    drop: Callable[[str, str], None]
+
+
+@pytest.fixture(scope="module")
+def sqlite_table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Table]:
+    path = tmp_path_factory.mktemp("odd") / "facedesk.db"
+    store = SqliteRecords(path, FakeClock())
+    beside = apsw.Connection(str(path))
+    one = "faceVerifications WHERE userId = ? AND registrationId = ?"
+
+    def put(item: Mapping[str, Any]) -> None:
+        beside.execute("INSERT INTO faceVerifications (item) VALUES (?)", (orjson.dumps(item).decode(),))
+
+    def raw(*key: str) -> Mapping[str, Any]:
+        ((item,),) = beside.execute(f"SELECT item FROM {one}", key)
+        read: Mapping[str, Any] = orjson.loads(str(item))
+        return read
+
+    yield Table(store, put, raw, lambda *key: list(beside.execute(f"DELETE FROM {one}", key)) and None)
+    beside.close()
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def dynamodb_table(dynamodb: Any) -> Table:
+    table = table_without_index(dynamodb)
+    clock = FakeClock()
+    return Table(
+        DynamoRecords(dynamodb, table, PATIENT, clock, clock.elapsed),
+        lambda item: put_item(dynamodb, table, item),
+        lambda *key: stored_item(dynamodb, table, *key),
+        lambda user, registration: dynamodb.delete_item(
+            TableName=table, Key={"userId": {"S": user}, "registrationId": {"S": registration}}
+        ),
+    )
+
+
+@pytest.fixture(params=["sqlite", "dynamodb"], scope="module")
+def table(request: pytest.FixtureRequest) -> Table:
+    found: Table = request.getfixturevalue(f"{request.param}_table")
+    return found
+
+
+_ODD = st.lists(
+    st.sampled_from([(name, *kind) for name, kinds in FIELDS.items() for kind in kinds]),
+    min_size=1,
+    max_size=4,
+    unique_by=lambda odd: odd[0],
+)
+_NUMBER = count()
+
+
+@dataclass
+class Written:
+    """Records of which some are odd, and what of them cannot be read."""
+
+    items: list[dict[str, Any]]
+    unreadable: dict[str, set[str]]
+
+
+def written(table: Table, odd: list[tuple[list[tuple[str, Any, str | None]], dict[str, Any]]]) -> Written:
+    user = f"user-{next(_NUMBER)}"
+    items, unreadable = [], {}
+    for number, (changes, event) in enumerate([*odd, ([], _EVENTS[0])]):
+        registration = f"reg-{number}"
+        item = {
+            **a_foreign_item(userId=user, registrationId=registration, metadata=None),
+            **event,
+            **{name: value for name, value, _ in changes},
+        }
+        table.put(item)
+        items.append(item)
+        unreadable[registration] = {f"{name}:{kind}" for name, _, kind in changes if kind}
+    return Written(items, unreadable)
+
+
+def dropped(table: Table, found: Written) -> None:
+    for item in found.items:
+        table.drop(item["userId"], item["registrationId"])
+
+
+_SEVERAL = st.lists(st.tuples(_ODD, st.sampled_from(_EVENTS)), min_size=1, max_size=3)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(odd=_SEVERAL)
+def test_every_record_is_shown_once_and_what_is_unreadable_is_listed(
+    table: Table, odd: list[tuple[list[tuple[str, Any, str | None]], dict[str, Any]]]
+) -> None:
+    put = written(table, odd)
+    user = put.items[0]["userId"]
+    try:
+        frame = table.records.event_frame(EVENT)
+        assert Counter(frame["registrationId"]) == Counter(put.unreadable.keys())
+        assert frame["status"].notna().all()
+        named = dict(zip(frame["registrationId"], frame["unreadable"], strict=True))
+        assert {registration: set(text.split()) for registration, text in named.items()} == put.unreadable
+        listed = table.records.event_records(EVENT, 10)
+        assert Counter(record.registration_id for record in listed) == Counter(put.unreadable.keys())
+        history = table.records.history(user)
+        assert {record.registration_id: set(map(str, record.unread)) for record in history} == put.unreadable
+    finally:
+        dropped(table, put)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(odd=_ODD, event=st.sampled_from(_EVENTS))
+def test_an_attempt_is_recorded_and_leaves_what_it_does_not_write(
+    table: Table, odd: list[tuple[str, Any, str | None]], event: dict[str, Any]
+) -> None:
+    put = written(table, [(odd, event)])
+    key = (put.items[0]["userId"], "reg-0")
+    try:
+        before = table.raw(*key)
+        outcome = an_outcome(user_id=key[0], registration_id="reg-0", event_id=EVENT)
+        record = table.records.record_attempt(outcome, TTL)
+        assert record.validation_status == "success"
+        after = table.raw(*key)
+        assert after.get("device") == before.get("device")
+        assert {name: after[name] for name in KEY_ATTRIBUTES} == {name: before[name] for name in KEY_ATTRIBUTES}
+    finally:
+        dropped(table, put)
+
+
+#: The attributes that a decision writes.
+_DECIDED = {"validationStatus", "failureReasons", "review", "attempts", "updatedAt"}
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(odd=_ODD, event=st.sampled_from(_EVENTS))
+def test_a_decision_is_stored_and_leaves_what_it_does_not_write(
+    table: Table, odd: list[tuple[str, Any, str | None]], event: dict[str, Any]
+) -> None:
+    put = written(table, [(odd, event)])
+    key = (put.items[0]["userId"], "reg-0")
+    try:
+        before = table.raw(*key)
+        seen = table.records.get(*key)
+        assert seen is not None
+        record = table.records.decide(*key, a_review(decided_at=NOON), seen.version)
+        assert record.review is not None
+        after = table.raw(*key)
+        kept = before.keys() - _DECIDED
+        assert {name: after.get(name) for name in kept} == {name: before[name] for name in kept}
+    finally:
+        dropped(table, put)
+
+
+def test_a_part_of_an_attempt_that_others_wrote_survives_a_decision(table: Table) -> None:
+    attempts = [
+        {"number": 1, "status": "failed", "confidence": "N/A", "device": "kiosk"},
+        {"number": 2, "status": "pending", "device": "kiosk"},
+    ]
+    table.put(a_foreign_item(userId="kept", attempts=attempts))
+    seen = table.records.get("kept", "reg-1")
+    assert seen is not None
+    before = table.raw("kept", "reg-1")["attempts"]
+    table.records.decide("kept", "reg-1", a_review(), seen.version)
+    after = table.raw("kept", "reg-1")["attempts"]
+    first = (lambda value: value[0]) if isinstance(after, list) else (lambda value: value["L"][0])
+    assert first(after) == first(before)
+    table.drop("kept", "reg-1")
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda records: records.get("facedesk-erasures", "reg-1"),
+        lambda records: records.history("facedesk-erasures"),
+        lambda records: records.record_attempt(an_outcome(user_id="facedesk-erasures"), TTL),
+        lambda records: records.decide("facedesk-erasures", "reg-1", a_review(), "any"),
+        lambda records: records.take_back("facedesk-erasures", "reg-1", "attempt-1"),
+    ],
+    ids=["get", "history", "record_attempt", "decide", "take_back"],
+)
+def test_the_journal_of_erasures_is_nobody(dynamodb_table: Table, ask: Callable[[ValidationRecords], object]) -> None:
+    with pytest.raises(InvalidInput, match="reserved for the journal"):
+        ask(dynamodb_table.records)
