@@ -129,7 +129,9 @@ def test_parquet_has_the_records_of_the_frame_with_their_types(client: Client, d
     assert answer.headers["content-disposition"] == 'attachment; filename="records.parquet"'
     assert "content-encoding" not in answer.headers
     found = pd.read_parquet(io.BytesIO(answer.content))
-    pd.testing.assert_frame_equal(as_text(found), as_text(desk.records.event_frame("event-1")))
+    pd.testing.assert_frame_equal(
+        as_text(found), as_text(desk.records.event_frame("event-1").drop(columns="unreadable"))
+    )
 
 
 @pytest.mark.usefixtures("recorded")
@@ -159,7 +161,7 @@ def test_what_could_not_be_read_has_a_row_for_each_field(
 
 def test_where_everything_could_be_read_the_list_is_the_header_alone(client: Client) -> None:
     answer = client.get(f"{EVENT}/unreadable-registrations.csv")
-    assert answer.content == BOM + b"document,field,kind\r\n"
+    assert answer.content == BOM + b"registrationId,field,kind\r\n"
 
 
 @pytest.mark.usefixtures("recorded")

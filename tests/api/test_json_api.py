@@ -203,6 +203,7 @@ def test_nobodys_statistics_are_zero(client: Client) -> None:
         "successfulValidations": 0,
         "failedValidations": 0,
         "pendingValidations": 0,
+        "unknownValidations": 0,
         "averageConfidence": None,
         "qualityBreakdown": {},
     }

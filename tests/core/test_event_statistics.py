@@ -40,7 +40,7 @@ Row = dict[str, Any]
 examples = settings(max_examples=15, deadline=None)
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-STATUSES = ("success", "pending", "failed")
+STATUSES = ("success", "pending", "failed", "unknown")
 # Berlin and New York change their clocks by an hour, Lord Howe by half of one; India and Nepal are off the hour.
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "Asia/Kathmandu")
 # Around the changes of the clocks in 2026: Europe and Lord Howe, then New York.
@@ -154,10 +154,21 @@ def same(found: float, expected: float) -> bool:
 def test_readiness_equals_a_recount(event: tuple[list[Row], list[Row]]) -> None:
     registrations, records = event
     expected = dict.fromkeys(
-        ("registered", "with_photo", "attempted", "passed", "waiting", "failed", "never_tried", "unregistered"), 0
+        (
+            "registered",
+            "with_photo",
+            "attempted",
+            "passed",
+            "waiting",
+            "failed",
+            "unknown",
+            "never_tried",
+            "unregistered",
+        ),
+        0,
     )
     status_of = {(record["userId"], record["registrationId"]): record["status"] for record in records}
-    words = {"success": "passed", "pending": "waiting", "failed": "failed"}
+    words = {"success": "passed", "pending": "waiting", "failed": "failed", "unknown": "unknown"}
     for registration in registrations:
         expected["registered"] += 1
         if registration["referencePhotoKey"] is not None:
@@ -230,11 +241,11 @@ def test_outcomes_over_time_equal_a_recount(rows: list[Row], tz: str) -> None:
         expected.append((begin, *counts, attempts, share(counts[0], len(inside))))
         begin = next_bucket(begin, unit)
     found = list(frame.itertuples(index=False, name=None))
-    assert [row[:4] for row in found] == [row[:4] for row in expected]
+    assert [row[:5] for row in found] == [row[:5] for row in expected]
     assert all(
         same(a, b)
         for one, other in zip(found, expected, strict=True)
-        for a, b in zip(one[4:], other[4:], strict=True)
+        for a, b in zip(one[5:], other[5:], strict=True)
     )
 
 
