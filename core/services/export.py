@@ -195,13 +195,13 @@ def audit_csv(entries: Iterable[AuditEntry]) -> Iterator[bytes]:
 
 
 def frame_csv(frame: pd.DataFrame, chunk_rows: int = 5000) -> Iterator[bytes]:
-    """The frame's columns and rows, ``chunk_rows`` rows at a time.
+    """The frame's columns and rows, ``chunk_rows`` rows at a time; what could not be read is in files of its own.
 
     UTF-8 with a byte order mark, lines end with CR LF; times are ISO-8601 in UTC with milliseconds, what is absent is
     empty, text is neutralised (``core.domain.formulas.neutral``).
     """
     chunks = (frame.iloc[start : start + chunk_rows] for start in range(0, len(frame), chunk_rows))
-    return frames_csv(list(frame.columns), chunks)
+    return frames_csv([name for name in frame.columns if name != UNREADABLE.name], chunks)
 
 
 def frames_csv(columns: Sequence[str], frames: Iterable[pd.DataFrame]) -> Iterator[bytes]:

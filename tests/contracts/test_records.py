@@ -467,11 +467,19 @@ UNREADABLE = [
     {"metadata": "canary-value"},
     {"comparisonResult": {"similarity": "canary-value"}},
 ]
+
+
+def _version(records: ValidationRecords) -> str:
+    record = records.get("user-1", "reg-1")
+    assert record is not None
+    return record.version
+
+
 ACCESSES: dict[str, Callable[[ValidationRecords], object]] = {
     "get": lambda records: records.get("user-1", "reg-1"),
     "history": lambda records: records.history("user-1"),
     "record_attempt": lambda records: records.record_attempt(an_outcome(), TTL),
-    "decide": lambda records: records.decide("user-1", "reg-1", a_review(), "any"),
+    "decide": lambda records: records.decide("user-1", "reg-1", a_review(), _version(records)),
 }
 
 

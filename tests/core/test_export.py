@@ -140,7 +140,8 @@ _A_ROW = {
 
 
 def records_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    return record_frame({column: [row[column] for row in rows] for column in (rows[0] if rows else ())})
+    frame = record_frame({column: [row[column] for row in rows] for column in (rows[0] if rows else ())})
+    return frame.drop(columns="unreadable")  # which no export has
 
 
 def neutralised(frame: pd.DataFrame) -> pd.DataFrame:
@@ -209,7 +210,7 @@ def test_a_hundred_thousand_rows_read_back_equal() -> None:
             "smile": random.choice([True, False, None], count).tolist(),
         }
     )
-    pd.testing.assert_frame_equal(read_back(records), records, check_exact=True)
+    pd.testing.assert_frame_equal(read_back(records), records.drop(columns="unreadable"), check_exact=True)
 
 
 def test_a_frames_columns_are_the_documented_ones() -> None:
@@ -275,7 +276,8 @@ def test_parquet_reads_back_as_it_was_values_and_dtypes(
 
 
 def test_no_records_are_a_parquet_file_without_rows() -> None:
-    pd.testing.assert_frame_equal(as_text(parquet_of()), as_text(record_frame({})))
+    expected = record_frame({}).drop(columns="unreadable")
+    pd.testing.assert_frame_equal(as_text(parquet_of()), as_text(expected))
 
 
 def test_parquet_is_written_in_parts_and_each_frame_is_a_place_to_stop_at(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,7 +303,7 @@ def test_a_formula_is_left_as_it_is_in_parquet() -> None:
 
 def frames_of(*counts: int) -> list[pd.DataFrame]:
     registrations = ({"registrationId": [str(number) for number in range(count)]} for count in counts)
-    return [registration_frame(columns) for columns in registrations]
+    return [registration_frame(columns).drop(columns="unreadable") for columns in registrations]
 
 
 def test_many_frames_have_one_header() -> None:

@@ -26,15 +26,15 @@ from tests.support.frames import record_rows
 MAX_JSON_BYTES = 100 * 1024
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 THEME = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]
-READY = Readiness(100, 90, 80, 60, 5, 15, 20, 3)
-NOBODY = Readiness(0, 0, 0, 0, 0, 0, 0, 0)
+READY = Readiness(100, 90, 80, 60, 5, 15, 0, 20, 3)
+NOBODY = Readiness(0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 both = pytest.mark.parametrize(("theme", "palette"), [("light", LIGHT), ("dark", DARK)], ids=["light", "dark"])
 
 
 def over_time(*counts: tuple[int, int, int], unit: str = "day") -> pd.DataFrame:
     step = {"hour": timedelta(hours=1), "day": timedelta(days=1)}[unit]
-    frame = pd.DataFrame(counts, columns=list(STATUSES))
+    frame = pd.DataFrame([(*each, 0) for each in counts], columns=list(STATUSES))
     total = frame.sum(axis="columns")
     frame["attempts_mean"] = (total * 0 + 1.5).where(total > 0)
     frame["success_rate"] = frame["success"] / total
@@ -47,7 +47,8 @@ def ranked(*counts: tuple[str, int]) -> pd.DataFrame:
 
 
 def quality(*counts: tuple[int, int, int]) -> pd.DataFrame:
-    return pd.DataFrame(counts, columns=list(STATUSES), index=["high", "medium", "low", "not measured"])
+    unknown = [(*each, 0) for each in counts]
+    return pd.DataFrame(unknown, columns=list(STATUSES), index=["high", "medium", "low", "not measured"])
 
 
 def tries(*counts: int) -> pd.DataFrame:
@@ -55,7 +56,7 @@ def tries(*counts: int) -> pd.DataFrame:
 
 
 def bins(*counts: tuple[int, int, int]) -> pd.DataFrame:
-    frame = pd.DataFrame(counts, columns=list(STATUSES))
+    frame = pd.DataFrame([(*each, 0) for each in counts], columns=list(STATUSES))
     frame.insert(0, "left", [60 + 10 * number for number in range(len(counts))])
     frame.insert(1, "right", frame["left"] + 10)
     return frame

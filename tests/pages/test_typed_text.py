@@ -105,9 +105,12 @@ REVIEWED: dict[str, set[str]] = {
     "dashboard/sections/erasure.py": {
         "markdown: count",
     },
+    "dashboard/parts/unreadable.py": {"expander: sentence"},  # a number and a noun of ours
     "dashboard/sections/event_overview.py": {
         "chart_card: unit",
         "metric: share",
+        "show: records",  # frames, which a table shows
+        "show: registered",
     },
     "dashboard/sections/operations/aws.py": {
         "chart_card: per",
@@ -120,9 +123,11 @@ REVIEWED: dict[str, set[str]] = {
     },
     "dashboard/sections/operations/health.py": {
         "badge: ', '.join(down)",  # names of our services
+        "banner: hint",  # a sentence of `core.domain.hints`
         "metric: service.service.capitalize()",
         "metric: time_taken(service.milliseconds)",
     },
+    "dashboard/sections/operations/registrations.py": {"show: left_out"},  # a frame, which a table shows
     "dashboard/sections/operations/process.py": {
         "chart_card: every(period)",
         "metric: size(disk.database_bytes + disk.log_bytes)",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -82,6 +82,20 @@ def changed_values(stored: Item, before: Mapping[str, Any], after: Mapping[str, 
         for name, value in after.items()
         if value != before.get(name)
     }
+
+
+def as_sent(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A value of a decoded answer as botocore takes it: with bytes instead of base64."""
+    ((kind, inner),) = value.items()
+    if kind == "B" and isinstance(inner, str):
+        return {"B": b64decode(inner)}
+    if kind == "BS":
+        return {"BS": [b64decode(each) if isinstance(each, str) else each for each in inner]}
+    if kind == "L":
+        return {"L": [as_sent(each) for each in inner]}
+    if kind == "M":
+        return {"M": {name: as_sent(each) for name, each in inner.items()}}
+    return value
 
 
 class _Typed:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from core.adapters.aws.clients import translated
-from core.adapters.aws.items import Expression, Item
+from core.adapters.aws.items import Expression, Item, as_sent
 from core.adapters.aws.table import JOURNAL
 from core.domain.errors import InvalidInput, NotConfigured, Refused, Service
 from core.domain.records import KEY_ATTRIBUTES
@@ -245,7 +245,7 @@ class TablePass:
     def _unchanged(self, item: Item, used: Expression) -> Iterator[str]:
         for name in self._search.reads:
             if name in item:
-                yield f"{used.name(name)} = {used.value(item[name])}"
+                yield f"{used.name(name)} = {used.value(as_sent(item[name]))}"
             else:
                 yield f"attribute_not_exists({used.name(name)})"
 
