@@ -42,7 +42,7 @@ _UNITS = (
     ("month", "M", timedelta(days=366 * 20)),
 )
 _COMPARED = [
-    *("event", "records", "passed", "waiting", "failed"),
+    *("event", "records", "passed", "waiting", "failed", "unknown"),
     *("success_rate", "mean_attempts", "mean_confidence", "mean_similarity"),
 ]
 _KEYS = ["userId", "registrationId"]

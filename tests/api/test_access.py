@@ -8,10 +8,12 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import apsw
 import httpx
 import pandas as pd
 import pytest
@@ -336,7 +338,7 @@ class TestOrder:
     """No order tells an analyst who is who."""
 
     @pytest.fixture(autouse=True)
-    def people(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def people(self, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Half of them tried, all within a minute, in the order of their ids; some more could not be read."""
         left_out = registration_rows({"registrationId": f"d-{n}", "unreadable": "userId:map"} for n in range(10, 40))
         monkeypatch.setattr(desk.registrations, "unreadable", lambda event_id: left_out)
@@ -358,6 +360,8 @@ class TestOrder:
                 comparison_result={"similarity": 77.96, "threshold": 80.0, "is_match": False},
             )
             desk.records.record_attempt(outcome, timedelta(days=1))
+        with closing(apsw.Connection(str(tmp_path / "facedesk.sqlite3"))) as connection:
+            connection.execute("UPDATE faceVerifications SET item = json_set(item, '$.quality', 'best')")
 
     @pytest.mark.parametrize("path", OF_ANALYSTS)
     def test_rows_are_ordered_by_what_the_file_shows(self, client: Client, path: str) -> None:
