@@ -23,12 +23,16 @@ _UNAMBIGUOUS = re.compile(
 )
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d\D")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: More characters than any time has. The patterns above, and dateutil, take the square of the length for other text.
+_LONGEST = 100
 
 
 def moment_of_text(given: str) -> datetime:
     """A time as text: any form of ISO 8601, dates with an English month's name as HTTP and JavaScript write them, a
     number since 1970. Raises ``ValueError`` or ``OverflowError`` if it is none.
     """
+    if len(given) > _LONGEST:
+        raise ValueError("no time")
     given = _ZONE_NAME.sub("", given.strip())
     if compact := _compact(given):
         return compact

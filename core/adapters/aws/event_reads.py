@@ -45,6 +45,8 @@ LAG = timedelta(minutes=2)
 #: come before it (seconds since 1970) or after it (the names of days).
 _USUAL_TIME = re.compile(r"(19[7-9]|2\d)\d-\d\d-\d\d[T ]")
 _USUAL_SINCE = "1970"
+#: Digits of a number in DynamoDB.
+_DIGITS = 38
 
 _errors = partial(translated, SERVICE, RECORDS_NOT_CONFIGURED)
 
@@ -333,9 +335,11 @@ def _is_expired(item: Item, now: datetime) -> bool:
 def _as_any_type(event_id: str) -> list[dict[str, Any]]:
     """The values in DynamoDB that read as this id."""
     values: list[dict[str, Any]] = [{"S": event_id}]
-    with suppress(ValueError):
-        if text(float(event_id)) == event_id or text(int(event_id)) == event_id:
-            values.append({"N": event_id})
+    number = {"N": event_id}
+    with suppress(ArithmeticError, ValueError):
+        # DynamoDB refuses a request with a longer number.
+        if len(event_id) <= _DIGITS and text(plain(number)) == event_id:
+            values.append(number)
     if event_id in ("true", "false"):
         values.append({"BOOL": event_id == "true"})
     return values
