@@ -6,22 +6,28 @@ import apsw
 
 from core.files.database import Schema
 
+
 # Validation records. The item, with the attribute names of the DynamoDB table, is the source of truth. SQLite
 # generates the columns that lists and charts read from it; they are stored before the item, so that reading them does
 # not read the item. A change gives a row a new, higher number; AUTOINCREMENT never uses a number twice.
-_RECORDS = """
+def _records(event: str, presence: str = "", odd: str = "") -> str:
+    """SQL for the table of records: how ``event`` is found, the ``presence`` of status and time, and further columns.
+
+    A released version of the table is a call that stays as it is.
+    """
+    return f"""
 CREATE TABLE IF NOT EXISTS faceVerifications (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     userId TEXT NOT NULL AS (item ->> '$.userId') STORED,
     registrationId TEXT NOT NULL AS (item ->> '$.registrationId') STORED,
-    eventId TEXT AS (coalesce(nullif(item ->> '$.eventId', ''), item ->> '$.metadata.eventId')) STORED,
-    validationStatus TEXT NOT NULL AS (item ->> '$.validationStatus') STORED,
+    eventId TEXT AS ({event}) STORED,
+    validationStatus TEXT {presence}AS (item ->> '$.validationStatus') STORED,
     confidence REAL AS (item ->> '$.confidence') STORED,
     quality TEXT AS (item ->> '$.quality') STORED,
     similarity REAL AS (item ->> '$.comparisonResult.similarity') STORED,
     threshold REAL AS (item ->> '$.comparisonResult.threshold') STORED,
     verificationAttempt INTEGER NOT NULL AS (coalesce(item ->> '$.verificationAttempt', 1)) STORED,
-    timestamp TEXT NOT NULL AS (item ->> '$.timestamp') STORED,
+    timestamp TEXT {presence}AS (item ->> '$.timestamp') STORED,
     updatedAt TEXT AS (item ->> '$.updatedAt') STORED,
     expiresAt INTEGER AS (item ->> '$.expiresAt') STORED,
     source TEXT AS (item ->> '$.metadata.source') STORED,
@@ -36,13 +42,16 @@ CREATE TABLE IF NOT EXISTS faceVerifications (
         CASE json_type(item, '$.attributes.gender') WHEN 'text' THEN item ->> '$.attributes.gender' END
     ) STORED,
     smile INTEGER AS (CASE json_type(item, '$.attributes.smile') WHEN 'true' THEN 1 WHEN 'false' THEN 0 END) STORED,
-    item TEXT NOT NULL
+{odd}    item TEXT NOT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS faceVerificationsByKey ON faceVerifications (userId, registrationId);
 CREATE INDEX IF NOT EXISTS faceVerificationsByEvent ON faceVerifications (eventId, timestamp);
 CREATE INDEX IF NOT EXISTS faceVerificationsInOrder ON faceVerifications (eventId);
 """
-_TEXT, _NUMBER, _TRUTH = ("text",), ("integer", "real"), ("true", "false")
+
+
+_RECORDS = _records("coalesce(nullif(item ->> '$.eventId', ''), item ->> '$.metadata.eventId')", "NOT NULL ")
+_TEXT, _NUMBER = ("text",), ("integer", "real")
 
 
 def _other_type(path: str, *types: str) -> str:
@@ -88,42 +97,13 @@ _EVENT_IN_TEXT = (
     "CASE WHEN json_type(item, '$.metadata') = 'text' AND json_valid(item ->> '$.metadata')"
     " THEN (item ->> '$.metadata') ->> '$.eventId' END"
 )
-# As ``_RECORDS``, but for ``eventId``, ``odd``, and a status and a time that may be absent.
-_LENIENT_RECORDS = f"""
-CREATE TABLE faceVerifications (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    userId TEXT NOT NULL AS (item ->> '$.userId') STORED,
-    registrationId TEXT NOT NULL AS (item ->> '$.registrationId') STORED,
-    eventId TEXT AS (coalesce({_as_text("eventId")}, {_as_text("metadata.eventId")}, {_EVENT_IN_TEXT})) STORED,
-    validationStatus TEXT AS (item ->> '$.validationStatus') STORED,
-    confidence REAL AS (item ->> '$.confidence') STORED,
-    quality TEXT AS (item ->> '$.quality') STORED,
-    similarity REAL AS (item ->> '$.comparisonResult.similarity') STORED,
-    threshold REAL AS (item ->> '$.comparisonResult.threshold') STORED,
-    verificationAttempt INTEGER NOT NULL AS (coalesce(item ->> '$.verificationAttempt', 1)) STORED,
-    timestamp TEXT AS (item ->> '$.timestamp') STORED,
-    updatedAt TEXT AS (item ->> '$.updatedAt') STORED,
-    expiresAt INTEGER AS (item ->> '$.expiresAt') STORED,
-    source TEXT AS (item ->> '$.metadata.source') STORED,
-    failureReasons TEXT AS (item -> '$.failureReasons') STORED,
-    decision TEXT AS (item ->> '$.review.decision') STORED,
-    reviewer TEXT AS (item ->> '$.review.reviewer') STORED,
-    decidedAt TEXT AS (item ->> '$.review.decidedAt') STORED,
-    faceImageKey TEXT AS (item ->> '$.faceImageKey') STORED,
-    storedFaceKey TEXT AS (item ->> '$.storedFaceKey') STORED,
-    age TEXT AS (CASE json_type(item, '$.attributes.age') WHEN 'text' THEN item ->> '$.attributes.age' END) STORED,
-    gender TEXT AS (
-        CASE json_type(item, '$.attributes.gender') WHEN 'text' THEN item ->> '$.attributes.gender' END
-    ) STORED,
-    smile INTEGER AS (CASE json_type(item, '$.attributes.smile') WHEN 'true' THEN 1 WHEN 'false' THEN 0 END) STORED,
-    odd INTEGER NOT NULL AS ({_ODD}) STORED,
-    item TEXT NOT NULL
-);
-CREATE UNIQUE INDEX faceVerificationsByKey ON faceVerifications (userId, registrationId);
-CREATE INDEX faceVerificationsByEvent ON faceVerifications (eventId, timestamp);
-CREATE INDEX faceVerificationsInOrder ON faceVerifications (eventId);
-CREATE INDEX faceVerificationsOdd ON faceVerifications (eventId) WHERE odd;
-"""
+_LENIENT_RECORDS = (
+    _records(
+        f"coalesce({_as_text('eventId')}, {_as_text('metadata.eventId')}, {_EVENT_IN_TEXT})",
+        odd=f"    odd INTEGER NOT NULL AS ({_ODD}) STORED,\n",
+    )
+    + "CREATE INDEX faceVerificationsOdd ON faceVerifications (eventId) WHERE odd;\n"
+)
 _REGISTRATIONS = """
 CREATE TABLE IF NOT EXISTS registrations (
     registration_id TEXT PRIMARY KEY,
