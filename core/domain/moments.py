@@ -82,6 +82,10 @@ def since_epoch(number: float) -> datetime:
 
 
 def in_utc(given: datetime) -> datetime:
-    """In whole milliseconds, as it is stored."""
-    utc = given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)
+    """In UTC and in whole milliseconds: a record in memory equals the one that is read back."""
+    # A timestamp without a zone can only be UTC: the table's contract says so.
+    try:
+        utc = given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("not between the years 1 and 9999 in UTC") from error
     return utc.replace(microsecond=utc.microsecond // 1000 * 1000)

@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 from pydantic.alias_generators import to_camel
 
 from core.domain.expiry import is_expired
-from core.domain.moments import FIRST_SECOND, MOST_SECONDS
+from core.domain.moments import FIRST_SECOND, MOST_SECONDS, in_utc
 from core.domain.reading import ReadBy, Unread, epoch_seconds, read_model
 
 #: The key of the table ``face-verifications``.
@@ -79,18 +79,8 @@ def isoformat(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
-def _as_stored(moment: datetime) -> datetime:
-    """``moment`` in UTC and in whole milliseconds: a record in memory equals the one that is read back."""
-    # A timestamp without a zone can only be UTC: the table's contract says so.
-    try:
-        utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("not between the years 1 and 9999 in UTC") from error
-    return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
-
-
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
-Timestamp = Annotated[datetime, AfterValidator(_as_stored), PlainSerializer(isoformat, return_type=str)]
+Timestamp = Annotated[datetime, AfterValidator(in_utc), PlainSerializer(isoformat, return_type=str)]
 Percent = Annotated[float, Interval(ge=0, le=100)]
 Count = Annotated[int, Interval(ge=-(2**31), le=2**31 - 1)]
 EpochSeconds = Annotated[int, Interval(ge=FIRST_SECOND, le=MOST_SECONDS), ReadBy(epoch_seconds)]

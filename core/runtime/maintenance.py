@@ -13,7 +13,7 @@ from core.adapters.aws import clients
 from core.adapters.aws.expiry import IgnoredExpiry
 from core.adapters.aws.provision import Provision
 from core.adapters.aws.provision_plan import AUDIT, Action
-from core.adapters.aws.table_pass import PassCounts, TablePass
+from core.adapters.aws.table_pass import PassCounts, Search, TablePass
 from core.adapters.aws.unindexed import RefusedByIndex, Unindexed
 from core.domain.clock import utc_now
 from core.domain.errors import SettingsError
@@ -53,17 +53,9 @@ def provisioning(report: Callable[[str], None]) -> list[Provision]:
 def backfilling(*, write_units: float, read_units: float, segments: int, state: Path | None) -> TablePass:
     """The units are limits per second; ``state`` is by default a file in the data folder."""
     settings = load_settings(backend=Backend.EMBEDDED)
-    region, table = _region_and_table(settings)
-    return TablePass(
-        clients.client("dynamodb", region),
-        table,
-        _retry(),
-        Unindexed(utc_now),
-        writes=Pace(write_units, BURST_SECONDS),
-        reads=Pace(read_units, BURST_SECONDS),
-        segments=segments,
-        state=state or settings.data_dir / f"backfill-{table}.json",
-    )
+    _, table = _region_and_table(settings)
+    state = state or settings.data_dir / f"backfill-{table}.json"
+    return _table_pass(settings, Unindexed(utc_now), read_units, write_units, segments=segments, state=state)
 
 
 def refused_by_index(*, read_units: float) -> TablePass | None:
@@ -71,30 +63,41 @@ def refused_by_index(*, read_units: float) -> TablePass | None:
 
     None if adding the index adds none: the table has it, is not there yet, or is not ours.
     """
-    region, table = _region_and_table(load_settings(backend=Backend.EMBEDDED))
-    client = clients.client("dynamodb", region)
-    steps = Provision(client, table, _retry(), report=lambda _: None).plan(add_index=True)
-    if all(step.action is not Action.ADD_INDEX for step in steps):
+    settings = load_settings(backend=Backend.EMBEDDED)
+    records, _ = provisioning(report=lambda _: None)
+    if all(step.action is not Action.ADD_INDEX for step in records.plan(add_index=True)):
         return None
-    pace = Pace(read_units, BURST_SECONDS)
-    return TablePass(
-        client, table, _retry(), RefusedByIndex(), writes=pace, reads=pace, segments=SEGMENTS, state=None
-    )
+    return _table_pass(settings, RefusedByIndex(), read_units)
 
 
 def repairing_ttl(*, dry_run: bool, write_units: float, read_units: float) -> TablePass:
     """Makes records expire that DynamoDB never deletes; with ``dry_run`` it only counts them."""
     settings = load_settings(backend=Backend.EMBEDDED)
+    _, table = _region_and_table(settings)
+    state = None if dry_run else settings.data_dir / f"repair-ttl-{table}.json"
+    return _table_pass(settings, IgnoredExpiry(utc_now, settings.record_ttl), read_units, write_units, state=state)
+
+
+def _table_pass(
+    settings: Settings,
+    search: Search,
+    read_units: float,
+    write_units: float = 1,
+    *,
+    segments: int = SEGMENTS,
+    state: Path | None = None,
+) -> TablePass:
+    """The units are limits per second. Without ``state`` the pass only counts: it writes nothing."""
     region, table = _region_and_table(settings)
     return TablePass(
         clients.client("dynamodb", region),
         table,
         _retry(),
-        IgnoredExpiry(utc_now, settings.record_ttl),
+        search,
         writes=Pace(write_units, BURST_SECONDS),
         reads=Pace(read_units, BURST_SECONDS),
-        segments=SEGMENTS,
-        state=None if dry_run else settings.data_dir / f"repair-ttl-{table}.json",
+        segments=segments,
+        state=state,
     )
 
 

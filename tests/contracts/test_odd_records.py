@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
@@ -177,7 +178,8 @@ class Written:
     unreadable: dict[str, set[str]]
 
 
-def written(table: Table, odd: list[tuple[list[tuple[str, Any, str | None]], dict[str, Any]]]) -> Written:
+@contextmanager
+def written(table: Table, odd: list[tuple[list[tuple[str, Any, str | None]], dict[str, Any]]]) -> Iterator[Written]:
     user = f"user-{next(_NUMBER)}"
     items, unreadable = [], {}
     for number, (changes, event) in enumerate([*odd, ([], _EVENTS[0])]):
@@ -190,12 +192,21 @@ def written(table: Table, odd: list[tuple[list[tuple[str, Any, str | None]], dic
         table.put(item)
         items.append(item)
         unreadable[registration] = {f"{name}:{kind}" for name, _, kind in changes if kind}
-    return Written(items, unreadable)
+    try:
+        yield Written(items, unreadable)
+    finally:
+        for item in items:
+            table.drop(item["userId"], item["registrationId"])
 
 
-def dropped(table: Table, found: Written) -> None:
-    for item in found.items:
-        table.drop(item["userId"], item["registrationId"])
+@contextmanager
+def one_written(
+    table: Table, odd: list[tuple[str, Any, str | None]], event: dict[str, Any]
+) -> Iterator[tuple[tuple[str, str], Mapping[str, Any]]]:
+    """The key of an odd record, and the record as the store has it."""
+    with written(table, [(odd, event)]) as put:
+        key = (put.items[0]["userId"], "reg-0")
+        yield key, table.raw(*key)
 
 
 _SEVERAL = st.lists(st.tuples(_ODD, st.sampled_from(_EVENTS)), min_size=1, max_size=3)
@@ -206,9 +217,8 @@ _SEVERAL = st.lists(st.tuples(_ODD, st.sampled_from(_EVENTS)), min_size=1, max_s
 def test_every_record_is_shown_once_and_what_is_unreadable_is_listed(
     table: Table, odd: list[tuple[list[tuple[str, Any, str | None]], dict[str, Any]]]
 ) -> None:
-    put = written(table, odd)
-    user = put.items[0]["userId"]
-    try:
+    with written(table, odd) as put:
+        user = put.items[0]["userId"]
         frame = table.records.event_frame(EVENT)
         assert Counter(frame["registrationId"]) == Counter(put.unreadable.keys())
         assert frame["status"].notna().all()
@@ -218,8 +228,6 @@ def test_every_record_is_shown_once_and_what_is_unreadable_is_listed(
         assert Counter(record.registration_id for record in listed) == Counter(put.unreadable.keys())
         history = table.records.history(user)
         assert {record.registration_id: set(map(str, record.unread)) for record in history} == put.unreadable
-    finally:
-        dropped(table, put)
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
@@ -227,18 +235,13 @@ def test_every_record_is_shown_once_and_what_is_unreadable_is_listed(
 def test_an_attempt_is_recorded_and_leaves_what_it_does_not_write(
     table: Table, odd: list[tuple[str, Any, str | None]], event: dict[str, Any]
 ) -> None:
-    put = written(table, [(odd, event)])
-    key = (put.items[0]["userId"], "reg-0")
-    try:
-        before = table.raw(*key)
+    with one_written(table, odd, event) as (key, before):
         outcome = an_outcome(user_id=key[0], registration_id="reg-0", event_id=EVENT)
         record = table.records.record_attempt(outcome, TTL)
         assert record.validation_status == "success"
         after = table.raw(*key)
         assert after.get("device") == before.get("device")
         assert {name: after[name] for name in KEY_ATTRIBUTES} == {name: before[name] for name in KEY_ATTRIBUTES}
-    finally:
-        dropped(table, put)
 
 
 #: The attributes that a decision writes.
@@ -250,10 +253,7 @@ _DECIDED = {"validationStatus", "failureReasons", "review", "attempts", "updated
 def test_a_decision_is_stored_and_leaves_what_it_does_not_write(
     table: Table, odd: list[tuple[str, Any, str | None]], event: dict[str, Any]
 ) -> None:
-    put = written(table, [(odd, event)])
-    key = (put.items[0]["userId"], "reg-0")
-    try:
-        before = table.raw(*key)
+    with one_written(table, odd, event) as (key, before):
         seen = table.records.get(*key)
         assert seen is not None
         record = table.records.decide(*key, a_review(decided_at=NOON), seen.version)
@@ -261,8 +261,6 @@ def test_a_decision_is_stored_and_leaves_what_it_does_not_write(
         after = table.raw(*key)
         kept = before.keys() - _DECIDED
         assert {name: after.get(name) for name in kept} == {name: before[name] for name in kept}
-    finally:
-        dropped(table, put)
 
 
 def test_a_part_of_an_attempt_that_others_wrote_survives_a_decision(table: Table) -> None:

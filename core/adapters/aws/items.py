@@ -42,6 +42,15 @@ class Expression:
     def projection(self, attributes: Iterable[str]) -> str:
         return ", ".join(map(self.name, attributes))
 
+    def unchanged(self, stored: Item, attributes: Iterable[str]) -> str:
+        """A condition: the item still has the ``attributes`` as they are in ``stored``."""
+        return " AND ".join(
+            f"{self.name(name)} = {self.value(as_sent(stored[name]))}"
+            if name in stored
+            else f"attribute_not_exists({self.name(name)})"
+            for name in attributes
+        )
+
 
 def key_of(user_id: str, registration_id: str) -> Item:
     return {"userId": partition_of(user_id), "registrationId": {"S": registration_id}}

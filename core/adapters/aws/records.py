@@ -161,18 +161,13 @@ class DynamoRecords:
     def _if_unchanged(
         self, call: Callable[..., Any], key: Item, stored: Item, used: Expression, **request: Any
     ) -> None:
-        unchanged = [
-            f"{used.name(name)} = {used.value(stored[name])}"
-            if name in stored
-            else f"attribute_not_exists({used.name(name)})"
-            for name in (_VERSION if stored else ("userId",))
-        ]
+        unchanged = used.unchanged(stored, _VERSION if stored else ("userId",))
         with _errors():
             try:
                 call(
                     TableName=self._table,
                     Key=key,
-                    ConditionExpression=" AND ".join(unchanged),
+                    ConditionExpression=unchanged,
                     ExpressionAttributeNames=used.names,
                     ExpressionAttributeValues=used.values,
                     **request,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from core.adapters.aws.clients import translated
-from core.adapters.aws.items import Expression, Item, as_sent
+from core.adapters.aws.items import Expression, Item
 from core.adapters.aws.table import JOURNAL
 from core.domain.errors import InvalidInput, NotConfigured, Refused, Service
 from core.domain.records import KEY_ATTRIBUTES
@@ -217,7 +217,7 @@ class TablePass:
             return found + PassCounts(left=1)
         self._wait(self._writes)
         used = Expression()
-        condition = " AND ".join([f"attribute_exists({used.name('userId')})", *self._unchanged(item, used)])
+        condition = f"attribute_exists({used.name('userId')}) AND {used.unchanged(item, self._search.reads)}"
         changes = ", ".join(f"{used.name(name)} = {used.value(value)}" for name, value in finding.values.items())
         try:
             answer = self._call(
@@ -241,13 +241,6 @@ class TablePass:
             done = found + PassCounts(set=1, write_units=_units(answer))
         self._writes.spend(done.write_units)
         return done
-
-    def _unchanged(self, item: Item, used: Expression) -> Iterator[str]:
-        for name in self._search.reads:
-            if name in item:
-                yield f"{used.name(name)} = {used.value(as_sent(item[name]))}"
-            else:
-                yield f"attribute_not_exists({used.name(name)})"
 
     def _wait(self, pace: Pace) -> None:
         if self._stop.wait(pace.delay()):
