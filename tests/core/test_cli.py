@@ -24,7 +24,7 @@ from core.runtime import maintenance
 from core.services.importing import FolderSource
 from tests.core.test_backfill import interrupting
 from tests.core.test_provision import table_with_keys_alone
-from tests.support.dynamodb import Proxy, put_item, stored_item
+from tests.support.dynamodb import Proxy, put_item, require_index_over, stored_item
 from tests.support.records import a_foreign_item
 from tests.support.servers import CREDENTIALS, REGION, fresh_name
 
@@ -142,7 +142,7 @@ def test_where_registrations_are_only_read_the_commands_refuse(run: Run, argumen
 
 
 @pytest.fixture
-def table(dynamodb: Any) -> str:
+def table(dynamodb: Any, passing_tables: None) -> str:
     """A table as the previous service's guide creates it, with only its keys, and one record of that service."""
     table = table_with_keys_alone(dynamodb)
     put_item(dynamodb, table, a_foreign_item())
@@ -242,6 +242,7 @@ def test_while_there_are_such_values_nothing_is_changed(maintain: Run, dynamodb:
 
 
 def test_with_yes_the_index_is_added_all_the_same(maintain: Run, dynamodb: Any, odd_table: str) -> None:
+    require_index_over(dynamodb, odd_table)
     assert maintain("provision", "--add-index", "--yes").exit_code == 0
     assert "GlobalSecondaryIndexes" in dynamodb.describe_table(TableName=odd_table)["Table"]
 

@@ -148,7 +148,6 @@ RACES: dict[str, Any] = {
 }
 
 
-@pytest.mark.dynamodb_server
 @pytest.mark.parametrize("after", RACES.values(), ids=RACES)
 def test_a_record_that_changes_meanwhile_is_left(
     dynamodb: Any, dynamodb_proxy: Proxy, repair: Callable[..., TablePass], after: dict[str, Any] | None

@@ -61,11 +61,13 @@ def table_with_keys_alone(client: Any, **changes: Any) -> str:
 
 @pytest.fixture(params=["moto_dynamodb", "dynamodb"])
 def client(request: pytest.FixtureRequest) -> Any:
+    if request.param == "dynamodb":
+        request.getfixturevalue("passing_tables")
     return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
-def observed(dynamodb_proxy: Proxy) -> Iterator[Any]:
+def observed(dynamodb_proxy: Proxy, passing_tables: None) -> Iterator[Any]:
     """A client of the real server whose calls ``dynamodb_proxy`` sees."""
     client = client_of(dynamodb_proxy.url)
     yield client
@@ -268,7 +270,7 @@ def test_the_table_is_protected_from_deletion(client: Any) -> None:
     assert run.description["DeletionProtectionEnabled"]
 
 
-def test_a_server_without_recovery_is_told_and_is_right(dynamodb: Any) -> None:
+def test_a_server_without_recovery_is_told_and_is_right(dynamodb: Any, passing_tables: None) -> None:
     run = Run(dynamodb)
     assert run()
     assert "Point-in-time recovery is off: not supported by this server." in run.said

@@ -223,7 +223,6 @@ RACES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.dynamodb_server
 @pytest.mark.parametrize(("before", "after"), RACES.values(), ids=RACES)
 def test_a_record_that_another_service_writes_meanwhile_is_left(
     observed: Any,
@@ -266,7 +265,6 @@ def test_an_attempt_after_a_backfill_keeps_the_original(client: Any, backfill: C
 NOT_IN_THE_INDEX = {name: changes for name, changes in ODD.items() if not name.startswith("event in metadata")}
 
 
-@pytest.mark.dynamodb_server
 @pytest.mark.parametrize("changes", NOT_IN_THE_INDEX.values(), ids=NOT_IN_THE_INDEX)
 def test_an_index_without_such_a_record_is_not_used_and_the_notice_counts_it(
     dynamodb: Any, changes: dict[str, Any]
@@ -298,7 +296,6 @@ HARMLESS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.dynamodb_server
 @pytest.mark.parametrize("changes", HARMLESS.values(), ids=HARMLESS)
 def test_a_record_that_no_event_lacks_does_not_matter(dynamodb: Any, changes: dict[str, Any]) -> None:
     table, clock = table_without_index(dynamodb), FakeClock()

@@ -23,6 +23,7 @@ from core.settings import Backend
 from tests.support import traces
 from tests.support.dynamodb import running_server
 from tests.support.production import Gate, Servers, Site, built, embedded, production
+from tests.support.servers import require_our_servers
 
 AT_THE_DESK = Submitter(Source.DASHBOARD, "asha", "127.0.0.1")
 ADMIN = local("ada")
@@ -51,6 +52,7 @@ def opened(backend: Backend, elsewhere: Servers, folder: Path) -> Iterator[Place
         with embedded(folder) as site:
             yield Place(site, folder)
     else:
+        require_our_servers("its files cannot be searched")
         with running_server(folder) as url, production(replace(elsewhere, dynamodb=url)) as site:
             yield Place(site, folder)
 

@@ -182,7 +182,7 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.fixture
-def table(dynamodb: Any, dynamodb_url: str) -> Table:
+def table(dynamodb: Any, dynamodb_url: str, passing_tables: None) -> Table:
     session = boto3.session.Session(*CREDENTIALS.values(), region_name=REGION)
     retrying = Config(retries={"total_max_attempts": 12, "mode": "standard"})
     theirs = session.client("dynamodb", endpoint_url=dynamodb_url, config=retrying)

@@ -27,6 +27,7 @@ from tests.support.app import BorrowedServices, RunPage
 from tests.support.audit import an_entry
 from tests.support.production import Servers, Site, built, embedded, production
 from tests.support.rekognition import Faults, RekognitionServer
+from tests.support.servers import require_our_servers
 
 ROOT = Path(__file__).parents[2]
 SECRETS = {
@@ -126,6 +127,7 @@ def day(
     if request.param is Backend.EMBEDDED:
         site_of = embedded(folder)
     else:
+        require_our_servers("it refuses these credentials")
         servers: Servers = request.getfixturevalue("servers")
         site_of = production(servers, OPERATION_LOG="file", FACEDESK_DATA_DIR=str(folder), **SECRETS)
     with everything_logged() as others, site_of as site:

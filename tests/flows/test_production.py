@@ -23,6 +23,7 @@ from tests.support.app import BorrowedServices, RunPage
 from tests.support.dynamodb import Proxy
 from tests.support.production import DEADLINE_SECONDS, QUICK, Gate, Servers, Site, built, production
 from tests.support.rekognition import Faults, RekognitionServer
+from tests.support.servers import require_our_servers
 
 AT_THE_DESK = Submitter(Source.DASHBOARD, "asha", "127.0.0.1")
 #: For what is not waited for but done: signing, reading, writing, on a busy machine.
@@ -254,6 +255,7 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 def test_no_log_line_holds_a_key_a_photo_or_a_person(
     log: pytest.LogCaptureFixture, servers: Servers, engine_server: RekognitionServer, astronaut_jpeg: bytes
 ) -> None:
+    require_our_servers("it refuses these credentials")
     with production(servers, **SECRETS) as site:
         registration = site.register(astronaut_jpeg)
         submit = partial(site.services.validation.validate_upload, registration.registration_id, astronaut_jpeg)

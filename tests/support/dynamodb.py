@@ -26,8 +26,8 @@ from core.adapters.aws import clients
 from core.adapters.aws import table as definition
 from tests.support.servers import CREDENTIALS, DYNAMODB, REGION, ROOT, free_port, fresh_name, is_of_this_run, started
 
-#: A real account takes its time to build an index, seconds.
-_ACTIVE_SECONDS = 600
+#: For a table and its indexes to be active: a real account takes its time.
+_ACTIVE_SECONDS = 500 if DYNAMODB.elsewhere else 60
 _WARM_UP_SECONDS = 60
 
 
@@ -51,14 +51,32 @@ def made(client: Any, **request: Any) -> str:
 def wait_until_active(client: Any, table: str) -> None:
     """Return when nothing of the table is being made, changed or deleted, its indexes included."""
     give_up = time.monotonic() + _ACTIVE_SECONDS
-    while True:
-        description = client.describe_table(TableName=table)["Table"]
-        indexes = description.get("GlobalSecondaryIndexes", ())
-        statuses = {description["TableStatus"], *(index["IndexStatus"] for index in indexes)}
-        if statuses == {"ACTIVE"}:
-            return
+    while (statuses := _statuses(client, table)) != {"ACTIVE"}:
         assert time.monotonic() < give_up, f"the table is not active: {statuses}"
-        time.sleep(0.05 if DYNAMODB.elsewhere is None else 1)
+        time.sleep(0.1)
+
+
+def require_index_over(client: Any, table: str) -> None:
+    """Skip the test where an index over the table's records would never be complete.
+
+    DynamoDB leaves a record out whose value is none that a key may have; DynamoDB Local goes on building for ever.
+    """
+    answer = client.scan(TableName=table)
+    if not answer["ResponseMetadata"]["HTTPHeaders"].get("server", "").startswith("Jetty"):
+        return  # not DynamoDB Local
+    for item in answer["Items"]:
+        for name in definition.INDEX_KEY:
+            if not item.get(name, {"S": ""}).keys() <= {"S", "N", "B"}:
+                pytest.skip(f"DynamoDB Local never completes an index over such a record: {name} is {item[name]}")
+
+
+def _statuses(client: Any, table: str) -> set[str]:
+    try:
+        description = client.describe_table(TableName=table)["Table"]
+    except client.exceptions.InternalServerError:
+        return {"unknown"}  # DynamoDB Local fails now and then while it builds an index
+    indexes = description.get("GlobalSecondaryIndexes", ())
+    return {description["TableStatus"], *(index["IndexStatus"] for index in indexes)}
 
 
 def put_item(client: Any, table: str, item: Mapping[str, Any]) -> None:
@@ -157,12 +175,25 @@ def dynamodb_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with running_server(tmp_path_factory.mktemp("dynamodb")) as url:
         yield url
         if DYNAMODB.elsewhere:
-            _delete_tables(client_of(url))
+            client = client_of(url)
+            _delete(client, _tables_of_this_run(client))
 
 
-def _delete_tables(client: Any) -> None:
+@pytest.fixture
+def passing_tables(dynamodb: Any) -> Iterator[None]:
+    """The tables that the test makes go with it: DynamoDB Local builds no index while seven tables have a TTL."""
+    before = _tables_of_this_run(dynamodb)
+    yield
+    _delete(dynamodb, _tables_of_this_run(dynamodb) - before)
+
+
+def _tables_of_this_run(client: Any) -> set[str]:
     pages = client.get_paginator("list_tables").paginate()
-    for table in [name for page in pages for name in page["TableNames"] if is_of_this_run(name)]:
+    return {name for page in pages for name in page["TableNames"] if is_of_this_run(name)}
+
+
+def _delete(client: Any, tables: Iterable[str]) -> None:
+    for table in tables:
         wait_until_active(client, table)
         if client.describe_table(TableName=table)["Table"].get("DeletionProtectionEnabled"):
             client.update_table(TableName=table, DeletionProtectionEnabled=False)

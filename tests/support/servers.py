@@ -87,6 +87,12 @@ def _credentials() -> Mapping[str, str]:
 CREDENTIALS = _credentials()
 
 
+def require_our_servers(why: str) -> None:
+    """Skip the test if a server is not started here."""
+    if DYNAMODB.elsewhere or S3.elsewhere:
+        pytest.skip(f"a server is elsewhere: {why}")
+
+
 def fresh_name(kind: str) -> str:
     return f"{kind}-{_RUN}-{uuid4().hex}"
 

@@ -21,7 +21,7 @@ from core.domain.records import KEY_ATTRIBUTES
 from core.flow.retry import Retry
 from core.ports import ValidationRecords
 from tests.support.clock import FakeClock
-from tests.support.dynamodb import create_table, made, put_item, wait_until_active
+from tests.support.dynamodb import create_table, made, put_item, require_index_over, wait_until_active
 from tests.support.records import a_foreign_item
 from tests.support.servers import fresh_name
 
@@ -98,6 +98,7 @@ def table_without_index(client: Any) -> str:
 
 
 def add_index(client: Any, table: str) -> None:
+    require_index_over(client, table)
     client.update_table(
         TableName=table,
         AttributeDefinitions=definition.create_table(table)["AttributeDefinitions"],
