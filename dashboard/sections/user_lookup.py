@@ -9,7 +9,7 @@ from core.domain import reasons
 from core.domain.records import ValidationRecord
 from core.domain.statistics import latest_valid, user_statistics
 from dashboard.charts import case as case_charts
-from dashboard.parts import case, photos, search, ui
+from dashboard.parts import case, event, photos, search, ui
 from dashboard.services import get_services
 
 #: Rows of the history with thumbnails and text; the CSV has all.
@@ -94,7 +94,7 @@ def history(records: list[ValidationRecord]) -> ValidationRecord:
     wanted = st.query_params.get("registration_id")
     ids = [record.registration_id for record in shown]
     first = ids.index(wanted) if wanted in ids else 0
-    event = st.dataframe(
+    selected = st.dataframe(
         table,
         key=f"history-{records[0].user_id}",
         hide_index=True,
@@ -110,7 +110,7 @@ def history(records: list[ValidationRecord]) -> ValidationRecord:
         placeholder="–",
         alt="Validation history, newest first",
     )
-    chosen = shown[event.selection.rows[0] if event.selection.rows else first]
+    chosen = shown[selected.selection.rows[0] if selected.selection.rows else first]
     st.query_params["registration_id"] = chosen.registration_id
     return chosen
 
@@ -127,15 +127,17 @@ def timeline(record: ValidationRecord) -> None:
                 "label": f"Attempt {attempt.number}: {ui.STATUS[attempt.status].word}",
             }
             for attempt in record.outcomes
+            if attempt.timestamp is not None
         ]
     )
-    with st.container(border=True):
-        st.markdown("**Attempts over time**")
-        st.plotly_chart(
-            case_charts.attempts_timeline(frame, services.settings.policy.similarity_threshold, case.palette()),
-            config=ui.CHART_CONFIG,
-            alt=f"{len(frame)} attempts over time with their similarity; the table below has the same",
-        )
+    threshold = services.settings.policy.similarity_threshold
+    event.chart_card(
+        "Attempts over time",
+        None if frame.empty else case_charts.attempts_timeline(frame, threshold, case.palette()),
+        f"{len(frame)} attempts over time with their similarity; the table below has the same",
+        empty="None of the attempts has a time that could be read; the table below lists them.",
+        key="timeline",
+    )
 
 
 def person(user_id: str) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
+
+import apsw
 import pytest
 
 from core.domain.records import Source
@@ -88,3 +92,12 @@ def test_records_out_of_reach_are_a_banner_and_the_person_still_shows(
     app = run_page("user_lookup", user_id="user-1")
     assert "out of reach" in failure(app)
     assert "Ada Example" in text_of(app)
+
+
+@pytest.mark.usefixtures("history")
+def test_attempts_without_a_time_are_told_instead_of_drawn(run_page: RunPage, tmp_path: Path) -> None:
+    timeless = "json_remove(item, '$.timestamp', '$.attempts[0].timestamp')"
+    with closing(apsw.Connection(str(tmp_path / "facedesk.sqlite3"))) as connection:
+        connection.execute(f"UPDATE faceVerifications SET item = {timeless} WHERE registrationId = 'reg-2'")
+    app = run_page("user_lookup", user_id="user-1", registration_id="reg-2")
+    assert "None of the attempts has a time" in text_of(app)
