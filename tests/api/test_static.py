@@ -88,9 +88,10 @@ def test_each_coding_has_its_own_tag_and_is_not_sent_again_to_those_who_have_it(
 
 
 def test_a_head_has_the_headers_of_the_answer_and_no_body(ask: Ask) -> None:
-    whole, head = ask(ADDRESS), ask(ADDRESS, method="HEAD")
+    # A better packing may take the place of the quick one between two requests, once.
+    before, head, after = ask(ADDRESS), ask(ADDRESS, method="HEAD"), ask(ADDRESS)
     assert head.content == b""
-    assert dict(head.headers) == dict(whole.headers)
+    assert dict(head.headers) in (dict(before.headers), dict(after.headers))
 
 
 def test_a_range_is_one_of_the_file_as_it_is(ask: Ask) -> None:
