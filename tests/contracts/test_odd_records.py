@@ -108,6 +108,7 @@ _EVENTS: list[dict[str, Any]] = [
     {"metadata": {"eventId": EVENT}},
     {"metadata": orjson.dumps({"eventId": EVENT, "source": "kiosk"}).decode()},
     {"eventId": EVENT, "metadata": None},
+    {"eventId": " \t", "metadata": {"eventId": EVENT}},
     {"eventId": "", "metadata": {"eventId": EVENT, "source": "kiosk", "shift": 4}},
 ]
 
