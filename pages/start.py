@@ -8,7 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from core.runtime.facades.event_work import GuardedLoading
-from core.services.importing import ImportReport, ZipSource
+from core.services.importing import ImportReport
+from core.services.photo_sources import ZipSource
 from dashboard import pages
 from dashboard.parts import ui
 from dashboard.services import get_services

@@ -12,7 +12,8 @@ from core.cli.console import complain, out
 from core.cli.context import importer, open_services
 from core.cli.progress import bar
 from core.domain.errors import InvalidInput
-from core.services.importing import MAX_TABLE_BYTES, FolderSource, PhotoSource, ZipSource, import_registrations
+from core.services.importing import MAX_TABLE_BYTES, import_registrations
+from core.services.photo_sources import FolderSource, PhotoSource, ZipSource
 
 
 def sample(

@@ -21,7 +21,7 @@ from core.domain.errors import Conflict, PhotoNotFound, PhotoRefused, Registrati
 from core.domain.records import Attempt, Status, ValidationRecord, isoformat
 from core.flow.crew import PATIENCE_SECONDS, Crew, Progress
 from core.ports import Registrations, ValidationRecords
-from core.services.importing import FolderSource
+from core.services.photo_sources import FolderSource
 from core.services.validation import Submitter, Validation
 from core.services.worklist import Item, Mark, Run, Worklist, unfinished
 

@@ -19,7 +19,8 @@ from core.domain.clock import utc_now
 from core.domain.records import Decision, Review
 from core.domain.roles import PAGES, Role
 from core.runtime.bootstrap import build
-from core.services.importing import COLUMNS, ZipSource, import_registrations
+from core.services.importing import COLUMNS, import_registrations
+from core.services.photo_sources import ZipSource
 from core.settings import Settings
 from tests.api.conftest import BARE
 from tests.support import signin

@@ -21,7 +21,7 @@ from core.cli import progress
 from core.cli.main import app
 from core.domain.hints import Hint
 from core.runtime import maintenance
-from core.services.importing import FolderSource
+from core.services.photo_sources import FolderSource
 from tests.core.test_backfill import interrupting
 from tests.core.test_provision import table_with_keys_alone
 from tests.support.dynamodb import Proxy, put_item, require_index_over, stored_item

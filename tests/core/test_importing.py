@@ -24,12 +24,10 @@ from core.services.export import registrations_csv
 from core.services.importing import (
     BATCH,
     MAX_TABLE_BYTES,
-    FolderSource,
     ImportReport,
-    PhotoSource,
-    ZipSource,
     import_registrations,
 )
+from core.services.photo_sources import FolderSource, PhotoSource, ZipSource
 
 HEADER = "registrationId,userId,eventId,name,email,photo"
 PHOTO, OTHER_PHOTO = b"\xff\xd8 one", b"\xff\xd8 two"

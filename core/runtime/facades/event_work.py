@@ -18,7 +18,8 @@ from core.runtime.facades.permissions import Permissions
 from core.runtime.facades.trail import Subject
 from core.services import sample
 from core.services.batch import Batch, Batches, BatchProgress, Choice
-from core.services.importing import ImportReport, PhotoSource, Report, import_registrations
+from core.services.importing import ImportReport, Report, import_registrations
+from core.services.photo_sources import PhotoSource
 from core.services.reference_check import CheckedReferences, ReferenceCheck
 from core.settings import Settings
 
