@@ -7,10 +7,12 @@ import plotly.graph_objects as go
 
 from core.domain import reasons
 from core.domain.columns import STATUSES
+from core.domain.records import Status
 from core.domain.statistics import Readiness
 from dashboard.charts.style import (
     MAX_BARS,
     TIME,
+    WORDS,
     Palette,
     and_more,
     counted,
@@ -42,6 +44,9 @@ def funnel(readiness: Readiness, palette: Palette, height: int = 260) -> go.Figu
         ("Waiting", readiness.passed, readiness.waiting, palette.waiting, 1.0),
         ("Failed", readiness.passed + readiness.waiting, readiness.failed, palette.failed, 1.0),
     ]
+    if readiness.unknown:
+        known = readiness.attempted - readiness.unknown
+        steps.append((WORDS[Status.UNKNOWN], known, readiness.unknown, palette.of(Status.UNKNOWN), 1.0))
     names, bases, counts, colours, opacities = zip(*steps, strict=True)
     shares = [f"{share(count, readiness.registered):.0%}" for count in counts]
     figure = go.Figure(
@@ -69,7 +74,8 @@ def describe_funnel(readiness: Readiness) -> str:
     return (
         f"Of {readiness.registered:,} registered, {readiness.with_photo:,} have a reference photo and "
         f"{readiness.attempted:,} tried: {readiness.passed:,} passed, {readiness.waiting:,} wait and "
-        f"{readiness.failed:,} failed."
+        f"{readiness.failed:,} failed"
+        + (f"; the status of {readiness.unknown:,} is unknown." if readiness.unknown else ".")
     )
 
 

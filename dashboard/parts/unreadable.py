@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pandas as pd
 import streamlit as st
 
@@ -9,16 +11,19 @@ from core.domain import statistics
 from dashboard.parts import event
 from dashboard.parts.kept import kept
 
-_MEANING = (
-    "Another service wrote them in a form that Facedesk does not know. What has no readable registration id, user "
-    "or event is in no list and no figure; of the others only the listed field is left out."
-)
+_MEANING = {
+    "record": "Another service wrote them in a form that Facedesk does not know. Only the listed field is left out.",
+    "registration": (
+        "Another service wrote them in a form that Facedesk does not know. What has no readable registration id, "
+        "user or event is in no list and no figure; of the others only the listed field is left out."
+    ),
+}
 
 
-def show(noun: str, *frames: pd.DataFrame, address: str | None = None) -> None:
+def show(noun: Literal["record", "registration"], *frames: pd.DataFrame, address: str | None = None) -> None:
     """What could not be read in the rows of frames (``registrationId``, ``unreadable``); nothing if all was read.
 
-    ``noun`` names one row, for example "record"; ``address`` is that of the same list as a file.
+    ``noun`` names one row; ``address`` is that of the same list as a file.
     """
     lines = kept(statistics.unreadable, *frames)
     if lines.empty:
@@ -26,7 +31,7 @@ def show(noun: str, *frames: pd.DataFrame, address: str | None = None) -> None:
     count = sum(int((frame["unreadable"] != "").sum()) for frame in frames)
     sentence = f"{count:,} {noun}{'' if count == 1 else 's'} could not be read in full"
     with st.expander(sentence, icon=":material/warning:"):
-        st.caption(_MEANING)
+        st.caption(_MEANING[noun])
         if address:
             event.file_link("All as CSV", address, f"unreadable-{noun}s")
         event.table(lines, statistics.UNREADABLE_COLUMNS, sentence)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +9,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
 from typing import Any
-from uuid import UUID
 
 import apsw
 import orjson
@@ -25,92 +23,12 @@ from core.domain.records import KEY_ATTRIBUTES
 from core.ports import ValidationRecords
 from tests.support.clock import NOON, FakeClock
 from tests.support.dynamodb import put_item, stored_item
+from tests.support.odd_records import EXAMPLES, ODD_RECORDS, OddRecord, item_of, unreadable_in
 from tests.support.records import a_foreign_item, a_review, an_outcome
 from tests.support.stores import PATIENT, table_without_index
 
 TTL = timedelta(days=30)
-#: `FACEDESK_TEST_EXAMPLES=2000` looks longer.
-EXAMPLES = int(os.environ.get("FACEDESK_TEST_EXAMPLES", "60"))
 EVENT = "odd-event"
-
-#: Kinds of values: the value, and how it is named if it cannot be read, None if it can.
-Kind = tuple[Any, str | None]
-
-_TEXT: list[Kind] = [("", "text"), ("N/A", "text")]
-_NEVER: list[Kind] = [({"value": 1}, "map"), ([1], "list")]
-_NUMBERS: list[Kind] = [
-    (99, None),
-    (99.5, None),
-    ("99.5", None),
-    (" 99.5 % ", None),
-    (100.00001, None),
-    (-0.000001, None),
-    (None, None),
-    ("  ", None),
-    ("N/A", "text"),
-    (101, "number"),
-    (True, "truth-value"),
-    *_NEVER,
-]
-_TIMES: list[Kind] = [
-    ("2026-02-28T10:30:00+05:30", None),
-    ("2026-02-28T10:30:00Z[UTC]", None),
-    ("2026-02-28", None),
-    ("Sat, 28 Feb 2026 10:30:00 GMT", None),
-    ("Sat Feb 28 2026 10:30:00 GMT+0530 (India Standard Time)", None),
-    ("1772274600", None),
-    (1772274600, None),
-    (1772274600000, None),
-    (None, None),
-    ("yesterday", "text"),
-    ("02/28/2026", "text"),
-    (False, "truth-value"),
-    *_NEVER,
-]
-_EXPIRIES: list[Kind] = [
-    (1798761600, None),
-    (1798761600.5, None),
-    ("1798761600", None),
-    (1798761600000, None),
-    ("2027-01-01T00:00:00Z", None),
-    (None, None),
-    ("never", "text"),
-    (True, "truth-value"),
-    *_NEVER,
-]
-_TEXTS: list[Kind] = [("x", None), (5, None), (True, None), (str(UUID(int=5)), None), (None, None), *_NEVER]
-_MAPS: list[Kind] = [({}, None), ("{}", None), (None, None), ("", None), ("x", "text"), (False, "truth-value")]
-FIELDS: Mapping[str, list[Kind]] = {
-    "validationStatus": [
-        ("SUCCESS", None),
-        (" Failed ", None),
-        (None, None),
-        ("passed", "text"),
-        (1, "number"),
-        *_NEVER,
-    ],
-    "confidence": _NUMBERS,
-    "quality": [("HIGH", None), ("best", "text"), (3, "number"), (None, None), *_NEVER],
-    "faceImageKey": _TEXTS,
-    "storedFaceKey": _TEXTS,
-    "comparisonResult": [*_MAPS, ('{"similarity": "92 %"}', None), ([], "list")],
-    "attributes": [*_MAPS, ('{"smile": true}', None), ({"age": {"Low": 20, "High": 30}}, None), (7, "number")],
-    "verificationAttempt": [(2.9, None), ("3", None), (None, None), ("many", "text"), (10**12, "number"), *_NEVER],
-    "timestamp": _TIMES,
-    "updatedAt": _TIMES,
-    "expiresAt": _EXPIRIES,
-    "failureReasons": [("NO_FACE", None), ('["NO_FACE"]', None), (None, None), ([5], None), ([{"a": 1}], "list")],
-    "review": [*_MAPS, ({"reviewer": "ann"}, "map"), ({"decision": "Approved"}, None), ([1], "list")],
-    "device": [("kiosk", None), ({"name": "kiosk"}, None), ([1, "x"], None)],
-}
-_EVENTS: list[dict[str, Any]] = [
-    {"eventId": EVENT},
-    {"metadata": {"eventId": EVENT}},
-    {"metadata": orjson.dumps({"eventId": EVENT, "source": "kiosk"}).decode()},
-    {"eventId": EVENT, "metadata": None},
-    {"eventId": " \t", "metadata": {"eventId": EVENT}},
-    {"eventId": "", "metadata": {"eventId": EVENT, "source": "kiosk", "shift": 4}},
-]
 
 
 @dataclass
@@ -162,12 +80,6 @@ def table(request: pytest.FixtureRequest) -> Table:
     return found
 
 
-_ODD = st.lists(
-    st.sampled_from([(name, *kind) for name, kinds in FIELDS.items() for kind in kinds]),
-    min_size=1,
-    max_size=4,
-    unique_by=lambda odd: odd[0],
-)
 _NUMBER = count()
 
 
@@ -180,19 +92,15 @@ class Written:
 
 
 @contextmanager
-def written(table: Table, odd: list[tuple[list[tuple[str, Any, str | None]], dict[str, Any]]]) -> Iterator[Written]:
+def written(table: Table, odd: list[OddRecord]) -> Iterator[Written]:
+    """The odd records, and a good one."""
     user = f"user-{next(_NUMBER)}"
     items, unreadable = [], {}
-    for number, (changes, event) in enumerate([*odd, ([], _EVENTS[0])]):
-        registration = f"reg-{number}"
-        item = {
-            **a_foreign_item(userId=user, registrationId=registration, metadata=None),
-            **event,
-            **{name: value for name, value, _ in changes},
-        }
+    for number, each in enumerate([*odd, ([], 0)]):
+        item = item_of(each, user=user, registration=f"reg-{number}", event=EVENT)
         table.put(item)
         items.append(item)
-        unreadable[registration] = {f"{name}:{kind}" for name, _, kind in changes if kind}
+        unreadable[f"reg-{number}"] = unreadable_in(each)
     try:
         yield Written(items, unreadable)
     finally:
@@ -201,23 +109,16 @@ def written(table: Table, odd: list[tuple[list[tuple[str, Any, str | None]], dic
 
 
 @contextmanager
-def one_written(
-    table: Table, odd: list[tuple[str, Any, str | None]], event: dict[str, Any]
-) -> Iterator[tuple[tuple[str, str], Mapping[str, Any]]]:
+def one_written(table: Table, odd: OddRecord) -> Iterator[tuple[tuple[str, str], Mapping[str, Any]]]:
     """The key of an odd record, and the record as the store has it."""
-    with written(table, [(odd, event)]) as put:
+    with written(table, [odd]) as put:
         key = (put.items[0]["userId"], "reg-0")
         yield key, table.raw(*key)
 
 
-_SEVERAL = st.lists(st.tuples(_ODD, st.sampled_from(_EVENTS)), min_size=1, max_size=3)
-
-
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(odd=_SEVERAL)
-def test_every_record_is_shown_once_and_what_is_unreadable_is_listed(
-    table: Table, odd: list[tuple[list[tuple[str, Any, str | None]], dict[str, Any]]]
-) -> None:
+@given(odd=st.lists(ODD_RECORDS, min_size=1, max_size=3))
+def test_every_record_is_shown_once_and_what_is_unreadable_is_listed(table: Table, odd: list[OddRecord]) -> None:
     with written(table, odd) as put:
         user = put.items[0]["userId"]
         frame = table.records.event_frame(EVENT)
@@ -232,11 +133,9 @@ def test_every_record_is_shown_once_and_what_is_unreadable_is_listed(
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(odd=_ODD, event=st.sampled_from(_EVENTS))
-def test_an_attempt_is_recorded_and_leaves_what_it_does_not_write(
-    table: Table, odd: list[tuple[str, Any, str | None]], event: dict[str, Any]
-) -> None:
-    with one_written(table, odd, event) as (key, before):
+@given(odd=ODD_RECORDS)
+def test_an_attempt_is_recorded_and_leaves_what_it_does_not_write(table: Table, odd: OddRecord) -> None:
+    with one_written(table, odd) as (key, before):
         outcome = an_outcome(user_id=key[0], registration_id="reg-0", event_id=EVENT)
         record = table.records.record_attempt(outcome, TTL)
         assert record.validation_status == "success"
@@ -250,11 +149,9 @@ _DECIDED = {"validationStatus", "failureReasons", "review", "attempts", "updated
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(odd=_ODD, event=st.sampled_from(_EVENTS))
-def test_a_decision_is_stored_and_leaves_what_it_does_not_write(
-    table: Table, odd: list[tuple[str, Any, str | None]], event: dict[str, Any]
-) -> None:
-    with one_written(table, odd, event) as (key, before):
+@given(odd=ODD_RECORDS)
+def test_a_decision_is_stored_and_leaves_what_it_does_not_write(table: Table, odd: OddRecord) -> None:
+    with one_written(table, odd) as (key, before):
         seen = table.records.get(*key)
         assert seen is not None
         record = table.records.decide(*key, a_review(decided_at=NOON), seen.version)

@@ -173,6 +173,11 @@ def test_the_outcomes_in_the_funnel_stand_below_the_tried_and_fill_it() -> None:
     ]
 
 
+def test_the_funnel_ends_with_those_of_unknown_status_if_there_are_any() -> None:
+    (trace,) = event_charts.funnel(replace(READY, failed=10, unknown=5), LIGHT).data
+    assert (trace.y[-1], trace.base[-1], trace.x[-1]) == ("Unknown", 75, 5)
+
+
 def test_outcomes_over_time_show_every_count() -> None:
     found = bars(event_charts.outcomes_over_time("day", DAYS, LIGHT))
     assert {name: list(trace.y) for name, trace in found.items()} == {

@@ -22,8 +22,9 @@ from core.adapters.aws import clients
 from core.adapters.aws.metrics import CloudWatchMetrics
 from core.adapters.aws.table import EVENT_INDEX
 from core.domain.errors import Refused
+from core.domain.frames import frame_of
 from core.domain.hints import Hint
-from core.domain.records import Source
+from core.domain.records import Source, ValidationRecord
 from core.flow.retry import Retry
 from core.runtime.operation_log import Operation
 from core.runtime.services import Services
@@ -46,6 +47,7 @@ from tests.pages.test_validate import down, text_of
 from tests.support.app import RunPage, failure
 from tests.support.desk import Desk
 from tests.support.frames import registration_rows
+from tests.support.records import a_foreign_item
 
 ANYBODY = Submitter(Source.API)
 #: In the middle of a month, so that there is a pace.
@@ -309,6 +311,36 @@ def test_records_that_never_expire_are_counted_when_asked(
     assert told not in text_of(app)
     next(button for button in app.button if button.label == "Count records that never expire").click().run()
     assert told in text_of(app)
+
+
+def count_unread(app: AppTest) -> AppTest:
+    label = "Count records that could not be read in full"
+    next(button for button in app.button if button.label == label).click().run()
+    return app
+
+
+def test_records_that_could_not_be_read_in_full_are_counted_by_event_when_asked(
+    run_page: RunPage, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = {"userId": "user-1", "registrationId": "reg-1", "confidence": "N/A", "quality": "best"}
+    written = [a_foreign_item(**odd), a_foreign_item(userId="user-2", registrationId="reg-2")]
+    batch = frame_of([ValidationRecord.from_item(each) for each in written])
+    # In two batches, as a record may be that changed between them.
+    monkeypatch.setattr(desk.records, "event_batches", lambda event_id: iter([batch, batch]))
+    app = count_unread(run_page("operations"))
+    assert "1 record could not be read in full. Event overview lists them." in [each.value for each in app.warning]
+    assert [["event-1", 1]] in [frame.to_numpy().tolist() for frame in frames(app)]
+
+
+def test_where_every_record_was_read_in_full_the_page_says_so(run_page: RunPage) -> None:
+    assert "Every record was read in full." in [each.value for each in count_unread(run_page("operations")).success]
+
+
+def test_records_out_of_reach_cannot_be_counted_which_is_said(
+    run_page: RunPage, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.records, "event_batches", down("validation records"))
+    assert "Could not count the records." in failure(count_unread(run_page("operations")))
 
 
 def test_without_a_service_that_deletes_records_there_is_nothing_to_count(run_page: RunPage) -> None:

@@ -105,7 +105,7 @@ REVIEWED: dict[str, set[str]] = {
     "dashboard/sections/erasure.py": {
         "markdown: count",
     },
-    "dashboard/parts/unreadable.py": {"expander: sentence"},  # a number and a noun of ours
+    "dashboard/parts/unreadable.py": {"caption: _MEANING[noun]", "expander: sentence"},  # a number and a noun of ours
     "dashboard/sections/event_overview.py": {
         "chart_card: unit",
         "metric: share",

@@ -60,6 +60,18 @@ class GuardedRecords:
         with self._permissions.event_reading(Action.LIST_PEOPLE, event_id=event_id):
             return self._permissions.all_visible(self._records.event_records(event_id, limit))
 
+    def count_unreadable(self, event_id: str) -> int:
+        """Returns how many of the event's records could not be read in full. Reads all of them.
+
+        Requires ``SEE_OPERATIONS``.
+        """
+        with self._permissions.event_reading(Action.SEE_OPERATIONS, event_id=event_id):
+            found: set[tuple[str, str]] = set()  # a record may be in two batches
+            for batch in self._records.event_batches(event_id):
+                rows = batch[batch["unreadable"] != ""]
+                found.update(zip(rows["userId"], rows["registrationId"], strict=True))
+            return len(found)
+
     def event_notice(self) -> str | None:
         """As ``ValidationRecords.event_notice``. Requires ``SEE_EVENTS`` or ``DECIDE``."""
         with self._permissions.reading(Action.SEE_EVENTS, Action.DECIDE):
@@ -108,8 +120,11 @@ class GuardedRegistrations:
             return self._permissions.frame(self._registrations.unreadable(event_id))
 
     def events(self) -> list[str]:
-        """Returns the principal's events that have registrations. Requires ``SEE_EVENTS`` or ``DECIDE``."""
-        with self._permissions.reading(Action.SEE_EVENTS, Action.DECIDE):
+        """Returns the principal's events that have registrations.
+
+        Requires ``SEE_EVENTS``, ``DECIDE`` or ``SEE_OPERATIONS``.
+        """
+        with self._permissions.reading(Action.SEE_EVENTS, Action.DECIDE, Action.SEE_OPERATIONS):
             return list(filter(self._permissions.principal.sees_event, self._registrations.events()))
 
     def is_empty(self) -> bool:
