@@ -20,6 +20,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from core.flow.pace import Pace
 from core.settings import Settings
 from dashboard.access.authentication import Authenticator, Visitor
+from dashboard.access.slow_pages import close_slow_pages
 from dashboard.access.uploads import MAX_ADDRESSES, Uploads, address_of, may_upload
 
 STREAM = "/_stcore/stream"
@@ -61,6 +62,7 @@ class Websockets:
         self._limit = settings.pages_open
         self._limit_each = settings.pages_per_person if settings.sign_in else settings.pages_open
         self._open: Counter[str] = Counter()
+        close_slow_pages()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         visitor = self._visitor(scope)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -51,6 +51,13 @@ def receive(connection: ClientConnection) -> ForwardMsg:
     assert isinstance(data, bytes)
     message: ForwardMsg = ForwardMsg.FromString(data)
     return message
+
+
+def drain(connection: ClientConnection) -> None:
+    """Read what has come, as a browser does all the time: a page that is not read is closed."""
+    with suppress(TimeoutError):
+        while True:
+            connection.recv(timeout=0)
 
 
 def until(connection: ClientConnection, kind: str) -> ForwardMsg:
