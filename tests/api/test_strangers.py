@@ -99,16 +99,7 @@ def converse(desk: Desk, person: str, session: str = "", *, seed: int) -> None:
         with pages_socket.opened(desk.address, desk.cookies(person), session) as connection:
             for each in batch:
                 connection.send(each)
-                pages_socket.drain(connection)
-            # Whatever was sent before has been dealt with once this is answered.
-            pages_socket.send(connection, heartbeat())
-            pages_socket.until(connection, "heartbeat_ack")
-
-
-def heartbeat() -> BackMsg:
-    said = BackMsg()
-    said.app_heartbeat = True
-    return said
+            pages_socket.heard(connection)
 
 
 @pytest.mark.parametrize("person", CALLERS)

@@ -27,7 +27,8 @@ def opened(
     token = generate_xsrf_token_string()
     every = {**(cookies or {}), XSRF_COOKIE: token}
     headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in every.items())}
-    more = {"origin": address, "max_size": None, "open_timeout": PATIENCE, **more}
+    # Like a browser it reads all the time, whether or not the test has use for it: a page that is not read is closed.
+    more = {"origin": address, "max_size": None, "max_queue": None, "open_timeout": PATIENCE, **more}
     protocols = ["streamlit", token, *([session] if session else [])]
     where = f"{address.replace('http', 'ws', 1)}/_stcore/stream"
     with connect(where, additional_headers=headers, subprotocols=protocols, **more) as connection:  # type: ignore[arg-type]
@@ -46,23 +47,29 @@ def send(connection: ClientConnection, message: BackMsg) -> None:
     connection.send(message.SerializeToString())
 
 
-def receive(connection: ClientConnection) -> ForwardMsg:
-    data = connection.recv(timeout=PATIENCE)
+def heard(connection: ClientConnection) -> None:
+    """Return once Streamlit has dealt with whatever was sent before."""
+    said = BackMsg()
+    said.app_heartbeat = True
+    for _ in range(PATIENCE):
+        send(connection, said)
+        # Streamlit forgets its answer if a script begins before it was sent: then it is asked once more.
+        with suppress(TimeoutError):
+            until(connection, "heartbeat_ack", patience=1)
+            return
+    raise TimeoutError("no heartbeat was answered")
+
+
+def receive(connection: ClientConnection, patience: float = PATIENCE) -> ForwardMsg:
+    data = connection.recv(timeout=patience)
     assert isinstance(data, bytes)
     message: ForwardMsg = ForwardMsg.FromString(data)
     return message
 
 
-def drain(connection: ClientConnection) -> None:
-    """Read what has come, as a browser does all the time: a page that is not read is closed."""
-    with suppress(TimeoutError):
-        while True:
-            connection.recv(timeout=0)
-
-
-def until(connection: ClientConnection, kind: str) -> ForwardMsg:
-    """The next message of this kind."""
-    while (message := receive(connection)).WhichOneof("type") != kind:
+def until(connection: ClientConnection, kind: str, patience: float = PATIENCE) -> ForwardMsg:
+    """The next message of this kind; ``patience``: seconds that the next one of any kind may take."""
+    while (message := receive(connection, patience)).WhichOneof("type") != kind:
         pass
     return message
 
