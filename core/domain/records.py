@@ -20,7 +20,7 @@ from pydantic.alias_generators import to_camel
 
 from core.domain.expiry import is_expired
 from core.domain.moments import FIRST_SECOND, MOST_SECONDS, in_utc
-from core.domain.reading import ReadBy, Unread, epoch_seconds, is_absent, read_model
+from core.domain.reading import ReadBy, Unread, epoch_seconds, read_model
 
 #: The key of the table ``face-verifications``.
 KEY_ATTRIBUTES = ("userId", "registrationId")
@@ -262,10 +262,8 @@ class ValidationRecord(Model):
 
     @property
     def event(self) -> str | None:
-        """The event's id: at the top level in our records, only in ``metadata`` in other services'.
-        A blank text names no event.
-        """
-        return next((each for each in (self.event_id, self.metadata.event_id) if not is_absent(each)), None)
+        """The event's id: at the top level in our records, only in ``metadata`` in other services'."""
+        return self.event_id or self.metadata.event_id or None
 
     @property
     def similarity(self) -> float | None:

@@ -105,7 +105,6 @@ def _naming(event: str) -> list[dict[str, Any]]:
         {"metadata": {"eventId": event}},
         {"metadata": orjson.dumps({"eventId": event, "source": "kiosk"}).decode()},
         {"eventId": event, "metadata": None},
-        {"eventId": " \t", "metadata": {"eventId": event}},
         {"eventId": "", "metadata": {"eventId": event, "source": "kiosk", "shift": 4}},
     ]
 

@@ -254,12 +254,9 @@ def _column(column: str, items: pa.StructArray) -> pa.Array:
         codes = pa.ListArray.from_arrays(values.offsets, values.values.field("S"), mask=values.is_null())
         return pc.binary_join(codes, " ")
     if column == "eventId":
-        return pc.coalesce(_unless_blank(values), _unless_blank(_at(items, _EVENT_IN_MAP).field(0)))
+        own = pc.if_else(pc.equal(values, ""), None, values)
+        return pc.coalesce(own, _at(items, _EVENT_IN_MAP).field(0))
     return values.cast(_COLUMNS.field(column).type)
-
-
-def _unless_blank(texts: pa.Array) -> pa.Array:
-    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(texts), ""), None, texts)
 
 
 def _without_nulls(value: Any) -> Any:

@@ -13,7 +13,7 @@ from core.adapters.aws.odd_values import kind_at, moment_at, originals, plain
 from core.adapters.aws.table import INDEX_KEY
 from core.adapters.aws.table_pass import Finding
 from core.domain.clock import Clock
-from core.domain.reading import Unreadable, is_absent, mapping, text
+from core.domain.reading import Unreadable, mapping, text
 from core.domain.records import isoformat
 
 #: The attribute that says where a repaired ``timestamp`` is from if the record said none: ``updatedAt``, or
@@ -86,12 +86,10 @@ class RefusedByIndex:
 
 
 def not_indexed(used: Expression) -> str:
-    """A condition: the index does not have the record, or has it under a blank event."""
-    text_type = used.value({"S": "S"})
-    # Text that is empty or begins with a blank sorts before this.
-    printable = used.value({"S": "!"})
+    """A condition: the index does not have the record."""
+    text_type, empty = used.value({"S": "S"}), used.value({"S": ""})
     names = map(used.name, INDEX_KEY)
-    return "NOT (" + " AND ".join(f"attribute_type({n}, {text_type}) AND {n} >= {printable}" for n in names) + ")"
+    return "NOT (" + " AND ".join(f"attribute_type({n}, {text_type}) AND {n} > {empty}" for n in names) + ")"
 
 
 def may_name_event(used: Expression) -> str:
@@ -107,13 +105,15 @@ def is_missing(item: Item) -> bool:
 
 
 def event_of(item: Item) -> str | None:
-    """The event that the record names, whatever the form: at the top level or else in ``metadata``."""
+    """The event that the record names, whatever the form: at the top level or else in ``metadata``. As for
+    ``ValidationRecord.event`` blanks are an id like any other, and empty text is none.
+    """
     return _text_of(plain(item, "eventId")) or _text_of(_event_in(plain(item, "metadata")))
 
 
 def _lacking(item: Item) -> list[str]:
-    """The key attributes of the index for which the record is not in it, or not under any event."""
-    return [name for name in INDEX_KEY if is_absent(plain(item, name)) or "S" not in item[name]]
+    """The key attributes of the index for which the record is not in it."""
+    return [name for name in INDEX_KEY if not item.get(name, {}).get("S")]
 
 
 def _event_in(metadata: Any) -> Any:
@@ -125,6 +125,6 @@ def _event_in(metadata: Any) -> Any:
 
 def _text_of(value: Any) -> str | None:
     try:
-        return None if is_absent(value) else text(value)
+        return None if value is None else text(value) or None
     except Unreadable:
         return None

@@ -51,8 +51,6 @@ CREATE INDEX IF NOT EXISTS faceVerificationsInOrder ON faceVerifications (eventI
 
 
 _RECORDS = _records("coalesce(nullif(item ->> '$.eventId', ''), item ->> '$.metadata.eventId')", "NOT NULL ")
-#: The code points that Python takes for blanks: ``trim`` alone knows the space only.
-_BLANKS = ", ".join(str(code) for code in range(0x3001) if chr(code).isspace())
 _TEXT, _NUMBER = ("text",), ("integer", "real")
 
 
@@ -84,26 +82,20 @@ _ODD = " OR ".join(
 )
 
 
-def _unless_blank(text: str) -> str:
-    """SQL: the text, or null if it is blank."""
-    return f"CASE WHEN trim({text}, char({_BLANKS})) <> '' THEN {text} END"
-
-
 def _as_text(path: str) -> str:
     """SQL: the value at ``path`` as text, as ``core.domain.reading.text`` makes it; null for a list or a map."""
     value = f"item ->> '$.{path}'"
     return (
-        f"CASE json_type(item, '$.{path}') WHEN 'text' THEN {_unless_blank(value)}"
+        f"CASE json_type(item, '$.{path}') WHEN 'text' THEN nullif({value}, '')"
         f" WHEN 'integer' THEN CAST({value} AS TEXT) WHEN 'real' THEN format('%.15g', {value})"
         f" WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' END"
     )
 
 
-_IN_TEXT = "(item ->> '$.metadata') ->> '$.eventId'"
 #: SQL: the metadata's event, if that is JSON text.
 _EVENT_IN_TEXT = (
     "CASE WHEN json_type(item, '$.metadata') = 'text' AND json_valid(item ->> '$.metadata')"
-    f" THEN {_unless_blank(_IN_TEXT)} END"
+    " THEN (item ->> '$.metadata') ->> '$.eventId' END"
 )
 _LENIENT_RECORDS = (
     _records(
