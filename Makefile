@@ -45,6 +45,9 @@ bench: setup-dev .venv-bench/.ready
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.validate
 	$(BIN)/python -m benchmarks.api
+	$(BIN)/python -m benchmarks.api --reads
+	$(BIN)/python -m benchmarks.sessions
+	$(BIN)/python -m benchmarks.first_visit
 	$(BIN)/python -m benchmarks.batch
 	$(BIN)/python -m benchmarks.doors
 	$(BIN)/python -m benchmarks.singled_out

@@ -21,6 +21,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -36,6 +37,9 @@ from tests.support.portraits import as_jpeg, astronaut
 
 ENGINE_SECONDS = 0.1
 REGISTRATIONS = 2000
+#: Kinds of requests, and how many of a hundred are such.
+READS = {"history": 30, "stats": 10, "check-recent": 10, "record": 20, "event": 10}
+ALL = {**READS, "by key": 10, "upload": 10}
 #: How often the dashboard's first page is fetched meanwhile, seconds.
 PAGE_EVERY = 2.0
 
@@ -115,13 +119,14 @@ def resident_megabytes(process: int) -> float:
 
 
 class Load:
-    def __init__(self, address: str, photo: bytes) -> None:
+    def __init__(self, address: str, photo: bytes, kinds: Mapping[str, int]) -> None:
         self.statuses: dict[str, Counter[str]] = defaultdict(Counter)
         self.times: dict[str, list[float]] = defaultdict(list)
         #: (registration, attempt) of each validation whose storing was acknowledged.
         self.acknowledged: list[tuple[int, str]] = []
         self._address = address
         self._photo = photo
+        self._kinds = kinds
 
     async def client(self, until: float, seed: int) -> None:
         pick = random.Random(seed)
@@ -129,10 +134,7 @@ class Load:
             while time.monotonic() < until:
                 number = pick.randrange(1, REGISTRATIONS + 1)
                 of_user = f"/api/registrations/sample-user-{number:04}/face-validation"
-                kind = pick.choices(
-                    ["history", "stats", "check-recent", "record", "event", "by key", "upload"],
-                    [30, 10, 10, 20, 10, 10, 10],
-                )[0]
+                (kind,) = pick.choices(list(self._kinds), list(self._kinds.values()))
                 match kind:
                     case "record":
                         await self.ask(http, kind, "GET", f"{of_user}/sample-{number:04}")
@@ -217,12 +219,14 @@ def lost(folder: Path, acknowledged: list[tuple[int, str]]) -> int:
     return missing
 
 
-async def run(folder: Path, clients: int, seconds: float) -> tuple[Load, int]:
+async def run(
+    folder: Path, clients: int, seconds: float, kinds: Mapping[str, int] = MappingProxyType(ALL)
+) -> tuple[Load, int]:
     """Prints what was measured; returns it, and how many acknowledged validations are not in the store."""
     photo = as_jpeg(astronaut())
     prepared(folder, photo)
     async with serving(folder) as (address, process):
-        load, megabytes = Load(address, photo), list[float]()
+        load, megabytes = Load(address, photo, kinds), list[float]()
         until = time.monotonic() + seconds
         await asyncio.gather(
             *(load.client(until, seed) for seed in range(clients)),
@@ -235,9 +239,9 @@ async def run(folder: Path, clients: int, seconds: float) -> tuple[Load, int]:
     for kind, times in load.times.items():
         p99 = statistics.quantiles(times, n=100)[98] if len(times) > 1 else times[0]
         print(f"{kind:<14}{len(times):>8,}{statistics.median(times):>9.1f}{p99:>9.1f}  {dict(load.statuses[kind])}")
-    third = max(1, len(megabytes) // 3)
-    parts = [statistics.mean(megabytes[at : at + third]) for at in (0, third, 2 * third)]
-    print("server's memory, MB, by thirds of the time: " + ", ".join(f"{part:.0f}" for part in parts))
+    if third := len(megabytes) // 3:
+        parts = [statistics.mean(megabytes[at : at + third]) for at in (0, third, 2 * third)]
+        print("server's memory, MB, by thirds of the time: " + ", ".join(f"{part:.0f}" for part in parts))
     missing = lost(folder, load.acknowledged)
     print(f"acknowledged validations {len(load.acknowledged):,}, of them lost {missing}")
     return load, missing
@@ -247,10 +251,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--reads", action="store_true", help="validate nothing, only read")
     given = parser.parse_args()
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start")
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(run(Path(folder), given.clients, given.seconds))
+        asyncio.run(run(Path(folder), given.clients, given.seconds, READS if given.reads else ALL))
 
 
 if __name__ == "__main__":
