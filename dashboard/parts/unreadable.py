@@ -15,10 +15,10 @@ _MEANING = (
 )
 
 
-def show(noun: str, *frames: pd.DataFrame, address: str | None = None) -> None:
+def show(noun: str, *frames: pd.DataFrame, files: event.Files | None = None) -> None:
     """What could not be read in the rows of frames (``registrationId``, ``unreadable``); nothing if all was read.
 
-    ``noun`` names one row, for example "record"; ``address`` is that of the same list as a file.
+    ``noun`` names one row, for example "record"; ``files`` have the same list.
     """
     lines = kept(statistics.unreadable, *frames)
     if lines.empty:
@@ -27,6 +27,6 @@ def show(noun: str, *frames: pd.DataFrame, address: str | None = None) -> None:
     sentence = f"{count:,} {noun}{'' if count == 1 else 's'} could not be read in full"
     with st.expander(sentence, icon=":material/warning:"):
         st.caption(_MEANING)
-        if address:
-            event.file_link("All as CSV", address, f"unreadable-{noun}s")
+        if files:
+            event.file_links("All", files, f"unreadable-{noun}s")
         event.table(lines, statistics.UNREADABLE_COLUMNS, sentence)
