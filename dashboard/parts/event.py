@@ -17,6 +17,7 @@ from core.domain.statistics import Readiness
 from core.runtime.facades.guard import GuardedServices
 from dashboard.parts import ui
 from dashboard.parts.kept import kept
+from dashboard.prefix import address_of
 from dashboard.services import get_services
 
 #: Seconds after which what is shown live is looked at anew.
@@ -117,7 +118,8 @@ class Files:
 
     def address(self, ending: str) -> str:
         given = {key: value for key, value in self.query.items() if value not in (None, "", [], ())}
-        return f"{self.path}.{ending}" + (f"?{urlencode(given, doseq=True)}" if given else "")
+        query = f"?{urlencode(given, doseq=True)}" if given else ""
+        return address_of(f"{self.path}.{ending}{query}")
 
 
 def files(event_id: str, name: str, query: Mapping[str, object] | None = None) -> Files:

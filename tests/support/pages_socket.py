@@ -27,7 +27,7 @@ def opened(
     token = generate_xsrf_token_string()
     every = {**(cookies or {}), XSRF_COOKIE: token}
     headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in every.items())}
-    more = {"origin": address, "max_size": None, "open_timeout": PATIENCE, **more}
+    more = {"origin": "/".join(address.split("/")[:3]), "max_size": None, "open_timeout": PATIENCE, **more}
     protocols = ["streamlit", token, *([session] if session else [])]
     where = f"{address.replace('http', 'ws', 1)}/_stcore/stream"
     with connect(where, additional_headers=headers, subprotocols=protocols, **more) as connection:  # type: ignore[arg-type]
