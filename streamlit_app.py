@@ -16,6 +16,7 @@ from dashboard import services
 from dashboard.access import signin
 from dashboard.access.gate import Gate
 from dashboard.api.routes import Api
+from dashboard.prefix import Under, Whole
 from dashboard.static import Static
 
 settings = services.require_settings()
@@ -26,9 +27,11 @@ app = st.App(
     middleware=[
         # Streamlit itself checks the host of its websocket alone.
         Middleware(TrustedHostMiddleware, allowed_hosts=st.get_option("server.allowedHosts")),
+        Middleware(Under),
         Middleware(Gate, settings=settings),
         Middleware(Static),
         Middleware(Api, settings=settings),
+        Middleware(Whole),
     ],
     lifespan=services.lifespan,
 )

@@ -15,8 +15,9 @@ from core.domain.clock import Clock, elapsed, utc_now
 from core.domain.records import isoformat
 from core.flow.retry import Retry
 from core.services import live_events
-from core.services.export import RECORD_EXPORT, frames_csv, records_parquet
+from core.services.export import as_csv, as_parquet
 from core.services.live_events import LiveRecords
+from core.services.tables import RECORD_EXPORT, Table
 
 ROOT = Path(__file__).parents[1]
 Work = Callable[[], int]
@@ -77,7 +78,7 @@ def csv(database: str, event_id: str, target: str) -> Work:
     def work() -> int:
         lines = 0
         with Path(target).open("wb") as out:
-            for part in frames_csv(RECORD_EXPORT, records.event_batches(event_id)):
+            for part in as_csv(Table(RECORD_EXPORT, records.event_batches(event_id))):
                 out.write(part)
                 lines += part.count(b"\n")
         return lines - 1  # the first has the names
@@ -92,7 +93,7 @@ def parquet(database: str, event_id: str, target: str) -> Work:
 
     def work() -> int:
         with Path(target).open("wb") as out:
-            out.writelines(records_parquet(records.event_batches(event_id)))
+            out.writelines(as_parquet(Table(RECORD_EXPORT, records.event_batches(event_id))))
         return int(read_metadata(target).num_rows)
 
     return work

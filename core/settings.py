@@ -273,7 +273,7 @@ class Settings(Policy, BaseSettings):
             if not value:
                 raise ValueError(f"{name} is missing; sign-in needs it")
         address = urlsplit(self.oidc_redirect_uri or "")
-        if address.path != "/oauth2callback":
+        if not address.path.endswith("/oauth2callback"):
             raise ValueError("OIDC_REDIRECT_URI must be Facedesk's address with /oauth2callback behind it")
         if address.scheme != "https" and address.hostname not in LOOPBACK:
             raise ValueError("OIDC_REDIRECT_URI must begin with https, but for this machine's own address")

@@ -18,6 +18,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from dashboard.access.connections import allowed_connections, bounded, watched
 from dashboard.access.websocket import MAX_MESSAGE_BYTES
+from dashboard.prefix import prefix
 
 #: Seconds that answers under way get when the server is stopped; a download that takes longer is cut off.
 GRACE_SECONDS = 5
@@ -67,7 +68,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         scheme = "https" if self.config.is_ssl else "http"
-        address = f"{scheme}://{_shown(self.config.host)}:{self.config.port}"
+        address = f"{scheme}://{_shown(self.config.host)}:{self.config.port}{prefix()}"
         print(f"Facedesk: {address} (Ctrl+C stops it)", flush=True)  # noqa: T201 - the command's output
 
 

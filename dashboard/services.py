@@ -26,6 +26,7 @@ from dashboard.access.authentication import plain_address
 from dashboard.caches import forget_when_erased
 from dashboard.jobs import jobs
 from dashboard.once import Once
+from dashboard.prefix import check_prefix
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +85,7 @@ def require_settings() -> Settings:
     try:
         settings = load_settings()
         check_exposure(settings, [address or "every address"], st.get_option("server.allowedHosts"))
+        check_prefix(settings.oidc_redirect_uri if settings.sign_in else None)
         if settings.sign_in and st.get_option("server.trustedUserHeaders"):
             raise SettingsError("server.trustedUserHeaders: with sign-in nobody may name themself by a header.")
         if settings.backend is Backend.EMBEDDED:

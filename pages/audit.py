@@ -6,7 +6,7 @@ from itertools import islice
 
 import streamlit as st
 
-from dashboard.parts import ui
+from dashboard.parts import event, ui
 from dashboard.sections import audit as sections
 from dashboard.services import get_services
 
@@ -29,7 +29,7 @@ def main() -> None:
         sections.table(found[: sections.PAGE_ROWS])
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             sections.pager(page, min(len(found), sections.PAGE_ROWS), more=len(found) > sections.PAGE_ROWS)
-            st.link_button("Export CSV", sections.csv_address(wanted, since, until), icon=":material/download:")
+            event.file_links("", sections.files(wanted, since, until), "audit")
 
 
 main()

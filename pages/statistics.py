@@ -36,8 +36,7 @@ def main() -> None:
         return
     event.notice()
     records = kept(event.joined, list(by_event.values()))
-    files = {"records.csv": "These records as CSV", "records.parquet": "These records as Parquet"}
-    sections.exports(chosen, files, sections.as_query(given))
+    sections.exports(chosen, "records", "These records", sections.as_query(given), parquet=True)
     if records.empty:
         st.info("No validation matches these filters.", icon=":material/filter_alt_off:")
         return

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.domain.roles import Action
 from dashboard import pages
-from dashboard.parts import case, photos, ui
+from dashboard.parts import case, event, photos, ui
 from dashboard.sections import user_lookup as sections
 from dashboard.services import get_services
 
@@ -44,12 +44,8 @@ def main() -> None:
         st.info("This person has not sent a photo yet.", icon=":material/photo_camera:")
         return
     if services.principal.may(Action.EXPORT):
-        export.link_button(
-            "History as CSV",
-            f"/api/exports/users/{quote(user_id, safe='')}/history.csv",
-            icon=":material/download:",
-            width="stretch",
-        )
+        with export:
+            event.file_links("", event.Files(f"/api/exports/users/{quote(user_id, safe='')}/history"), "history")
     sections.summary(user_id, records)
     with st.container(horizontal=True, vertical_alignment="center"):
         photos.reveal_button(user_id)

@@ -76,11 +76,12 @@ def audit_references(
     Exit code: 0 if every photo was checked, whatever the result; 1 if some could not be; 130 if the command was
     stopped.
     """
-    from core.services.export import references_csv
+    from core.services.export import as_csv
+    from core.services.tables import references
 
     with open_services() as services, stop_on_signals() as stop, crew_progress("Reference photos") as report:
         check = services.references.run(event, stop, report)
-    lines = b"".join(references_csv(check.problems))
+    lines = b"".join(as_csv(references(check.problems)))
     if out is None:
         typer.echo(lines, nl=False)
     else:

@@ -1,7 +1,7 @@
 """The columns of the frames of records and registrations, one line each. Everything else about a column is derived.
 
 A new column needs one line here (and one in the embedded backend's schema, if that is to store it). It is exported
-as CSV only if it is added to the public order in ``core.services.export``, too.
+only if it is added to the public order in ``core.services.tables``, too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Records and frames -> CSV and Parquet, as streams of bytes. The columns are public: see ``docs/csv.md``."""
+"""Tables -> CSV and Parquet, as streams of bytes."""
 
 from __future__ import annotations
 
@@ -14,85 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from core.domain.audit import AuditEntry
 from core.domain.columns import MOMENT, NEVER_ABSENT, RECORD_DTYPES, REGISTRATION_DTYPES, UNREADABLE
 from core.domain.formulas import BREAKS, SIGNS, neutral, restored
 from core.domain.frames import record_frame
-from core.domain.records import ValidationRecord, isoformat
-from core.services.reference_check import ReferenceProblem
-
-#: One row for each outcome: an attempt, or the record itself where it lists none.
-OUTCOME_COLUMNS = (
-    "userId",
-    "registrationId",
-    "eventId",
-    "attempt",
-    "timestamp",
-    "status",
-    "confidence",
-    "quality",
-    "similarity",
-    "reasons",
-    "faceImageKey",
-    "source",
-    "operator",
-    "decision",
-    "decidedAt",
-    "reviewer",
-)
-
-#: One row for each reference photo that will not do: whom to ask, and what for.
-REFERENCE_COLUMNS = ("registrationId", "userId", "name", "email", "problems", "message")
-#: One row for each entry of the audit trail.
-AUDIT_COLUMNS = (
-    "at",
-    "who",
-    "action",
-    "outcome",
-    "user",
-    "registration",
-    "eventId",
-    "ipAddress",
-    "details",
-    "entryId",
-)
-
-#: One row for each record. This order is public: it is written out, so that a change of the frames' columns does not
-#: change the files that people's scripts read.
-RECORD_EXPORT = (
-    "userId",
-    "registrationId",
-    "eventId",
-    "status",
-    "confidence",
-    "quality",
-    "similarity",
-    "threshold",
-    "attempts",
-    "timestamp",
-    "updatedAt",
-    "expiresAt",
-    "source",
-    "reasons",
-    "decision",
-    "reviewer",
-    "decidedAt",
-    "faceImageKey",
-    "storedFaceKey",
-    "age",
-    "gender",
-    "smile",
-)
-#: One row for each registration; as public as ``RECORD_EXPORT``.
-REGISTRATION_EXPORT = (
-    "registrationId",
-    "userId",
-    "eventId",
-    "name",
-    "email",
-    "referencePhotoKey",
-    "submittedPhotoKey",
-)
+from core.domain.records import isoformat
+from core.services.tables import RECORD_EXPORT, REGISTRATION_EXPORT, Batch, Table
 
 
 def _read_csv(columns: Iterable[str], dtypes: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -107,11 +33,11 @@ def _read_csv(columns: Iterable[str], dtypes: Mapping[str, Any]) -> Mapping[str,
     }
 
 
-#: ``as_stored(pandas.read_csv(file, **READ_CSV))`` gives the frame back that ``frame_csv`` wrote: values and dtypes.
+#: ``as_stored(pandas.read_csv(file, **READ_CSV))`` gives the frame back that ``as_csv`` wrote: values and dtypes.
 #: What the file does not say: that a time column without any value has a zone, and that categories which all look
 #: like numbers are text.
 READ_CSV = _read_csv(RECORD_EXPORT, RECORD_DTYPES)
-#: The same for ``registrations_csv``.
+#: The same for registrations.
 READ_REGISTRATIONS_CSV = _read_csv(REGISTRATION_EXPORT, REGISTRATION_DTYPES)
 
 #: A byte order mark: without it Excel reads UTF-8 as the machine's own code page.
@@ -138,92 +64,23 @@ def as_stored(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**{str(name): column.map(restored, na_action="ignore") for name, column in texts})
 
 
-def outcomes_csv(records: Iterable[ValidationRecord]) -> Iterator[bytes]:
-    """A header line, then a line for each outcome; memory does not grow with the rows."""
-    yield BOM + _line(OUTCOME_COLUMNS)
-    for record in records:
-        for outcome in reversed(record.outcomes):
-            review = outcome.review
-            yield _line(
-                (
-                    record.user_id,
-                    record.registration_id,
-                    record.event,
-                    outcome.number,
-                    _time(outcome.timestamp),
-                    outcome.status,
-                    outcome.confidence,
-                    outcome.quality,
-                    outcome.similarity,
-                    " ".join(outcome.reasons),
-                    outcome.face_image_key,
-                    outcome.source,
-                    outcome.operator,
-                    review.decision if review else None,
-                    _time(review.decided_at) if review else None,
-                    review.reviewer if review else None,
-                )
-            )
-
-
-def _time(moment: datetime | None) -> str | None:
-    return isoformat(moment) if moment else None
-
-
-def references_csv(problems: Iterable[ReferenceProblem]) -> Iterator[bytes]:
-    """A header line, then a line for each problem: ``REFERENCE_COLUMNS``."""
-    yield BOM + _line(REFERENCE_COLUMNS)
-    for problem in problems:
-        person = problem.person
-        whose = (person.registration_id, person.user_id, person.name, person.email)
-        yield _line((*whose, " ".join(problem.codes), problem.message))
-
-
-def audit_csv(entries: Iterable[AuditEntry]) -> Iterator[bytes]:
-    """As ``outcomes_csv``, of the audit trail. The header comes with the first entry, or at the end where there is
-    none: a failure to read comes before the first byte.
-    """
-    header = BOM + _line(AUDIT_COLUMNS)
-    for entry in entries:
-        details = " ".join(f"{name}={value}" for name, value in sorted(entry.details.items()))
-        done = (isoformat(entry.at), entry.who, entry.action, entry.outcome)
-        of = (entry.user, entry.registration, entry.event_id, entry.ip_address, details, entry.entry_id)
-        yield header + _line((*done, *of))
-        header = b""
-    if header:
-        yield header
-
-
-def frame_csv(frame: pd.DataFrame, chunk_rows: int = 5000) -> Iterator[bytes]:
-    """The frame's columns and rows, ``chunk_rows`` rows at a time; what could not be read is in files of its own.
+def as_csv(table: Table) -> Iterator[bytes]:
+    """A header line and the lines of each batch; memory does not grow with the rows.
 
     UTF-8 with a byte order mark, lines end with CR LF; times are ISO-8601 in UTC with milliseconds, what is absent is
     empty, text is neutralised (``core.domain.formulas.neutral``).
+
+    The header comes with the first batch, so that a failure to read that batch is raised before the first byte.
     """
-    chunks = (frame.iloc[start : start + chunk_rows] for start in range(0, len(frame), chunk_rows))
-    return frames_csv([name for name in frame.columns if name != UNREADABLE.name], chunks)
-
-
-def frames_csv(columns: Sequence[str], frames: Iterable[pd.DataFrame]) -> Iterator[bytes]:
-    """The ``columns`` (``RECORD_EXPORT`` for records) of many frames, as ``frame_csv`` writes one: one part for each
-    frame, and one header.
-
-    The header comes with the first frame, so that a failure to read that frame is raised before the first byte.
-    """
-    header = BOM + _line(columns)
-    for frame in frames:
-        yield header + _rows(frame[list(columns)])
+    header = BOM + _line(table.columns)
+    for batch in table.batches:
+        yield header + _lines(table.columns, batch)
         header = b""
     if header:
         yield header
 
 
-def registrations_csv(frame: pd.DataFrame) -> Iterator[bytes]:
-    """Registrations (``REGISTRATION_EXPORT``), as ``frame_csv`` writes a frame."""
-    return frame_csv(frame[list(REGISTRATION_EXPORT)])
-
-
-def records_parquet(frames: Iterable[pd.DataFrame]) -> Iterator[bytes]:
+def as_parquet(table: Table) -> Iterator[bytes]:
     """Frames of records as one Parquet file: values, columns and dtypes are theirs when pandas reads it, but that
     categories are those which occur.
 
@@ -233,7 +90,8 @@ def records_parquet(frames: Iterable[pd.DataFrame]) -> Iterator[bytes]:
     sink, held, rows = _Sink(), list[pd.DataFrame](), 0
     schema = _schema()
     with parquet.ParquetWriter(sink, schema, compression="zstd") as writer:
-        for frame in frames:
+        for frame in table.batches:
+            assert isinstance(frame, pd.DataFrame)
             held.append(frame)
             rows += len(frame)
             if rows >= GROUP_ROWS:
@@ -291,6 +149,10 @@ def _records_table(frames: Sequence[pd.DataFrame], schema: pa.Schema) -> pa.Tabl
 
 def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.large_string()) if pa.types.is_dictionary(column.type) else column
+
+
+def _lines(columns: Sequence[str], batch: Batch) -> bytes:
+    return b"".join(map(_line, batch)) if isinstance(batch, list) else _rows(batch[list(columns)])
 
 
 def _rows(frame: pd.DataFrame) -> bytes:
@@ -368,6 +230,8 @@ def _cell(value: object) -> str:
     """Text is neutralised, and stands in quotation marks if it holds a separator; numbers are as they are."""
     if value is None:
         return ""
+    if isinstance(value, datetime):
+        return isoformat(value)
     if not isinstance(value, str):
         return str(value)
     text = neutral(value)

@@ -21,7 +21,7 @@ COLUMNS = ("registrationId", "userId", "eventId", "name", "email", "photo")
 REQUIRED = ("registrationId", "userId", "eventId")
 #: Names a photo that the person sent to be validated; it may be missing from a table.
 SUBMITTED = "submittedPhoto"
-#: Columns that only our own list of registrations has (``core.services.export.registrations_csv``), in which
+#: Columns that only our own list of registrations has (``core.services.tables.REGISTRATION_EXPORT``), in which
 #: ``photo`` may be missing: keys of photos that are stored.
 KEYS = ("referencePhotoKey", "submittedPhotoKey")
 MAX_TABLE_BYTES = 50 * 1024 * 1024

@@ -24,6 +24,7 @@ from dashboard.access.authentication import Authenticator
 from dashboard.access.plain_pages import CLOSED_PAGES, LOGIN, closed_page, sign_in_page
 from dashboard.access.uploads import SWEEP_SECONDS, Upload, Uploads
 from dashboard.access.websocket import Websockets
+from dashboard.prefix import address_of
 from dashboard.services import services_of
 
 #: Streamlit's addresses that are closed to everybody: public process metrics, and driving pages without a browser.
@@ -133,8 +134,8 @@ class Gate:
         if visitor and _below(path, (UPLOAD,)):
             return Upload(self._app, self._uploads, visitor)
         if visitor and self._sign_in and path == "/" and (address := _next_address(scope)):
-            leading = RedirectResponse(address, 302)
-            leading.delete_cookie(_NEXT_COOKIE)
+            leading = RedirectResponse(address_of(address), 302)
+            leading.delete_cookie(_NEXT_COOKIE, address_of("/"))
             return leading
         return None
 
@@ -145,7 +146,9 @@ class Gate:
         query = scope["query_string"].decode("latin-1")
         address = scope["path"] + (f"?{query}" if query else "")
         if _is_page(address):
-            page.set_cookie(_NEXT_COOKIE, quote(address), _NEXT_SECONDS, httponly=True, samesite="lax")
+            page.set_cookie(
+                _NEXT_COOKIE, quote(address), _NEXT_SECONDS, path=address_of("/"), httponly=True, samesite="lax"
+            )
         return page
 
     async def _sweep(self) -> None:

@@ -10,6 +10,7 @@ import streamlit as st
 from starlette.responses import HTMLResponse, Response
 
 from dashboard.access.websocket import FULL, TOO_FAST, TOO_MANY
+from dashboard.prefix import address_of
 
 LOGIN = "/auth/login"
 #: The pages contain inline styles and nothing else. Form targets are not limited: signing in redirects to the
@@ -53,15 +54,14 @@ def sign_in_page(*, over: bool) -> Response:
         if over
         else "Faces and ids are personal data, so everybody who looks at them has to sign in."
     )
-    return _page(401, title, text, f'<form action="{LOGIN}"><button autofocus>Sign in</button></form>')
+    return _page(401, title, text, f'<form action="{address_of(LOGIN)}"><button autofocus>Sign in</button></form>')
 
 
 def closed_page(address: str) -> Response:
     """Returns the page that says why a page was closed; ``address`` is one of ``CLOSED_PAGES``."""
     closed = CLOSED_PAGES[address]
-    return _page(
-        closed.status, closed.title, closed.text, '<form action="/"><button autofocus>Try again</button></form>'
-    )
+    form = f'<form action="{address_of("/")}"><button autofocus>Try again</button></form>'
+    return _page(closed.status, closed.title, closed.text, form)
 
 
 def _page(status: int, title: str, text: str, form: str) -> Response:

@@ -157,7 +157,7 @@ class Upload:
         self._visitor = visitor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        address = address_of(scope["path"])
+        address = upload_of(scope["path"])
         try:
             match scope["method"]:
                 case "PUT":
@@ -185,7 +185,7 @@ class Upload:
                 self._uploads.release(address)
 
 
-def address_of(path: str) -> Address:
+def upload_of(path: str) -> Address:
     """Returns the last two parts of an upload's path."""
     *_, session, file_id = path.split("/")
     return session, file_id

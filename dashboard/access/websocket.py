@@ -21,7 +21,8 @@ from core.flow.pace import Pace
 from core.settings import Settings
 from dashboard.access.authentication import Authenticator, Visitor
 from dashboard.access.slow_pages import close_slow_pages
-from dashboard.access.uploads import MAX_ADDRESSES, Uploads, address_of, may_upload
+from dashboard.access.uploads import MAX_ADDRESSES, Uploads, may_upload, upload_of
+from dashboard.prefix import address_of
 
 STREAM = "/_stcore/stream"
 #: Messages that pages need. Streamlit's other messages clear caches, save settings or stop the server.
@@ -216,14 +217,14 @@ class _Passage:
         if said.WhichOneof("type") == "file_urls_response":
             self._asked -= 1
             urls = [file.upload_url for file in said.file_urls_response.file_urls]
-            self._uploads.issue(self._visitor.key, map(address_of, urls))
+            self._uploads.issue(self._visitor.key, map(upload_of, urls))
 
 
 async def _lead_away(send: Send, closed: _Closed) -> None:
     """Closes a websocket, after redirecting its page to an address or reloading it."""
     if closed.address is not None:
         away = ForwardMsg()
-        away.auth_redirect.url = closed.address
+        away.auth_redirect.url = address_of(closed.address) if closed.address else ""
         away.auth_redirect.SetInParent()
         await send({"type": "websocket.send", "bytes": away.SerializeToString()})
     await send({"type": "websocket.close", "code": closed.code})

@@ -21,7 +21,10 @@ from dashboard.api.shapes import Alive, Dependencies, EventRecordList, RecentVal
 
 JSON = "application/json"
 CSV = "text/csv"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 PARQUET = "application/vnd.apache.parquet"
+#: A file's type -> what its name ends with.
+ENDINGS = {CSV: "csv", XLSX: "xlsx", PARQUET: "parquet"}
 Schema = Mapping[str, Any]
 
 
@@ -61,6 +64,31 @@ def _several(name: str, values: list[str] | None, description: str) -> Schema:
     return _query(name, {"type": "array", "items": items}, f"{description}; may be repeated")
 
 
+def _files(
+    path: str,
+    actions: frozenset[Action],
+    summary: str,
+    *,
+    parameters: tuple[Schema, ...] = (),
+    errors: tuple[int, ...] = (400, 503),
+    types: tuple[str, ...] = (CSV, XLSX),
+) -> tuple[Endpoint, ...]:
+    """The same rows and columns as a file of each of the ``types``; ``path`` is without their endings."""
+    return tuple(
+        Endpoint(
+            "GET",
+            f"{path}.{ENDINGS[each]}",
+            actions,
+            f"{summary} ({_TYPE_WORDS[each]})",
+            errors=errors,
+            parameters=parameters,
+            file=each,
+        )
+        for each in types
+    )
+
+
+_TYPE_WORDS = {CSV: "CSV", XLSX: "Excel", PARQUET: "Parquet, with the types of the columns"}
 _FILTERS = (
     _several("status", [status.value for status in Status], "Records of this status"),
     _several("quality", [*(quality.value for quality in Quality), NOT_MEASURED], "Records of this quality"),
@@ -149,70 +177,40 @@ EVENT_VALIDATIONS = Endpoint(
     data=EventRecordList,
     parameters=(_count(parameters.EVENT_LIMIT, "At most so many"),),
 )
-USER_HISTORY_CSV = Endpoint(
-    "GET",
-    "/api/exports/users/{userId}/history.csv",
+_OF_EVENTS = frozenset({Action.SEE_EVENTS, Action.EXPORT})
+_EVENT = "/api/exports/events/{eventId}"
+USER_HISTORY = _files(
+    "/api/exports/users/{userId}/history",
     frozenset({Action.FIND_PEOPLE, Action.EXPORT}),
-    "A user's outcomes, newest first, as CSV",
+    "A user's outcomes, newest first",
 )
-RECORDS_CSV = Endpoint(
-    "GET",
-    "/api/exports/events/{eventId}/records.csv",
-    frozenset({Action.SEE_EVENTS, Action.EXPORT}),
-    "An event's records as CSV",
-    parameters=_FILTERS,
+RECORDS = _files(
+    f"{_EVENT}/records", _OF_EVENTS, "An event's records", parameters=_FILTERS, types=(CSV, XLSX, PARQUET)
 )
-RECORDS_PARQUET = Endpoint(
-    "GET",
-    "/api/exports/events/{eventId}/records.parquet",
-    frozenset({Action.SEE_EVENTS, Action.EXPORT}),
-    "The same records as Parquet, with the types of their columns",
-    parameters=_FILTERS,
-    file=PARQUET,
+NEVER_TRIED = _files(f"{_EVENT}/never-tried", _OF_EVENTS, "An event's registrations without a record")
+UNREADABLE_RECORDS = _files(
+    f"{_EVENT}/unreadable-records", _OF_EVENTS, "What could not be read of an event's records"
 )
-NEVER_TRIED_CSV = Endpoint(
-    "GET",
-    "/api/exports/events/{eventId}/never-tried.csv",
-    frozenset({Action.SEE_EVENTS, Action.EXPORT}),
-    "An event's registrations without a record, as CSV",
+UNREADABLE_REGISTRATIONS = _files(
+    f"{_EVENT}/unreadable-registrations", _OF_EVENTS, "What could not be read of an event's registrations"
 )
-UNREADABLE_RECORDS_CSV = Endpoint(
-    "GET",
-    "/api/exports/events/{eventId}/unreadable-records.csv",
-    frozenset({Action.SEE_EVENTS, Action.EXPORT}),
-    "What could not be read of an event's records, as CSV",
-)
-UNREADABLE_REGISTRATIONS_CSV = Endpoint(
-    "GET",
-    "/api/exports/events/{eventId}/unreadable-registrations.csv",
-    frozenset({Action.SEE_EVENTS, Action.EXPORT}),
-    "What could not be read of an event's registrations, as CSV",
-)
-EXPIRING_CSV = Endpoint(
-    "GET",
-    "/api/exports/events/{eventId}/expiring.csv",
-    frozenset({Action.SEE_EVENTS, Action.EXPORT}),
-    "An event's records that expire within a week, as CSV",
-)
-WHAT_IF_CSV = Endpoint(
-    "GET",
-    "/api/exports/events/{eventId}/what-if.csv",
-    frozenset({Action.SEE_EVENTS, Action.EXPORT}),
-    "An event's records whose status another threshold would change, as CSV",
+EXPIRING = _files(f"{_EVENT}/expiring", _OF_EVENTS, "An event's records that expire within a week")
+WHAT_IF = _files(
+    f"{_EVENT}/what-if",
+    _OF_EVENTS,
+    "An event's records whose status another threshold would change",
     parameters=(_THRESHOLD, *_FILTERS),
 )
-REFERENCE_PROBLEMS_CSV = Endpoint(
-    "GET",
-    "/api/exports/events/{eventId}/reference-problems.csv",
+REFERENCE_PROBLEMS = _files(
+    f"{_EVENT}/reference-problems",
     frozenset({Action.RUN_BATCH, Action.EXPORT}),
-    "Whom to ask for another reference photo, by the event's last check, as CSV",
+    "Whom to ask for another reference photo, by the event's last check",
     errors=(400, 404, 503),
 )
-AUDIT_CSV = Endpoint(
-    "GET",
-    "/api/exports/audit.csv",
+AUDIT = _files(
+    "/api/exports/audit",
     frozenset({Action.SEE_AUDIT}),
-    "The audit trail, newest first, as CSV; of the last 30 days where since is absent",
+    "The audit trail, newest first; of the last 30 days where since is absent",
     parameters=(
         _several("action", [action.value for action in Action], "Entries of this action"),
         _query("who", {"type": "string"}, "Entries of whoever the trail names so"),
@@ -244,16 +242,15 @@ ENDPOINTS = (
     STATS,
     CHECK_RECENT,
     RECORD,
-    USER_HISTORY_CSV,
-    RECORDS_CSV,
-    RECORDS_PARQUET,
-    NEVER_TRIED_CSV,
-    UNREADABLE_RECORDS_CSV,
-    UNREADABLE_REGISTRATIONS_CSV,
-    EXPIRING_CSV,
-    WHAT_IF_CSV,
-    REFERENCE_PROBLEMS_CSV,
-    AUDIT_CSV,
+    *USER_HISTORY,
+    *RECORDS,
+    *NEVER_TRIED,
+    *UNREADABLE_RECORDS,
+    *UNREADABLE_REGISTRATIONS,
+    *EXPIRING,
+    *WHAT_IF,
+    *REFERENCE_PROBLEMS,
+    *AUDIT,
     HEALTH,
     READY,
     OPENAPI,

@@ -7,7 +7,6 @@ import logging
 import zlib
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import Any
 
 import pandas as pd
@@ -23,17 +22,22 @@ from core.domain.frames import record_frame
 from core.domain.records import KEY_ATTRIBUTES, Quality, Status
 from core.domain.roles import Action
 from core.runtime.facades.guard import GuardedServices
-from core.services.export import (
+from core.services.export import as_csv, as_parquet
+from core.services.tables import (
     RECORD_EXPORT,
-    audit_csv,
-    frame_csv,
-    frames_csv,
-    outcomes_csv,
-    records_parquet,
-    references_csv,
-    registrations_csv,
+    REGISTRATION_EXPORT,
+    Batch,
+    Table,
+    audit_trail,
+    chunks,
+    of_frame,
+    outcomes,
+    references,
 )
+from core.services.workbook import as_xlsx
 from dashboard.access.authentication import person_of, principal_of
+from dashboard.api import endpoints
+from dashboard.api.endpoints import CSV, ENDINGS, PARQUET, XLSX, Endpoint
 from dashboard.api.parameters import EVENT_ID, USER_ID, one
 from dashboard.api.workers import Download, Downloads, unless_gone
 from dashboard.codings import named_codings
@@ -43,54 +47,71 @@ logger = logging.getLogger(__name__)
 
 Handler = Callable[[Request], Awaitable[Response]]
 Parts = Generator[bytes]
-#: Services, event id, query -> a file's parts.
-EventFile = Callable[[GuardedServices, str, QueryParams], Iterator[bytes]]
-CSV = "text/csv; charset=utf-8"
+#: Services, event id, query -> what a file about the event has in it.
+EventFile = Callable[[GuardedServices, str, QueryParams], Table]
+_WRITE: dict[str, Callable[[Table], Iterator[bytes]]] = {CSV: as_csv, XLSX: as_xlsx, PARQUET: as_parquet}
 #: Little less is gained by more, at twice the time and beyond.
 _COMPRESSION = 5
-#: Lines that are handed on at once.
-_LINES = 500
 #: The span of an audit trail where none is asked for.
 AUDIT_SPAN = timedelta(days=30)
 #: No audit trail is older: days before it need not be read.
 FIRST_AUDIT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def user_history(downloads: Downloads) -> Handler:
-    """Every outcome of a user, newest first (columns: ``core.services.export.OUTCOME_COLUMNS``)."""
+def handlers(downloads: Downloads) -> dict[Endpoint, Handler]:
+    """Those of all the endpoints that answer with such a file."""
+    of_event: dict[tuple[Endpoint, ...], EventFile] = {
+        endpoints.RECORDS: records,
+        endpoints.NEVER_TRIED: never_tried,
+        endpoints.UNREADABLE_RECORDS: unreadable_records,
+        endpoints.UNREADABLE_REGISTRATIONS: unreadable_registrations,
+        endpoints.EXPIRING: expiring,
+        endpoints.WHAT_IF: what_if,
+        endpoints.REFERENCE_PROBLEMS: reference_problems,
+    }
+    return {
+        **{each: _user_history(downloads, each.file) for each in endpoints.USER_HISTORY},
+        **{each: _of_event(downloads, each, read) for files, read in of_event.items() for each in files},
+        **{each: _audit(downloads, each.file) for each in endpoints.AUDIT},
+    }
+
+
+def _user_history(downloads: Downloads, file_type: str) -> Handler:
+    """Every outcome of a user, newest first (columns: ``core.services.tables.OUTCOME_COLUMNS``)."""
 
     async def endpoint(request: Request) -> Response:
         user_id = USER_ID.of(request)
 
         def parts() -> Parts:
             services = services_of(principal_of(request))
-            lines = outcomes_csv(services.records.history(user_id))
-            yield from services.acting.export("history", lines, user_id=user_id)
+            written = _WRITE[file_type](outcomes(services.records.history(user_id)))
+            yield from services.acting.export("history", written, user_id=user_id)
 
-        return await _file(request, downloads, "face-validation-history.csv", CSV, parts())
+        return await _file(request, downloads, "face-validation-history", file_type, parts())
 
     return endpoint
 
 
-def of_event(downloads: Downloads, name: str, read: EventFile, media_type: str = CSV) -> Handler:
-    """A file about an event, by the name that it is saved under."""
+def _of_event(downloads: Downloads, asked: Endpoint, read: EventFile) -> Handler:
+    """A file about an event, saved under the name that its path ends with."""
+    name = asked.path.rpartition("/")[2].removesuffix(f".{ENDINGS[asked.file]}")
 
     async def endpoint(request: Request) -> Response:
         event_id = EVENT_ID.of(request)
 
         def parts() -> Parts:
             services = services_of(principal_of(request))
-            lines = read(services, event_id, request.query_params)
-            yield from services.acting.export(name, lines, event_id=event_id)
+            written = _WRITE[asked.file](read(services, event_id, request.query_params))
+            yield from services.acting.export(f"{name}.{ENDINGS[asked.file]}", written, event_id=event_id)
 
-        return await _file(request, downloads, name, media_type, parts())
+        return await _file(request, downloads, name, asked.file, parts())
 
     return endpoint
 
 
-def audit_trail(downloads: Downloads) -> Handler:
+def _audit(downloads: Downloads, file_type: str) -> Handler:
     """The audit trail's entries that match the filters, newest first (columns:
-    ``core.services.export.AUDIT_COLUMNS``).
+    ``core.services.tables.AUDIT_COLUMNS``).
     """
 
     async def endpoint(request: Request) -> Response:
@@ -101,75 +122,79 @@ def audit_trail(downloads: Downloads) -> Handler:
             now = services.clock()
             until = min(_moment(query, "until") or now, now)
             since = max(_moment(query, "since") or now - AUDIT_SPAN, FIRST_AUDIT)
-            lines = audit_csv(_audit_filter(query).of(services.audit.entries(since, until)))
-            yield from services.acting.export("audit", _joined(lines), Action.SEE_AUDIT)
+            found = audit_trail(_audit_filter(query).of(services.audit.entries(since, until)))
+            yield from services.acting.export("audit", _WRITE[file_type](found), Action.SEE_AUDIT)
 
-        return await _file(request, downloads, "audit.csv", CSV, parts())
+        return await _file(request, downloads, "audit", file_type, parts())
 
     return endpoint
 
 
-def records(services: GuardedServices, event_id: str, query: QueryParams) -> Iterator[bytes]:
+def records(services: GuardedServices, event_id: str, query: QueryParams) -> Table:
     """The event's records that match the filters (columns: ``core.domain.columns.RECORD_COLUMNS``)."""
-    return frames_csv(RECORD_EXPORT, _matching(services, event_id, query))
+    return Table(RECORD_EXPORT, _matching(services, event_id, query))
 
 
-def records_as_parquet(services: GuardedServices, event_id: str, query: QueryParams) -> Iterator[bytes]:
-    """The same as Parquet."""
-    return records_parquet(_matching(services, event_id, query))
-
-
-def never_tried(services: GuardedServices, event_id: str, _query: QueryParams) -> Iterator[bytes]:
+def never_tried(services: GuardedServices, event_id: str, _query: QueryParams) -> Table:
     """The registrations without a record (columns: ``core.domain.columns.REGISTRATION_COLUMNS``)."""
-    registered = services.registrations.event_frame(event_id)
-    keys = [pd.DataFrame(columns=KEY_ATTRIBUTES, dtype="str")]
-    for batch in services.records.event_batches(event_id):
-        keys.append(batch[list(KEY_ATTRIBUTES)])
-        yield b""  # a place to stop at
-    tried = pd.concat(keys, ignore_index=True).drop_duplicates()
-    yield from registrations_csv(statistics.never_tried(registered, tried))
+
+    def batches() -> Iterator[Batch]:
+        registered = services.registrations.event_frame(event_id)
+        keys = [pd.DataFrame(columns=KEY_ATTRIBUTES, dtype="str")]
+        for batch in services.records.event_batches(event_id):
+            keys.append(batch[list(KEY_ATTRIBUTES)])
+            yield []  # a place to stop at
+        tried = pd.concat(keys, ignore_index=True).drop_duplicates()
+        yield from chunks(statistics.never_tried(registered, tried))
+
+    return Table(REGISTRATION_EXPORT, batches())
 
 
-def unreadable_records(services: GuardedServices, event_id: str, _query: QueryParams) -> Iterator[bytes]:
-    """What could not be read of the records (columns: ``core.domain.statistics.UNREADABLE_COLUMNS``)."""
-    found = [record_frame({})]
-    for batch in services.records.event_batches(event_id):
-        found.append(batch[batch["unreadable"] != ""])
-        yield b""  # a place to stop at
-    yield from frame_csv(statistics.unreadable(*found))
+def unreadable_records(services: GuardedServices, event_id: str, _query: QueryParams) -> Table:
+    """What could not be read of the records."""
+
+    def batches() -> Iterator[Batch]:
+        found = [record_frame({})]
+        for batch in services.records.event_batches(event_id):
+            found.append(batch[batch["unreadable"] != ""])
+            yield []  # a place to stop at
+        yield from chunks(statistics.unreadable(*found))
+
+    return Table(statistics.UNREADABLE_COLUMNS, batches())
 
 
-def unreadable_registrations(services: GuardedServices, event_id: str, _query: QueryParams) -> Iterator[bytes]:
-    """What could not be read of the registrations (columns: ``core.domain.statistics.UNREADABLE_COLUMNS``)."""
+def unreadable_registrations(services: GuardedServices, event_id: str, _query: QueryParams) -> Table:
+    """What could not be read of the registrations."""
     shown = services.registrations.event_frame(event_id)
-    return frame_csv(statistics.unreadable(shown, services.registrations.unreadable(event_id)))
+    found = statistics.unreadable(shown, services.registrations.unreadable(event_id))
+    return of_frame(found, statistics.UNREADABLE_COLUMNS)
 
 
-def expiring(services: GuardedServices, event_id: str, _query: QueryParams) -> Iterator[bytes]:
+def expiring(services: GuardedServices, event_id: str, _query: QueryParams) -> Table:
     """The records that expire within a week."""
     now = services.clock()
     batches = services.records.event_batches(event_id)
-    return frames_csv(RECORD_EXPORT, (statistics.expiring(batch, now) for batch in batches))
+    return Table(RECORD_EXPORT, (statistics.expiring(batch, now) for batch in batches))
 
 
-def what_if(services: GuardedServices, event_id: str, query: QueryParams) -> Iterator[bytes]:
+def what_if(services: GuardedServices, event_id: str, query: QueryParams) -> Table:
     """The matching records whose status another ``threshold`` would change, with the column ``becomes``."""
     threshold, policy = _threshold(query), services.settings.policy
     flipped = (
         statistics.flips(batch, threshold, policy.review_threshold, policy.similarity_threshold)
         for batch in _matching(services, event_id, query)
     )
-    return frames_csv([*RECORD_EXPORT, "becomes"], flipped)
+    return Table([*RECORD_EXPORT, "becomes"], flipped)
 
 
-def reference_problems(services: GuardedServices, event_id: str, _query: QueryParams) -> Iterator[bytes]:
+def reference_problems(services: GuardedServices, event_id: str, _query: QueryParams) -> Table:
     """Whom to ask for another reference photo, by the event's last reference check
-    (``core.services.export.REFERENCE_COLUMNS``).
+    (``core.services.tables.REFERENCE_COLUMNS``).
     """
     audit = services.references.latest(event_id)
     if audit is None:
         raise NotFound("This event's reference photos have not been checked since the start: do so on its page.")
-    return references_csv(audit.problems)
+    return references(audit.problems)
 
 
 def _matching(services: GuardedServices, event_id: str, query: QueryParams) -> Iterable[pd.DataFrame]:
@@ -191,12 +216,6 @@ def _audit_filter(query: QueryParams) -> AuditFilter:
         person=one(query, "person"),
         result=next(iter(_choices(query, "result", [str(result) for result in Result])), None),
     )
-
-
-def _joined(lines: Iterator[bytes]) -> Iterator[bytes]:
-    """Some hundred lines a part."""
-    while batch := b"".join(islice(lines, _LINES)):
-        yield batch
 
 
 def _threshold(query: QueryParams) -> float:
@@ -227,16 +246,19 @@ def _moment(query: QueryParams, name: str) -> datetime | None:
         raise InvalidInput(f"The parameter {name} must be a time in ISO-8601.") from None
 
 
-async def _file(request: Request, downloads: Downloads, name: str, media_type: str, parts: Parts) -> Response:
+async def _file(request: Request, downloads: Downloads, name: str, file_type: str, parts: Parts) -> Response:
     """``parts`` as a download. The first is made before the answer begins: what fails till then is told as JSON.
 
-    Text is packed for whom takes it; Parquet is by itself.
+    Text is packed for whom takes it; the other types are by themselves.
     """
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Type": media_type}
-    if media_type is CSV:
-        headers["Vary"] = "Accept-Encoding"
-    if media_type is CSV and takes_gzip(request.headers.get("accept-encoding", "")):
-        parts, headers["Content-Encoding"] = _compressed(parts), "gzip"
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}.{ENDINGS[file_type]}"',
+        "Content-Type": file_type,
+    }
+    if file_type is CSV:
+        headers |= {"Content-Type": f"{CSV}; charset=utf-8", "Vary": "Accept-Encoding"}
+        if takes_gzip(request.headers.get("accept-encoding", "")):
+            parts, headers["Content-Encoding"] = _compressed(parts), "gzip"
     download = downloads.open(parts, person_of(request))
     try:
         first = await unless_gone(request.receive, download.next())

@@ -11,12 +11,13 @@ from pydantic.json_schema import models_json_schema
 from core import __version__
 from core.domain.roles import ALLOWED, Role
 from dashboard.api import parameters
-from dashboard.api.endpoints import CSV, ENDPOINTS, JSON, PARQUET, READY, Endpoint, Schema
+from dashboard.api.endpoints import CSV, ENDPOINTS, JSON, PARQUET, READY, XLSX, Endpoint, Schema
 from dashboard.api.parameters import Id
 from dashboard.api.shapes import Error, FaceImage
+from dashboard.prefix import address_of
 
 #: A file's type -> the schema of its content.
-_FILES: dict[str, Schema] = {CSV: {"type": "string"}, PARQUET: {}, JSON: {"type": "object"}}
+_FILES: dict[str, Schema] = {CSV: {"type": "string"}, XLSX: {}, PARQUET: {}, JSON: {"type": "object"}}
 _ERRORS = {
     400: "Something in the request is not as described; the message names it",
     401: "Missing or invalid credentials",
@@ -73,6 +74,7 @@ def document(*, sign_in: bool) -> dict[str, Any]:
             "version": __version__,
             "description": "Every answer but a file is JSON; an attribute that has no value is absent.",
         },
+        "servers": [{"url": address_of("") or "/"}],
         "paths": paths,
         "components": {"schemas": schemas["$defs"], **schemes},
     }

@@ -1,4 +1,4 @@
-"""Everything under /api: the JSON API, the CSV downloads, and how the process is.
+"""Everything under /api: the JSON API, the files to download, and how the process is.
 
 It stands before Streamlit, not among its routes: those refuse paths that an id may well have, and answer what they do
 not know with the dashboard's page.
@@ -134,7 +134,6 @@ class Api:
                 await ending(scope, receive, with_headers)
 
     def _handlers(self) -> Mapping[Endpoint, Handler]:
-        of_event = partial(exports.of_event, self._downloads)
         return {
             endpoints.VALIDATE: self.validate,
             endpoints.EVENT_VALIDATIONS: self.working(event_validations),
@@ -142,18 +141,7 @@ class Api:
             endpoints.STATS: self.working(stats),
             endpoints.CHECK_RECENT: self.working(check_recent),
             endpoints.RECORD: self.working(record),
-            endpoints.USER_HISTORY_CSV: exports.user_history(self._downloads),
-            endpoints.RECORDS_CSV: of_event("records.csv", exports.records),
-            endpoints.RECORDS_PARQUET: of_event("records.parquet", exports.records_as_parquet, endpoints.PARQUET),
-            endpoints.NEVER_TRIED_CSV: of_event("never-tried.csv", exports.never_tried),
-            endpoints.UNREADABLE_RECORDS_CSV: of_event("unreadable-records.csv", exports.unreadable_records),
-            endpoints.UNREADABLE_REGISTRATIONS_CSV: of_event(
-                "unreadable-registrations.csv", exports.unreadable_registrations
-            ),
-            endpoints.EXPIRING_CSV: of_event("expiring.csv", exports.expiring),
-            endpoints.WHAT_IF_CSV: of_event("what-if.csv", exports.what_if),
-            endpoints.REFERENCE_PROBLEMS_CSV: of_event("reference-problems.csv", exports.reference_problems),
-            endpoints.AUDIT_CSV: exports.audit_trail(self._downloads),
+            **exports.handlers(self._downloads),
             endpoints.HEALTH: alive,
             endpoints.READY: self.ready,
             endpoints.OPENAPI: self.document,

@@ -316,5 +316,5 @@ def _check_summary(services: GuardedServices, event_id: str, summary: Progress) 
         said = f"{summary.done:,} people looked at, {problems:,} to ask for another photo."
         _ended(CHECK, event_id, "Reference photos", said, summary)
         if problems:
-            address = event.file_address(event_id, "reference-problems.csv")
-            event.file_link("People to ask, as CSV", address, "reference-problems-csv")
+            files = event.files(event_id, "reference-problems")
+            event.file_links("People to ask", files, "reference-problems")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from urllib.parse import quote, urlencode
 
@@ -17,11 +17,12 @@ from core.domain.statistics import Readiness
 from core.runtime.facades.guard import GuardedServices
 from dashboard.parts import ui
 from dashboard.parts.kept import kept
+from dashboard.prefix import address_of
 from dashboard.services import get_services
 
 #: Seconds after which what is shown live is looked at anew.
 LIVE_SECONDS = 15
-#: Rows of a list on a page; its CSV has all.
+#: Rows of a list on a page; its files have all.
 MAX_ROWS = 500
 
 
@@ -105,15 +106,34 @@ def picker(container: st.delta_generator.DeltaGenerator, events: list[str]) -> s
     return chosen
 
 
-def file_address(event_id: str, name: str, query: Mapping[str, object] | None = None) -> str:
-    """The address of one of the event's files; lists in ``query`` repeat their name, empty values are left out."""
-    given = {key: value for key, value in (query or {}).items() if value not in (None, "", [], ())}
-    text = f"?{urlencode(given, doseq=True)}" if given else ""
-    return f"/api/exports/events/{quote(event_id, safe='')}/{name}{text}"
+@dataclass(frozen=True)
+class Files:
+    """The same rows as a file of each format; ``path`` is that of the API without the ending.
+
+    Lists in ``query`` repeat their name, empty values are left out.
+    """
+
+    path: str
+    query: Mapping[str, object] = field(default_factory=dict)
+
+    def address(self, ending: str) -> str:
+        given = {key: value for key, value in self.query.items() if value not in (None, "", [], ())}
+        query = f"?{urlencode(given, doseq=True)}" if given else ""
+        return address_of(f"{self.path}.{ending}{query}")
 
 
-def file_link(label: str, address: str, key: str) -> None:
-    st.link_button(label, address, icon=":material/download:", key=key)
+def files(event_id: str, name: str, query: Mapping[str, object] | None = None) -> Files:
+    """The event's files of this name."""
+    return Files(f"/api/exports/events/{quote(event_id, safe='')}/{name}", query or {})
+
+
+def file_links(what: str, files: Files, key: str, *, parquet: bool = False) -> None:
+    """Links to the files, side by side; ``what`` is in them, "" where the page says so."""
+    endings = {"csv": "CSV", "xlsx": "Excel"} | ({"parquet": "Parquet"} if parquet else {})
+    with st.container(horizontal=True, width="content"):
+        for ending, word in endings.items():
+            label = f"{what} as {word}" if what else word
+            st.link_button(label, files.address(ending), icon=":material/download:", key=f"{key}-{ending}")
 
 
 def bins(records: pd.DataFrame, column: str, low: float, high: float, width: float) -> pd.DataFrame:
@@ -181,7 +201,7 @@ def table(rows: pd.DataFrame, columns: Iterable[str], alt: str) -> None:
         },
     )
     if len(rows) > MAX_ROWS:
-        st.caption(f"The first {MAX_ROWS} of {len(rows):,}; the CSV has all.")
+        st.caption(f"The first {MAX_ROWS} of {len(rows):,}; the files have all.")
 
 
 def _in_words(rows: pd.DataFrame, columns: tuple[str, ...], zone: tzinfo) -> pd.DataFrame:

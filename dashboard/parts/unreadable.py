@@ -20,10 +20,10 @@ _MEANING = {
 }
 
 
-def show(noun: Literal["record", "registration"], *frames: pd.DataFrame, address: str | None = None) -> None:
+def show(noun: Literal["record", "registration"], *frames: pd.DataFrame, files: event.Files | None = None) -> None:
     """What could not be read in the rows of frames (``registrationId``, ``unreadable``); nothing if all was read.
 
-    ``noun`` names one row; ``address`` is that of the same list as a file.
+    ``noun`` names one row; ``files`` have the same list.
     """
     lines = kept(statistics.unreadable, *frames)
     if lines.empty:
@@ -32,6 +32,6 @@ def show(noun: Literal["record", "registration"], *frames: pd.DataFrame, address
     sentence = f"{count:,} {noun}{'' if count == 1 else 's'} could not be read in full"
     with st.expander(sentence, icon=":material/warning:"):
         st.caption(_MEANING[noun])
-        if address:
-            event.file_link("All as CSV", address, f"unreadable-{noun}s")
+        if files:
+            event.file_links("All", files, f"unreadable-{noun}s")
         event.table(lines, statistics.UNREADABLE_COLUMNS, sentence)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
@@ -13,7 +12,7 @@ from core.domain.audit import AuditEntry, AuditFilter, Result, result_of
 from core.domain.records import isoformat
 from core.domain.roles import Action
 from core.services.hashing import id_hash
-from dashboard.parts import ui
+from dashboard.parts import event, ui
 from dashboard.services import get_services
 
 SPANS = {
@@ -102,7 +101,8 @@ def filters() -> AuditFilter:
     return AuditFilter(frozenset(actions), (name or "").strip() or None, person, result)
 
 
-def csv_address(wanted: AuditFilter, since: datetime, until: datetime) -> str:
+def files(wanted: AuditFilter, since: datetime, until: datetime) -> event.Files:
+    """The entries of all pages."""
     given = {
         "action": sorted(wanted.actions),
         "who": wanted.who,
@@ -111,7 +111,7 @@ def csv_address(wanted: AuditFilter, since: datetime, until: datetime) -> str:
         "since": isoformat(since),
         "until": isoformat(until),
     }
-    return f"/api/exports/audit.csv?{urlencode({name: each for name, each in given.items() if each}, doseq=True)}"
+    return event.Files("/api/exports/audit", given)
 
 
 def page_number() -> int:

@@ -24,10 +24,9 @@ def heading(events: list[str]) -> tuple[str, str]:
     """The event and the span of time to show."""
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         st.title("Event overview", anchor=False, width="content")
-        event_id = event.picker(st.container(width=300), events)
+        event_id = event.picker(st.container(width=250), events)
         span = ui.span_control(SPANS, "7 days")
-        event.file_link("Export CSV", event.file_address(event_id, "records.csv"), "export")
-        event.file_link("Parquet", event.file_address(event_id, "records.parquet"), "export-parquet")
+        event.file_links("", event.files(event_id, "records"), "records", parquet=True)
     return event_id, span
 
 
@@ -157,7 +156,7 @@ def lists(event_id: str, untried: pd.DataFrame, records: pd.DataFrame, now: date
         if untried.empty:
             st.caption("Everybody who is registered has sent a photo.")
         else:
-            event.file_link("All as CSV", event.file_address(event_id, "never-tried.csv"), "untried-csv")
+            event.file_links("All", event.files(event_id, "never-tried"), "never-tried")
             columns = ("registrationId", "userId", "name", "email")
             event.table(untried, columns, "People who are registered and never tried")
     ending = kept(statistics.expiring, records, now.replace(second=0, microsecond=0))
@@ -166,20 +165,20 @@ def lists(event_id: str, untried: pd.DataFrame, records: pd.DataFrame, now: date
             st.caption("None.")
         else:
             st.caption("Expired records are no longer shown, counted or exported. Export them while they are here.")
-            event.file_link("All as CSV", event.file_address(event_id, "expiring.csv"), "expiring-csv")
+            event.file_links("All", event.files(event_id, "expiring"), "expiring")
             expiring = ("registrationId", "userId", "status", "timestamp", "expiresAt")
             event.table(ending, expiring, "Records that expire within a week")
 
 
 def unreadable_records(event_id: str, records: pd.DataFrame) -> None:
-    unreadable.show("record", records, address=event.file_address(event_id, "unreadable-records.csv"))
+    unreadable.show("record", records, files=event.files(event_id, "unreadable-records"))
 
 
 def unreadable_registrations(event_id: str, registered: pd.DataFrame) -> None:
     with ui.banner_on_failure("read what else is registered for this event"):
         left_out = event.unreadable_registrations(event_id)
-        address = event.file_address(event_id, "unreadable-registrations.csv")
-        unreadable.show("registration", registered, left_out, address=address)
+        files = event.files(event_id, "unreadable-registrations")
+        unreadable.show("registration", registered, left_out, files=files)
 
 
 def nothing_yet() -> None:

@@ -29,13 +29,13 @@ SPLITS = {
 }
 #: Engines report nothing much below: a face that they are not sure of is rarely a face.
 LOWEST_CONFIDENCE = 50
-#: Charts of a split; the rest of its groups is in the CSV.
+#: Charts of a split; the rest of its groups is in the files.
 MAX_GROUPS = 6
 GROUP_COLUMNS = {"Age": "age", "Gender": "gender", "Smile": "smile"}
 
 
 def filters(events: list[str]) -> tuple[list[str], dict[str, Any]]:
-    """The chosen events and the filters, shared by every chart and CSV of the page, and kept in the link."""
+    """The chosen events and the filters, shared by every chart and file of the page, and kept in the link."""
     with st.container(border=True):
         with st.container(horizontal=True):
             chosen = st.multiselect("Events", events, default=events[:1], key="event_id", bind="query-params")
@@ -216,17 +216,16 @@ def what_if(chosen: list[str], records: pd.DataFrame, query: dict[str, Any]) -> 
         return
     columns = ("registrationId", "userId", "similarity", "status", "becomes", "timestamp")
     event.table(flipped, columns, "Whose verdict would change")
-    exports(chosen, {"what-if.csv": "Who would change, as CSV"}, {**query, "threshold": threshold})
+    exports(chosen, "what-if", "Who would change", {**query, "threshold": threshold})
 
 
-def exports(chosen: list[str], files: dict[str, str], query: dict[str, Any]) -> None:
-    """Links to ``files`` (name -> label) of each event."""
+def exports(chosen: list[str], name: str, what: str, query: dict[str, Any], *, parquet: bool = False) -> None:
+    """Links to the files of this ``name`` of each event; ``what`` is in them."""
     for event_id in chosen:
         with st.container(horizontal=True, vertical_alignment="center"):
             if len(chosen) > 1:
                 st.text(event_id)
-            for name, label in files.items():
-                event.file_link(label, event.file_address(event_id, name, query), f"{name}-{event_id}")
+            event.file_links(what, event.files(event_id, name, query), f"{name}-{event_id}", parquet=parquet)
 
 
 def as_query(given: dict[str, Any]) -> dict[str, Any]:

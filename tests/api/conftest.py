@@ -8,26 +8,33 @@ import io
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import httpx
+import pandas as pd
 import pytest
 import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp
 
+from core.domain.clock import utc_now
 from core.runtime.services import Services
 from core.services.export import BOM
 from dashboard import services as dashboard_services
 from dashboard.api.routes import Api
 from tests.support.browser import free_port
+from tests.support.desk import Desk
+from tests.support.records import an_outcome
 
 #: Settings that a developer's shell may have and that a process of a test must not see.
 BARE = {name: "" for name in os.environ if name.startswith(("AWS_", "MONGODB_", "FACEDESK_"))}
 MakeApi = Callable[..., Api]
+#: Puts other batches in the place of the store's.
+PutBatches = Callable[[Callable[[], Iterable[pd.DataFrame]]], None]
 #: What lies behind the API, in place of the dashboard's pages.
 A_PAGE = "a page"
 
@@ -111,3 +118,29 @@ def client(make_api: MakeApi) -> Client:
 def served(make_api: MakeApi) -> Iterator[str]:
     with serving(make_api()) as address:
         yield address
+
+
+@pytest.fixture
+def batches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> PutBatches:
+    def put(make: Callable[[], Iterable[pd.DataFrame]]) -> None:
+        monkeypatch.setattr(desk.records, "event_batches", lambda _event_id: iter(make()))
+
+    return put
+
+
+@pytest.fixture
+def recorded(desk: Desk) -> None:
+    """reg-1 passed at 95 and expires soon, reg-3 failed at 20; reg-2 is registered and never tried."""
+    passed = an_outcome("a1", timestamp=utc_now())
+    failed = an_outcome(
+        "a2",
+        registration_id="reg-3",
+        timestamp=utc_now(),
+        status="failed",
+        quality=None,
+        source="batch",
+        reasons=("FACE_MISMATCH",),
+        comparison_result={"similarity": 20, "threshold": 80, "is_match": False},
+    )
+    desk.records.record_attempt(passed, timedelta(days=3))
+    desk.records.record_attempt(failed, timedelta(days=30))

@@ -34,6 +34,7 @@ from tests.support import signin
 from tests.support.desk import REGISTERED, Desk
 from tests.support.frames import registration_rows
 from tests.support.routes import ROUTES
+from tests.support.spreadsheet import text_of
 
 ORIGIN = "http://localhost"
 SIGN_IN = signin.as_fields(signin.settings(ORIGIN))
@@ -285,10 +286,12 @@ class TestSessions:
 @pytest.mark.usefixtures("record")
 class TestWhatIsSeen:
     @pytest.mark.parametrize("name", ["records", "expiring", "what-if", "never-tried"])
-    def test_no_csv_of_an_analyst_names_anybody(self, client: Client, name: str) -> None:
-        path = f"/api/exports/events/event-1/{name}.csv?threshold=10"
-        text = client.get(path, headers=bearer(Role.ANALYST)).text
+    @pytest.mark.parametrize("ending", ["csv", "xlsx"])
+    def test_no_file_of_an_analyst_names_anybody(self, client: Client, name: str, ending: str) -> None:
+        path = f"/api/exports/events/event-1/{name}.{ending}?threshold=10"
+        text = text_of(client.get(path, headers=bearer(Role.ANALYST)).content)
         canaries = ("user-1", "reg-1", "reg-2", "Ada", "ada@example.com", "canary", "reference-faces")
+        assert "eventId" in text
         assert not [canary for canary in canaries if canary in text]
 
     def test_an_analyst_has_every_figure(self, client: Client) -> None:
@@ -330,6 +333,8 @@ def shown_to_an_analyst(client: Client, path: str) -> pd.DataFrame:
     assert answer.status_code == 200
     if path.endswith(".parquet"):
         return pd.read_parquet(io.BytesIO(answer.content))
+    if path.endswith(".xlsx"):
+        return pd.read_excel(io.BytesIO(answer.content))
     assert path.endswith(".csv"), "a new kind of file: have this test read it"
     return pd.read_csv(io.BytesIO(answer.content))
 

@@ -11,7 +11,8 @@ from core.domain.clock import utc_now
 from core.domain.errors import Unavailable
 from core.domain.records import isoformat
 from core.domain.roles import Action
-from core.services.export import AUDIT_COLUMNS, BOM
+from core.services.export import BOM
+from core.services.tables import AUDIT_COLUMNS
 from tests.api.conftest import Client, is_error, rows
 from tests.support.audit import an_entry
 from tests.support.desk import Desk

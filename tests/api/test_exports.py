@@ -1,4 +1,4 @@
-"""CSV downloads: what is in them, how they are sent, and how they end."""
+"""Downloads: what is in them, how they are sent, and how they end."""
 
 from __future__ import annotations
 
@@ -6,33 +6,29 @@ import gzip
 import io
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import timedelta
 
 import httpx
 import numpy as np
 import pandas as pd
 import pytest
 
-from core.domain.clock import utc_now
 from core.domain.errors import Unavailable
 from core.domain.frames import record_frame
 from core.runtime.services import Services
-from core.services.export import BOM, RECORD_EXPORT, REGISTRATION_EXPORT
+from core.services.export import BOM
+from core.services.tables import RECORD_EXPORT, REGISTRATION_EXPORT
 from dashboard.api.exports import takes_gzip
-from tests.api.conftest import Client, MakeApi, is_error, rows, serving
+from tests.api.conftest import Client, MakeApi, PutBatches, is_error, rows, serving
 from tests.core.test_export import as_text
 from tests.pages.test_validate import down
 from tests.support.desk import REGISTERED, Desk
 from tests.support.frames import registration_rows
-from tests.support.records import an_outcome
 
 EVENT = "/api/exports/events/event-1"
 RECORDS = f"{EVENT}/records.csv"
 ALL = ("records", "never-tried", "expiring", "what-if")
-#: Puts other batches in the place of the store's.
-PutBatches = Callable[[Callable[[], Iterable[pd.DataFrame]]], None]
 #: Generous: nothing here takes long.
 HANG_SECONDS = 30
 
@@ -55,32 +51,6 @@ def batch(size: int = 1000, first: int = 0) -> pd.DataFrame:
             "faceImageKey": keys,
         }
     )
-
-
-@pytest.fixture
-def batches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> PutBatches:
-    def put(make: Callable[[], Iterable[pd.DataFrame]]) -> None:
-        monkeypatch.setattr(desk.records, "event_batches", lambda _event_id: iter(make()))
-
-    return put
-
-
-@pytest.fixture
-def recorded(desk: Desk) -> None:
-    """reg-1 passed at 95 and expires soon, reg-3 failed at 20; reg-2 is registered and never tried."""
-    passed = an_outcome("a1", timestamp=utc_now())
-    failed = an_outcome(
-        "a2",
-        registration_id="reg-3",
-        timestamp=utc_now(),
-        status="failed",
-        quality=None,
-        source="batch",
-        reasons=("FACE_MISMATCH",),
-        comparison_result={"similarity": 20, "threshold": 80, "is_match": False},
-    )
-    desk.records.record_attempt(passed, timedelta(days=3))
-    desk.records.record_attempt(failed, timedelta(days=30))
 
 
 def registrations_of(answer: httpx.Response) -> list[str]:

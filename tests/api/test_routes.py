@@ -26,7 +26,8 @@ from core.domain.clock import utc_now
 from core.domain.records import Source
 from core.photos.sanitiser import PhotoSanitiser
 from core.services import sample
-from core.services.export import BOM, OUTCOME_COLUMNS
+from core.services.export import BOM
+from core.services.tables import OUTCOME_COLUMNS
 from core.services.validation import Submitter
 from tests.api.conftest import BARE, Client, is_error, rows
 from tests.pages.test_validate import down

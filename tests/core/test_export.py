@@ -21,18 +21,13 @@ from core.domain.records import Attempt, Status, ValidationRecord
 from core.services import export
 from core.services.export import (
     BOM,
-    OUTCOME_COLUMNS,
     READ_CSV,
     READ_REGISTRATIONS_CSV,
-    RECORD_EXPORT,
-    REGISTRATION_EXPORT,
+    as_csv,
+    as_parquet,
     as_stored,
-    frame_csv,
-    frames_csv,
-    outcomes_csv,
-    records_parquet,
-    registrations_csv,
 )
+from core.services.tables import OUTCOME_COLUMNS, RECORD_EXPORT, REGISTRATION_EXPORT, Table, of_frame, outcomes
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, 123000, tzinfo=UTC)
 
@@ -43,7 +38,7 @@ def record(**more: object) -> ValidationRecord:
 
 
 def read(records: list[ValidationRecord]) -> pd.DataFrame:
-    return pd.read_csv(io.BytesIO(b"".join(outcomes_csv(records))))
+    return pd.read_csv(io.BytesIO(b"".join(as_csv(outcomes(records)))))
 
 
 def test_a_user_id_that_is_a_formula_does_not_run() -> None:
@@ -66,7 +61,7 @@ def test_each_attempt_is_a_row_newest_first() -> None:
 
 
 def test_nothing_gives_the_header_alone() -> None:
-    assert b"".join(outcomes_csv([])).decode("utf-8-sig").strip().split(",") == list(OUTCOME_COLUMNS)
+    assert b"".join(as_csv(outcomes([]))).decode("utf-8-sig").strip().split(",") == list(OUTCOME_COLUMNS)
 
 
 @pytest.mark.parametrize("odd", ['a,"b"\nc', "a;b", "a\tb", "a|b", "a\rb", '"', " a "])
@@ -77,20 +72,20 @@ def test_separators_quotes_and_line_ends_survive(odd: str) -> None:
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|", '"', "\r", "\n"])
 def test_a_cell_stands_in_quotes_if_a_spreadsheet_might_split_it(separator: str) -> None:
     text = f"a{separator}b"
-    line = b"".join(outcomes_csv([record(user_id=text)])).decode().split("\r\n", 1)[1]
+    line = b"".join(as_csv(outcomes([record(user_id=text)]))).decode().split("\r\n", 1)[1]
     quoted = '"' + text.replace('"', '""') + '"'
     assert line.startswith(f"{quoted},r,")
     registrations = registration_frame({"registrationId": [text]})
-    assert f"\r\n{quoted},".encode() in b"".join(registrations_csv(registrations))
+    assert f"\r\n{quoted},".encode() in b"".join(as_csv(of_frame(registrations, REGISTRATION_EXPORT)))
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_a_columns_name_is_written_like_any_text(separator: str) -> None:
-    assert b"".join(frames_csv([f"a{separator}=1+1"], [])) == BOM + f'"a{separator}\'=1+1"\r\n'.encode()
+    assert b"".join(as_csv(Table([f"a{separator}=1+1"], []))) == BOM + f'"a{separator}\'=1+1"\r\n'.encode()
 
 
 def test_a_negative_number_stays_a_number() -> None:
-    written = b"".join(frame_csv(records_of([{**_A_ROW, "threshold": -5.0}])))
+    written = b"".join(as_csv(of_frame(records_of([{**_A_ROW, "threshold": -5.0}]))))
     assert b",-5.0," in written
 
 
@@ -155,7 +150,7 @@ def neutralised(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_back(frame: pd.DataFrame, chunk_rows: int = 5000) -> pd.DataFrame:
-    return pd.read_csv(io.BytesIO(b"".join(frame_csv(frame, chunk_rows))), **READ_CSV)
+    return pd.read_csv(io.BytesIO(b"".join(as_csv(of_frame(frame, chunk_rows=chunk_rows)))), **READ_CSV)
 
 
 def assert_equal(found: pd.DataFrame, expected: pd.DataFrame) -> None:
@@ -214,7 +209,7 @@ def test_a_hundred_thousand_rows_read_back_equal() -> None:
 
 
 def test_a_frames_columns_are_the_documented_ones() -> None:
-    assert b"".join(frame_csv(record_frame({}))) == BOM + ",".join(RECORD_EXPORT).encode() + b"\r\n"
+    assert b"".join(as_csv(of_frame(record_frame({})))) == BOM + ",".join(RECORD_EXPORT).encode() + b"\r\n"
 
 
 def test_a_row_is_written_as_documented() -> None:
@@ -228,13 +223,13 @@ def test_a_row_is_written_as_documented() -> None:
         "reasons": "A B",
         "smile": True,
     }
-    written = b"".join(frame_csv(record_frame({name: [value] for name, value in row.items()}))).decode()
+    written = b"".join(as_csv(of_frame(record_frame({name: [value] for name, value in row.items()})))).decode()
     assert written.splitlines()[1] == "'=u,r,e,pending,,,75.25,,1,2026-03-01T12:00:00.123Z,,,,A B,,,,,,,,True"
 
 
 def test_columns_beyond_a_records_own_are_written_too() -> None:
     records = records_of([]).assign(becomes="")
-    assert b"".join(frame_csv(records)).endswith(b",smile,becomes\r\n")
+    assert b"".join(as_csv(of_frame(records))).endswith(b",smile,becomes\r\n")
 
 
 def test_a_large_frame_is_written_in_parts() -> None:
@@ -246,14 +241,14 @@ def test_a_large_frame_is_written_in_parts() -> None:
             "timestamp": ["2026-03-01T12:00:00Z"] * 7,
         }
     )
-    assert [part.count(b"\r\n") for part in frame_csv(records, chunk_rows=3)] == [4, 3, 1]
+    assert [part.count(b"\r\n") for part in as_csv(of_frame(records, chunk_rows=3))] == [4, 3, 1]
 
 
 # Parquet
 
 
 def parquet_of(*frames: pd.DataFrame) -> pd.DataFrame:
-    return pd.read_parquet(io.BytesIO(b"".join(records_parquet(frames))))
+    return pd.read_parquet(io.BytesIO(b"".join(as_parquet(Table(RECORD_EXPORT, frames)))))
 
 
 def as_text(frame: pd.DataFrame) -> pd.DataFrame:
@@ -283,7 +278,7 @@ def test_no_records_are_a_parquet_file_without_rows() -> None:
 def test_parquet_is_written_in_parts_and_each_frame_is_a_place_to_stop_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "GROUP_ROWS", 4)
     frames = [records_of([{**_A_ROW, "registrationId": str(n)}]) for n in range(9)]
-    parts = list(records_parquet(frames))
+    parts = list(as_parquet(Table(RECORD_EXPORT, frames)))
     assert [bool(part) for part in parts] == [True, False, False, True, False, False, False, True, False, True]
     assert ParquetFile(io.BytesIO(b"".join(parts))).num_row_groups == 3
 
@@ -308,16 +303,16 @@ def frames_of(*counts: int) -> list[pd.DataFrame]:
 
 def test_many_frames_have_one_header() -> None:
     frames = frames_of(2, 0, 1)
-    assert b"".join(frames_csv(frames[0].columns, frames)) == b"".join(frame_csv(pd.concat(frames)))
+    assert b"".join(as_csv(Table(frames[0].columns, frames))) == b"".join(as_csv(of_frame(pd.concat(frames))))
 
 
 def test_each_frame_is_a_part_so_that_a_reader_can_stop_between_two() -> None:
     frames = frames_of(2, 0, 1)
-    assert [part.count(b"\r\n") for part in frames_csv(frames[0].columns, frames)] == [3, 0, 1]
+    assert [part.count(b"\r\n") for part in as_csv(Table(frames[0].columns, frames))] == [3, 0, 1]
 
 
 def test_no_frames_give_the_header_alone() -> None:
-    assert b"".join(frames_csv(["a", "b"], [])) == BOM + b"a,b\r\n"
+    assert b"".join(as_csv(Table(["a", "b"], []))) == BOM + b"a,b\r\n"
 
 
 def test_a_frame_that_cannot_be_read_fails_before_the_first_byte() -> None:
@@ -326,7 +321,7 @@ def test_a_frame_that_cannot_be_read_fails_before_the_first_byte() -> None:
         yield
 
     with pytest.raises(ConnectionError):
-        next(frames_csv(["a"], frames()))
+        next(as_csv(Table(["a"], frames())))
 
 
 @settings(deadline=None, max_examples=60)
@@ -334,7 +329,8 @@ def test_a_frame_that_cannot_be_read_fails_before_the_first_byte() -> None:
 def test_registrations_read_back_as_they_were_with_their_text_neutralised(rows: list[dict[str, str]]) -> None:
     whole = registration_frame({name: [row[name] for row in rows] for name in REGISTRATION_EXPORT})
     registrations = whole[list(REGISTRATION_EXPORT)]
-    found = pd.read_csv(io.BytesIO(b"".join(registrations_csv(registrations))), **READ_REGISTRATIONS_CSV)
+    written = b"".join(as_csv(of_frame(registrations)))
+    found = pd.read_csv(io.BytesIO(written), **READ_REGISTRATIONS_CSV)
     pd.testing.assert_frame_equal(found, neutralised(registrations))
     pd.testing.assert_frame_equal(as_stored(found), registrations)
 
@@ -342,7 +338,7 @@ def test_registrations_read_back_as_they_were_with_their_text_neutralised(rows: 
 def test_no_cell_of_a_hostile_frame_begins_like_a_formula() -> None:
     hostile = ['=HYPERLINK("http://x")', "+1", "-1", "@a", "\t=1", "\r=1", "\0=1", "\uff1d1"]
     names = list(REGISTRATION_EXPORT)
-    written = b"".join(registrations_csv(registration_frame(dict.fromkeys(names, hostile)))).decode("utf-8-sig")
+    written = b"".join(as_csv(of_frame(registration_frame(dict.fromkeys(names, hostile))))).decode("utf-8-sig")
     cells = [cell for row in list(csv.reader(io.StringIO(written, newline="")))[1:] for cell in row]
     assert cells == [neutral(text) for text in hostile for _ in names]
     assert all(cell.startswith("'") for cell in cells)
@@ -352,7 +348,7 @@ def test_the_public_order_of_columns_does_not_follow_the_frames() -> None:
     stored = {"userId": "x", "registrationId": "x", "status": "success", "timestamp": "2026-03-01T12:00:00.000Z"}
     records = record_frame({name: [value] for name, value in stored.items()})
     records.insert(0, "new", "column")
-    lines = b"".join(frames_csv(RECORD_EXPORT, [records])).decode().splitlines()
+    lines = b"".join(as_csv(Table(RECORD_EXPORT, [records]))).decode().splitlines()
     assert lines[0].removeprefix("\ufeff") == ",".join(RECORD_EXPORT)
     assert "column" not in lines[1]
 

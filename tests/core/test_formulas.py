@@ -16,7 +16,8 @@ from core.domain.columns import REGISTRATION_DTYPES
 from core.domain.formulas import neutral, restored
 from core.domain.frames import record_frame, registration_frame
 from core.domain.records import Status, ValidationRecord
-from core.services.export import audit_csv, frame_csv, outcomes_csv, registrations_csv
+from core.services.export import as_csv
+from core.services.tables import REGISTRATION_EXPORT, audit_trail, of_frame, outcomes
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 SIGNS = ["=", "+", "-", "@", "\t", "\r", "\0", "＝", "＋", "－", "＠"]
@@ -121,5 +122,5 @@ def test_no_part_of_a_file_begins_like_a_formula(texts: list[tuple[str, str, str
             "faceImageKey": [third for *_, third in texts],
         }
     )
-    files = (registrations_csv(frame), outcomes_csv(records), audit_csv(entries), frame_csv(counted))
-    assert not [cell for file in files for cell in cells(b"".join(file)) if begins_like_a_formula(cell)]
+    tables = (of_frame(frame, REGISTRATION_EXPORT), outcomes(records), audit_trail(entries), of_frame(counted))
+    assert not [cell for table in tables for cell in cells(b"".join(as_csv(table))) if begins_like_a_formula(cell)]

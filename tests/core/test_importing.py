@@ -20,7 +20,7 @@ from core.domain.columns import REGISTRATION_DTYPES
 from core.domain.errors import InvalidInput, PhotoNotFound, PhotoTooLarge, PhotoUnsupported, Unavailable
 from core.domain.frames import registration_frame
 from core.domain.records import Registration
-from core.services.export import registrations_csv
+from core.services.export import as_csv
 from core.services.importing import (
     BATCH,
     MAX_TABLE_BYTES,
@@ -28,6 +28,7 @@ from core.services.importing import (
     import_registrations,
 )
 from core.services.photo_sources import FolderSource, PhotoSource, ZipSource
+from core.services.tables import of_frame
 
 HEADER = "registrationId,userId,eventId,name,email,photo"
 PHOTO, OTHER_PHOTO = b"\xff\xd8 one", b"\xff\xd8 two"
@@ -355,7 +356,7 @@ def exported(*registrations: Registration) -> bytes:
     """The CSV of these registrations, as it is downloaded."""
     rows = [registration.model_dump(by_alias=True) for registration in registrations]
     frame = registration_frame({name: [row[name] for row in rows] for name in REGISTRATION_DTYPES})
-    return b"".join(registrations_csv(frame))
+    return b"".join(as_csv(of_frame(frame)))
 
 
 class TestOwnExport:

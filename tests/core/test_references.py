@@ -11,8 +11,9 @@ import pytest
 from core.domain.errors import Unavailable
 from core.domain.records import Registration
 from core.flow.crew import End
-from core.services.export import REFERENCE_COLUMNS, references_csv
+from core.services.export import as_csv
 from core.services.reference_check import CheckedReferences, Person, ReferenceProblem
+from core.services.tables import REFERENCE_COLUMNS, references
 from tests.support.desk import REFERENCE_KEY, Desk
 from tests.support.engine import GOOD_FACE
 
@@ -90,5 +91,5 @@ def test_the_last_audit_is_remembered_by_event(desk: Desk) -> None:
 @pytest.mark.parametrize("name", ["=HYPERLINK(1)", "+1", "@x", "\tx"])
 def test_no_cell_of_the_csv_is_a_formula(name: str) -> None:
     problem = ReferenceProblem(Person(name, name, name, name, None), ("NO_REFERENCE",), "Send one.")
-    header, row = csv.reader(io.StringIO(b"".join(references_csv([problem])).decode("utf-8-sig")))
+    header, row = csv.reader(io.StringIO(b"".join(as_csv(references([problem]))).decode("utf-8-sig")))
     assert (tuple(header), row) == (REFERENCE_COLUMNS, [f"'{name}"] * 4 + ["NO_REFERENCE", "Send one."])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,8 +13,9 @@ from core.domain.columns import REGISTRATION_DTYPES
 from core.domain.frames import record_frame, registration_frame
 from core.domain.records import Decision, Review, Status, ValidationRecord
 from core.domain.roles import Action
-from core.services.export import audit_csv, frame_csv, frames_csv, outcomes_csv, references_csv, registrations_csv
+from core.services.export import as_csv
 from core.services.reference_check import Person, ReferenceProblem
+from core.services.tables import Table, audit_trail, of_frame, outcomes, references
 from tests.support.spreadsheet import Splitting, Spreadsheet
 
 pytestmark = pytest.mark.libreoffice
@@ -39,8 +39,8 @@ SPLITTINGS = [
 ]
 
 
-def exports() -> dict[str, Iterable[bytes]]:
-    """Every kind of CSV that Facedesk writes, with ``HOSTILE`` in each column of text."""
+def exports() -> dict[str, Table]:
+    """Every kind of table that Facedesk writes, with ``HOSTILE`` in each column of text."""
     count = len(HOSTILE)
     records = {
         **dict.fromkeys(("userId", "registrationId", "eventId", "reasons", "reviewer", "source", "age"), HOSTILE),
@@ -51,14 +51,14 @@ def exports() -> dict[str, Iterable[bytes]]:
     }
     people = registration_frame(dict.fromkeys(REGISTRATION_DTYPES, HOSTILE))
     return {
-        "records": frame_csv(record_frame(records)),
-        "registrations": registrations_csv(people),
-        "columns": frames_csv(HOSTILE, []),
-        "outcomes": outcomes_csv(map(_record, HOSTILE)),
-        "references": references_csv(
+        "records": of_frame(record_frame(records)),
+        "registrations": of_frame(people),
+        "columns": Table(HOSTILE, []),
+        "outcomes": outcomes(map(_record, HOSTILE)),
+        "references": references(
             ReferenceProblem(Person(text, text, text, text, text), (text,), text) for text in HOSTILE
         ),
-        "audit": audit_csv(map(_entry, HOSTILE)),
+        "audit": audit_trail(map(_entry, HOSTILE)),
     }
 
 
@@ -93,8 +93,8 @@ def _entry(text: str) -> AuditEntry:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("exports")
-    for name, parts in exports().items():
-        (folder / f"{name}.csv").write_bytes(b"".join(parts))
+    for name, exported in exports().items():
+        (folder / f"{name}.csv").write_bytes(b"".join(as_csv(exported)))
     return sorted(folder.iterdir())
 
 

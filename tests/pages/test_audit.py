@@ -75,12 +75,13 @@ def test_a_person_is_looked_for_by_an_id_that_the_link_does_not_have(
     assert "user-1" not in str(dict(app.query_params))
 
 
-def test_the_csv_has_the_same_filters(run_page: RunPage, desk: Desk) -> None:
+def test_the_files_have_the_same_filters(run_page: RunPage, desk: Desk) -> None:
     told(desk, who="ada")
     app = run_page("audit", who="ada", action="Decide")
-    (address,) = [each.proto.url for each in app.get("link_button")]
-    query = parse_qs(urlsplit(address).query)
-    assert (urlsplit(address).path, query["who"], query["action"]) == ("/api/exports/audit.csv", ["ada"], ["decide"])
+    addresses = [urlsplit(each.proto.url) for each in app.get("link_button")]
+    assert [each.path for each in addresses] == ["/api/exports/audit.csv", "/api/exports/audit.xlsx"]
+    for query in (parse_qs(each.query) for each in addresses):
+        assert (query["who"], query["action"]) == (["ada"], ["decide"])
 
 
 def test_more_than_a_page_turns_to_the_next(run_page: RunPage, desk: Desk) -> None:

@@ -18,6 +18,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
+#: The setting of the path that everything is served under.
+PREFIX = "STREAMLIT_SERVER_BASE_URL_PATH"
 _START_SECONDS = 60
 #: Milliseconds that a page may take on a busy machine; what is there earlier is seen earlier.
 PATIENCE = 30_000
@@ -33,7 +35,9 @@ def free_port() -> int:
 
 @contextmanager
 def dashboard(environment: Mapping[str, str], log: Path, port: int | None = None) -> Iterator[str]:
-    """The dashboard, started as ``make run`` does with these settings besides; its address."""
+    """The dashboard, started as ``make run`` does with these settings besides; its address, with the prefix if it has
+    one (``PREFIX``).
+    """
     with dashboard_process(environment, log, port) as (_, address):
         yield address
 
@@ -53,7 +57,7 @@ def dashboard_process(
             stderr=subprocess.STDOUT,
         )
         try:
-            address = f"http://localhost:{port}"
+            address = f"http://localhost:{port}{environment.get(PREFIX, '')}"
             _wait_for(address, process, log)
             yield process, address
         finally:

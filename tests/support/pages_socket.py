@@ -27,8 +27,9 @@ def opened(
     token = generate_xsrf_token_string()
     every = {**(cookies or {}), XSRF_COOKIE: token}
     headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in every.items())}
+    origin = "/".join(address.split("/")[:3])
     # Like a browser it reads all the time, whether or not the test has use for it: a page that is not read is closed.
-    more = {"origin": address, "max_size": None, "max_queue": None, "open_timeout": PATIENCE, **more}
+    more = {"origin": origin, "max_size": None, "max_queue": None, "open_timeout": PATIENCE, **more}
     protocols = ["streamlit", token, *([session] if session else [])]
     where = f"{address.replace('http', 'ws', 1)}/_stcore/stream"
     with connect(where, additional_headers=headers, subprotocols=protocols, **more) as connection:  # type: ignore[arg-type]

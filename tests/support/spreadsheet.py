@@ -1,7 +1,8 @@
-"""LibreOffice Calc, which opens CSV files as somebody's spreadsheet would."""
+"""LibreOffice Calc, which opens files as somebody's spreadsheet would."""
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
+from zipfile import ZipFile
 
 import pytest
 
@@ -54,8 +56,8 @@ class Spreadsheet:
         self._program = program
         self._folder = folder
 
-    def opened(self, files: Sequence[Path], splitting: Splitting) -> dict[str, list[Cell]]:
-        """The cells of each file, by its name, as they are when it was opened."""
+    def opened(self, files: Sequence[Path], splitting: Splitting | None = None) -> dict[str, list[Cell]]:
+        """The cells of each file, by its name, as they are when it was opened; ``splitting`` is for CSV files."""
         saved = self._folder / "saved"
         shutil.rmtree(saved, ignore_errors=True)
         subprocess.run(
@@ -63,7 +65,7 @@ class Spreadsheet:
                 self._program,
                 f"-env:UserInstallation={(self._folder / 'profile').as_uri()}",
                 "--headless",
-                f"--infilter={splitting}",
+                *([f"--infilter={splitting}"] if splitting else []),
                 "--convert-to",
                 "fods",
                 "--outdir",
@@ -75,6 +77,14 @@ class Spreadsheet:
             timeout=_PATIENCE_SECONDS,
         )
         return {file.name: _cells(saved / f"{file.stem}.fods") for file in files}
+
+
+def text_of(file: bytes) -> str:
+    """All that is in a CSV file or a workbook, as text."""
+    if not file.startswith(b"PK"):
+        return file.decode()
+    with ZipFile(io.BytesIO(file)) as parts:
+        return "".join(parts.read(name).decode() for name in parts.namelist())
 
 
 def _cells(document: Path) -> list[Cell]:
