@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from core.domain.audit import AuditEntry
 from core.domain.records import Outcome, Registration, Review, ValidationRecord
+from core.domain.search import Found
 
 if TYPE_CHECKING:  # half a second to load, and only frames need it
     from pandas import DataFrame
@@ -139,11 +140,9 @@ class Registrations(Protocol):
         """All of the user's registrations, by registration id; empty if there are none."""
         ...
 
-    def search(self, text: str, limit: int = 20) -> list[Registration]:
-        """Registrations whose registration id, user id or e-mail is ``text``, or in which a word of the name or the
-        e-mail begins with it; exact matches first, then by name and id.
-
-        Ignores case. Characters that are special in patterns are ordinary here. Blank text finds nothing.
+    def search(self, text: str, limit: int = 20, events: Collection[str] | None = None) -> Found:
+        """The first ``limit`` registrations that ``core.domain.search`` finds, in its order; with ``events``, among
+        theirs alone. Whatever is typed is ordinary text.
         """
         ...
 

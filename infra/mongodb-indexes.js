@@ -9,8 +9,8 @@ db.registrations.createIndex({ userId: 1 });
 // An event's registrations, and the list of events, which is read from the index alone.
 db.registrations.createIndex({ eventId: 1 });
 
-// A search by address or by word ignores case, so no index narrows it: but the keys are read, not the documents.
+// A search for an address as it is stored, or in capitals or small letters alone. No index narrows a search by words.
 db.registrations.createIndex({ email: 1 });
 
-// The same for names; and what a search finds comes in this order, without a sort.
+// What a search finds comes in this order, without a sort.
 db.registrations.createIndex({ name: 1, _id: 1 });

@@ -81,6 +81,13 @@ def report(done: ImportReport) -> None:
             hide_index=True,
             alt="Lines that were not imported, and why",
         )
+    if done.notices:
+        st.info("These photos are called otherwise than in the table. See whether they are the right ones:")
+        st.dataframe(
+            pd.DataFrame({"Line": [n.line for n in done.notices], "What": [n.message for n in done.notices]}),
+            hide_index=True,
+            alt="Photos that are called otherwise than in the table",
+        )
     if not done.imported and not done.problems:
         st.info("The file has no registrations below its first line.", icon=":material/info:")
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from core.cli.console import complain, out
+from core.cli.console import complain, out, say
 from core.cli.context import importer, open_services
 from core.cli.progress import bar
 from core.domain.errors import InvalidInput
@@ -72,6 +72,8 @@ def import_table(
             sanitiser=services.sanitiser,
             progress=progress,
         )
+    for notice in report.notices:
+        say(str(notice))
     for problem in report.problems:
         complain(str(problem))
     out.print(f"{report.imported:,} registrations imported, {len(report.problems):,} lines skipped.")

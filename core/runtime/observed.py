@@ -10,6 +10,7 @@ from core.domain.audit import AuditEntry
 from core.domain.errors import Service
 from core.domain.expiry import ExpiredRecord
 from core.domain.records import Outcome, Registration, Review, ValidationRecord
+from core.domain.search import Found
 from core.ports import (
     Answer,
     AuditTrail,
@@ -139,9 +140,9 @@ class ObservedRegistrations(Observed):
         with self._call("of_user", user_id):
             return self._port.of_user(user_id)
 
-    def search(self, text: str, limit: int = 20) -> list[Registration]:
+    def search(self, text: str, limit: int = 20, events: Collection[str] | None = None) -> Found:
         with self._call("search"):  # the text may name a person
-            return self._port.search(text, limit)
+            return self._port.search(text, limit, events)
 
     def event_frame(self, event_id: str) -> DataFrame:
         with self._call("event_frame", event_id=event_id):

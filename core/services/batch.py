@@ -6,6 +6,7 @@ A batch keeps to the engine's quota, can be stopped and resumed, and records one
 from __future__ import annotations
 
 import threading
+import unicodedata
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
 from itertools import repeat
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
 from core.domain.errors import Conflict, PhotoNotFound, PhotoRefused, RegistrationNotFound
@@ -326,9 +327,12 @@ def _seen(timestamp: datetime | None, attempts: int) -> str:
 
 
 def _by_registration(names: Iterable[str]) -> Mapping[str, str]:
-    """Maps registration ids to the photo files named after them; the first by name if there are several."""
-    photos = sorted((name for name in names if name.lower().endswith(PHOTO_SUFFIXES)), reverse=True)
-    return {name.rpartition(".")[0]: name for name in photos}
+    """Maps registration ids to the photo files named after them. Of several, those in fewer subfolders come first,
+    then the first by name.
+    """
+    photos = (name for name in names if name.lower().endswith(PHOTO_SUFFIXES))
+    ordered = sorted(photos, key=lambda name: (name.count("/"), name), reverse=True)
+    return {unicodedata.normalize("NFC", PurePosixPath(name).stem): name for name in ordered}
 
 
 def _marks(counts: Mapping[Mark | None, int]) -> dict[Mark, int]:

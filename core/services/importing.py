@@ -15,6 +15,7 @@ from core.domain.errors import InvalidInput, PhotoNotFound, PhotoRefused
 from core.domain.formulas import restored
 from core.domain.records import Registration
 from core.ports import Photos
+from core.services.photo_names import FilePath, Found, PhotoFile
 from core.services.photo_sources import PhotoSource
 
 COLUMNS = ("registrationId", "userId", "eventId", "name", "email", "photo")
@@ -66,9 +67,15 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Notice(Problem):
+    """A line that went in otherwise than it says, and how, in one sentence."""
+
+
+@dataclass(frozen=True)
 class ImportReport:
     imported: int
     problems: tuple[Problem, ...]
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,16 +109,19 @@ def import_registrations(
     read.
     """
     entries = list(_read(table))
-    imported, problems = 0, []
+    files = _files(entries, source)
+    imported, problems, notices = 0, [], []
     with ThreadPoolExecutor(_PHOTO_THREADS) as threads:
         for start in range(0, len(entries), BATCH):
             batch = entries[start : start + BATCH]
-            kept = list(threads.map(lambda entry: _with_photos(entry, source, photos, sanitiser), batch))
+            kept = list(threads.map(lambda entry: _with_photos(entry, files, photos, sanitiser), batch))
             good = [each for each in kept if isinstance(each, Registration)]
             problems += [each for each in kept if isinstance(each, Problem)]
+            went_in = [row for row, each in zip(batch, kept, strict=True) if isinstance(each, Registration)]
+            notices += [notice for row in went_in for notice in _notices(row, files, source.place if source else "")]
             imported += registrations.import_many(good) if good else 0
             progress(start + len(batch), len(entries))
-    return ImportReport(imported, tuple(problems))
+    return ImportReport(imported, tuple(problems), tuple(notices))
 
 
 def keep_reference(data: bytes, photos: Photos, sanitiser: Sanitiser) -> str:
@@ -134,7 +144,7 @@ def keep_submitted(registration_id: str, data: bytes, photos: Photos, sanitiser:
 
 
 def _with_photos(
-    entry: _Row | Problem, source: PhotoSource | None, photos: Photos, sanitiser: Sanitiser
+    entry: _Row | Problem, files: Mapping[str, Found], photos: Photos, sanitiser: Sanitiser
 ) -> Registration | Problem:
     if isinstance(entry, Problem):
         return entry
@@ -145,20 +155,35 @@ def _with_photos(
     name = entry.photo
     try:
         if name:
-            key = keep_reference(_named(name, source), photos, sanitiser)
+            key = keep_reference(_named(name, files), photos, sanitiser)
             registration = registration.model_copy(update={"reference_photo_key": key})
         if name := entry.submitted:
-            key = keep_submitted(registration.registration_id, _named(name, source), photos, sanitiser)
+            key = keep_submitted(registration.registration_id, _named(name, files), photos, sanitiser)
             registration = registration.model_copy(update={"submitted_photo_key": key})
     except (PhotoNotFound, PhotoRefused) as error:
         return Problem(entry.line, f"photo {name!r}: {error}")
     return registration
 
 
-def _named(name: str, source: PhotoSource | None) -> bytes:
-    if source is None:
-        raise PhotoNotFound("No photos were given with the table.")
-    return source.read(name)
+def _files(entries: Iterable[_Row | Problem], source: PhotoSource | None) -> Mapping[str, Found]:
+    """What the lines' names of photos mean; empty without a source."""
+    names = [name for row in entries if isinstance(row, _Row) for name in (row.photo, row.submitted) if name]
+    return source.find(list(dict.fromkeys(names))) if source else {}
+
+
+def _named(name: str, files: Mapping[str, Found]) -> bytes:
+    found = files.get(name, PhotoNotFound("No photos were given with the table."))
+    if isinstance(found, PhotoFile):
+        return found.read()
+    raise found
+
+
+def _notices(row: _Row | Problem, files: Mapping[str, Found], place: str) -> Iterator[Notice]:
+    """Which files the line's photos are, if they are called otherwise."""
+    for name in (row.photo, row.submitted) if isinstance(row, _Row) else ():
+        file = files.get(name)
+        if isinstance(file, PhotoFile) and not FilePath(file.path).ends_with(FilePath(name)):
+            yield Notice(row.line, f"photo {name!r} is the file {file.path!r} in the {place}.")
 
 
 def _read(table: bytes) -> Iterator[_Row | Problem]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 import streamlit as st
 
+from core.domain.search import Found
+
 MAX_TEXT = 200
 
 
@@ -17,7 +19,7 @@ def box(label: str, placeholder: str, on_change: Callable[[], None]) -> str:
         bind="query-params",
         icon=":material/search:",
         placeholder=placeholder,
-        help="Press Enter to search. Ids must be complete; names and e-mails may be just the beginning.",
+        help="Press Enter to search. Ids must be complete; of names and e-mails any parts will do, in any order.",
         on_change=on_change,
         max_chars=MAX_TEXT,
     )
@@ -25,24 +27,33 @@ def box(label: str, placeholder: str, on_change: Callable[[], None]) -> str:
 
 
 def nobody() -> None:
-    st.info(
-        "Nobody was found. Try the complete id or e-mail, or the beginning of a name.", icon=":material/search_off:"
-    )
+    st.info("Nobody was found. Try the complete id or e-mail, or a part of a name.", icon=":material/search_off:")
 
 
-def choice(found: Mapping[str, str], on_choice: Callable[[str], None]) -> None:
-    """Offers the found, id -> line of text; ``on_choice`` gets the id of the chosen one."""
+def choice(lines: Mapping[str, str], found: Found, on_choice: Callable[[str], None]) -> None:
+    """Offers what was found, id -> line of text; ``on_choice`` gets the id of the chosen one."""
 
     def chosen() -> None:
         if st.session_state.match is not None:
             on_choice(st.session_state.match)
 
     st.selectbox(
-        f"{len(found)} found",
-        list(found),
+        _count(lines, found),
+        list(lines),
         index=None,
         placeholder="Choose one",
-        format_func=found.__getitem__,
+        format_func=lines.__getitem__,
         key="match",
         on_change=chosen,
     )
+
+
+def all_shown(found: Found) -> bool:
+    return found.total == len(found.registrations) and not found.more
+
+
+def _count(lines: Mapping[str, str], found: Found) -> str:
+    if all_shown(found):
+        return f"{len(lines)} found"
+    total = f"{'more than ' if found.more else ''}{found.total:,}"
+    return f"{len(found.registrations)} of {total} registrations; type more to narrow it down"

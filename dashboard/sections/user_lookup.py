@@ -34,7 +34,8 @@ def find() -> str | None:
     if not text:
         return None
     people: dict[str, str] = {}
-    for match in services.registrations.search(text):
+    found = services.registrations.search(text)
+    for match in found.registrations:
         people.setdefault(match.user_id, ui.registration_line(match))
     # Records of people whose registration is gone, or was never here, can still be looked up.
     if not people and services.records.history(text, limit=1):
@@ -42,8 +43,8 @@ def find() -> str | None:
     if not people:
         search.nobody()
         return None
-    if len(people) > 1:
-        search.choice(people, choose)
+    if len(people) > 1 or not search.all_shown(found):
+        search.choice(people, found, choose)
         return None
     choose(next(iter(people)))
     return next(iter(people))

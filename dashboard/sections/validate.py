@@ -9,6 +9,7 @@ import streamlit as st
 
 from core.domain.errors import FacedeskError, PhotoNotFound, PhotoRefused
 from core.domain.records import Registration, ValidationRecord
+from core.domain.search import Found
 from dashboard import pages
 from dashboard.parts import photos, search, ui
 from dashboard.services import get_services
@@ -54,14 +55,15 @@ def find() -> Registration | None:
     return pick(services.registrations.search(text)) if text else None
 
 
-def pick(matches: list[Registration]) -> Registration | None:
+def pick(found: Found) -> Registration | None:
+    matches = found.registrations
     if not matches:
         search.nobody()
         return None
     if len(matches) == 1:
         choose(matches[0].registration_id)
         return matches[0]
-    search.choice({match.registration_id: ui.registration_line(match) for match in matches}, choose)
+    search.choice({match.registration_id: ui.registration_line(match) for match in matches}, found, choose)
     return None
 
 

@@ -10,11 +10,12 @@ import pytest
 
 from core.adapters.embedded.registrations import SqliteRegistrations
 from core.domain.records import Registration
+from core.domain.search import Found
 from tests.support.registrations import Fill, registration
 
 
-def ids(found: list[Registration]) -> list[str]:
-    return [each.registration_id for each in found]
+def ids(found: Found | list[Registration]) -> list[str]:
+    return [each.registration_id for each in (found.registrations if isinstance(found, Found) else found)]
 
 
 def test_get_returns_the_whole_registration(filled: Fill) -> None:
@@ -70,10 +71,10 @@ def test_search_finds_by_id_user_email_and_beginnings_of_words(filled: Fill, tex
     assert ids(store.search(text)) == ["reg-1"]
 
 
-@pytest.mark.parametrize("text", ["reg", "user", "ileen", "ollins", "eileen x", "collins eileen", "@example"])
-def test_search_finds_nothing_by_the_inside_of_a_word_or_a_part_of_an_id(filled: Fill, text: str) -> None:
+@pytest.mark.parametrize("text", ["reg", "user", "-1", "eileen q", "collinseileen", "colins"])
+def test_search_finds_nothing_by_a_part_of_an_id_or_by_other_words(filled: Fill, text: str) -> None:
     store = filled(registration("reg-1", name="Eileen Collins", email="eileen@example.com"))
-    assert store.search(text) == []
+    assert ids(store.search(text)) == []
 
 
 @pytest.mark.parametrize("text", ["ÅSA", "åsa", "ÖBERG", "öb", "Åsa Öberg", "жан", "ЖАН", "a\u030asa"])
@@ -86,7 +87,7 @@ def test_search_ignores_case_and_composition_of_letters_beyond_ascii(filled: Fil
     "text", ["%", "_", "a%", "a_", ".", ".*", "a.", "^a", "a|b", "[a-z]", "(a", "*", "\\", "'", '"a']
 )
 def test_characters_with_a_meaning_in_patterns_stand_for_themselves(filled: Fill, text: str) -> None:
-    assert filled(registration("r1", name="anna berg", email="anna@example")).search(text) == []
+    assert filled(registration("r1", name="anna berg", email="anna@example")).search(text) == Found([], 0)
 
 
 @pytest.mark.parametrize("text", ["50%", "50%_a", "a.b", "(o)", "o)", "\\d"])
@@ -96,12 +97,12 @@ def test_such_characters_are_found_where_they_stand(filled: Fill, text: str) -> 
 
 
 def test_no_match_runs_from_the_name_into_the_email(filled: Fill) -> None:
-    assert filled(registration("r1", name="anna", email="berg@example.com")).search("annaberg") == []
+    assert filled(registration("r1", name="anna", email="berg@example.com")).search("annaberg") == Found([], 0)
 
 
 @pytest.mark.parametrize("text", ["", " ", "\t\n"])
 def test_blank_text_finds_nothing(filled: Fill, text: str) -> None:
-    assert filled(registration("r1", name=" ", email="")).search(text) == []
+    assert filled(registration("r1", name=" ", email="")).search(text) == Found([], 0)
 
 
 def test_exact_matches_come_first_then_name_and_id_decide(filled: Fill) -> None:
@@ -113,7 +114,7 @@ def test_exact_matches_come_first_then_name_and_id_decide(filled: Fill) -> None:
         registration("anna", name="Yan"),
         registration("r0", name="Xi", email="ANNA"),
     )
-    assert ids(store.search("anna")) == ["r0", "anna", "r1", "r2", "r3", "r4"]
+    assert ids(store.search("anna")) == ["anna", "r1", "r0", "r2", "r3", "r4"]
 
 
 def test_search_returns_at_most_limit_and_the_best_of_them(filled: Fill) -> None:
@@ -123,7 +124,7 @@ def test_search_returns_at_most_limit_and_the_best_of_them(filled: Fill) -> None
 
 @pytest.mark.parametrize("limit", [0, -1])
 def test_a_limit_below_one_finds_nothing(filled: Fill, limit: int) -> None:
-    assert filled(registration("anna", name="anna")).search("anna", limit=limit) == []
+    assert filled(registration("anna", name="anna")).search("anna", limit=limit) == Found([], 0)
 
 
 def test_a_new_store_is_empty(filled: Fill) -> None:
@@ -141,7 +142,7 @@ def test_ping_returns_where_the_store_can_be_read(filled: Fill) -> None:
 def test_many_threads_may_read_at_once(filled: Fill) -> None:
     store = filled(*(registration(f"r{n}", name=f"Anna {n}") for n in range(8)))
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(lambda n: (store.get(f"r{n % 8}"), len(store.search("anna"))), range(40)))
+        found = list(threads.map(lambda n: (store.get(f"r{n % 8}"), store.search("anna").total), range(40)))
     assert [(each and each.registration_id, count) for each, count in found] == [(f"r{n % 8}", 8) for n in range(40)]
 
 
@@ -156,8 +157,8 @@ def store(tmp_path: Path) -> Iterator[SqliteRegistrations]:
 def test_import_replaces_by_registration_id(store: SqliteRegistrations) -> None:
     store.import_many([registration("r1", name="Old Name", email="old@example.com")])
     store.import_many([registration("r1", name="New Name", user_id="user-2")])
-    assert (store.search("old"), store.of_user("user-1")) == ([], [])
-    assert store.search("new") == [registration("r1", name="New Name", user_id="user-2")]
+    assert (ids(store.search("old")), store.of_user("user-1")) == ([], [])
+    assert store.search("new").registrations == [registration("r1", name="New Name", user_id="user-2")]
 
 
 def test_import_returns_how_many(store: SqliteRegistrations) -> None:

@@ -94,7 +94,7 @@ def test_the_module_runs_and_its_help_loads_no_adapter() -> None:
 
 def test_sample_loads_the_sample_event(run: Run, tmp_path: Path) -> None:
     result = run("sample", "--registrations", 5)
-    assert (result.exit_code, len(registrations(tmp_path).search("sample", limit=9))) == (0, 5)
+    assert (result.exit_code, len(registrations(tmp_path).search("sample", limit=9).registrations)) == (0, 5)
 
 
 def test_import_registers_with_photos_from_a_folder(run: Run, tmp_path: Path, astronaut_jpeg: bytes) -> None:

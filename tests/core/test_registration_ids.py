@@ -115,7 +115,9 @@ def test_a_user_id_of_any_kind_is_found_by_its_text(
 
 @each_id
 def test_a_search_finds_a_user_id_of_any_kind(secantusdb_collection: Collection[Any], value: Any, text: str) -> None:
-    assert [each.user_id for each in stored(secantusdb_collection, {"userId": value}).search(text)] == [text]
+    assert [each.user_id for each in stored(secantusdb_collection, {"userId": value}).search(text).registrations] == [
+        text
+    ]
 
 
 @each_id

@@ -19,6 +19,7 @@ from core.adapters.embedded.records import SqliteRecords
 from core.adapters.embedded.registrations import SqliteRegistrations
 from core.adapters.embedded.schema import SCHEMA
 from core.domain.errors import Refused
+from core.domain.search import search_keys, search_text
 from core.files.database import Database, script
 from core.runtime.bootstrap import build
 from core.services.worklist import Worklist
@@ -84,7 +85,10 @@ def test_nothing_of_an_earlier_file_is_lost(path: Path, schemas: Sequence[str]) 
     made_before(path, schemas)
     opened(path)
     with closing(SqliteRegistrations(path)) as registrations:
-        assert [each.name for each in registrations.search("ana")] == ["Ana"]
+        assert [each.name for each in registrations.search("ana").registrations] == ["Ana"]
+        assert registrations.search("USER-1").total == 1
+    folded = search_keys("reg-1", "user-1", None), search_text("Ana", None)
+    assert query(path, "SELECT keys, words FROM registrations") == [folded]
     kept = [("reg-1",), ("reg-3",), ("reg-4",)] if len(schemas) > 1 else []
     assert query(path, "SELECT registrationId FROM faceVerifications ORDER BY number") == kept
     assert len(query(path, "SELECT * FROM auditTrail")) == (len(schemas) > 2)

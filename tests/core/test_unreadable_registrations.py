@@ -201,4 +201,6 @@ def test_every_document_is_shown_or_listed_and_no_read_fails(
         for row in frame.to_dict("records"):
             assert store.get(row["registrationId"]) is not None
             assert row["registrationId"] in {each.registration_id for each in store.of_user(row["userId"])}
-            assert row["registrationId"] in {each.registration_id for each in store.search(row["userId"])}
+            assert row["registrationId"] in {
+                each.registration_id for each in store.search(row["userId"]).registrations
+            }

@@ -47,7 +47,7 @@ class Finds(monitoring.CommandListener):
 def fields(query: Mapping[str, Any]) -> Iterator[str]:
     """The field by which each alternative finds its documents; its other conditions are compared with those alone."""
     for name, condition in list(query.items())[:1]:
-        if name == "$or":
+        if name in ("$or", "$and"):
             for alternative in condition:
                 yield from fields(alternative)
         else:

@@ -110,6 +110,11 @@ def test_the_page_says_how_many_went_in(run_import: Import, hopper_jpeg: bytes) 
     assert [message.value for message in app.success] == ["1 registrations imported."]
 
 
+def test_photos_that_are_called_otherwise_are_named(run_import: Import, hopper_jpeg: bytes) -> None:
+    app = run_import((HEADER + GOOD).encode(), zip_of(GRACE=hopper_jpeg))
+    assert list(app.dataframe[0].value["What"]) == ["photo 'grace.jpg' is the file 'GRACE.jpg' in the zip archive."]
+
+
 def test_bad_lines_are_named(run_import: Import) -> None:
     app = run_import((HEADER + "new-1,user-9,expo,,,\n,user-8,expo,,,\nnew-3,user-7,expo,,,none.jpg\n").encode())
     assert list(app.dataframe[0].value["Line"]) == [3, 4]

@@ -96,7 +96,7 @@ REVIEWED: dict[str, set[str]] = {
         "page_link: label",
     },
     "dashboard/parts/photos.py": {"image: caption", "info: caption", "warning: caption"},
-    "dashboard/parts/search.py": {"text_input: label", "text_input: placeholder"},
+    "dashboard/parts/search.py": {"selectbox: _count(lines, found)", "text_input: label", "text_input: placeholder"},
     "dashboard/access/signin.py": {"caption: ', '.join(sorted(person.roles))"},
     "dashboard/parts/ui.py": {"banner: doing", "html: label", "segmented_control: list(spans)"},
     "pages/event_overview.py": {

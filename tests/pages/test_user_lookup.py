@@ -46,6 +46,19 @@ def test_one_person_with_several_registrations_is_one_match(run_page: RunPage, s
     assert app.query_params["user_id"] == "user-1"
 
 
+def test_nobody_is_chosen_while_others_are_not_shown(run_page: RunPage, desk: Desk) -> None:
+    people = [{"user_id": "many", "name": f"Aa Zoé {number:02}"} for number in range(20)]
+    people.append({"user_id": "one", "name": "Bb Zoé"})
+    desk.registrations.import_many(
+        REGISTERED.model_copy(update=person | {"registration_id": f"more-{number}"})
+        for number, person in enumerate(people)
+    )
+    app = run_page("user_lookup")
+    app.text_input(key="q").input("zoe").run()
+    assert "user_id" not in app.query_params
+    assert app.selectbox(key="match").label == "20 of 21 registrations; type more to narrow it down"
+
+
 @pytest.mark.usefixtures("history")
 def test_the_figures_count_every_attempt(run_page: RunPage) -> None:
     found = metrics(run_page("user_lookup", user_id="user-1"))

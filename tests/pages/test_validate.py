@@ -49,6 +49,16 @@ def test_several_matches_are_offered_and_the_chosen_one_opens(run_page: RunPage)
     assert app.query_params["registration_id"] == "reg-2"
 
 
+def test_more_matches_than_are_offered_are_counted(run_page: RunPage, desk: Desk) -> None:
+    desk.registrations.import_many(
+        REGISTERED.model_copy(update={"registration_id": f"more-{number}", "name": "Zoé"}) for number in range(30)
+    )
+    app = run_page("validate")
+    app.text_input(key="q").input("zoe").run()
+    assert app.selectbox(key="match").label == "20 of 30 registrations; type more to narrow it down"
+    assert len(app.selectbox(key="match").options) == 20
+
+
 def test_nobody_found_says_so(run_page: RunPage) -> None:
     app = run_page("validate")
     app.text_input(key="q").input("nobody of this name").run()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import re
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Collection as Several
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -24,13 +23,14 @@ from pymongo.errors import (
     PyMongoError,
 )
 
+from core.adapters.aws import search_patterns
 from core.adapters.aws.registration_documents import IDS, Documents
 from core.adapters.aws.registration_ids import Document, Ids, perhaps_none
-from core.adapters.shared.registrations import WORD_SEPARATORS
 from core.domain.columns import REGISTRATION_DTYPES
 from core.domain.errors import InvalidInput, Refused, Service, ServiceError, SettingsError, Unavailable
 from core.domain.frames import registration_frame
 from core.domain.records import Registration
+from core.domain.search import Found, Query, in_order
 from core.flow.retry import Retry
 
 T = TypeVar("T")
@@ -52,8 +52,8 @@ _CALL_SHARE = 0.375
 #: MongoDB's codes for passing faults for which the driver has no exception of its own: host unreachable, host not
 #: found, network timeout, time limit exceeded, read concern not available yet, interrupted.
 _PASSING_CODES = frozenset({6, 7, 89, 262, 134, 11601})
-#: A word begins at the start of the text or after a separator.
-_WORD_BEGINS = f"(^|[{WORD_SEPARATORS}])"
+#: The most matches of a search that are read and counted.
+_MAX_MATCHES = 1000
 
 _log = logging.getLogger(__name__)
 
@@ -131,25 +131,25 @@ class MongoRegistrations:
         found = self._usable(self._with("userId", user_id))
         return sorted(found, key=lambda registration: registration.registration_id)
 
-    def search(self, text: str, limit: int = 20) -> list[Registration]:
-        """As the port says. Searching for words reads the whole collection, within the deadline."""
-        text = _require_text(text).strip()
-        if not text or "\0" in text or limit < 1:
-            return []
-        exact = self._in_order(
-            {
-                "$or": [
-                    self._is("registrationId", text),
-                    self._is("userId", text),
-                    {self._fields["email"]: _pattern(f"^{_literal(text)}$")},
-                ]
-            },
-            limit,
-        )
-        begins = _pattern(_WORD_BEGINS + _literal(text))
-        others = self._in_order({"$or": [{self._fields[name]: begins} for name in ("name", "email")]}, limit)
-        unique = {registration.registration_id: registration for registration in exact + others}
-        return list(unique.values())[:limit]
+    def search(self, text: str, limit: int = 20, events: Several[str] | None = None) -> Found:
+        """As the port says. Indexes answer for ids and addresses as they are typed; all else reads the whole
+        collection, within the deadline. Counts up to ``_MAX_MATCHES``.
+        """
+        query = Query.of(_require_text(text))
+        if query is None or limit < 1:
+            return Found([], 0)
+        found = self._matching(self._exactly(query), _MAX_MATCHES, events)
+        loosely = list(self._loosely(query))
+        matches = self._matching({"$or": loosely}, _MAX_MATCHES + 1, events) if loosely else []
+        if len(matches) <= _MAX_MATCHES:
+            found = in_order(query, _unique(found + matches))
+            return Found(found[:limit], len(found))
+        # They are the first by name: the best of all may not be among them.
+        for step in self._steps(query):
+            found += self._matching(step, limit, events)
+            if len(in_order(query, _unique(found))) >= limit:
+                break
+        return Found(in_order(query, _unique(found + matches))[:limit], _MAX_MATCHES, more=True)
 
     def event_frame(self, event_id: str) -> pd.DataFrame:
         found = self._usable(self._with("eventId", event_id))
@@ -200,11 +200,40 @@ class MongoRegistrations:
         events = self._documents.events(document)
         return event_id in events if event_id is not None else not events
 
-    def _in_order(self, query: Document, limit: int) -> list[Registration]:
-        """The first ``limit`` by name and id in the database's order, sorted as Python does."""
+    def _exactly(self, query: Query) -> Document:
+        """A filter for the ids and the address, in the cases that people mostly type and indexes answer for."""
+        texts = dict.fromkeys((query.text, query.text.lower(), query.text.upper()))
+        ids = [self._is(name, text) for name in ("registrationId", "userId") for text in texts]
+        return {"$or": [*ids, {self._fields["email"]: {"$in": list(texts)}}]}
+
+    def _loosely(self, query: Query) -> Iterator[Document]:
+        """Filters for ids and addresses in any case, and for all words."""
+        if query.key:
+            equal = {"$regex": search_patterns.whole(query.key)}
+            yield from ({self._fields[name]: equal} for name in ("registrationId", "userId", "email"))
+        if query.words:
+            yield self._with_words(query, begun=False)
+
+    def _steps(self, query: Query) -> Iterator[Document]:
+        """Filters for names that begin with the words, and for words at their beginnings."""
+        if query.words:
+            yield {self._fields["name"]: {"$regex": search_patterns.beginning(query.words)}}
+            yield self._with_words(query, begun=True)
+
+    def _with_words(self, query: Query, *, begun: bool) -> Document:
+        patterns = [{"$regex": search_patterns.word(word, begun=begun)} for word in dict.fromkeys(query.words)]
+        fields = [self._fields[name] for name in ("name", "email")]
+        return {"$and": [{"$or": [{field: pattern} for field in fields]} for pattern in patterns]}
+
+    def _matching(self, query: Document, limit: int, events: Several[str] | None) -> list[Registration]:
+        """The first ``limit`` by name and id in the database's order."""
+        if events is not None:
+            if not events:
+                return []
+            query = {"$and": [{"$or": [self._is("eventId", event_id) for event_id in events]}, query]}
         by = [(self._fields["name"], pymongo.ASCENDING), (self._fields["registrationId"], pymongo.ASCENDING)]
         found = self._usable(self._find(query, limit=limit, sort=by))
-        return sorted(found, key=lambda registration: (registration.name or "", registration.registration_id))
+        return [each for each in found if events is None or each.event_id in events]
 
     def _find(self, query: Document, **options: Any) -> list[Document]:
         return self._call(lambda: list(self._collection.find(query, self._projection, **options)))
@@ -259,14 +288,8 @@ def _as_stored(options: CodecOptions[Document]) -> CodecOptions[Document]:
     )
 
 
-def _literal(text: str) -> str:
-    """A pattern that matches ``text`` in both Unicode forms of letters such as é."""
-    forms = dict.fromkeys(unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
-    return f"(?:{'|'.join(re.escape(form) for form in forms)})"
-
-
-def _pattern(pattern: str) -> Document:
-    return {"$regex": pattern, "$options": "i"}
+def _unique(registrations: list[Registration]) -> list[Registration]:
+    return list({registration.registration_id: registration for registration in registrations}.values())
 
 
 @contextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
@@ -12,11 +10,11 @@ import orjson
 import pandas as pd
 
 from core.adapters.embedded.schema import SCHEMA
-from core.adapters.shared.registrations import WORD_SEPARATORS
 from core.domain.columns import REGISTRATION_DTYPES
 from core.domain.errors import Service
 from core.domain.frames import registration_frame
 from core.domain.records import Registration
+from core.domain.search import Found, Query, search_keys, search_text
 from core.files.database import Database
 
 _NAMED = """
@@ -28,10 +26,6 @@ SELECT DISTINCT key FROM named
 WHERE key IN (SELECT value FROM json_each(:keys)) AND (:user IS NULL OR user_id <> :user)
 """
 _COLUMNS = "registration_id, user_id, event_id, name, email, reference_photo_key, submitted_photo_key"
-
-#: Precedes every word in the column ``words``; text that people type has no such character.
-_WORD_BEGINS = "\x1f"
-_SEPARATOR = re.compile(f"([\x00{WORD_SEPARATORS}])")
 
 
 class SqliteRegistrations:
@@ -47,16 +41,31 @@ class SqliteRegistrations:
     def of_user(self, user_id: str) -> list[Registration]:
         return self._select("WHERE user_id = ? ORDER BY registration_id", user_id)
 
-    def search(self, text: str, limit: int = 20) -> list[Registration]:
-        """As the port says. Reads the words of every row, which takes about 20 ms for 50,000 registrations."""
-        text = text.strip()
-        if not text or limit < 1:
-            return []
-        exact = "(registration_id = :text OR user_id = :text OR folded_email = :folded)"
-        return self._select(
-            f"WHERE {exact} OR instr(words, :words) ORDER BY {exact} DESC, name, registration_id LIMIT :limit",
-            {"text": text, "folded": _folded(text), "words": _words(text), "limit": limit},
+    def search(self, text: str, limit: int = 20, events: Collection[str] | None = None) -> Found:
+        """As the port says. Reads every row, which takes 25 to 100 ms for 100,000 registrations."""
+        query = Query.of(text)
+        if query is None or limit < 1:
+            return Found([], 0)
+        values: dict[str, Any] = {"text": query.text, "key": query.key_in_keys, "limit": limit}
+        ranks = ["registration_id = :text OR user_id = :text OR email = :text", "instr(keys, :key)"]
+        for rank, texts in enumerate(query.steps):
+            parts = {f"part_{rank}_{number}": part for number, part in enumerate(texts)}
+            ranks.append(" AND ".join(f"instr(words, :{name})" for name in parts))
+            values |= parts
+        # What has another rank of the words has the last one, too.
+        where = "(" + " OR ".join(f"({rank})" for rank in (*ranks[:2], *ranks[2:][-1:])) + ")"
+        if events is not None:
+            where += " AND event_id IN (SELECT value FROM json_each(:events))"
+            values["events"] = orjson.dumps(list(events)).decode()
+        order = " ".join(f"WHEN {rank} THEN {number}" for number, rank in enumerate(ranks))
+        found = self._select(
+            f"WHERE {where} ORDER BY CASE {order} END, coalesce(name, ''), registration_id LIMIT :limit", values
         )
+        if len(found) < limit:
+            return Found(found, len(found))
+        with self._database.read() as connection:
+            total = connection.execute(f"SELECT count(*) FROM registrations WHERE {where}", values).get
+        return Found(found, total)
 
     def event_frame(self, event_id: str) -> pd.DataFrame:
         with self._database.read() as connection:
@@ -83,8 +92,7 @@ class SqliteRegistrations:
         rows = [_row(registration) for registration in registrations]
         with self._database.write() as connection:
             connection.executemany(
-                f"INSERT OR REPLACE INTO registrations ({_COLUMNS}, folded_email, words) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT OR REPLACE INTO registrations ({_COLUMNS}, keys, words) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 rows,
             )
         return len(rows)
@@ -114,7 +122,6 @@ class SqliteRegistrations:
 
 
 def _row(registration: Registration) -> tuple[str | None, ...]:
-    name, email = registration.name or "", registration.email or ""
     return (
         registration.registration_id,
         registration.user_id,
@@ -123,16 +130,6 @@ def _row(registration: Registration) -> tuple[str | None, ...]:
         registration.email,
         registration.reference_photo_key,
         registration.submitted_photo_key,
-        _folded(email),
-        # A match cannot span both: the mark at the beginning of the second has no separator before it.
-        _words(name) + _words(email),
+        search_keys(registration.registration_id, registration.user_id, registration.email),
+        search_text(registration.name, registration.email),
     )
-
-
-def _folded(text: str) -> str:
-    """Without differences in case, and in one Unicode form for letters such as é."""
-    return unicodedata.normalize("NFC", text.casefold())
-
-
-def _words(text: str) -> str:
-    return _WORD_BEGINS + _SEPARATOR.sub(rf"\1{_WORD_BEGINS}", _folded(text))

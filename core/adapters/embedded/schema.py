@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import cast
+
 import apsw
 
+from core.domain.search import search_keys, search_text
 from core.files.database import Schema
 
 
@@ -176,6 +180,18 @@ def _second_version(connection: apsw.Connection) -> None:
     connection.execute("DROP TABLE strict")
 
 
+def _third_version(connection: apsw.Connection) -> None:
+    """Keeps what a search compares (``core.domain.search``) as it is folded now."""
+    connection.execute("ALTER TABLE registrations RENAME COLUMN folded_email TO keys")
+    functions = {"search_keys": (search_keys, 3), "search_text": (search_text, 2)}
+    for name, (function, count) in functions.items():
+        connection.create_scalar_function(name, cast("Callable[..., str]", function), count)
+    keys, words = "search_keys(registration_id, user_id, email)", "search_text(name, email)"
+    connection.execute(f"UPDATE registrations SET keys = {keys}, words = {words}")
+    for name, (_, count) in functions.items():
+        connection.create_scalar_function(name, None, count)
+
+
 def _definition(connection: apsw.Connection, table: str) -> str | None:
     found = connection.execute("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?", (table,)).fetchone()
     return str(found[0]) if found else None
@@ -184,7 +200,7 @@ def _definition(connection: apsw.Connection, table: str) -> str | None:
 SCHEMA = Schema(
     application_id=int.from_bytes(b"FDSK"),
     # To change a table, add a step; never change one that was released.
-    steps=(_first_version, _second_version),
+    steps=(_first_version, _second_version, _third_version),
     before={
         "faceVerifications": frozenset({"userId", "registrationId", "timestamp", "item"}),
         "registrations": frozenset({"registration_id", "user_id", "event_id", "words"}),

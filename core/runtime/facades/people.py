@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.domain.errors import RegistrationNotFound
 from core.domain.records import Decision, Registration, ValidationRecord
 from core.domain.roles import Action
+from core.domain.search import Found
 from core.domain.text import require_text
 from core.photos.sanitiser import CleanPhoto
 from core.ports import Registrations, ValidationRecords
@@ -18,9 +20,6 @@ from core.services.validation import Submitter, Validation
 
 if TYPE_CHECKING:  # half a second to load, and only frames need it
     from pandas import DataFrame
-
-#: Registrations that a search reads if the principal may not see all of them.
-_SEARCHED = 1000
 
 
 class GuardedRecords:
@@ -95,12 +94,11 @@ class GuardedRegistrations:
         with self._permissions.reading(Action.FIND_PEOPLE, subject=Subject(user_id)):
             return self._permissions.all_visible(self._registrations.of_user(user_id))
 
-    def search(self, text: str, limit: int = 20) -> list[Registration]:
-        """As ``Registrations.search``. Requires ``FIND_PEOPLE``."""
+    def search(self, text: str, limit: int = 20) -> Found:
+        """As ``Registrations.search``, among the principal's events. Requires ``FIND_PEOPLE``."""
         with self._permissions.reading(Action.FIND_PEOPLE, text=text):
-            # The limit applies to the registrations that the principal may see, so more are read.
-            read = limit if self._permissions.principal.events is None else _SEARCHED
-            return self._permissions.all_visible(self._registrations.search(text, read))[:limit]
+            found = self._registrations.search(text, limit, self._permissions.principal.events)
+            return replace(found, registrations=self._permissions.all_visible(found.registrations))
 
     def event_frame(self, event_id: str) -> DataFrame:
         """As ``Registrations.event_frame``, with pseudonyms for those who see no identities.
