@@ -9,6 +9,7 @@ import streamlit as st
 
 from core.runtime.facades.event_work import GuardedLoading
 from core.services.importing import ImportReport
+from core.services.lists.people import read_people
 from core.services.photo_sources import ZipSource
 from dashboard import pages
 from dashboard.parts import ui
@@ -62,7 +63,7 @@ def run_import(loading: GuardedLoading, table: bytes, archive: bytes | None) -> 
     bar = st.progress(0.0, "Reading the file…")
     try:
         return loading.registrations(
-            table,
+            read_people(table),
             ZipSource(io.BytesIO(archive), services.settings.max_upload_bytes) if archive else None,
             lambda done, total: bar.progress(done / total, f"{done:,} of {total:,} lines"),
         )

@@ -12,7 +12,8 @@ from core.cli.console import complain, out
 from core.cli.context import importer, open_services
 from core.cli.progress import bar
 from core.domain.errors import InvalidInput
-from core.services.importing import MAX_TABLE_BYTES, import_registrations
+from core.services.importing import import_registrations
+from core.services.lists.people import MAX_LIST_BYTES, read_people
 from core.services.photo_sources import FolderSource, PhotoSource, ZipSource
 
 
@@ -45,15 +46,15 @@ def import_table(
     file: Annotated[
         Path,
         typer.Argument(
-            help="CSV file (UTF-8) with the columns registrationId, userId, eventId, name, email, photo; the last "
-            "three may be empty. An optional column submittedPhoto names photos to validate."
+            help="CSV or .xlsx file with the columns registrationId, userId and eventId, and perhaps name, email, "
+            "photo and submittedPhoto (photos to validate). Other usual names of these columns are understood too."
         ),
     ],
     photos: Annotated[
-        Path | None, typer.Option(help="Folder or zip archive that contains the photos named in the CSV file.")
+        Path | None, typer.Option(help="Folder or zip archive that contains the photos named in the list.")
     ] = None,
 ) -> None:
-    """Import registrations from a CSV file.
+    """Import registrations from a list.
 
     Lines with errors are reported and skipped; all others are imported. A registration whose id exists is replaced.
 
@@ -61,11 +62,11 @@ def import_table(
     """
     with open_services() as services, ExitStack() as stack:
         store = importer(services)
-        table = _read(file)
+        people = read_people(_read(file))
         source = _source(photos, services.settings.max_upload_bytes, stack) if photos else None
         progress = stack.enter_context(bar("Lines"))
         report = import_registrations(
-            table,
+            people,
             source,
             registrations=store,
             photos=services.photos,
@@ -82,8 +83,8 @@ def import_table(
 def _read(file: Path) -> bytes:
     try:
         with file.open("rb") as table:
-            # One byte more than is allowed: the import then refuses the table as too large.
-            return table.read(MAX_TABLE_BYTES + 1)
+            # One byte more than is allowed: the import then refuses the list as too large.
+            return table.read(MAX_LIST_BYTES + 1)
     except OSError as error:
         raise InvalidInput(f"Cannot read {file}: {error.strerror}.") from error
 

@@ -19,6 +19,7 @@ from core.runtime.facades.trail import Subject
 from core.services import sample
 from core.services.batch import Batch, Batches, BatchProgress, Choice
 from core.services.importing import ImportReport, Report, import_registrations
+from core.services.lists.people import People
 from core.services.photo_sources import PhotoSource
 from core.services.reference_check import CheckedReferences, ReferenceCheck
 from core.settings import Settings
@@ -131,14 +132,14 @@ class GuardedLoading:
 
     def registrations(
         self,
-        table: bytes,
+        people: People,
         source: PhotoSource | None,
         progress: Report = lambda done, total: None,
     ) -> ImportReport:
-        """Imports a CSV file, as ``core.services.importing.import_registrations`` does."""
+        """Imports a list, as ``core.services.importing.import_registrations`` does."""
         self._permissions.require([Action.LOAD_DATA])
         return import_registrations(
-            table,
+            people,
             source,
             registrations=_OwnEvents(self._importer, self._permissions),
             photos=self._photos,
