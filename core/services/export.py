@@ -19,6 +19,7 @@ from core.domain.columns import MOMENT, NEVER_ABSENT, RECORD_DTYPES, REGISTRATIO
 from core.domain.formulas import BREAKS, SIGNS, neutral, restored
 from core.domain.frames import record_frame
 from core.domain.records import ValidationRecord, isoformat
+from core.services.lists.tables import Problem
 from core.services.reference_check import ReferenceProblem
 
 #: One row for each outcome: an attempt, or the record itself where it lists none.
@@ -43,6 +44,8 @@ OUTCOME_COLUMNS = (
 
 #: One row for each reference photo that will not do: whom to ask, and what for.
 REFERENCE_COLUMNS = ("registrationId", "userId", "name", "email", "problems", "message")
+#: One row for each line of a list that is not imported.
+PROBLEM_COLUMNS = ("line", "problem")
 #: One row for each entry of the audit trail.
 AUDIT_COLUMNS = (
     "at",
@@ -177,6 +180,13 @@ def references_csv(problems: Iterable[ReferenceProblem]) -> Iterator[bytes]:
         person = problem.person
         whose = (person.registration_id, person.user_id, person.name, person.email)
         yield _line((*whose, " ".join(problem.codes), problem.message))
+
+
+def problems_csv(problems: Iterable[Problem]) -> Iterator[bytes]:
+    """A header line, then a line for each problem of a list: ``PROBLEM_COLUMNS``."""
+    yield BOM + _line(PROBLEM_COLUMNS)
+    for problem in problems:
+        yield _line((problem.line, problem.message))
 
 
 def audit_csv(entries: Iterable[AuditEntry]) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from core.domain.errors import PhotoNotFound, PhotoRefused
 from core.domain.records import Registration
 from core.ports import Photos
 from core.services.lists.people import Line, People
+from core.services.lists.plan import NO_PHOTOS
 from core.services.lists.tables import Problem
 from core.services.photo_sources import PhotoSource
 
@@ -118,5 +119,5 @@ def _with_photos(
 
 def _named(name: str, source: PhotoSource | None) -> bytes:
     if source is None:
-        raise PhotoNotFound("No photos were given with the list.")
+        raise PhotoNotFound(NO_PHOTOS)
     return source.read(name)

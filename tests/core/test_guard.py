@@ -109,6 +109,10 @@ CALLS: dict[str, tuple[tuple[Action, ...], Callable[[GuardedServices], Any]]] = 
     "audit.entries": ((Action.SEE_AUDIT,), lambda s: list(s.audit.entries(NOW - SOME, NOW + SOME))),
     "operation_metrics.by_minute": ((Action.SEE_OPERATIONS,), lambda s: s.operation_metrics.by_minute(NOW)),
     "loading.sample": ((Action.LOAD_DATA,), lambda s: s.loading and s.loading.sample(now=NOW, progress=print)),
+    "loading.plan": (
+        (Action.LOAD_DATA,),
+        lambda s: s.loading and s.loading.plan(people=LIST, with_photos=False),
+    ),
     "loading.registrations": (
         (Action.LOAD_DATA,),
         lambda s: s.loading and s.loading.registrations(people=LIST, source=None, progress=print),

@@ -20,6 +20,7 @@ from core.services import sample
 from core.services.batch import Batch, Batches, BatchProgress, Choice
 from core.services.importing import ImportReport, Report, import_registrations
 from core.services.lists.people import People
+from core.services.lists.plan import Plan, planned
 from core.services.photo_sources import PhotoSource
 from core.services.reference_check import CheckedReferences, ReferenceCheck
 from core.settings import Settings
@@ -129,6 +130,13 @@ class GuardedLoading:
             ttl=self._settings.record_ttl,
             progress=progress,
         )
+
+    def plan(self, people: People, *, with_photos: bool) -> Plan:
+        """What ``registrations`` would do with the list, as ``core.services.lists.plan.planned`` says it."""
+        self._permissions.require([Action.LOAD_DATA])
+        for event_id in {line.registration.event_id for line in people.lines}:
+            self._permissions.require_event(event_id, Action.LOAD_DATA, Subject(event_id=event_id))
+        return planned(people, self._importer.existing, with_photos=with_photos)
 
     def registrations(
         self,
