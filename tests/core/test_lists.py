@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable
 from datetime import date
 from itertools import chain
+from typing import ClassVar
 
 import pytest
 from openpyxl import Workbook
@@ -16,13 +16,14 @@ from core.services.lists.headers import Choices
 from core.services.lists.meanings import ALIASES, Meaning, normal
 from core.services.lists.people import MAX_LIST_BYTES, People, read_people
 from core.services.lists.sheets import MAX_UNPACKED_BYTES
+from tests.support.lists import workbook
 
 HEADER = "registrationId,userId,eventId,name,email,photo"
 GOOD = "r1,u1,e1,Zoë,zoe@example.com,"
 
 
 def people(*lines: str, encoding: str = "utf-8", **choices: object) -> People:
-    return read_people("\n".join(lines).encode(encoding), Choices(**choices))  # type: ignore[arg-type]
+    return read_people("\n".join(lines).encode(encoding), Choices(**choices))
 
 
 def said(found: People) -> list[tuple[str | None, ...]]:
@@ -262,28 +263,11 @@ class TestIds:
         assert [notice[:12] for notice in found.notices] == ["1 id begin w"]
 
 
-Sheet = Callable[..., bytes]
-
-
-def workbook(*rows: list[object], **sheets: list[list[object]]) -> bytes:
-    book = Workbook()
-    assert book.active
-    for row in rows:
-        book.active.append(row)
-    for title, lines in sheets.items():
-        sheet = book.create_sheet(title)
-        for line in lines:
-            sheet.append(line)
-    out = io.BytesIO()
-    book.save(out)
-    return out.getvalue()
-
-
 class TestWorkbooks:
-    COLUMNS: list[object] = HEADER.split(",")  # type: ignore[assignment]
+    COLUMNS: ClassVar = HEADER.split(",")
 
     def test_a_sheet_is_read(self) -> None:
-        assert said(read_people(workbook(self.COLUMNS, GOOD.split(",")))) == [ZOE]  # type: ignore[arg-type]
+        assert said(read_people(workbook(self.COLUMNS, GOOD.split(",")))) == [ZOE]
 
     @pytest.mark.parametrize(
         ("value", "text"),
@@ -324,7 +308,7 @@ class TestWorkbooks:
         )
 
     def test_a_line_is_the_row_of_the_sheet(self) -> None:
-        found = read_people(workbook(self.COLUMNS, [], GOOD.split(","), [None, "u1"]))  # type: ignore[arg-type]
+        found = read_people(workbook(self.COLUMNS, [], GOOD.split(","), [None, "u1"]))
         assert [each.line for each in found.problems] == [4]
 
     def test_a_note_beside_the_list_does_no_harm(self) -> None:
@@ -339,7 +323,7 @@ class TestWorkbooks:
             read_people(out.getvalue())
 
     def test_a_damaged_workbook_is_one_sentence(self) -> None:
-        whole = workbook(self.COLUMNS, GOOD.split(","))  # type: ignore[arg-type]
+        whole = workbook(self.COLUMNS, GOOD.split(","))
         out = io.BytesIO()
         with zipfile.ZipFile(out, "w") as broken, zipfile.ZipFile(io.BytesIO(whole)) as archive:
             for name in archive.namelist():

@@ -123,6 +123,7 @@ class _Reading:
     invisible: int = 0
     repairable: int = 0
     apostrophes: int = 0
+    repeated: int = 0
     _first_lines: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -151,6 +152,13 @@ class _Reading:
         return not email or "@" in email
 
     def notices(self) -> Iterator[str]:
+        if self.repeated:
+            lines = "line repeats" if self.repeated == 1 else "lines repeat"
+            yield (
+                f"{self.repeated:,} {lines} the registration id of an earlier line. If the column "
+                f"“{self.columns.name_of(Meaning.REGISTRATION_ID)}” is the same for several people, such as the "
+                "number of an order, take a column that differs for each."
+            )
         if self.invisible:
             yield f"Invisible characters were taken off {_ids(self.invisible)}."
         if self.repairable and self.choices.repair_ids:
@@ -169,6 +177,7 @@ class _Reading:
         name, email = self._name(cells), self._value(Meaning.EMAIL, cells)
         keys = [self._value(key, cells) for key in (Meaning.REFERENCE_PHOTO_KEY, Meaning.SUBMITTED_PHOTO_KEY)]
         if (first := self._first_lines.setdefault(registration_id, line)) != line:
+            self.repeated += 1
             raise _Unusable(f"registrationId {registration_id!r} is on line {first} already.")
         registration = Registration(
             registration_id=registration_id,
