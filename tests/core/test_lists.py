@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import zipfile
+from contextlib import suppress
 from datetime import date
 from itertools import chain
 from typing import ClassVar
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from openpyxl import Workbook
 
 from core.domain.errors import InvalidInput
@@ -34,6 +37,11 @@ def said(found: People) -> list[tuple[str | None, ...]]:
     ]
 
 
+#: What lists are made of, and what breaks them.
+PIECES = [
+    *(b"registrationId", b"userId", b"name", b"email", b"r1", b"\xc3\xab", b"\xeb", b"1.0", b"https://a", b" "),
+    *(b",", b";", b"\t", b"|", b'"', b"\n", b"\r", b"\x00", b"\x1a", b"\xef\xbb\xbf", b"\xff\xfe", b"PK\x03\x04"),
+]
 ZOE = ("r1", "u1", "e1", "Zoë", "zoe@example.com")
 
 
@@ -59,6 +67,17 @@ class TestText:
         table = odd if odd.startswith(b"\xff\xfe") else f"{HEADER}\nr1,u1,e1,".encode() + odd
         with pytest.raises(InvalidInput, match="Save it as"):
             read_people(table)
+
+    @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+    def test_utf16_that_does_not_say_so_is_refused_with_what_to_do(self, encoding: str) -> None:
+        with pytest.raises(InvalidInput, match="UTF-16 without a byte order mark"):
+            people(HEADER, GOOD, encoding=encoding)
+
+    @settings(deadline=None, max_examples=300)
+    @given(st.binary(max_size=200) | st.lists(st.sampled_from(PIECES), max_size=40).map(b"".join))
+    def test_whatever_the_bytes_are_they_are_read_or_refused(self, data: bytes) -> None:
+        with suppress(InvalidInput):
+            read_people(data, Choices(event_id="e1", repair_ids=True))
 
     def test_the_line_of_such_bytes_is_named(self) -> None:
         with pytest.raises(InvalidInput, match="line 3"):
@@ -235,7 +254,9 @@ class TestIds:
     def test_ids_that_only_look_so_are_taken(self, text: str) -> None:
         assert said(people(HEADER, f"{text},u1,e1"))[0][0] == text
 
-    @pytest.mark.parametrize(("text", "meant"), [("1001.0", "1001"), ("007.0", "007"), ('"=""00123"""', "00123")])
+    @pytest.mark.parametrize(
+        ("text", "meant"), [("1001.0", "1001"), ("007.0", "007"), ("1001.00", "1001"), ('"=""00123"""', "00123")]
+    )
     def test_what_can_be_repaired_is_refused_until_that_is_chosen(self, text: str, meant: str) -> None:
         found = people(HEADER, f"{text},u1,e1")
         assert (said(found), found.repairable, repr(meant) in found.problems[0].message) == ([], 1, True)

@@ -13,6 +13,8 @@ _WESTERN = (
 )
 #: What no text has, so that the bytes are something else.
 _NO_TEXT = re.compile("[\x00-\x08\x0e-\x19\x1c-\x1f]")
+#: Of so many bytes at the start one in so many may be zero in a text of one byte a letter; half are in UTF-16.
+_LOOKED_AT, _SHARE_OF_ZEROS = 1024, 4
 #: How DOS ended a file.
 _END = "\x1a"
 
@@ -27,6 +29,11 @@ def decoded(data: bytes) -> tuple[str, tuple[str, ...]]:
             return _trimmed(data.decode("utf-16")), ()
         except UnicodeDecodeError as error:
             raise InvalidInput("The file is damaged UTF-16. Save it as “CSV UTF-8” and try again.") from error
+    start = data[:_LOOKED_AT]
+    if start.count(0) * _SHARE_OF_ZEROS > len(start):
+        raise InvalidInput(
+            "The file is UTF-16 without a byte order mark, or no text. Save it as “CSV UTF-8” or .xlsx and try again."
+        )
     try:
         return _trimmed(data.decode()), ()
     except UnicodeDecodeError as error:

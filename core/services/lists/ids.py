@@ -9,7 +9,7 @@ from functools import lru_cache
 #: A number of many digits as Excel shows it, and as it then is in the CSV: the other digits are lost.
 _SCIENTIFIC = re.compile(r"[+-]?\d(?:[.,]\d+)?E[+-]\d{2,3}", re.IGNORECASE)
 #: A whole number that went through a column of decimal numbers.
-_DECIMAL = re.compile(r"(\d+)[.,]0")
+_DECIMAL = re.compile(r"(\d+)[.,]0+")
 #: A formula that some programs write so that Excel takes a number for text.
 _TEXT_FORMULA = re.compile(r'="([^"]*)"')
 #: What stands in the place of a formula that does not work, such as the id ``-abc`` once Excel had it.
