@@ -41,10 +41,7 @@ class EventChanges:
 
 
 class ValidationRecords(Protocol):
-    """The table ``face-verifications``.
-
-    Every method treats a record whose ``expires_at`` has passed as absent.
-    """
+    """The table ``face-verifications``. Every method treats a record whose ``expires_at`` has passed as absent."""
 
     def get(self, user_id: str, registration_id: str) -> ValidationRecord | None:
         """The record as of the last acknowledged write (never a stale copy), or None."""
@@ -178,6 +175,10 @@ class RegistrationImport(Protocol):
 
     def import_many(self, registrations: Iterable[Registration]) -> int:
         """Add or replace by registration id, all or none; returns how many. Durable when it returns."""
+        ...
+
+    def existing(self, registration_ids: Collection[str]) -> set[str]:
+        """Those of the ids under which a registration is stored."""
         ...
 
     def named_elsewhere(self, keys: Collection[str], user_id: str | None) -> set[str]:

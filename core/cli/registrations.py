@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,12 @@ from core.cli.console import complain, out, say
 from core.cli.context import importer, open_services
 from core.cli.progress import bar
 from core.domain.errors import InvalidInput
-from core.services.importing import MAX_TABLE_BYTES, import_registrations
+from core.services.importing import import_registrations
+from core.services.lists.headers import Choices
+from core.services.lists.meanings import KEYS, Meaning, normal
+from core.services.lists.people import MAX_LIST_BYTES, read_people
+from core.services.lists.plan import Plan, first_rows, planned
+from core.services.lists.tables import Problem
 from core.services.photo_sources import FolderSource, PhotoSource, ZipSource
 
 
@@ -45,15 +51,29 @@ def import_table(
     file: Annotated[
         Path,
         typer.Argument(
-            help="CSV file (UTF-8) with the columns registrationId, userId, eventId, name, email, photo; the last "
-            "three may be empty. An optional column submittedPhoto names photos to validate."
+            help="CSV or .xlsx file with the columns registrationId, userId and eventId, and perhaps name, email, "
+            "photo and submittedPhoto (photos to validate). Other usual names of these columns are understood too."
         ),
     ],
     photos: Annotated[
-        Path | None, typer.Option(help="Folder or zip archive that contains the photos named in the CSV file.")
+        Path | None, typer.Option(help="Folder or zip archive that contains the photos named in the list.")
     ] = None,
+    event: Annotated[str, typer.Option(help="Event id for all lines, if the list has no column for it.")] = "",
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=COLUMN",
+            help="Column that is to be read as registrationId, userId, eventId, name, firstName, lastName, email, "
+            'photo or submittedPhoto, such as registrationId="Ticket ID". Nothing after = is no column. Repeatable.',
+        ),
+    ] = None,
+    repair_ids: Annotated[
+        bool, typer.Option("--repair-ids", help='Import ids such as 1001.0 and ="00123" as 1001 and 00123.')
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be imported.")] = False,
+    problems: Annotated[Path | None, typer.Option(help="CSV file to write the skipped lines to.")] = None,
 ) -> None:
-    """Import registrations from a CSV file.
+    """Import registrations from a list.
 
     Lines with errors are reported and skipped; all others are imported. A registration whose id exists is replaced.
 
@@ -61,31 +81,76 @@ def import_table(
     """
     with open_services() as services, ExitStack() as stack:
         store = importer(services)
-        table = _read(file)
+        people = read_people(_read(file), Choices(_columns(column or []), event, repair_ids))
         source = _source(photos, services.settings.max_upload_bytes, stack) if photos else None
-        progress = stack.enter_context(bar("Lines"))
-        report = import_registrations(
-            table,
-            source,
-            registrations=store,
-            photos=services.photos,
-            sanitiser=services.sanitiser,
-            progress=progress,
-        )
-    for notice in report.notices:
-        say(str(notice))
-    for problem in report.problems:
-        complain(str(problem))
-    out.print(f"{report.imported:,} registrations imported, {len(report.problems):,} lines skipped.")
-    if report.problems:
+        notices: tuple[object, ...] = people.notices
+        if dry_run:
+            plan = planned(people, store.existing, with_photos=source is not None)
+            skipped, done = plan.problems, _summary(plan)
+        else:
+            report = import_registrations(
+                people,
+                source,
+                registrations=store,
+                photos=services.photos,
+                sanitiser=services.sanitiser,
+                progress=stack.enter_context(bar("Lines")),
+            )
+            skipped = report.problems
+            notices += report.notices
+            done = [f"{report.imported:,} registrations imported, {len(skipped):,} lines skipped."]
+        if problems:
+            _write(problems, skipped)
+    for text in (*notices, *skipped):
+        complain(str(text))
+    for text in done:
+        say(text)
+    if skipped or people.lacking:
         raise typer.Exit(1)
+
+
+def _columns(given: list[str]) -> dict[Meaning, str]:
+    meanings = {normal(meaning): meaning for meaning in Meaning if meaning not in KEYS}
+    columns = {}
+    for each in given:
+        name, equals, column = each.partition("=")
+        if not equals or normal(name) not in meanings:
+            known = ", ".join(meanings.values())
+            raise InvalidInput(f"--column {each}: write NAME=COLUMN, where NAME is one of {known}.")
+        columns[meanings[normal(name)]] = column.strip()
+    return columns
+
+
+def _summary(plan: Plan) -> list[str]:
+    people = plan.people
+    columns = [f"{meaning}: column “{name}”" for meaning in Meaning if (name := people.columns.name_of(meaning))]
+    names, rows = first_rows(people)
+    shown = [" | ".join(row) for row in (names, *rows)]
+    if people.lacking:
+        end = [
+            f"Nothing can be imported yet: no column is known for {', '.join(people.lacking)}.",
+            "Name it with --column, or name one event for all lines with --event.",
+        ]
+    else:
+        end = [f"{plan.new:,} new, {plan.replaced:,} replaced, {len(plan.problems):,} refused. Nothing was stored."]
+    return [*columns, *shown, *end]
+
+
+def _write(file: Path, problems: Iterable[Problem]) -> None:
+    from core.services.export import as_csv
+    from core.services.tables import refused_lines
+
+    try:
+        file.write_bytes(b"".join(as_csv(refused_lines(problems))))
+    except OSError as error:
+        raise InvalidInput(f"Cannot write {file}: {error.strerror}.") from error
 
 
 def _read(file: Path) -> bytes:
     try:
         with file.open("rb") as table:
-            # One byte more than is allowed: the import then refuses the table as too large.
-            return table.read(MAX_TABLE_BYTES + 1)
+            # One byte more than is allowed: the import then refuses the list as too large.
+            return table.read(MAX_LIST_BYTES + 1)
     except OSError as error:
         raise InvalidInput(f"Cannot read {file}: {error.strerror}.") from error
 

@@ -179,6 +179,10 @@ class ObservedImport(Observed):
         with self._call("import_many"):
             return self._port.import_many(registrations)
 
+    def existing(self, registration_ids: Collection[str]) -> set[str]:
+        with self._call("existing"):
+            return self._port.existing(registration_ids)
+
     def named_elsewhere(self, keys: Collection[str], user_id: str | None) -> set[str]:
         with self._call("named_elsewhere", user_id):
             return self._port.named_elsewhere(keys, user_id)

@@ -15,6 +15,7 @@ import pandas as pd
 from core.domain.audit import AuditEntry
 from core.domain.columns import UNREADABLE
 from core.domain.records import ValidationRecord
+from core.services.lists.tables import Problem
 from core.services.reference_check import ReferenceProblem
 
 #: One row for each outcome: an attempt, or the record itself where it lists none.
@@ -38,6 +39,8 @@ OUTCOME_COLUMNS = (
 )
 #: One row for each reference photo that will not do: whom to ask, and what for.
 REFERENCE_COLUMNS = ("registrationId", "userId", "name", "email", "problems", "message")
+#: One row for each line of a list that is not imported.
+PROBLEM_COLUMNS = ("line", "problem")
 #: One row for each entry of the audit trail.
 AUDIT_COLUMNS = (
     "at",
@@ -126,6 +129,11 @@ def outcomes(records: Iterable[ValidationRecord]) -> Table:
 def references(problems: Iterable[ReferenceProblem]) -> Table:
     """A row for each problem: ``REFERENCE_COLUMNS``."""
     return Table(REFERENCE_COLUMNS, _batches(map(_problem, problems)))
+
+
+def refused_lines(problems: Iterable[Problem]) -> Table:
+    """A row for each line of a list that is not imported: ``PROBLEM_COLUMNS``."""
+    return Table(PROBLEM_COLUMNS, _batches((problem.line, problem.message) for problem in problems))
 
 
 def audit_trail(entries: Iterable[AuditEntry]) -> Table:

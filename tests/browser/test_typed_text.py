@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,11 +17,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from core.domain.audit import AuditEntry
 from core.domain.clock import utc_now
-from core.domain.records import Decision, Review
+from core.domain.records import Decision, Registration, Review
 from core.domain.roles import PAGES, Role
 from core.runtime.bootstrap import build
-from core.services.importing import COLUMNS, import_registrations
-from core.services.photo_sources import ZipSource
+from core.services.importing import keep_reference
 from core.settings import Settings
 from tests.api.conftest import BARE
 from tests.support import signin
@@ -116,7 +116,7 @@ def table() -> bytes:
     """Everybody, and somebody whose photo is not there."""
     out = io.StringIO()
     rows = csv.writer(out)
-    rows.writerow(COLUMNS)
+    rows.writerow(("registrationId", "userId", "eventId", "name", "email", "photo"))
     for each in PEOPLE:
         photo = "evil.jpg" if each.number == REGISTERED else ""
         rows.writerow((each.registration_id, each.user_id, each.event_id, each.name, each.email, photo))
@@ -124,7 +124,7 @@ def table() -> bytes:
     return out.getvalue().encode()
 
 
-def archive(name: str = "evil.jpg") -> bytes:
+def archive(name: str) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as photos:
         photos.writestr(name, astronaut())
@@ -132,18 +132,25 @@ def archive(name: str = "evil.jpg") -> bytes:
 
 
 def fill(folder: Path) -> None:
-    """Registrations by the ordinary import; records with whatever another service or a person may have written."""
+    """Registrations and records with whatever another service or a person may have written.
+
+    They do not come from a list, of which the import takes invisible characters off ids.
+    """
     services = build(Settings(data_dir=folder))
     now = utc_now()
     assert services.importer
-    done = import_registrations(
-        table(),
-        ZipSource(io.BytesIO(archive()), services.settings.max_upload_bytes),
-        registrations=services.importer,
-        photos=services.photos,
-        sanitiser=services.sanitiser,
+    key = keep_reference(astronaut(), services.photos, services.sanitiser)
+    services.importer.import_many(
+        Registration(
+            registration_id=each.registration_id,
+            user_id=each.user_id,
+            event_id=each.event_id,
+            name=each.name,
+            email=each.email,
+            reference_photo_key=key if each.number == REGISTERED else None,
+        )
+        for each in PEOPLE
     )
-    assert (done.imported, len(done.problems)) == (len(PEOPLE), 1)
     for each in PEOPLE:
         text = HOSTILE[each.text]
         if each.number != UNTRIED:
@@ -357,12 +364,16 @@ def test_files_and_what_is_wrong_with_them_are_said_as_text(site: Site, page: Pa
     named = "www.evil.example a@evil.example ![x](evil) <img src=evil> :cat: $evil$"
     open_page(site, page, "start")
     give = page.locator("input[type=file]")
+    photos = {"name": f"{named}.zip", "mimeType": "application/zip", "buffer": archive(named)}
+    with page.expect_response(lambda response: "upload_file" in response.url):
+        give.nth(1).set_input_files(photos)
     give.nth(0).set_input_files({"name": f"{named}.csv", "mimeType": "text/csv", "buffer": table()})
-    give.nth(1).set_input_files({"name": f"{named}.zip", "mimeType": "application/zip", "buffer": archive(named)})
-    page.get_by_role("button", name="Import", exact=True).click()
-    expect(page.get_by_text("lines were not imported")).to_be_visible()
+    page.get_by_role("button", name=re.compile("^Import .* registrations$")).click()
+    expect(page.get_by_text("These lines were not imported")).to_be_visible()
     only_text(page)
-    give.nth(0).set_input_files({"name": f"{named}.txt", "mimeType": "text/plain", "buffer": b"evil"})
+    unknown = f"{named},name,name\n1".encode()
+    give.nth(0).set_input_files({"name": f"{named}.txt", "mimeType": "text/plain", "buffer": unknown})
+    expect(page.get_by_text("Choose below which column has the user id")).to_be_visible()
     only_text(page)
     open_page(site, page, "validate", registration_id=Person(0, UNTRIED).registration_id)
     page.locator("input[type=file]").set_input_files(

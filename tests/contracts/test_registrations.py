@@ -165,6 +165,18 @@ def test_import_returns_how_many(store: SqliteRegistrations) -> None:
     assert store.import_many(registration(f"r{n}") for n in range(3)) == 3
 
 
+def test_existing_gives_the_ids_that_are_stored_exactly_as_they_are_written(store: SqliteRegistrations) -> None:
+    there = ["r1", "001", "é", '"quoted"', "=1+1", "a,b"]
+    store.import_many(registration(each) for each in there)
+    assert store.existing([*there, "R1", "1", "e\u0301", "r1 ", ""]) == set(there)
+    assert store.existing([]) == set()
+
+
+def test_existing_takes_any_number_of_ids(store: SqliteRegistrations) -> None:
+    store.import_many(registration(f"r{n}") for n in range(0, 3000, 2))
+    assert len(store.existing({f"r{n}" for n in range(60_000)})) == 1500
+
+
 def test_import_is_all_or_nothing(store: SqliteRegistrations) -> None:
     def broken() -> Iterator[Registration]:
         yield registration("r1")

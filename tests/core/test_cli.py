@@ -116,6 +116,68 @@ def test_a_bad_line_is_reported_the_rest_is_imported_and_the_exit_code_is_1(run:
     )
 
 
+def test_a_dry_run_shows_the_plan_and_stores_nothing(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("registrationId,userId,eventId\nr1,u1,e1\n")
+    assert run("import-registrations", "one.csv").exit_code == 0
+    (tmp_path / "list.csv").write_text("Ticket ID;Who;E-Mail\nr1;u1;[bold]\nr2;u2;\nr3;;\n")
+    result = run("import-registrations", "list.csv", "--dry-run", "--event", "e1", "--column", "userId=Who")
+    assert (result.exit_code, result.stderr, result.stdout) == (
+        1,
+        "Line 4: userId is empty.\n",
+        "registrationId: column “Ticket ID”\n"
+        "userId: column “Who”\n"
+        "email: column “E-Mail”\n"
+        "registrationId | userId | eventId | email\n"
+        "r1 | u1 | e1 | [bold]\n"
+        "r2 | u2 | e1 | \n"
+        "1 new, 1 replaced, 1 refused. Nothing was stored.\n",
+    )
+    found = registrations(tmp_path)
+    assert (found.get("r2"), found.get("r1") and found.get("r1").email) == (None, None)  # type: ignore[union-attr]
+    found.close()
+
+
+def test_a_dry_run_of_a_list_that_is_not_understood_says_what_to_do(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("Number,Who\n1,Ada\n")
+    result = run("import-registrations", "list.csv", "--dry-run")
+    assert (result.exit_code, result.stdout.splitlines()[:2]) == (1, ["Number | Who", "1 | Ada"])
+    assert "Name it with --column" in result.stdout
+
+
+def test_a_dry_run_counts_lines_whose_photos_do_not_come_with_the_list(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text(f"{HEADER}r1,u1,e1,,,a.jpg\n")
+    result = run("import-registrations", "list.csv", "--dry-run")
+    assert result.stderr == "Line 2: photo 'a.jpg': No photos were given with the list.\n"
+    assert "0 new, 0 replaced, 1 refused." in result.stdout
+
+
+def test_what_is_said_of_a_list_is_imported_so(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("Number,Mail\n1001.0,ada@example.com\n")
+    given = ["--event", "e1", "--column", "registrationId=Number", "--column", "user_id=Mail", "--repair-ids"]
+    result = run("import-registrations", "list.csv", *given)
+    found = registrations(tmp_path)
+    assert (result.exit_code, [each.registration_id for each in found.of_user("ada@example.com")]) == (0, ["1001"])
+    found.close()
+
+
+def test_the_lines_that_were_skipped_are_written_without_formulas(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text(f"{HEADER}r1,u1,e1,,,a\nr1,,e1,,,\n=1+1,u1,e1,,,=2.jpg\n")
+    run("import-registrations", "list.csv", "--problems", "problems.csv")
+    with (tmp_path / "problems.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert list(csv.reader(file))[:3] == [
+            ["line", "problem"],
+            ["2", "photo 'a': No photos were given with the list."],
+            ["3", "userId is empty."],
+        ]
+
+
+@pytest.mark.parametrize("given", ["userId", "seat=Name", "=Name"])
+def test_a_column_option_that_says_nothing_is_one_line(run: Run, tmp_path: Path, given: str) -> None:
+    (tmp_path / "list.csv").write_text(HEADER)
+    result = run("import-registrations", "list.csv", "--column", given)
+    assert (result.exit_code, result.stderr.count("\n"), "NAME=COLUMN" in result.stderr) == (1, 1, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

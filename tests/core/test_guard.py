@@ -31,6 +31,7 @@ from core.runtime.facades.guard import Guard, GuardedServices
 from core.runtime.services import Services
 from core.services.batch import Choice
 from core.services.hashing import IdHash
+from core.services.lists.people import read_people
 from core.services.pseudonyms import Pseudonyms
 from core.services.validation import Submitter
 from tests.support.desk import REFERENCE_KEY, REGISTERED, Desk
@@ -112,9 +113,13 @@ CALLS: dict[str, tuple[tuple[Action, ...], Callable[[GuardedServices], Any]]] = 
     "audit.entries": ((Action.SEE_AUDIT,), lambda s: list(s.audit.entries(NOW - SOME, NOW + SOME))),
     "operation_metrics.by_minute": ((Action.SEE_OPERATIONS,), lambda s: s.operation_metrics.by_minute(NOW)),
     "loading.sample": ((Action.LOAD_DATA,), lambda s: s.loading and s.loading.sample(now=NOW, progress=print)),
+    "loading.plan": (
+        (Action.LOAD_DATA,),
+        lambda s: s.loading and s.loading.plan(people=LIST, with_photos=False),
+    ),
     "loading.registrations": (
         (Action.LOAD_DATA,),
-        lambda s: s.loading and s.loading.registrations(table=TABLE, source=None, progress=print),
+        lambda s: s.loading and s.loading.registrations(people=LIST, source=None, progress=print),
     ),
     "metrics.read": ((Action.SEE_OPERATIONS,), lambda s: s.metrics and s.metrics.read(NOW - SOME, NOW)),
     "expiry.count_ignored": ((Action.SEE_OPERATIONS,), lambda s: s.expiry and s.expiry.count_ignored()),
@@ -122,6 +127,7 @@ CALLS: dict[str, tuple[tuple[Action, ...], Callable[[GuardedServices], Any]]] = 
     "health": ((Action.SEE_OPERATIONS,), lambda s: s.health()),
 }
 TABLE = b"registrationId,userId,eventId,name,email,photo\nreg-7,user-7,event-1,Ada,,\n"
+LIST = read_people(TABLE)
 #: A record of event-1 as somebody saw it, who is not limited to it.
 SEEN = ValidationRecord(
     user_id="user-1",
@@ -348,9 +354,9 @@ class TestEvents:
 
     def test_another_events_registrations_are_not_imported(self, theirs: GuardedServices, desk: Desk) -> None:
         assert theirs.loading
-        table = TABLE + b"reg-9,user-9,event-9,Changed,,\n"
+        people = read_people(TABLE + b"reg-9,user-9,event-9,Changed,,\n")
         with pytest.raises(Forbidden):
-            theirs.loading.registrations(table, None)
+            theirs.loading.registrations(people, None)
         assert desk.registrations.get("reg-9") == OTHER
 
     def test_whoever_has_no_event_sees_none(self, guard: Guard) -> None:

@@ -1,4 +1,4 @@
-"""A CSV of registrations: what is good goes in, the rest is named by its line."""
+"""A list of registrations: what is good goes in, the rest is named by its line."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ from core.domain.records import Registration
 from core.services.export import as_csv
 from core.services.importing import (
     BATCH,
-    MAX_TABLE_BYTES,
     ImportReport,
     import_registrations,
 )
+from core.services.lists.headers import Choices
+from core.services.lists.people import read_people
 from core.services.photo_sources import FolderSource, PhotoSource, ZipSource
 from core.services.tables import of_frame
 
 HEADER = "registrationId,userId,eventId,name,email,photo"
+NO_CHOICES = Choices()
 PHOTO, OTHER_PHOTO = b"\xff\xd8 one", b"\xff\xd8 two"
 
 
@@ -87,9 +89,12 @@ class Desk:
     store: SqliteRegistrations
     kept: Kept
 
-    def run(self, table: bytes, source: PhotoSource | None = None, **options: Any) -> ImportReport:
+    def run(
+        self, table: bytes, source: PhotoSource | None = None, choices: Choices = NO_CHOICES, **options: Any
+    ) -> ImportReport:
+        people = read_people(table, choices)
         return import_registrations(
-            table, source, registrations=self.store, photos=self.kept, sanitiser=Sanitiser(), **options
+            people, source, registrations=self.store, photos=self.kept, sanitiser=Sanitiser(), **options
         )
 
     def lines(self, *lines: str, source: PhotoSource | None = None, **options: Any) -> ImportReport:
@@ -133,17 +138,9 @@ class TestTable:
     def test_the_report_counts_what_went_in(self, desk: Desk) -> None:
         assert desk.lines("r1,u1,e1,,,", "r2,u1,e1,,,") == ImportReport(2, ())
 
-    @pytest.mark.parametrize("separator", [",", ";", "\t"])
-    def test_comma_semicolon_and_tab_separate(self, desk: Desk, separator: str) -> None:
-        table = f"{HEADER}\nr1,u1,e1,Ana,,".replace(",", separator)
-        assert desk.run(table.encode()).imported == 1
-
     @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
     def test_any_line_ending_is_read(self, desk: Desk, ending: str) -> None:
         assert desk.run(ending.join([HEADER, "r1,u1,e1,,,", "r2,u1,e1,,,", ""]).encode()).imported == 2
-
-    def test_a_byte_order_mark_is_no_part_of_the_first_column(self, desk: Desk) -> None:
-        assert desk.run(b"\xef\xbb\xbf" + f"{HEADER}\nr1,u1,e1,,,".encode()).imported == 1
 
     def test_columns_may_stand_in_any_order_and_others_beside_them(self, desk: Desk) -> None:
         desk.run(b"photo,Seat,eventID,name, userid ,email,registrationId\n,12,e1,Ana,u1,,r1")
@@ -165,28 +162,12 @@ class TestTable:
         desk.lines("r1,u1,e1,Anna,,")
         assert [each.name for each in desk.store.of_user("u1")] == ["Anna"]
 
-    @pytest.mark.parametrize("column", HEADER.split(","))
-    def test_a_missing_column_is_named_and_nothing_goes_in(self, desk: Desk, column: str) -> None:
-        header = ",".join(each for each in HEADER.split(",") if each != column)
-        with pytest.raises(InvalidInput, match=f"look at {column}\\."):
-            desk.run(f"{header}\nr1,u1,e1,,".encode())
-
-    def test_a_column_that_stands_twice_is_named(self, desk: Desk) -> None:
-        with pytest.raises(InvalidInput, match=r"look at email\."):
-            desk.run(f"{HEADER},email\nr1,u1,e1,,,,".encode())
-
-    @pytest.mark.parametrize("table", [b"", b"\n", b"\x00\x01\x02", b'"', b"PK\x03\x04"])
-    def test_what_is_no_table_is_refused_in_one_sentence(self, desk: Desk, table: bytes) -> None:
-        with pytest.raises(InvalidInput):
-            desk.run(table)
-
-    def test_text_that_is_not_utf8_is_refused_with_its_line(self, desk: Desk) -> None:
-        with pytest.raises(InvalidInput, match=r"not UTF-8 \(line 3\)"):
-            desk.run(f"{HEADER}\nr1,u1,e1,,,\nr2,u1,e1,José,,".encode("cp1252"))
-
-    def test_a_table_beyond_the_limit_is_refused(self, desk: Desk) -> None:
-        with pytest.raises(InvalidInput, match="50 MB"):
-            desk.run(b" " * (MAX_TABLE_BYTES + 1))
+    @pytest.mark.parametrize("column", ["registrationId", "userId", "eventId"])
+    def test_without_a_column_of_an_id_nothing_goes_in(self, desk: Desk, column: str) -> None:
+        header = HEADER.replace(column, "seat")
+        with pytest.raises(InvalidInput, match=column if column != "eventId" else "event ids"):
+            desk.run(f"{header}\nr1,u1,e1,,,".encode())
+        assert desk.store.is_empty()
 
 
 class TestBadLines:
@@ -196,13 +177,13 @@ class TestBadLines:
             (",u1,e1,,,", "registrationId is empty."),
             ("r2,  ,e1,,,", "userId is empty."),
             ("r2,u1,,,,", "eventId is empty."),
-            ("r2,u1,e1", "there are 3 cells where the first line has 6."),
-            ("r2,u1,e1,Berg, Ann,a@example.com,", "there are 7 cells where the first line has 6."),
+            ("r2,u1", "eventId is empty."),
+            ("r2,u1,e1,Berg, Ann,a@example.com,", "there are 7 cells where the header has 6."),
             (f"r2,{'u' * 255},e1,,,", "userId is longer than 254 characters."),
             ("r2,u1\x00,e1,,,", "userId has a line break or another control character."),
-            ('r2,u1,e1,"Ann\nBerg",,', "name has a line break or another control character."),
+            ('r2,u1,"e\n1",,,', "eventId has a line break or another control character."),
             ("r1,u9,e9,,,", "registrationId 'r1' is on line 2 already."),
-            ("r2,u1,e1,,,a.jpg", "photo 'a.jpg': No photos were given with the table."),
+            ("r2,u1,e1,,,a.jpg", "photo 'a.jpg': No photos were given with the list."),
         ],
     )
     def test_a_bad_line_is_named_and_the_rest_goes_in(self, desk: Desk, line: str, message: str) -> None:
@@ -215,7 +196,7 @@ class TestBadLines:
 
     def test_lines_are_counted_as_an_editor_does(self, desk: Desk) -> None:
         report = desk.lines('r1,u1,e1,"two\nlines",,', "", ",u1,e1,,,")
-        assert [each.line for each in report.problems] == [2, 5]
+        assert [each.line for each in report.problems] == [5]
 
     def test_a_quote_that_nobody_closes_says_which_lines_it_swallowed(self, desk: Desk) -> None:
         report = desk.lines("r1,u1,e1,,,", 'r2,u1,e1,"Ann,,', "r3,u1,e1,,,")
@@ -436,8 +417,3 @@ class TestOwnExport:
         assert found is not None
         assert found.reference_photo_key is not None
         assert desk.kept.get(found.reference_photo_key) == b"clean " + PHOTO
-
-    @pytest.mark.parametrize("more", ["referencePhotoKey", "photo,photo"])
-    def test_a_column_that_is_there_twice_is_refused(self, desk: Desk, more: str) -> None:
-        with pytest.raises(InvalidInput, match=more.split(",", maxsplit=1)[0]):
-            desk.run(f"{_EXPORT_HEADER},{more}\n".encode())

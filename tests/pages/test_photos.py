@@ -314,8 +314,15 @@ def test_what_a_table_says_is_not_read_as_markdown(run_page: RunPage) -> None:
     table = "registrationId,userId,eventId,name,email,photo\n" + ",".join([cell] * 6)
     app = run_page("start")
     app.file_uploader(key="table").upload("people.csv", table.encode()).run()
-    press(app, "Import")
-    assert len(app.dataframe[0].value) == 1
+    assert len(app.dataframe[1].value) == 1
+    assert read_as_markdown(app) == []
+
+
+def test_what_a_list_calls_its_columns_is_not_read_as_markdown(run_page: RunPage) -> None:
+    cell = '"' + HOSTILE.replace('"', '""') + '"'
+    app = run_page("start")
+    app.file_uploader(key="table").upload("people.csv", f"{cell},{cell},name,name\n1,2,3,4\n".encode()).run()
+    assert HOSTILE in app.dataframe[0].value.columns
     assert read_as_markdown(app) == []
 
 

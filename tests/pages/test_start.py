@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Selectbox
 
 from core.adapters.embedded.registrations import SqliteRegistrations
 from core.runtime.services import Services
@@ -19,11 +20,13 @@ from dashboard import services as dashboard_services
 from tests.pages.test_validate import down, press, text_of
 from tests.support.app import RunPage
 from tests.support.desk import REGISTERED
+from tests.support.lists import workbook
 
 HEADER = "registrationId,userId,eventId,name,email,photo\n"
 GOOD = "new-1,user-9,expo,Grace Hopper,grace@example.com,grace.jpg\n"
 
-#: Gives files to the page's two uploaders and presses Import.
+#: Gives files to the page's two uploaders; ``Import`` then presses the button, too.
+Give = Callable[..., AppTest]
 Import = Callable[..., AppTest]
 
 
@@ -36,16 +39,40 @@ def services(services: Services, tmp_path: Path) -> Iterator[Services]:
 
 
 @pytest.fixture
-def run_import(run_page: RunPage) -> Import:
-    def run(table: bytes, archive: bytes | None = None) -> AppTest:
+def give(run_page: RunPage) -> Give:
+    def run(table: bytes, archive: bytes | None = None, name: str = "people.csv") -> AppTest:
         app = run_page("start")
-        app.file_uploader(key="table").upload("people.csv", table)
+        app.file_uploader(key="table").upload(name, table)
         if archive is not None:
             app.file_uploader(key="archive").upload("photos.zip", archive)
         app.run()
-        return press(app, "Import")
+        assert not app.exception, app.exception
+        return app
 
     return run
+
+
+@pytest.fixture
+def run_import(give: Give) -> Import:
+    def run(*given: bytes) -> AppTest:
+        app = give(*given)
+        return press(app, import_label(app))
+
+    return run
+
+
+def import_label(app: AppTest) -> str:
+    (label,) = [button.label for button in app.button if button.label.startswith("Import ")]
+    return label
+
+
+def figures(app: AppTest) -> dict[str, str]:
+    return {metric.label: metric.value for metric in app.metric}
+
+
+def column(app: AppTest, label: str) -> Selectbox:
+    (box,) = [box for box in app.selectbox if box.label == label]
+    return box
 
 
 def zip_of(**files: bytes) -> bytes:
@@ -66,12 +93,12 @@ def test_a_filled_installation_does_not_say_that_it_is_empty(run_page: RunPage, 
 
 
 def test_both_ways_to_fill_it_are_offered(run_page: RunPage) -> None:
-    assert {button.label for button in run_page("start").button} == {"Load the sample event", "Import"}
-
-
-def test_nothing_can_be_imported_before_a_table_is_given(run_page: RunPage) -> None:
-    (button,) = [button for button in run_page("start").button if button.label == "Import"]
-    assert button.disabled
+    app = run_page("start")
+    assert [button.label for button in app.button] == ["Load the sample event"]
+    assert [uploader.label for uploader in app.file_uploader] == [
+        "List (CSV or Excel)",
+        "Photos (zip), if the list names any",
+    ]
 
 
 def test_the_sample_fills_the_registrations(run_page: RunPage, services: Services) -> None:
@@ -107,7 +134,13 @@ def test_a_table_and_its_photos_go_in(run_import: Import, services: Services, ho
 
 def test_the_page_says_how_many_went_in(run_import: Import, hopper_jpeg: bytes) -> None:
     app = run_import((HEADER + GOOD).encode(), zip_of(grace=hopper_jpeg))
-    assert [message.value for message in app.success] == ["1 registrations imported."]
+    assert [message.value for message in app.success] == ["1 registration was imported."]
+    assert [link.proto.page for link in app.get("page_link")] == ["validate"]
+
+
+def test_after_an_import_the_list_can_be_imported_again(run_import: Import) -> None:
+    app = press(run_import((HEADER + "new-1,user-9,expo,,,\n").encode()), "Import this list again")
+    assert figures(app) == {"New": "0", "Replaced": "1", "Refused": "0"}
 
 
 def test_photos_that_are_called_otherwise_are_named(run_import: Import, hopper_jpeg: bytes) -> None:
@@ -117,7 +150,13 @@ def test_photos_that_are_called_otherwise_are_named(run_import: Import, hopper_j
 
 def test_bad_lines_are_named(run_import: Import) -> None:
     app = run_import((HEADER + "new-1,user-9,expo,,,\n,user-8,expo,,,\nnew-3,user-7,expo,,,none.jpg\n").encode())
-    assert list(app.dataframe[0].value["Line"]) == [3, 4]
+    assert list(app.dataframe[1].value["Line"]) == [3, 4]
+
+
+def test_a_photo_that_is_none_is_named_after_the_import(run_import: Import) -> None:
+    app = run_import((HEADER + GOOD).encode(), zip_of(grace=b"no photo"))
+    assert [message.value for message in app.error] == ["No registration was imported."]
+    assert "grace.jpg" in app.dataframe[1].value["Why"][0]
 
 
 def test_the_good_lines_beside_bad_ones_go_in(run_import: Import, services: Services) -> None:
@@ -125,26 +164,123 @@ def test_the_good_lines_beside_bad_ones_go_in(run_import: Import, services: Serv
     assert services.registrations.get("new-1") is not None
 
 
-def test_a_table_without_lines_says_so(run_import: Import) -> None:
-    assert [message.value for message in run_import(HEADER.encode()).info] == [
-        "The file has no registrations below its first line."
+class TestPlan:
+    def test_nothing_is_stored_before_import_is_pressed(self, give: Give, services: Services) -> None:
+        give((HEADER + "new-1,user-9,expo,,,\n").encode())
+        assert services.registrations.is_empty()
+
+    def test_new_replaced_and_refused_lines_are_counted(self, give: Give, services: Services) -> None:
+        services.importer.import_many([REGISTERED])  # type: ignore[union-attr]
+        new = "".join(f"n{n},u,expo,,,\n" for n in range(1200))
+        lines = f"{REGISTERED.registration_id},u,expo,,,\n{new},,\n,u\n"
+        app = give((HEADER + lines).encode())
+        assert figures(app) == {"New": "1,200", "Replaced": "1", "Refused": "1"}
+        assert import_label(app) == "Import 1,201 registrations"
+
+    def test_the_first_rows_are_shown_as_they_were_understood(self, give: Give) -> None:
+        app = give("Ticketnummer;Teilnehmer-ID;Event-ID;Vorname;Nachname\n1;2;expo;Zoë;Müller\n".encode("cp1252"))
+        assert app.dataframe[0].value.iloc[0].to_dict() == {
+            "Registration id": "1",
+            "User id": "2",
+            "Event id": "expo",
+            "Name": "Zoë Müller",
+        }
+        assert column(app, "Registration id").value == "Ticketnummer"
+        assert "It was read as Windows-1252" in text_of(app)
+
+    def test_a_column_can_be_changed_in_place(self, give: Give) -> None:
+        app = give(b"registrationId,userId,eventId,badge\nr1,u1,expo,Ada\n")
+        column(app, "Name").select("badge").run()
+        assert app.dataframe[0].value["Name"][0] == "Ada"
+
+    def test_an_event_can_be_given_for_the_whole_list(self, give: Give, services: Services) -> None:
+        app = give(b"registrationId,userId\nr1,u1\n")
+        assert "Enter below the event id for everybody" in text_of(app)
+        assert not [button for button in app.button if button.label.startswith("Import")]
+        (field,) = [field for field in app.text_input if field.label.startswith("Event id")]
+        field.input("expo").run()
+        press(app, "Import 1 registration")
+        found = services.registrations.get("r1")
+        assert found is not None
+        assert found.event_id == "expo"
+
+    def test_a_list_of_unknown_columns_shows_them_and_says_what_to_choose(self, give: Give) -> None:
+        app = give(b"Number,Mail address of the guest\n7,a@example.com\n")
+        assert list(app.dataframe[0].value.columns) == ["Number", "Mail address of the guest"]
+        assert app.info[0].value.count("\n\n") == 2
+        column(app, "Registration id").select("Number")
+        column(app, "User id").select("Mail address of the guest").run()
+        assert [message.value[:18] for message in app.info] == ["Enter below the ev"]
+
+    def test_ids_are_repaired_by_choice(self, give: Give) -> None:
+        app = give(b"registrationId,userId,eventId\n1001.0,u1,expo\n")
+        assert figures(app)["Refused"] == "1"
+        assert [button.disabled for button in app.button if button.label == "Import 0 registrations"] == [True]
+        (box,) = app.checkbox
+        box.check().run()
+        assert figures(app) == {"New": "1", "Replaced": "0", "Refused": "0"}
+        assert app.dataframe[0].value["Registration id"][0] == "1001"
+
+    def test_lines_with_photos_are_refused_until_the_photos_come(self, give: Give, hopper_jpeg: bytes) -> None:
+        app = give((HEADER + GOOD).encode())
+        assert figures(app)["Refused"] == "1"
+        app.file_uploader(key="archive").upload("photos.zip", zip_of(grace=hopper_jpeg))
+        app.run()
+        assert figures(app) == {"New": "1", "Replaced": "0", "Refused": "0"}
+
+    def test_refused_lines_can_be_downloaded(self, give: Give) -> None:
+        app = give((HEADER + ",u,expo,,,\n").encode())
+        assert [button.proto.label for button in app.get("download_button")] == ["Refused lines as CSV"]
+
+    def test_many_refused_lines_are_shown_in_part(self, give: Give) -> None:
+        app = give((HEADER + ",u,expo,,,\n" * 501).encode())
+        assert len(app.dataframe[1].value) == 500
+        assert "The first 500 of 501." in text_of(app)
+
+    def test_a_workbook_is_read_whatever_its_name(self, give: Give) -> None:
+        app = give(workbook(["registrationId", "userId", "eventId"], [1001, "u1", "expo"]), name="people.csv")
+        assert app.dataframe[0].value["Registration id"][0] == "1001"
+
+    def test_a_long_list_is_read_once(self, give: Give, monkeypatch: pytest.MonkeyPatch) -> None:
+        app = give((HEADER + "new-1,user-9,expo,,,\n").encode())
+        monkeypatch.setattr("dashboard.sections.start.read_table", down("list"))
+        monkeypatch.setattr("dashboard.sections.start.people_of", down("list"))
+        assert not app.run().error
+
+    def test_a_store_that_fails_is_a_banner(
+        self, give: Give, services: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(services.importer, "existing", down("registrations"))
+        (error,) = give((HEADER + "new-1,user-9,expo,,,\n").encode()).error
+        assert error.value.startswith("Could not plan the import.")
+
+
+def test_a_table_without_lines_says_so(give: Give) -> None:
+    assert [message.value for message in give(HEADER.encode()).info] == [
+        "The list has no people below the names of its columns."
     ]
 
 
 @pytest.mark.parametrize(
-    ("table", "archive", "said"),
+    ("table", "said"),
     [
-        pytest.param(HEADER.encode() + b"new-1,user-9,expo,Gra\xe7a,,\n", None, "not UTF-8", id="not UTF-8"),
-        pytest.param(b"id,name\n1,Ada\n", None, "must have each of the columns", id="other columns"),
-        pytest.param((HEADER + GOOD).encode(), b"no zip archive", "not a readable zip", id="no zip"),
+        pytest.param(HEADER.encode() + b"new-1,user-9,expo,\x81,,\n", "neither UTF-8 nor", id="no text"),
+        pytest.param(b"", "no list that can be read", id="empty"),
+        pytest.param(b"PK\x03\x04", "damaged", id="broken workbook"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_one_sentence_and_nothing_goes_in(
-    run_import: Import, services: Services, table: bytes, archive: bytes | None, said: str
-) -> None:
-    app = run_import(table, archive)
-    assert len(app.error) == 1
+def test_a_file_that_cannot_be_read_is_one_sentence(give: Give, table: bytes, said: str) -> None:
+    app = give(table)
+    assert [error.value for error in app.error] == ["Could not read the list."]
     assert said in text_of(app)
+
+
+def test_photos_that_are_no_archive_are_one_sentence_and_nothing_goes_in(
+    run_import: Import, services: Services
+) -> None:
+    app = run_import((HEADER + GOOD).encode(), b"no zip archive")
+    assert [error.value for error in app.error] == ["Could not import the registrations."]
+    assert "not a readable zip" in text_of(app)
     assert services.registrations.is_empty()
 
 
@@ -171,7 +307,7 @@ def test_registrations_out_of_reach_are_a_banner_and_both_ways_stay(
     monkeypatch.setattr(services.registrations, "is_empty", down("registrations"))
     app = run_page("start")
     assert [error.value.partition(".")[0] for error in app.error] == ["Could not look up registrations"]
-    assert len(app.button) == 2
+    assert (len(app.button), len(app.file_uploader)) == (1, 2)
 
 
 def test_where_registrations_are_only_read_the_page_says_so_and_offers_nothing(

@@ -135,6 +135,12 @@ REVIEWED: dict[str, set[str]] = {
         "metric: size(disk.log_bytes)",
         "metric: size(disk.photo_bytes)",
     },
+    "dashboard/sections/start.py": {
+        "info: '\\n\\n'.join((_TO_CHOOSE[meaning] for meaning in meanings))",
+        "markdown: sentence",
+        "selectbox: label",
+        "success: said",
+    },
     "dashboard/sections/statistics.py": {
         "chart_card: label",
         "chart_card: title",

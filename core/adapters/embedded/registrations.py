@@ -25,6 +25,9 @@ WITH named AS (
 SELECT DISTINCT key FROM named
 WHERE key IN (SELECT value FROM json_each(:keys)) AND (:user IS NULL OR user_id <> :user)
 """
+_EXISTING = """
+SELECT registration_id FROM registrations WHERE registration_id IN (SELECT value FROM json_each(?))
+"""
 _COLUMNS = "registration_id, user_id, event_id, name, email, reference_photo_key, submitted_photo_key"
 
 
@@ -96,6 +99,11 @@ class SqliteRegistrations:
                 rows,
             )
         return len(rows)
+
+    def existing(self, registration_ids: Collection[str]) -> set[str]:
+        with self._database.read() as connection:
+            rows = connection.execute(_EXISTING, (orjson.dumps(list(registration_ids)).decode(),)).fetchall()
+        return {str(found) for (found,) in rows}
 
     def named_elsewhere(self, keys: Collection[str], user_id: str | None) -> set[str]:
         with self._database.read() as connection:

@@ -19,6 +19,8 @@ from core.runtime.facades.trail import Subject
 from core.services import sample
 from core.services.batch import Batch, Batches, BatchProgress, Choice
 from core.services.importing import ImportReport, Report, import_registrations
+from core.services.lists.people import People
+from core.services.lists.plan import Plan, planned
 from core.services.photo_sources import PhotoSource
 from core.services.reference_check import CheckedReferences, ReferenceCheck
 from core.settings import Settings
@@ -129,16 +131,23 @@ class GuardedLoading:
             progress=progress,
         )
 
+    def plan(self, people: People, *, with_photos: bool) -> Plan:
+        """What ``registrations`` would do with the list, as ``core.services.lists.plan.planned`` says it."""
+        self._permissions.require([Action.LOAD_DATA])
+        for event_id in {line.registration.event_id for line in people.lines}:
+            self._permissions.require_event(event_id, Action.LOAD_DATA, Subject(event_id=event_id))
+        return planned(people, self._importer.existing, with_photos=with_photos)
+
     def registrations(
         self,
-        table: bytes,
+        people: People,
         source: PhotoSource | None,
         progress: Report = lambda done, total: None,
     ) -> ImportReport:
-        """Imports a CSV file, as ``core.services.importing.import_registrations`` does."""
+        """Imports a list, as ``core.services.importing.import_registrations`` does."""
         self._permissions.require([Action.LOAD_DATA])
         return import_registrations(
-            table,
+            people,
             source,
             registrations=_OwnEvents(self._importer, self._permissions),
             photos=self._photos,
