@@ -234,6 +234,20 @@ def test_hostile_text_is_ordinary_text(filled: Fill, text: str) -> None:
     assert store.search(text).registrations in ([], [registration("r1", name="a" * 200, email="z@example.com")])
 
 
+@pytest.mark.parametrize(
+    "filler", ["(", "-", " ", "'", "\u0301", "a", "é", "- ", "ß", "s", "中", "・", "."], ids=ascii
+)
+def test_repeated_characters_take_no_long_time_to_compare(filled: Fill, filler: str) -> None:
+    names = [f"x{filler * 120}y", f"{filler * 120}", f"x{f'{filler}b' * 60}y"]
+    store = filled(*(registration(f"r{number}", name=name) for number, name in enumerate(names)))
+    for text in (f"x{filler * 100}z", f"{filler * 40}z", f"x{f'{filler}b' * 20}z", f"z {filler * 100}"):
+        assert store.search(text).registrations == []
+    for number, name in enumerate(names):
+        assert not fold(name).strip("- ") or f"r{number}" in [
+            each.registration_id for each in store.search(name).registrations
+        ]
+
+
 @pytest.mark.parametrize("text", ["é", "ﷺ", "ẞ", "İ", "ŉ", "가", "が", "\u0345", "Ǆ", "q\u0323\u0307"])
 def test_folded_text_is_folded(text: str) -> None:
     assert fold(fold(text)) == fold(text)

@@ -106,6 +106,18 @@ def test_import_registers_with_photos_from_a_folder(run: Run, tmp_path: Path, as
     assert (result.exit_code, bool(found and found.reference_photo_key)) == (0, True)
 
 
+def test_import_names_the_photos_that_are_called_otherwise(run: Run, tmp_path: Path, astronaut_jpeg: bytes) -> None:
+    (tmp_path / "table.csv").write_text(f"{HEADER}r1,u1,e1,Ana,,[bold]eileen.jpg\n")
+    (tmp_path / "faces" / "2026").mkdir(parents=True)
+    (tmp_path / "faces" / "2026" / "[bold]EILEEN.JPEG").write_bytes(astronaut_jpeg)
+    result = run("import-registrations", "table.csv", "--photos", "faces")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "Line 2: photo '[bold]eileen.jpg' is the file '2026/[bold]EILEEN.JPEG' in the folder.\n"
+        "1 registrations imported, 0 lines skipped.\n",
+    )
+
+
 def test_a_bad_line_is_reported_the_rest_is_imported_and_the_exit_code_is_1(run: Run, tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text(f"{HEADER},u1,e1,,,\nr2,u1,e1,,,\n")
     result = run("import-registrations", "table.csv")

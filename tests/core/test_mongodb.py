@@ -20,7 +20,7 @@ from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect
 
 from core.adapters.aws.registrations import MongoRegistrations, connect
-from core.domain.errors import InvalidInput, Refused, ServiceError, SettingsError, Unavailable
+from core.domain.errors import InvalidInput, Refused, Service, ServiceError, SettingsError, Unavailable
 from core.domain.records import Registration
 
 ID, USER, EVENT = (ObjectId(f"65f0000000000000000000{end}") for end in ("a1", "b2", "c3"))
@@ -290,6 +290,24 @@ class TestFaults:
         with connect(uri, 4) as client, pytest.raises(AutoReconnect):
             ask(lambda: client["db"]["registrations"].find_one()).result(10)
         assert len(asked) == 1
+
+    def test_whoever_has_the_id_is_found_where_all_else_takes_too_long(
+        self, mongodb_collection: Collection[Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        mongodb_collection.insert_one({"_id": "r1", "userId": "u", "eventId": "e"})
+        registrations = MongoRegistrations(mongodb_collection, {})
+        find = registrations._find
+
+        def slow(query: Any, **options: Any) -> Any:
+            if "$regex" in repr(query):
+                raise Unavailable(Service.REGISTRATIONS, "MaxTimeMSExpired")
+            return find(query, **options)
+
+        monkeypatch.setattr(registrations, "_find", slow)
+        found = registrations.search("r1")
+        assert ([each.registration_id for each in found.registrations], found.more) == (["r1"], True)
+        with pytest.raises(Unavailable):
+            registrations.search("r2")
 
     def test_a_search_tells_the_server_its_limit_and_its_time(
         self, mongo_faults: MockupDB, registrations: MongoRegistrations, ask: Ask

@@ -49,11 +49,16 @@ def word(text: str, *, begun: bool) -> str:
 
 
 def _pattern(before: str, folded: str, after: str = "") -> str:
-    """Each letter in its forms, and what may be between it and the next; of a long text only the beginning."""
+    """Each letter in its forms, and what may be between it and the next; of a long text only the beginning.
+
+    No text takes long to compare, because each character of it has one place in the expression: letters are never
+    ignored, and however much separates two words is one part.
+    """
+    folded = re.sub("[ -]+", " ", folded)
     pattern, at = before, 0
     while at < len(folded) and len(pattern) < _LONG:
         two = folded[at : at + 2]
-        if two[0] in " -":
+        if two[0] == " ":
             pattern += f"[\\s,;{_ignored(0)}]*"
             at += 1
         elif len(two) == 2 and two in _forms():
@@ -97,20 +102,19 @@ def _ignored(block: int) -> str:
     code points.
     """
     here = {*range(0x21, 0x370), *range(0x2000, 0x2070), *range(block << 8, (block + 1) << 8)}
-    return _inside([code for code in _TRIED if code in here and fold(f"a{chr(code)}b") in ("ab", "a-b")], joined=True)
+    return _inside([code for code in _TRIED if code in here and fold(f"a{chr(code)}b") in ("ab", "a-b")])
 
 
 def _any(characters: str) -> str:
     return f"[{_inside(sorted(map(ord, characters)))}]"
 
 
-def _inside(codes: Collection[int], *, joined: bool = False) -> str:
-    """The code points for use inside brackets, as ranges; if ``joined``, with what is between and is no letter."""
+def _inside(codes: Collection[int]) -> str:
+    """The code points for use inside brackets, as ranges."""
     ranges: list[tuple[int, int]] = []
     for code in codes:
-        first, last = ranges[-1] if ranges else (code, code)
-        if ranges and (code == last + 1 or (joined and not any(chr(c).isalnum() for c in range(last + 1, code)))):
-            ranges[-1] = first, code
+        if ranges and code == ranges[-1][1] + 1:
+            ranges[-1] = ranges[-1][0], code
         else:
             ranges.append((code, code))
     return "".join(
