@@ -73,7 +73,7 @@ def import_registrations(
     an id.
     """
     people.require_complete()
-    files = _files(people.lines, source)
+    files, place = _files(people.lines, source), source.place if source else ""
     imported, problems, notices = 0, list(people.problems), list[Notice]()
     with ThreadPoolExecutor(_PHOTO_THREADS) as threads:
         for start in range(0, len(people.lines), BATCH):
@@ -82,9 +82,7 @@ def import_registrations(
             good = [each for each in kept if isinstance(each, Registration)]
             problems += [each for each in kept if isinstance(each, Problem)]
             went_in = [line for line, each in zip(batch, kept, strict=True) if isinstance(each, Registration)]
-            notices += [
-                notice for line in went_in for notice in _notices(line, files, source.place if source else "")
-            ]
+            notices += [notice for line in went_in for notice in _notices(line, files, place)]
             imported += registrations.import_many(good) if good else 0
             progress(start + len(batch), len(people.lines))
     return ImportReport(imported, tuple(sorted(problems, key=lambda problem: problem.line)), tuple(notices))

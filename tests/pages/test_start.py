@@ -145,7 +145,7 @@ def test_after_an_import_the_list_can_be_imported_again(run_import: Import) -> N
 
 def test_photos_that_are_called_otherwise_are_named(run_import: Import, hopper_jpeg: bytes) -> None:
     app = run_import((HEADER + GOOD).encode(), zip_of(GRACE=hopper_jpeg))
-    assert list(app.dataframe[0].value["What"]) == ["photo 'grace.jpg' is the file 'GRACE.jpg' in the zip archive."]
+    assert list(app.dataframe[-1].value["What"]) == ["photo 'grace.jpg' is the file 'GRACE.jpg' in the zip archive."]
 
 
 def test_bad_lines_are_named(run_import: Import) -> None:

@@ -99,9 +99,6 @@ REVIEWED: dict[str, set[str]] = {
     "dashboard/parts/search.py": {"selectbox: _count(lines, found)", "text_input: label", "text_input: placeholder"},
     "dashboard/access/signin.py": {"caption: ', '.join(sorted(person.roles))"},
     "dashboard/parts/ui.py": {"banner: doing", "html: label", "segmented_control: list(spans)"},
-    "pages/event_overview.py": {
-        "file_link: span",
-    },
     "dashboard/sections/erasure.py": {
         "markdown: count",
     },
@@ -109,6 +106,8 @@ REVIEWED: dict[str, set[str]] = {
     "dashboard/sections/event_overview.py": {
         "chart_card: unit",
         "metric: share",
+        "show: event.files(event_id, 'unreadable-records')",  # addresses
+        "show: files",
         "show: records",  # frames, which a table shows
         "show: registered",
     },
@@ -145,7 +144,6 @@ REVIEWED: dict[str, set[str]] = {
         "chart_card: label",
         "chart_card: title",
         "chart_card: unit",
-        "file_link: label",
         "metric: look.word.lower()",
         "metric: mean(records['confidence'])",
         "metric: mean(records['similarity'])",
