@@ -124,10 +124,10 @@ def planning(loading: GuardedLoading, table: Table, file_id: str, archive: Uploa
                     'Repair ids that a spreadsheet changed: 1001.0 becomes 1001, ="00123" becomes 00123',
                     key=f"repair-{file_id}",
                 )
-        if plan.people.notices:
-            ui.banner("warning", "Look at how it was read.", *plan.people.notices, icon=":material/info:")
         report: ImportReport | None = _of(REPORT, of)
         with first:
+            if plan.people.notices:
+                ui.banner("warning", "Look at how it was read.", *plan.people.notices, icon=":material/info:")
             if plan.people.lacking:
                 lacking(plan.people.lacking)
             elif report:
