@@ -33,14 +33,14 @@ MARKDOWN = re.findall(
     link_button page_link download_button form_submit_button radio pills segmented_control selectbox multiselect
     checkbox toggle slider text_input text_area number_input date_input file_uploader camera_input tabs expander
     popover status spinner dialog image progress html latex Page
-    banner banner_on_failure chart_card file_link link distribution number box show _ended""",
+    banner banner_on_failure chart_card file_links link distribution number box show _ended""",
 )
 #: Their arguments, by place and by name, that are no text, or are shown as they are.
 NOT_MARKDOWN = re.findall(
     r"\w+",
     """key bind default value icon on_click on_change args width height alt url query_params options config color
     delta_color delta_arrow data file_name mime address figure typed group persist_state disabled blurred type index
-    max_chars max_upload_size threshold""",
+    max_chars max_upload_size threshold files parquet""",
 )
 #: The elements whose options are rendered too.
 RENDERED_OPTIONS = ("radio", "pills", "segmented_control")
@@ -49,7 +49,7 @@ PLACES = {
     **dict.fromkeys(("image", "page_link"), 0),
     **dict.fromkeys(("download_button", "link_button", "selectbox", "multiselect", "slider", "text_input"), 1),
     **dict.fromkeys(("text_area", "number_input", "date_input", "file_uploader", "camera_input", "toggle"), 1),
-    **dict.fromkeys(("checkbox", "popover", "banner_on_failure", "chart_card", "file_link", "distribution"), 1),
+    **dict.fromkeys(("checkbox", "popover", "banner_on_failure", "chart_card", "file_links", "distribution"), 1),
     "number": 1,
     "box": 2,
     "metric": 3,
@@ -99,6 +99,9 @@ REVIEWED: dict[str, set[str]] = {
     "dashboard/parts/search.py": {"selectbox: _count(lines, found)", "text_input: label", "text_input: placeholder"},
     "dashboard/access/signin.py": {"caption: ', '.join(sorted(person.roles))"},
     "dashboard/parts/ui.py": {"banner: doing", "html: label", "segmented_control: list(spans)"},
+    "pages/event_overview.py": {
+        "file_links: span",
+    },
     "dashboard/sections/erasure.py": {
         "markdown: count",
     },
@@ -106,8 +109,6 @@ REVIEWED: dict[str, set[str]] = {
     "dashboard/sections/event_overview.py": {
         "chart_card: unit",
         "metric: share",
-        "show: event.files(event_id, 'unreadable-records')",  # addresses
-        "show: files",
         "show: records",  # frames, which a table shows
         "show: registered",
     },
@@ -144,6 +145,7 @@ REVIEWED: dict[str, set[str]] = {
         "chart_card: label",
         "chart_card: title",
         "chart_card: unit",
+        "file_links: what",
         "metric: look.word.lower()",
         "metric: mean(records['confidence'])",
         "metric: mean(records['similarity'])",
