@@ -7,7 +7,6 @@ and bytes. It imports little, because a malicious photo could only take over wha
 from __future__ import annotations
 
 import os
-import re
 import resource
 import signal
 import struct
@@ -18,6 +17,8 @@ from enum import IntEnum
 from io import BytesIO
 
 from PIL import Image, ImageCms
+
+from core.photos import formats, jpeg
 
 #: Longest side of the result in pixels, and its size in bytes, by Rekognition's guidance and limit.
 MAX_SIDE = 1920
@@ -69,10 +70,12 @@ class _Refused(Exception):
 
 
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"})
-#: Excludes stuffed 00 bytes, fill bytes and restart markers, which occur inside a scan.
-_JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
-_SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
-_ORIENTATION = 0x0112
+_OPENERS = {
+    "JPEG": formats.open_jpeg,
+    "PNG": formats.open_png,
+    "WEBP": formats.open_webp,
+    "HEIF": formats.open_heif,
+}
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -86,12 +89,8 @@ _UPRIGHT = {
 
 def _serve() -> None:
     """Clean one photo after another until the parent process ends."""
-    from PIL import MpoImagePlugin, WebPImagePlugin  # noqa: F401 - else the first WebP would load every format
-    from pillow_heif import register_heif_opener
-
-    Image.preinit()
+    formats.prepare()
     source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=2)
     # A library that prints must neither damage the answers nor fill the server's log.
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
@@ -138,24 +137,21 @@ def _clean(data: bytes) -> CleanPhoto:
     kind = _format(data)
     if kind is None:
         raise _Refused(Answer.UNKNOWN)
-    if kind == "JPEG" and _scans(data) > MAX_SCANS:
+    if kind == "JPEG" and sum(each.marker == jpeg.SOS for each in jpeg.segments(data)) > MAX_SCANS:
         raise _Refused(Answer.HEAVY)
-    image: Image.Image = Image.open(BytesIO(data), formats=(kind,))
-    if image.width * image.height > MAX_PIXELS:
+    photo = _OPENERS[kind](data)
+    if photo.size[0] * photo.size[1] > MAX_PIXELS:
         raise _Refused(Answer.PIXELS)
-    # A JPEG or HEIC with several pictures has a main one; the others are depth maps or similar.
-    if kind in ("PNG", "WEBP") and getattr(image, "n_frames", 1) > 1:
+    if photo.moves:
         raise _Refused(Answer.MOVING)
-    size = _fitting(image.size)
-    if min(*size, *image.size) < MIN_SIDE:
+    size = _fitting(photo.size)
+    if min(*size, *photo.size) < MIN_SIDE:
         raise _Refused(Answer.SMALL)
-    if kind == "JPEG":
-        image.draft(image.mode, size)  # decodes at a half, quarter or eighth of the size if that is enough
-    image.load()
-    orientation, profile = _orientation(image), image.info.get("icc_profile")
+    image = photo.decoded(size)
+    profile = image.info.get("icc_profile")
     image = _shrunk(_plain(image), _fitting(image.size))
-    if orientation in _UPRIGHT:
-        image = image.transpose(_UPRIGHT[orientation])
+    if photo.orientation in _UPRIGHT:
+        image = image.transpose(_UPRIGHT[photo.orientation])
     image = _in_srgb(_on_white(image), profile)
     return CleanPhoto(_encoded(image), *image.size)
 
@@ -172,29 +168,9 @@ def _format(data: bytes) -> str | None:
     return None
 
 
-def _scans(data: bytes) -> int:
-    """The number of scans that a decoder would read, up to the end of the image; appended data does not count."""
-    scans, at = 0, 2
-    while found := _JPEG_MARKER.search(data, at):
-        marker, at = found[1][0], found.end()
-        if marker in (_SOI, _EOI):
-            break
-        scans += marker == _SOS
-        if marker != 0x01:  # the only other marker without a length
-            at += int.from_bytes(data[at : at + 2])
-    return scans
-
-
 def _fitting(size: tuple[int, int]) -> tuple[int, int]:
     scale = min(1.0, MAX_SIDE / max(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
-def _orientation(image: Image.Image) -> int | None:
-    try:
-        return image.getexif().get(_ORIENTATION)
-    except Exception:  # noqa: BLE001 - the picture is usable even if its metadata is not
-        return None
 
 
 def _plain(image: Image.Image) -> Image.Image:

@@ -140,31 +140,6 @@ def test_real_portraits_keep_their_size(sanitiser: PhotoSanitiser, portrait: Cal
     assert (photo.width, photo.height) == Image.open(io.BytesIO(data)).size
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_every_exif_orientation_is_turned_upright(sanitiser: PhotoSanitiser, orientation: int, kind: str) -> None:
-    undo = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_90,
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_270,
-    }
-    lying = hostile.corners().transpose(undo[orientation]) if orientation in undo else hostile.corners()
-    photo = sanitiser.clean(hostile.saved(lying, kind, exif=hostile.exif(orientation)))
-    assert (photo.width, photo.height) == (240, 160)
-    assert are_close(colours(photo), hostile.CORNERS)
-
-
-def test_a_lying_heic_is_turned_upright_once(sanitiser: PhotoSanitiser) -> None:
-    lying = hostile.corners().transpose(Image.Transpose.ROTATE_90)
-    photo = sanitiser.clean(hostile.saved(lying, "HEIF", exif=hostile.exif(6).tobytes()))
-    assert (photo.width, photo.height) == (240, 160)
-    assert are_close(colours(photo), hostile.CORNERS)
-
-
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
 def test_an_orientation_that_does_not_exist_is_ignored(sanitiser: PhotoSanitiser, orientation: int) -> None:
     photo = sanitiser.clean(hostile.jpeg(exif=hostile.exif(orientation)))
