@@ -18,7 +18,7 @@ from io import BytesIO
 
 from PIL import Image, ImageCms
 
-from core.photos import formats, jpeg
+from core.photos import formats
 
 #: Longest side of the result in pixels, and its size in bytes, by Rekognition's guidance and limit.
 MAX_SIDE = 1920
@@ -27,8 +27,6 @@ MAX_JPEG_BYTES = 5_000_000
 MIN_SIDE = 80
 #: Phones with 50 MP cameras take photos of 8192x6144 pixels.
 MAX_PIXELS = 8192 * 6144
-#: Ordinary progressive JPEGs have about ten scans. Each scan covers the whole picture.
-MAX_SCANS = 100
 #: Address space of a worker in bytes, including its interpreter (about 50 MB).
 MAX_MEMORY = 512 * 1024 * 1024
 #: Processor time for one photo in seconds, for all threads together. A limit on wall time would refuse good photos on
@@ -127,7 +125,7 @@ def _try_to_clean(data: bytes) -> tuple[Answer, CleanPhoto]:
         return error.answer, nothing
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return Answer.PIXELS, nothing
-    except MemoryError:
+    except (formats.TooHeavy, MemoryError):
         return Answer.HEAVY, nothing
     except Exception:  # noqa: BLE001 - decoders raise nearly every kind of error, and each means a damaged file
         return Answer.DAMAGED, nothing
@@ -137,8 +135,6 @@ def _clean(data: bytes) -> CleanPhoto:
     kind = _format(data)
     if kind is None:
         raise _Refused(Answer.UNKNOWN)
-    if kind == "JPEG" and sum(each.marker == jpeg.SOS for each in jpeg.segments(data)) > MAX_SCANS:
-        raise _Refused(Answer.HEAVY)
     photo = _OPENERS[kind](data)
     if photo.size[0] * photo.size[1] > MAX_PIXELS:
         raise _Refused(Answer.PIXELS)

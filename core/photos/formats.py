@@ -5,20 +5,22 @@ The libraries that decode are loaded by the worker only (``prepare``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from io import BytesIO
 from typing import Any, Protocol
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 from core.photos import jpeg, png, webp
 from core.photos.orientation import orientation_of
 
-Metadata = tuple[list[bytes], list[bytes]]
 Size = tuple[int, int]
 
 #: Threads that decode a HEIC. Their processor time counts together.
 THREADS = 2
+#: Ordinary progressive JPEGs have about ten scans. Each scan covers the whole picture.
+MAX_SCANS = 100
+#: The share of a JPEG's rows that must be there: 95 %, to the whole percent.
+ENOUGH = 0.945
 
 
 class Photo(Protocol):
@@ -40,20 +42,89 @@ class Photo(Protocol):
         """The picture, at least of ``size``, with its ``icc_profile``, if any, in ``info``."""
 
 
-class _ByPillow:
-    """A JPEG, PNG or WebP."""
+class Incomplete(Exception):
+    """A part of the picture is missing."""
 
-    def __init__(self, data: bytes, kind: str, metadata: Callable[[bytes], Metadata]) -> None:
-        self._image: Image.Image = Image.open(BytesIO(data), formats=(kind,))
+
+class TooHeavy(Exception):
+    """The picture takes too long to decode."""
+
+
+class _ByPillow:
+    """A PNG or WebP: ``picture`` is the part of the file that the decoder needs."""
+
+    def __init__(self, kind: str, picture: bytes, orientation: int | None, *, moves: bool = False) -> None:
+        self._image = _opened(kind, picture)
         self.size = self._image.size
-        # A JPEG with several pictures has a main one; the others are depth maps or similar.
-        self.moves = kind != "JPEG" and getattr(self._image, "n_frames", 1) > 1
-        self.orientation = orientation_of(*metadata(data))
+        self.moves = moves or getattr(self._image, "n_frames", 1) > 1
+        self.orientation = orientation
 
     def decoded(self, size: Size) -> Image.Image:
-        self._image.draft(self._image.mode, size)  # a JPEG at a half, quarter or eighth of its size if that is enough
         self._image.load()
         return self._image
+
+
+class _Jpeg:
+    """The main picture of a JPEG; any others are thumbnails, depth maps or similar.
+
+    Pillow's decoder fills missing rows with grey and says nothing of it, if it meets an end marker. Without one it
+    may miss rows that are there. So it always gets one; if something seems to be missing, the picture is decoded
+    again with other bytes at the end, and all that comes from the file lies before the first difference.
+    """
+
+    moves = False
+
+    def __init__(self, data: bytes) -> None:
+        self._file = jpeg.parts(data)
+        if len(self._file.scans) > MAX_SCANS:
+            raise TooHeavy
+        self.size: Size = self._opened(jpeg.END).size
+        self.orientation = orientation_of(self._file.exif, self._file.xmp)
+
+    def decoded(self, size: Size) -> Image.Image:
+        if self._file.lacks_scans:
+            raise Incomplete
+        image = self._decoded(size, jpeg.END)
+        doubtful = self._file.may_lack_rows or _is_grey_at_the_end(image)
+        if doubtful and self._share(image, self._decoded(size, self._file.garbage + jpeg.END)) < ENOUGH:
+            raise Incomplete
+        return image
+
+    def _decoded(self, size: Size, end: bytes) -> Image.Image:
+        image = self._opened(end)
+        image.draft(image.mode, size)  # at a half, quarter or eighth of its size, if that is enough
+        image.load()
+        return image
+
+    def _opened(self, end: bytes) -> Image.Image:
+        return _opened("JPEG", self._file.picture + end)
+
+    def _share(self, image: Image.Image, other: Image.Image) -> float:
+        """The share of the picture before the two differ, in the order in which a scan goes through its blocks."""
+        difference = ImageChops.difference(image, other)
+        box = difference.getbbox()
+        if box is None:
+            return 1.0
+        width, height = (
+            max(1, round(side * part / whole))
+            for side, part, whole in zip(self._file.block, image.size, self.size, strict=True)
+        )
+        # The colours of a block may tinge the pixel before it, and those of the next row the last pixels of this one.
+        row = (box[1] + 1) // height
+        top = row * height
+        begun = difference.crop((0, top, image.width, top + max(1, height - 1))).getbbox()
+        column = (begun[0] + 1) // width if begun else 0
+        columns = -(-image.width // width)
+        return (top + min(height, image.height - top) * (column + 1) / columns) / image.height
+
+
+def _opened(kind: str, picture: bytes) -> Image.Image:
+    return Image.open(BytesIO(picture), formats=(kind,))
+
+
+def _is_grey_at_the_end(image: Image.Image) -> bool:
+    last = image.getpixel((image.width - 1, image.height - 1))
+    return all(each in (127, 128) for each in (last if isinstance(last, tuple) else (last,)))
 
 
 class _Heif:
@@ -79,15 +150,17 @@ class _Heif:
 
 
 def open_jpeg(data: bytes) -> Photo:
-    return _ByPillow(data, "JPEG", jpeg.metadata)
+    return _Jpeg(data)
 
 
 def open_png(data: bytes) -> Photo:
-    return _ByPillow(data, "PNG", png.metadata)
+    file = png.parts(data)
+    return _ByPillow("PNG", file.picture, orientation_of(file.exif, file.xmp), moves=file.moves)
 
 
 def open_webp(data: bytes) -> Photo:
-    return _ByPillow(data, "WEBP", webp.metadata)
+    file = webp.parts(data)
+    return _ByPillow("WEBP", file.picture, orientation_of(file.exif, file.xmp))
 
 
 def open_heif(data: bytes) -> Photo:

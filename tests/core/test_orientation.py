@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -133,13 +135,14 @@ def test_a_block_that_says_nothing_leaves_the_photo_as_it_is(block: bytes) -> No
     assert orientation.orientation_of([block], []) is None
 
 
-@pytest.mark.parametrize("walk", [jpeg.metadata, png.metadata, webp.metadata], ids=["JPEG", "PNG", "WebP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP"])
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(st.data())
-def test_no_file_ends_a_walk_through_it(walk: object, data: st.DataObject) -> None:
-    kind = {jpeg.metadata: "JPEG", png.metadata: "PNG", webp.metadata: "WebP"}[walk]  # type: ignore[index]
-    exif, xmp = walk(data.draw(_mutated(kind)))  # type: ignore[operator]
-    assert orientation.orientation_of(exif, xmp) in (None, *range(1, 9))
+def test_no_file_ends_a_walk_through_it(kind: str, data: st.DataObject) -> None:
+    parts: dict[str, Callable[[bytes], Any]] = {"JPEG": jpeg.parts, "PNG": png.parts, "WebP": webp.parts}
+    with suppress(ValueError):  # there is no picture, or it is damaged
+        found = parts[kind](data.draw(_mutated(kind)))
+        assert orientation.orientation_of(found.exif, found.xmp) in (None, *range(1, 9))
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
