@@ -5,17 +5,25 @@ The libraries that decode are loaded by the worker only (``prepare``).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any, Protocol
 
 from PIL import Image, ImageChops
 
 from core.photos import jpeg, png, webp
+from core.photos.kinds import Kind, kind_of
 from core.photos.orientation import orientation_of
 
 Size = tuple[int, int]
 
-#: Threads that decode a HEIC. Their processor time counts together.
+#: Phones with 50 MP cameras take photos of 8192x6144 pixels, and those with 200 MP cameras JPEGs of 16384x12288. Only
+#: a JPEG can be decoded at a part of its size.
+MAX_PIXELS = 8192 * 6144
+MAX_JPEG_PIXELS = 16384 * 12288
+#: A JPEG of several scans is kept as coefficients until the last. As many bytes as those of MAX_PIXELS at most.
+MAX_COEFFICIENT_BYTES = 6 * MAX_PIXELS
+#: Threads that decode a HEIC or AVIF. Their processor time counts together.
 THREADS = 2
 #: Ordinary progressive JPEGs have about ten scans. Each scan covers the whole picture.
 MAX_SCANS = 100
@@ -29,6 +37,10 @@ class Photo(Protocol):
     @property
     def size(self) -> Size:
         """The width and height as they are stored, in pixels."""
+
+    @property
+    def max_pixels(self) -> int:
+        """The most pixels that can be decoded."""
 
     @property
     def moves(self) -> bool:
@@ -53,8 +65,10 @@ class TooHeavy(Exception):
 class _ByPillow:
     """A PNG or WebP: ``picture`` is the part of the file that the decoder needs."""
 
+    max_pixels = MAX_PIXELS
+
     def __init__(self, kind: str, picture: bytes, orientation: int | None, *, moves: bool = False) -> None:
-        self._image = _opened(kind, picture)
+        self._image = _by_pillow(kind, picture)
         self.size = self._image.size
         self.moves = moves or getattr(self._image, "n_frames", 1) > 1
         self.orientation = orientation
@@ -79,6 +93,8 @@ class _Jpeg:
         if len(self._file.scans) > MAX_SCANS:
             raise TooHeavy
         self.size: Size = self._opened(jpeg.END).size
+        several = self._file.progressive or len(self._file.scans) > 1
+        self.max_pixels = int(MAX_COEFFICIENT_BYTES / self._file.pixel_bytes) if several else MAX_JPEG_PIXELS
         self.orientation = orientation_of(self._file.exif, self._file.xmp)
 
     def decoded(self, size: Size) -> Image.Image:
@@ -97,7 +113,7 @@ class _Jpeg:
         return image
 
     def _opened(self, end: bytes) -> Image.Image:
-        return _opened("JPEG", self._file.picture + end)
+        return _by_pillow("JPEG", self._file.picture + end)
 
     def _share(self, image: Image.Image, other: Image.Image) -> float:
         """The share of the picture before the two differ, in the order in which a scan goes through its blocks."""
@@ -118,7 +134,7 @@ class _Jpeg:
         return (top + min(height, image.height - top) * (column + 1) / columns) / image.height
 
 
-def _opened(kind: str, picture: bytes) -> Image.Image:
+def _by_pillow(kind: str, picture: bytes) -> Image.Image:
     return Image.open(BytesIO(picture), formats=(kind,))
 
 
@@ -130,6 +146,7 @@ def _is_grey_at_the_end(image: Image.Image) -> bool:
 class _Heif:
     """The main picture of a HEIC; the others are thumbnails, depth maps or similar."""
 
+    max_pixels = MAX_PIXELS
     moves = False
 
     def __init__(self, data: bytes) -> None:
@@ -149,30 +166,61 @@ class _Heif:
         return picture
 
 
-def open_jpeg(data: bytes) -> Photo:
-    return _Jpeg(data)
+class _Avif:
+    """The picture of an AVIF."""
+
+    max_pixels = MAX_PIXELS
+
+    def __init__(self, data: bytes) -> None:
+        from PIL import _avif
+
+        # Not by Pillow's plugin, which overwrites the orientation in the EXIF block, and goes by the major brand.
+        self._decoder = _avif.AvifDecoder(data, "auto", THREADS)
+        self.size: Size
+        self.size, frames, self._mode, self._profile, exif, turned, xmp = self._decoder.get_info()
+        self.moves = frames > 1
+        # Properties of the file say how to turn it (irot, imir); they precede what the metadata say.
+        self.orientation = turned if turned != 1 else orientation_of([exif or b""], [xmp or b""])
+
+    def decoded(self, size: Size) -> Image.Image:
+        pixels, *_ = self._decoder.get_frame(0)
+        image = Image.frombytes(self._mode, self.size, pixels)
+        image.info["icc_profile"] = self._profile
+        return image
 
 
-def open_png(data: bytes) -> Photo:
+def opened(data: bytes) -> Photo | None:
+    """The photo in a file, by its content; None if it is of another kind. Raises many kinds of error if damaged."""
+    kind = kind_of(data)
+    return _OPENERS[kind](data) if kind else None
+
+
+def _png(data: bytes) -> Photo:
     file = png.parts(data)
     return _ByPillow("PNG", file.picture, orientation_of(file.exif, file.xmp), moves=file.moves)
 
 
-def open_webp(data: bytes) -> Photo:
+def _webp(data: bytes) -> Photo:
     file = webp.parts(data)
     return _ByPillow("WEBP", file.picture, orientation_of(file.exif, file.xmp))
 
 
-def open_heif(data: bytes) -> Photo:
-    return _Heif(data)
+_OPENERS: Mapping[Kind, Callable[[bytes], Photo]] = {
+    Kind.JPEG: _Jpeg,
+    Kind.PNG: _png,
+    Kind.WEBP: _webp,
+    Kind.HEIF: _Heif,
+    Kind.AVIF: _Avif,
+}
 
 
 def prepare() -> None:
     """Load the libraries and set them up, before a photo can take them over or spend its time on them."""
     import pillow_heif
-    from PIL import MpoImagePlugin, WebPImagePlugin  # noqa: F401 - else the first WebP would load every format
+    from PIL import AvifImagePlugin, WebPImagePlugin  # noqa: F401 - else the first WebP would load every format
 
     Image.preinit()
+    Image.MAX_IMAGE_PIXELS = None  # each photo has a limit of its own
     pillow_heif.options.DECODE_THREADS = THREADS
     pillow_heif.options.THUMBNAILS = False
     pillow_heif.options.DEPTH_IMAGES = False

@@ -53,6 +53,8 @@ class Jpeg:
     components: bytes = b""
     #: The width and height of the blocks in which a scan goes through the picture, in pixels.
     block: tuple[int, int] = (8, 8)
+    #: Bytes of the coefficients of a pixel, of all components, each of which may have fewer of them than pixels.
+    pixel_bytes: float = 2.0
     progressive: bool = False
     scans: list[Scan] = field(default_factory=list)
     #: The picture has its end marker. Without it the last scan may be cut, and others may be missing.
@@ -150,8 +152,10 @@ def _add_frame(found: Jpeg, marker: int, content: bytes) -> None:
     # Precision, height, width, the number of components; and for each its id, its factors of sampling and a table.
     found.progressive = marker & 3 == 2
     found.components = content[6::3][: int.from_bytes(content[5:6])]
-    factors = content[7::3] if len(found.components) > 1 else b"\x11"
-    found.block = 8 * max(each >> 4 for each in factors), 8 * max(each & 15 for each in factors)
+    factors = [(each >> 4, each & 15) for each in content[7::3]] if len(found.components) > 1 else [(1, 1)]
+    width, height = max(width for width, _ in factors), max(height for _, height in factors)
+    found.block = 8 * width, 8 * height
+    found.pixel_bytes = 2 * sum(width * height for width, height in factors) / (width * height)
 
 
 def _scan(content: bytes, progressive: bool) -> Scan:

@@ -112,10 +112,11 @@ def test_compressed_xmp_turns_a_png(sanitiser: PhotoSanitiser) -> None:
 
 
 @pytest.mark.parametrize("value", range(1, 9))
-def test_a_heic_that_its_properties_turn_is_turned_once(sanitiser: PhotoSanitiser, value: int) -> None:
-    # The library writes the orientation both as EXIF and as properties.
+@pytest.mark.parametrize("kind", ["HEIF", "AVIF"])
+def test_a_photo_that_its_properties_turn_is_turned_once(sanitiser: PhotoSanitiser, kind: str, value: int) -> None:
+    # The libraries write the orientation as properties; that of HEIC as EXIF too.
     block = lying.BLOCKS["intact"](">", value)
-    assert is_upright(sanitiser, hostile.saved(lying.corners(value), "HEIF", exif=block))
+    assert is_upright(sanitiser, hostile.saved(lying.corners(value), kind, exif=block))
 
 
 HOSTILE_BLOCKS = {

@@ -124,7 +124,7 @@ def is_one_sentence(error: Exception) -> bool:
 # What is taken.
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF", "AVIF"])
 def test_each_format_comes_out_as_an_rgb_jpeg_of_the_same_picture(sanitiser: PhotoSanitiser, kind: str) -> None:
     photo = sanitiser.clean(hostile.saved(hostile.corners(), kind))
     image = opened(photo)
@@ -172,6 +172,25 @@ def test_a_12_megapixel_photo_on_its_side_is_turned_and_keeps_its_picture(saniti
 def test_a_48_megapixel_photo_passes(sanitiser: PhotoSanitiser) -> None:
     photo = sanitiser.clean(portraits.as_jpeg(portraits.hopper(), size=(8064, 6048)))
     assert (photo.width, photo.height) == (1920, 1440)
+
+
+def test_a_200_megapixel_jpeg_passes(sanitiser: PhotoSanitiser) -> None:
+    photo = sanitiser.clean(hostile.jpeg(hostile.corners((16_384, 12_288)), quality=70))
+    assert (photo.width, photo.height) == (1920, 1440)
+    assert are_close(colours(photo), hostile.CORNERS)
+
+
+@pytest.mark.parametrize(("size", "subsampling"), [((8192, 6144), 0), ((11_600, 8_600), 2)], ids=str)
+def test_a_progressive_jpeg_passes_that_its_memory_holds(
+    sanitiser: PhotoSanitiser, size: tuple[int, int], subsampling: int
+) -> None:
+    data = hostile.jpeg(hostile.corners(size), quality=70, progressive=True, subsampling=subsampling)
+    assert are_close(colours(sanitiser.clean(data)), hostile.CORNERS)
+
+
+def test_a_12_megapixel_avif_passes(sanitiser: PhotoSanitiser) -> None:
+    data = hostile.saved(hostile.corners((4032, 3024)), "AVIF", speed=10)
+    assert are_close(colours(sanitiser.clean(data)), hostile.CORNERS)
 
 
 def test_a_12_megapixel_png_passes(sanitiser: PhotoSanitiser) -> None:
@@ -271,6 +290,7 @@ METADATA = {
     "PNG text": lambda: hostile.saved(hostile.corners(), "PNG", pnginfo=hostile.png_text(CANARY)),
     "PNG exif": lambda: hostile.saved(hostile.corners(), "PNG", exif=hostile.exif(note=CANARY)),
     "WebP exif": lambda: hostile.saved(hostile.corners(), "WEBP", exif=hostile.exif(note=CANARY)),
+    "AVIF exif": lambda: hostile.saved(hostile.corners(), "AVIF", exif=hostile.exif(note=CANARY)),
     "HEIC exif": lambda: hostile.saved(hostile.corners(), "HEIF", exif=hostile.exif(note=CANARY).tobytes()),
 }
 
@@ -296,6 +316,14 @@ def test_nothing_but_the_picture_is_in_the_result(sanitiser: PhotoSanitiser) -> 
 # What is refused.
 
 
+def _declaring(width: int, height: int) -> bytes:
+    """A JPEG with a head that says another size."""
+    data = bytearray(hostile.jpeg())
+    frame = data.index(b"\xff\xc0")
+    data[frame + 5 : frame + 9] = height.to_bytes(2) + width.to_bytes(2)
+    return bytes(data)
+
+
 REFUSED: dict[str, tuple[Callable[[], bytes], type[PhotoRefused]]] = {
     "empty": (lambda: b"", PhotoUnsupported),
     "one byte": (lambda: b"\xff", PhotoUnsupported),
@@ -314,15 +342,26 @@ REFUSED: dict[str, tuple[Callable[[], bytes], type[PhotoRefused]]] = {
     "animated GIF": (lambda: hostile.animated("GIF"), PhotoUnsupported),
     "animated PNG": (lambda: hostile.animated("PNG"), PhotoUnsupported),
     "animated WebP": (lambda: hostile.animated("WEBP"), PhotoUnsupported),
+    "animated AVIF": (lambda: hostile.animated("AVIF"), PhotoUnsupported),
     "start of a JPEG alone": (lambda: b"\xff\xd8\xff\xe0", PhotoUnsupported),
     "start of a PNG alone": (lambda: b"\x89PNG\r\n\x1a\n", PhotoUnsupported),
     "start of a WebP alone": (lambda: b"RIFF\xff\xff\xff\xffWEBPVP8 ", PhotoUnsupported),
+    "start of an AVIF alone": (lambda: b"\0\0\0\x18ftypavif", PhotoUnsupported),
+    "a million brands": (
+        lambda: (4_000_016).to_bytes(4) + b"ftypisom\0\0\0\0" + b"mp42" * 1_000_000,
+        PhotoUnsupported,
+    ),
     "start of a HEIC alone": (lambda: b"\0\0\0\x18ftypheic", PhotoUnsupported),
     "JPEG without size": (lambda: hostile.jpeg_of_scans(1, 0, 0), PhotoUnsupported),
     "79 pixels": (lambda: hostile.jpeg(hostile.corners((79, 400))), PhotoUnsupported),
     "too narrow once shrunk": (lambda: hostile.jpeg(hostile.corners((8000, 90))), PhotoUnsupported),
     "pixel bomb": (lambda: hostile.png(30_000, 30_000, rows=1), PhotoTooLarge),
-    "just above the pixels": (lambda: hostile.jpeg_of_scans(1, 8200, 6200), PhotoTooLarge),
+    "just above the pixels": (lambda: hostile.png(8200, 6200, rows=1), PhotoTooLarge),
+    "JPEG just above the pixels": (lambda: _declaring(16_400, 12_300), PhotoTooLarge),
+    "progressive JPEG that its memory does not hold": (
+        lambda: hostile.jpeg_of_scans(2, 16_000, 12_000),
+        PhotoTooLarge,
+    ),
     "JPEG of 65,500 pixels a side": (lambda: hostile.jpeg_of_scans(2, 65_500, 65_500), PhotoTooLarge),
     "JPEG of 8,000 scans": (lambda: hostile.jpeg_of_scans(8_000, 4_000, 3_000), PhotoUnsupported),
     "JPEG of 101 scans": (lambda: hostile.jpeg_of_scans(101, 100, 100), PhotoUnsupported),
@@ -408,11 +447,11 @@ def test_an_animation_is_told_to_be_one(sanitiser: PhotoSanitiser) -> None:
 
 
 def test_text_is_told_what_to_send(sanitiser: PhotoSanitiser) -> None:
-    with pytest.raises(PhotoUnsupported, match="send a JPEG, PNG, WebP or HEIC"):
+    with pytest.raises(PhotoUnsupported, match="send a JPEG, PNG, WebP, HEIC or AVIF"):
         sanitiser.clean(b"hello")
 
 
-@pytest.mark.parametrize("kind", ["PNG", "WEBP", "HEIF"])
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "HEIF", "AVIF"])
 def test_a_truncated_photo_is_refused_wherever_it_ends(sanitiser: PhotoSanitiser, kind: str) -> None:
     data = hostile.saved(hostile.corners(), kind)
     for end in range(1, len(data) - 16, max(1, len(data) // 40)):
@@ -425,7 +464,7 @@ def test_huge_exif_is_taken_or_refused(sanitiser: PhotoSanitiser) -> None:
     assert are_close(colours(sanitiser.clean(hostile.with_segments(hostile.jpeg(), *[block] * 40))), hostile.CORNERS)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF", "AVIF"])
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_only_refusals_escape_from_mutated_files(sanitiser: PhotoSanitiser, kind: str, data: st.DataObject) -> None:

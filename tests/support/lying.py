@@ -104,9 +104,17 @@ def heic(picture: Image.Image, exif: bytes = b"", xmp: bytes = b"") -> bytes:
     return data.replace(placeholder, exif) if exif else data.replace(b"x" * len(xmp), xmp) if xmp else data
 
 
+def avif(picture: Image.Image, exif: bytes = b"", xmp: bytes = b"") -> bytes:
+    """An AVIF that only its metadata turn; Pillow would write how it is turned, if it understood them."""
+    placeholder = exif[:4] + b"x" * (len(exif) - 4)
+    data = hostile.saved(picture, "AVIF", exif=placeholder, xmp=xmp)
+    return data.replace(placeholder, exif) if exif else data
+
+
 FORMATS: dict[str, Callable[[Image.Image, bytes, bytes], bytes]] = {
     "JPEG": jpeg,
     "PNG": png,
     "WebP": webp,
     "HEIC": heic,
+    "AVIF": avif,
 }
