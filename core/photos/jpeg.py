@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 END = b"\xff\xd9"
+_START = b"\xff\xd8"
 
 _TEM, _SOI, _EOI, _SOS, _APP0, _APP1, _APP2, _APP14, _COM = 0x01, 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
@@ -98,7 +99,7 @@ def parts(data: bytes) -> Jpeg:
     Whatever is neither a part of the picture nor its metadata is left out, such as damaged segments of applications
     and everything behind the picture.
     """
-    found, pieces, scan = Jpeg(), [data[:2]], 0
+    found, pieces, scan = Jpeg(), [_START], 0
     for each in _segments(data):
         if found.scans and (found.is_whole or each.marker not in _BETWEEN_SCANS | _APPLICATION):
             found.ended = each.marker == _EOI
@@ -153,6 +154,8 @@ def _add_frame(found: Jpeg, marker: int, content: bytes) -> None:
     found.progressive = marker & 3 == 2
     found.components = content[6::3][: int.from_bytes(content[5:6])]
     factors = [(each >> 4, each & 15) for each in content[7::3]] if len(found.components) > 1 else [(1, 1)]
+    if not all(map(all, factors)):
+        raise ValueError("The picture's head is damaged.")
     width, height = max(width for width, _ in factors), max(height for _, height in factors)
     found.block = 8 * width, 8 * height
     found.pixel_bytes = 2 * sum(width * height for width, height in factors) / (width * height)

@@ -32,7 +32,7 @@ def parts(data: bytes) -> Webp:
         end = start + size + size % 2
         if name in _PICTURE:
             piece = bytearray(data[at:end])
-            if name == b"VP8X" and size:
+            if name == b"VP8X" and len(piece) > 8:
                 piece[8] &= ~_METADATA_FLAGS
             pieces.append(piece)
         elif name == b"EXIF":

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from core.domain.errors import PhotoUnsupported
+from core.photos import jpeg
 from core.photos.sanitiser import PhotoSanitiser
 from tests.support import hostile, lying
 
@@ -148,6 +149,15 @@ def test_damaged_segments_of_applications_do_not_matter(sanitiser: PhotoSanitise
         b"\xff\xfe\0\0",  # a comment shorter than its own length
     )
     assert is_taken(sanitiser, hostile.with_segments(hostile.jpeg(), *segments))
+
+
+@pytest.mark.parametrize("factors", [b"\x00", b"\x20", b"\x02"])
+def test_a_jpeg_whose_head_makes_no_sense_is_refused(sanitiser: PhotoSanitiser, factors: bytes) -> None:
+    data = hostile.jpeg()
+    at = data.index(b"\xff\xc0") + 11
+    assert not is_taken(sanitiser, data[:at] + factors + data[at + 1 :])
+    with pytest.raises(ValueError, match="head is damaged"):
+        jpeg.parts(data[:at] + factors + data[at + 1 :])
 
 
 def photo(kind: str = "PNG", **options: Any) -> bytes:

@@ -392,6 +392,21 @@ TAKEN: dict[str, Callable[[], bytes]] = {
     "a thousand PNG text bombs": lambda: hostile.png(
         100, 100, *[hostile.png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + hostile.zlib_bomb(1_000_000))] * 1000
     ),
+    "EXIF blocks full of entries": lambda: hostile.with_segments(
+        hostile.jpeg(),
+        *[hostile.segment(0xE1, b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\x69\x87\x04\0" * 16_000)] * 220,
+    ),
+    "XMP that never ends what it says": lambda: hostile.with_segments(
+        hostile.jpeg(),
+        *[hostile.segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + b"tiff:Orientation" + b" " * 65_000)] * 220,
+    ),
+    "a hundred thousand empty PNG chunks": lambda: hostile.png(
+        100, 100, *[hostile.png_chunk(b"tEXt", b"")] * 100_000
+    ),
+    "a million WebP chunks": lambda: hostile.saved(hostile.corners(), "WEBP") + b"EXIF\0\0\0\0" * 1_000_000,
+    "a WebP chunk that reaches over all others": lambda: (
+        hostile.saved(hostile.corners(), "WEBP") + b"EXIF\xff\xff\xff\xff" + b"XMP \xff\xff\xff\x7f" * 1000
+    ),
     "the most scans that are read": lambda: hostile.jpeg_of_scans(100, 8_000, 6_000),
 }
 
