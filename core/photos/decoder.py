@@ -7,7 +7,6 @@ and bytes. It imports little, because a malicious photo could only take over wha
 from __future__ import annotations
 
 import os
-import re
 import resource
 import signal
 import struct
@@ -19,15 +18,13 @@ from io import BytesIO
 
 from PIL import Image, ImageCms
 
+from core.photos import formats
+
 #: Longest side of the result in pixels, and its size in bytes, by Rekognition's guidance and limit.
 MAX_SIDE = 1920
 MAX_JPEG_BYTES = 5_000_000
 #: Shortest side, in pixels, that Rekognition accepts.
 MIN_SIDE = 80
-#: Phones with 50 MP cameras take photos of 8192x6144 pixels.
-MAX_PIXELS = 8192 * 6144
-#: Ordinary progressive JPEGs have about ten scans. Each scan covers the whole picture.
-MAX_SCANS = 100
 #: Address space of a worker in bytes, including its interpreter (about 50 MB).
 MAX_MEMORY = 512 * 1024 * 1024
 #: Processor time for one photo in seconds, for all threads together. A limit on wall time would refuse good photos on
@@ -68,11 +65,6 @@ class _Refused(Exception):
         self.answer = answer
 
 
-_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"})
-#: Excludes stuffed 00 bytes, fill bytes and restart markers, which occur inside a scan.
-_JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
-_SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
-_ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -86,19 +78,13 @@ _UPRIGHT = {
 
 def _serve() -> None:
     """Clean one photo after another until the parent process ends."""
-    from PIL import MpoImagePlugin, WebPImagePlugin  # noqa: F401 - else the first WebP would load every format
-    from pillow_heif import register_heif_opener
-
-    Image.preinit()
+    formats.prepare()
     source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=2)
     # A library that prints must neither damage the answers nor fill the server's log.
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
     warnings.simplefilter("ignore")
-    warnings.simplefilter("error", Image.DecompressionBombWarning)
-    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     _limit(resource.RLIMIT_AS, MAX_MEMORY)
     _limit(resource.RLIMIT_CORE, 0)  # a core file would hold the photo
     _limit(resource.RLIMIT_FSIZE, 0)
@@ -126,75 +112,37 @@ def _try_to_clean(data: bytes) -> tuple[Answer, CleanPhoto]:
         return Answer.CLEAN, _clean(data)
     except _Refused as error:
         return error.answer, nothing
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return Answer.PIXELS, nothing
-    except MemoryError:
+    except (formats.TooHeavy, MemoryError):
         return Answer.HEAVY, nothing
+    except RuntimeError as error:  # those of HEIC and AVIF say only in words that the memory is used up
+        return Answer.HEAVY if "memory" in str(error).lower() else Answer.DAMAGED, nothing
     except Exception:  # noqa: BLE001 - decoders raise nearly every kind of error, and each means a damaged file
         return Answer.DAMAGED, nothing
 
 
 def _clean(data: bytes) -> CleanPhoto:
-    kind = _format(data)
-    if kind is None:
+    photo = formats.opened(data)
+    if photo is None:
         raise _Refused(Answer.UNKNOWN)
-    if kind == "JPEG" and _scans(data) > MAX_SCANS:
-        raise _Refused(Answer.HEAVY)
-    image: Image.Image = Image.open(BytesIO(data), formats=(kind,))
-    if image.width * image.height > MAX_PIXELS:
+    if photo.size[0] * photo.size[1] > photo.max_pixels:
         raise _Refused(Answer.PIXELS)
-    # A JPEG or HEIC with several pictures has a main one; the others are depth maps or similar.
-    if kind in ("PNG", "WEBP") and getattr(image, "n_frames", 1) > 1:
+    if photo.moves:
         raise _Refused(Answer.MOVING)
-    size = _fitting(image.size)
-    if min(*size, *image.size) < MIN_SIDE:
+    size = _fitting(photo.size)
+    if min(*size, *photo.size) < MIN_SIDE:
         raise _Refused(Answer.SMALL)
-    if kind == "JPEG":
-        image.draft(image.mode, size)  # decodes at a half, quarter or eighth of the size if that is enough
-    image.load()
-    orientation, profile = _orientation(image), image.info.get("icc_profile")
+    image = photo.decoded(size)
+    profile = image.info.get("icc_profile")
     image = _shrunk(_plain(image), _fitting(image.size))
-    if orientation in _UPRIGHT:
-        image = image.transpose(_UPRIGHT[orientation])
+    if photo.orientation in _UPRIGHT:
+        image = image.transpose(_UPRIGHT[photo.orientation])
     image = _in_srgb(_on_white(image), profile)
     return CleanPhoto(_encoded(image), *image.size)
-
-
-def _format(data: bytes) -> str | None:
-    if data.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
-    if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS:
-        return "HEIF"
-    return None
-
-
-def _scans(data: bytes) -> int:
-    """The number of scans that a decoder would read, up to the end of the image; appended data does not count."""
-    scans, at = 0, 2
-    while found := _JPEG_MARKER.search(data, at):
-        marker, at = found[1][0], found.end()
-        if marker in (_SOI, _EOI):
-            break
-        scans += marker == _SOS
-        if marker != 0x01:  # the only other marker without a length
-            at += int.from_bytes(data[at : at + 2])
-    return scans
 
 
 def _fitting(size: tuple[int, int]) -> tuple[int, int]:
     scale = min(1.0, MAX_SIDE / max(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
-def _orientation(image: Image.Image) -> int | None:
-    try:
-        return image.getexif().get(_ORIENTATION)
-    except Exception:  # noqa: BLE001 - the picture is usable even if its metadata is not
-        return None
 
 
 def _plain(image: Image.Image) -> Image.Image:

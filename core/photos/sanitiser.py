@@ -25,6 +25,7 @@ from typing import IO
 from core.domain.errors import PhotoRefused, PhotoTooLarge, PhotoUnsupported, Unavailable
 from core.photos import decoder
 from core.photos.decoder import MIN_SIDE, Answer, CleanPhoto
+from core.photos.kinds import refusal_of
 
 __all__ = ["CleanPhoto", "PhotoSanitiser"]
 
@@ -38,13 +39,13 @@ REMEMBERED = 32
 #: A worker is replaced after this many photos, so that memory leaks of libraries do not add up.
 PHOTOS_PER_WORKER = 1000
 
+SMALLER = "send it in a smaller size, for example as a screenshot, or e-mail it to yourself as “medium” and send that"
 _SENTENCES = {
-    Answer.UNKNOWN: "This file is not a photo we can read: send a JPEG, PNG, WebP or HEIC.",
     Answer.DAMAGED: "This photo is damaged or incomplete: send it again, or take a new one.",
     Answer.MOVING: "This is a moving picture: send a still photo.",
-    Answer.PIXELS: "This photo has more than 50 megapixels: send a smaller one.",
+    Answer.PIXELS: f"This photo has too many pixels: {SMALLER}.",
     Answer.SMALL: f"This photo is too small or too narrow: send one of at least {MIN_SIDE} pixels on each side.",
-    Answer.HEAVY: "This photo takes too long to read: send it again as an ordinary JPEG.",
+    Answer.HEAVY: f"This photo takes too long to read: {SMALLER}.",
 }
 
 
@@ -66,7 +67,7 @@ class PhotoSanitiser:
         self._seen_lock = threading.Lock()
 
     def clean(self, data: bytes) -> CleanPhoto:
-        """The photo in a JPEG, PNG, WebP or HEIC file (recognised by its content), or its main picture.
+        """The photo in a file of one of ``kinds.Kind`` (recognised by its content), or its main picture.
 
         The result is upright, on white, in sRGB and without metadata, with at most ``decoder.MAX_SIDE`` pixels per
         side and ``decoder.MAX_JPEG_BYTES``.
@@ -78,7 +79,7 @@ class PhotoSanitiser:
         if not data:
             raise PhotoUnsupported("This file is empty: send the photo again.")
         if len(data) > self._max_bytes:
-            raise PhotoTooLarge(f"This file is larger than {self._max_bytes / 2**20:g} MB: send a smaller photo.")
+            raise PhotoTooLarge(f"This file is larger than {self._max_bytes / 2**20:g} MB: {SMALLER}.")
         digest = hashlib.sha256(data).digest()
         with self._seen_lock:
             known = self._seen.get(digest)
@@ -120,7 +121,7 @@ class _Worker:
         if killed.is_set() or answer is Answer.HEAVY or self._photos == PHOTOS_PER_WORKER:
             self.stop()
         if photo is None:
-            raise _refusal(answer)
+            raise _refusal(answer, data)
         return photo
 
     def stop(self) -> None:
@@ -204,6 +205,8 @@ def _pipe_from(process: subprocess.Popen[bytes]) -> IO[bytes]:
     return process.stdout
 
 
-def _refusal(answer: Answer) -> PhotoRefused:
+def _refusal(answer: Answer, data: bytes) -> PhotoRefused:
+    if answer is Answer.UNKNOWN:
+        return PhotoUnsupported(refusal_of(data))
     kind = PhotoTooLarge if answer is Answer.PIXELS else PhotoUnsupported
     return kind(_SENTENCES[answer])

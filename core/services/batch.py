@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # half a second to load, and only frames need it
     from pandas import DataFrame
 
 #: Files with these suffixes count as photos of a folder. The sanitiser checks their content.
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif")
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".heic", ".heif", ".hif", ".avif")
 #: The most problems that a summary lists.
 MAX_PROBLEMS = 500
 

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
 from core.domain.roles import Action, Principal
+from core.photos.sanitiser import SMALLER
 from core.settings import Settings
 from dashboard.access.authentication import Visitor
 
@@ -100,7 +101,8 @@ class Uploads:
         imports = principal.may(Action.LOAD_DATA)
         largest = self._max_file_bytes if imports else self._max_photo_bytes
         if size > largest + ENVELOPE_BYTES:
-            raise Refused(413, f"The file is larger than {largest // (1024 * 1024)} MB. Send a smaller one.")
+            advice = "split it, or use the command line" if imports else SMALLER
+            raise Refused(413, f"The file is larger than {largest // (1024 * 1024)} MB: {advice}.")
         theirs = sum(each.reserved for each in self._uploads.values() if each.owner == owner and each is not upload)
         if theirs + size > (2 * largest if imports else PHOTOS_AT_ONCE * largest):
             raise Refused(413, "You have uploaded too much at once. Remove files that you do not need, or reload.")

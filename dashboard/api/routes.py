@@ -36,6 +36,7 @@ from core.domain.errors import (
 from core.domain.records import Source
 from core.domain.roles import Action, Principal
 from core.flow.pace import Pace
+from core.photos.sanitiser import SMALLER
 from core.runtime import health
 from core.runtime.facades.guard import GuardedServices
 from core.services.validation import Submitter, Validation
@@ -195,12 +196,12 @@ class Api:
         }
         kind, _ = parse_options_header(request.headers.get("content-type"))
         if kind == b"application/json":
-            key = _face_image_key(await _limited(request, MAX_JSON_BYTES).body())
+            key = _face_image_key(await _limited(request, MAX_JSON_BYTES, "send only the photo's key").body())
             return await self._done(
                 request, lambda services: _verdict(partial(services.validation.validate_stored, key=key, **rest))
             )
         if kind == b"multipart/form-data":
-            limited = _limited(request, self._max_upload_bytes + MAX_JSON_BYTES)
+            limited = _limited(request, self._max_upload_bytes + MAX_JSON_BYTES, SMALLER)
             async with limited.form(max_files=1, max_fields=10, max_part_size=MAX_JSON_BYTES) as form:
                 photo = form.get("photo")
                 if not isinstance(photo, UploadFile):
@@ -344,9 +345,9 @@ def _face_image_key(body: bytes) -> str:
         raise InvalidInput('The body must be JSON with a text faceImageKey: {"faceImageKey": "..."}.') from None
 
 
-def _limited(request: Request, limit: int) -> Request:
+def _limited(request: Request, limit: int, advice: str) -> Request:
     """The request, with an end to its body: 413 beyond ``limit`` bytes, whatever length was announced."""
-    too_large = HTTPException(413, f"The body is larger than {limit:,} bytes.")
+    too_large = HTTPException(413, f"The body is larger than {limit:,} bytes: {advice}.")
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced) > limit:
         raise too_large

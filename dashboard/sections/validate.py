@@ -10,13 +10,13 @@ import streamlit as st
 from core.domain.errors import FacedeskError, PhotoNotFound, PhotoRefused
 from core.domain.records import Registration, ValidationRecord
 from core.domain.search import Found
+from core.photos.sanitiser import SMALLER
 from dashboard import pages
 from dashboard.parts import photos, search, ui
 from dashboard.services import get_services
 
 #: What a registration says of a reference photo that lies outside of the bucket (``Registration.unreadable``).
 REFERENCE_ELSEWHERE = "referencePhotoKey:other-bucket"
-PHOTO_TYPES = ["jpg", "jpeg", "png", "webp", "heic", "heif"]
 
 
 @dataclass(frozen=True)
@@ -101,13 +101,15 @@ def photo_input(registration_id: str) -> Upload | StoredKey | None:
     if source == "Camera":
         file = st.camera_input("Take a photo", key=f"camera-{registration_id}")
     else:
+        # Any file may be chosen, because a photo's name and type say nothing reliable. Its content is checked.
         file = st.file_uploader(
             "Photo",
-            type=PHOTO_TYPES,
             max_upload_size=services.settings.max_upload_mb,
             key=f"upload-{registration_id}",
             label_visibility="collapsed",
         )
+        # The browser refuses a larger file with its size alone, and the server never hears of it.
+        st.caption(f"Any photo of up to {services.settings.max_upload_mb} MB. If yours is larger, {SMALLER}.")
     return Upload(file.getvalue()) if file else None
 
 

@@ -138,6 +138,20 @@ def test_a_text_named_jpg_is_one_sentence_and_stores_nothing(installation: Insta
     assert installation.photos == before
 
 
+def test_a_photo_is_taken_whatever_it_is_called(installation: Installation, page: Page) -> None:
+    page.goto(f"{installation.address}/validate?registration_id=sample-0001")
+    give(page, "photo", as_jpeg(landscape()), mime="")
+    headline(page, "Failed: no face")
+
+
+def test_beside_a_photo_that_is_too_large_is_what_to_do(installation: Installation, page: Page) -> None:
+    page.goto(f"{installation.address}/validate?registration_id=sample-0001")
+    large = {"name": "large.jpg", "mimeType": "image/jpeg", "buffer": bytes(16 * 1024 * 1024)}
+    page.locator("input[type=file]").set_input_files(large)
+    expect(page.get_by_text("File must be 15.0MB or smaller.")).to_be_visible()
+    expect(page.get_by_text("If yours is larger, send it in a smaller size")).to_be_visible()
+
+
 def test_a_photo_from_the_camera_is_validated(installation: Installation, page: Page) -> None:
     page.goto(f"{installation.address}/validate?registration_id=sample-0001")
     page.get_by_role("radio", name="Camera").click()

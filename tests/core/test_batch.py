@@ -142,7 +142,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "JPG", "jpeg", "png"])
+@pytest.mark.parametrize("suffix", ["jpg", "JPG", "jpeg", "png", "jfif", "HIF"])
 def test_a_file_named_by_the_registration_goes_before_the_stored_photo(
     desk: Desk, register: Callable[..., list[Registration]], folder: Path, astronaut_jpeg: bytes, suffix: str
 ) -> None:

@@ -102,6 +102,7 @@ REVIEWED: dict[str, set[str]] = {
     "pages/event_overview.py": {
         "file_links: span",
     },
+    "dashboard/sections/validate.py": {"caption: SMALLER", "caption: services.settings.max_upload_mb"},
     "dashboard/sections/erasure.py": {
         "markdown: count",
     },

@@ -91,6 +91,30 @@ def test_an_uploaded_photo_is_validated_and_the_verdict_shown(
     assert desk.records.get("user-1", "reg-1") is not None
 
 
+@pytest.mark.parametrize("name", ["me.jfif", "me.jpe", "me.hif", "me.JPG.download", "photo", "me.txt"])
+def test_a_photo_is_taken_whatever_it_is_called(
+    run_page: RunPage, desk: Desk, astronaut_jpeg: bytes, name: str
+) -> None:
+    app = run_page("validate", registration_id="reg-1")
+    app.file_uploader(key="upload-reg-1").upload(name, astronaut_jpeg).run()
+    press(app, "Validate")
+    assert "Passed" in text_of(app)
+    assert list(app.file_uploader(key="upload-reg-1").proto.type) == []
+
+
+def test_the_page_says_what_to_do_with_a_photo_that_is_too_large(run_page: RunPage) -> None:
+    app = run_page("validate", registration_id="reg-1")
+    assert "up to 15 MB. If yours is larger, send it in a smaller size" in text_of(app)
+    assert app.file_uploader(key="upload-reg-1").proto.max_upload_size_mb == 15
+
+
+def test_a_file_of_another_kind_is_named(run_page: RunPage) -> None:
+    app = run_page("validate", registration_id="reg-1")
+    app.file_uploader(key="upload-reg-1").upload("me.jpg", b"%PDF-1.7").run()
+    press(app, "Validate")
+    assert "This is a PDF document" in text_of(app)
+
+
 def test_a_stored_key_is_validated(run_page: RunPage, desk: Desk) -> None:
     app = run_page("validate", registration_id="reg-1")
     app.button_group(key="photo_from").set_value("Stored key").run()

@@ -88,6 +88,11 @@ def png_chunk(name: bytes, payload: bytes) -> bytes:
     return struct.pack(">I", len(payload)) + name + payload + struct.pack(">I", zlib.crc32(name + payload))
 
 
+def with_chunks(photo: bytes, *chunks: bytes) -> bytes:
+    """A PNG with more chunks behind its head."""
+    return photo[:33] + b"".join(chunks) + photo[33:]
+
+
 def png(width: int, height: int, *chunks: bytes, rows: int | None = None, depth: int = 8) -> bytes:
     """A PNG that declares ``width`` x ``height`` grey pixels and holds ``rows`` of them (all, if not given)."""
     head = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0)
