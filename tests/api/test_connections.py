@@ -28,7 +28,6 @@ from dashboard.access import connections
 from dashboard.access.connections import LEAST_BYTES, watched
 from tests.api.conftest import BARE, MakeApi, serving
 from tests.api.test_exports import RECORDS, PutBatches, batch
-from tests.api.test_exports import batches as batches
 from tests.api.test_json_api import HISTORY, RECORD, VALIDATE
 from tests.support.browser import ROOT, free_port
 from tests.support.desk import Desk

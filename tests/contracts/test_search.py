@@ -93,6 +93,10 @@ TYPED = {
     # Thai
     "ใจดี": "สมชาย ใจดี",
     "สมชายใจดี": "สมชาย ใจดี",
+    # Armenian, Georgian, Tamil
+    "ԱՆՆԱ սարգսյան": "Աննա Սարգսյան",
+    "ᲜᲘᲜᲝ": "ნინო ბერიძე",
+    "கவிதா": "கவிதா முருகன்",
     # What is pasted
     "\u200bMarta\u00a0\u00a0Ruiz\ufeff": "Marta Ruiz",
     "Ma\u00adrta": "Marta Ruiz",

@@ -111,9 +111,9 @@ def test_import_names_the_photos_that_are_called_otherwise(run: Run, tmp_path: P
     (tmp_path / "faces" / "2026").mkdir(parents=True)
     (tmp_path / "faces" / "2026" / "[bold]EILEEN.JPEG").write_bytes(astronaut_jpeg)
     result = run("import-registrations", "table.csv", "--photos", "faces")
-    assert (result.exit_code, result.stdout) == (
+    assert (result.exit_code, result.stderr, result.stdout) == (
         0,
-        "Line 2: photo '[bold]eileen.jpg' is the file '2026/[bold]EILEEN.JPEG' in the folder.\n"
+        "Line 2: photo '[bold]eileen.jpg' is the file '2026/[bold]EILEEN.JPEG' in the folder.\n",
         "1 registrations imported, 0 lines skipped.\n",
     )
 

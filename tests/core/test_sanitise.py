@@ -407,7 +407,7 @@ TAKEN: dict[str, Callable[[], bytes]] = {
     "a WebP chunk that reaches over all others": lambda: (
         hostile.saved(hostile.corners(), "WEBP") + b"EXIF\xff\xff\xff\xff" + b"XMP \xff\xff\xff\x7f" * 1000
     ),
-    "the most scans that are read": lambda: hostile.jpeg_of_scans(100, 8_000, 6_000),
+    "the most scans that are read": lambda: hostile.jpeg_of_scans(100, 6_000, 4_000),
 }
 
 #: Both we and a decoder walk through the segments for seconds.
@@ -515,8 +515,8 @@ def test_a_photo_that_takes_too_much_processor_time_is_given_up(sanitiser: Photo
     used = processor_time()
     with pytest.raises(PhotoUnsupported, match="takes too long"):
         sanitiser.clean(data)
-    # Times are told in ticks of a hundredth; the worker's own timer takes them from its start.
-    assert decoder.PROCESSOR_SECONDS - 0.15 < processor_time() - used < 2
+    # Times are told in ticks, and the worker's own timer counts them otherwise on a busy machine.
+    assert decoder.PROCESSOR_SECONDS - 0.3 < processor_time() - used < 2
 
 
 @LINUX

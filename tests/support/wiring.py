@@ -13,6 +13,7 @@ from core.domain.roles import local
 from core.photos.sanitiser import PhotoSanitiser
 from core.runtime.bootstrap import build
 from core.runtime.facades.guard import Guard
+from core.runtime.facades.people import GuardedRecords, GuardedRegistrations
 from core.runtime.observer import Observer
 from core.runtime.operation_metrics import OperationMetrics
 from core.runtime.services import Services
@@ -56,9 +57,12 @@ _OF_NO_PORT: dict[Any, list[str]] = {
     Observer.steps: ["call", "items"],
     Observer.keep: ["call"],
     OperationMetrics.add: ["operation"],
+    GuardedRecords.count_unreadable: ["event_id"],
+    GuardedRegistrations.search: ["text", "limit"],
 }
-#: Methods of facades that differ from what they hand on: who erases is whoever the facade was made for.
-_DIFFERENT = {"erasures.erase"}
+#: Methods of facades that differ from what they hand on: who erases, and in which events people are found, is for
+#: the facade to say, and a count is made of what is read.
+_DIFFERENT = {"erasures.erase", "records.count_unreadable", "registrations.search"}
 
 AWS: dict[str, Any] = {
     "backend": "aws",
