@@ -1,7 +1,7 @@
-"""Two faces side by side, and the buttons below them.
+"""Two faces side by side, and buttons that can be pressed only once both have been seen.
 
-That a press never reaches another case than the one that it was made for holds on the server: each button's key
-names its case.
+The browser holds the presses back: the server cannot know when a face was painted. That a press never reaches
+another case than the one that it was made for holds on the server: each button's key names its case.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import streamlit as st
 
 from dashboard.parts import photos
 
-#: Milliseconds after which faces that were painted count as seen.
+#: Milliseconds for which the faces must have been painted before a press counts.
 SEEN_FOR = 700
+#: Milliseconds after which a case that is still there can be pressed again: the press may have been lost.
+_AGAIN_AFTER = 10_000
 #: What the buttons' keys begin with, and the keys on the keyboard that press them.
 _PRESS = "press"
 SHORTCUTS = {"approve": "y", "reject": "n", "again": "a", "skip": "s"}
@@ -36,14 +38,17 @@ def press_key(action: str, case: str) -> str:
 
 
 def pair(faces: list[Face], case: str) -> None:
-    """The faces in equal frames. The page starts at its top with each ``case``.
+    """The faces in equal frames. They arm the buttons of ``case``, and the page starts at its top.
 
     ``case`` is a word of ours that no other case on any page has.
     """
     values = {
         "faces": [vars(face) for face in faces],
         "case": case,
+        "press": f"st-key-{_PRESS}-",
+        "shortcuts": {key: action for action, key in SHORTCUTS.items()},
         "seenFor": SEEN_FOR,
+        "againAfter": _AGAIN_AFTER,
     }
     theme = "dark" if st.context.theme.type == "dark" else "light"
     background = st.get_option(f"theme.{theme}.backgroundColor")
@@ -66,6 +71,7 @@ _STYLE = f"""
 }}
 .facedesk-faces figcaption {{ font-size: 0.85rem; opacity: 0.75; }}
 .st-key-case-name [data-testid=stText] {{ font-size: 1.4rem; font-weight: 600; }}
+.stApp:not(:has(.facedesk-faces[data-armed])) [class*=st-key-{_PRESS}-] button {{ opacity: 0.5; cursor: progress; }}
 @media (min-width: 641px) {{
     [data-testid=stMainBlockContainer] {{ padding-left: 2rem; padding-right: 2rem; }}
 }}
@@ -80,7 +86,8 @@ _STYLE = f"""
     .st-key-{BAR} > * {{ flex: 1 1 40%; }}
 }}
 """
-#: Whether the faces were seen stands on the element with them, so that it goes with them.
+#: The listeners are on the window, ahead of Streamlit's own, and are put there once. Whether a case is armed stands
+#: on the element with its faces, so that it goes with them.
 _SCRIPT = """values => {
     const place = document.querySelector(`.facedesk-faces[data-case="${values.case}"]`);
     const images = values.faces.map(({ caption, uri, colour }) => {
@@ -98,4 +105,30 @@ _SCRIPT = """values => {
     Promise.all(images.map(image => image.decode()))
         .then(painted)
         .then(() => setTimeout(() => place.dataset.armed = '', values.seenFor));
+
+    if (window.facedeskHoldsBack) return;
+    window.facedeskHoldsBack = true;
+    const pressed = (event, buttons) => {
+        const place = document.querySelector('.facedesk-faces');
+        const its = button => button.className.includes(`-${place.dataset.case}`);
+        if (place?.hasAttribute('data-armed') && !event.repeat && [...buttons].every(its)) {
+            place.removeAttribute('data-armed');
+            setTimeout(() => place.dataset.armed = '', values.againAfter);
+        } else {
+            event.stopImmediatePropagation();
+            event.preventDefault();
+        }
+    };
+    addEventListener('click', event => {
+        const button = event.target.closest?.(`[class*="${values.press}"]`);
+        if (button && event.target.closest('button')) pressed(event, [button]);
+    }, true);
+    addEventListener('keydown', event => {
+        if (event.ctrlKey || event.altKey || event.metaKey) return;
+        if (event.target.closest?.('input, textarea, select, [contenteditable=true]')) return;
+        for (const key of [(event.key ?? '').toLowerCase(), String.fromCharCode(event.keyCode).toLowerCase()]) {
+            const buttons = document.querySelectorAll(`[class*="${values.press}${values.shortcuts[key]}-"]`);
+            if (buttons.length) return pressed(event, buttons);
+        }
+    }, true);
 }"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +19,7 @@ from core.runtime.bootstrap import build
 from core.runtime.services import Services
 from core.services.importing import keep_reference
 from core.settings import Backend, Settings
+from dashboard.parts.faces import SEEN_FOR
 from tests.support.browser import armed, dashboard
 from tests.support.portraits import astronaut, hopper
 from tests.support.records import an_outcome
@@ -30,7 +32,20 @@ ASTRONAUT, HOPPER = (
     Box(left=0.33, top=0.13, width=0.33, height=0.38),
 )
 #: Events, and how many cases wait in each. Each test decides in an event of its own.
-EVENTS = {"sizes": 3, "tops": 2, "doubts": 2}
+EVENTS = {"presses": 20, "held": 3, "mouse": 3, "early": 1, "sizes": 3, "tops": 2, "doubts": 2}
+#: Notes when the faces of each case were first in the page, all of them loaded, by the word that the page has for it.
+WATCH = """
+window.painted = {};
+const look = () => {
+    for (const place of document.querySelectorAll('.facedesk-faces')) {
+        const faces = [...place.querySelectorAll('img')];
+        if (faces.length === 2 && faces.every(face => face.complete && face.naturalWidth && face.clientHeight))
+            window.painted[place.dataset.case] ??= Date.now();
+    }
+    requestAnimationFrame(look);
+};
+requestAnimationFrame(look);
+"""
 
 
 def opened(folder: Path) -> Services:
@@ -101,10 +116,20 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield Site(address, folder / "data")
 
 
+@pytest.fixture
+def watched(page: Page) -> Page:
+    page.add_init_script(WATCH)
+    return page
+
+
 def queue(site: Site, page: Page, event: str) -> None:
     """The queue of an event, with its first case armed."""
     page.goto(f"{site.address}/review?event_id={event}")
     armed(page)
+
+
+def settled(page: Page) -> None:
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
 
 def on_case(page: Page, registration_id: str) -> None:
@@ -178,3 +203,53 @@ def test_a_doubtful_case_is_approved_only_on_purpose(site: Site, page: Page) -> 
         expect(dialog).to_have_count(0)
     expect(page.get_by_text("Nothing waits")).to_be_visible()
     assert len(site.decided("doubts")) == 2
+
+
+def test_no_press_decides_a_case_whose_faces_were_not_yet_seen(site: Site, watched: Page) -> None:
+    rhythm = random.Random(20)
+    watched.goto(f"{site.address}/review?event_id=presses")
+    for _ in range(2000):
+        watched.keyboard.press("y")
+        if watched.get_by_text("Nothing waits").is_visible():
+            break
+        watched.wait_for_timeout(rhythm.randint(50, 1000))
+    decisions = sorted(record.review.decided_at for record in site.decided("presses") if record.review)
+    painted = sorted(watched.evaluate("Object.values(window.painted)"))
+    assert len(decisions) == len(painted) == EVENTS["presses"]
+    for seen, decided in zip(painted, decisions, strict=True):
+        assert decided.timestamp() * 1000 - seen >= SEEN_FOR
+
+
+def test_a_key_that_is_held_decides_once(site: Site, page: Page) -> None:
+    queue(site, page, "held")
+    page.keyboard.down("y")
+    on_case(page, "held-01")
+    for _ in range(30):
+        page.keyboard.down("y")  # what a browser does while a key is held
+        page.wait_for_timeout(50)
+    page.keyboard.up("y")
+    armed(page)
+    on_case(page, "held-01")
+    assert [record.registration_id for record in site.decided("held")] == ["held-00"]
+
+
+def test_a_press_of_the_mouse_that_is_made_twice_decides_once(site: Site, page: Page) -> None:
+    queue(site, page, "mouse")
+    page.get_by_role("button", name="Approve").dblclick()
+    on_case(page, "mouse-01")
+    armed(page)
+    assert [record.registration_id for record in site.decided("mouse")] == ["mouse-00"]
+
+
+def test_a_press_before_the_faces_are_seen_does_nothing(site: Site, page: Page) -> None:
+    page.add_init_script("HTMLImageElement.prototype.decode = () => new Promise(done => window.decoded = done)")
+    page.goto(f"{site.address}/review?event_id=early")
+    on_case(page, "early-00")
+    expect(page.get_by_alt_text("Submitted photo", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Approve").click()
+    page.get_by_role("button", name="Reject").click()
+    for key in "ynsa":
+        page.keyboard.press(key)
+    settled(page)
+    on_case(page, "early-00")
+    assert site.decided("early") == []
