@@ -52,8 +52,8 @@ def verdict(record: ValidationRecord, policy: Policy, *, faces: bool) -> None:
                 help="The verdict is stored: this page's link shows it again.",
             )
         _faces(record, policy, faces)
-        _figures(record)
-        _advice(record)
+        figures(record)
+        advice(record)
         _review(record)
 
 
@@ -68,24 +68,33 @@ def _faces(record: ValidationRecord, policy: Policy, shown: bool) -> None:
         colour = colours.of(record.validation_status)
         photos.show(record.face_image_key, "Submitted photo", record.face_box, colour, blurred=not shown)
     with gauge:
-        if record.similarity is None:
-            st.markdown("**Similarity**")
-            st.caption(_why_no_similarity(record))
-            return
-        threshold = policy.similarity_threshold
-        if record.comparison_result and record.comparison_result.threshold is not None:
-            threshold = record.comparison_result.threshold
-        review_from = min(policy.review_threshold, threshold)
-        st.markdown("**Similarity**")
-        st.plotly_chart(
-            case_charts.similarity_gauge(record.similarity, threshold, review_from, colours),
-            config=ui.CHART_CONFIG,
-            alt=f"Similarity {record.similarity:.1f} of 100; {threshold:g} or more passes",
-        )
-        st.caption(f"{threshold:g} or more passes; {review_from:g} to {threshold:g} waits for a person.")
+        similarity(record, policy)
 
 
-def _why_no_similarity(record: ValidationRecord) -> str:
+def similarity(record: ValidationRecord, policy: Policy) -> None:
+    """The similarity against its threshold, or why there is none."""
+    st.markdown("**Similarity**")
+    if record.similarity is None:
+        st.caption(why_no_similarity(record))
+        return
+    threshold, review_from = thresholds(record, policy)
+    st.plotly_chart(
+        case_charts.similarity_gauge(record.similarity, threshold, review_from, palette()),
+        config=ui.CHART_CONFIG,
+        alt=f"Similarity {record.similarity:.1f} of 100; {threshold:g} or more passes",
+    )
+    st.caption(f"{threshold:g} or more passes; {review_from:g} to {threshold:g} waits for a person.")
+
+
+def thresholds(record: ValidationRecord, policy: Policy) -> tuple[float, float]:
+    """From which similarity this record passes, and from which it waits."""
+    threshold = policy.similarity_threshold
+    if record.comparison_result and record.comparison_result.threshold is not None:
+        threshold = record.comparison_result.threshold
+    return threshold, min(policy.review_threshold, threshold)
+
+
+def why_no_similarity(record: ValidationRecord) -> str:
     if reasons.Reason.ENGINE_UNAVAILABLE in record.failure_reasons:
         return "The face engine could not be reached: nothing has been compared yet. Run it again."
     if record.stored_face_key is None:
@@ -93,16 +102,17 @@ def _why_no_similarity(record: ValidationRecord) -> str:
     return "There was no face to compare."
 
 
-def _figures(record: ValidationRecord) -> None:
+def figures(record: ValidationRecord) -> None:
+    """What the engine measured of the submitted face."""
     attributes = record.attributes
-    figures = {
+    measured = {
         "Confidence": (_number(record.confidence), "0-100: how sure the engine is that this is a face"),
         "Quality": (record.quality.capitalize() if record.quality else "–", "from brightness and sharpness"),
         "Brightness": (_number(attributes.get("brightness"), 0), "0-100, of the face"),
         "Sharpness": (_number(attributes.get("sharpness"), 0), "0-100, of the face"),
     }
     with st.container(horizontal=True):
-        for name, (value, meaning) in figures.items():
+        for name, (value, meaning) in measured.items():
             st.metric(name, value, help=meaning, border=True)
 
 
@@ -110,7 +120,8 @@ def _number(value: object, digits: int = 1) -> str:
     return f"{float(value):.{digits}f}" if isinstance(value, int | float) else "–"
 
 
-def _advice(record: ValidationRecord) -> None:
+def advice(record: ValidationRecord) -> None:
+    """What to tell the person, to be copied; nothing where there is no reason for it."""
     if not record.failure_reasons:
         return
     with st.container(border=True):
@@ -176,12 +187,13 @@ def actions(record: ValidationRecord, *, link_to_user: bool = False) -> None:
             user_link(record)
 
 
-def run_again_button(record: ValidationRecord) -> None:
+def run_again_button(record: ValidationRecord, key: str | None = None) -> None:
     if record.face_image_key and get_services().principal.may(Action.VALIDATE):
         st.button(
             "Run again",
             icon=":material/refresh:",
             shortcut="a",
+            key=key,
             on_click=_run_again,
             args=(record, record.face_image_key, uuid.uuid4().hex),
             help="Check the same photo once more, as a new attempt.",

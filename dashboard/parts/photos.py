@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable
 from typing import Literal
 
 import streamlit as st
@@ -17,11 +18,15 @@ from core.domain.roles import Action
 from dashboard import services
 from dashboard.parts import ui
 
-#: Longest side of a photo on a page, and of one in a table, pixels.
+#: Longest side of a photo on a page, of a face that was cut out, and of a photo in a table, pixels.
 PAGE_SIDE = 720
+FACE_SIDE = 600
 THUMBNAIL_SIDE = 96
 #: As many pixels are left of a blurred photo's longest side: no face can be told from another.
 BLURRED_SIDE = 8
+#: Width by height of a face that was cut out, and how many times as high as the face's box it is.
+FACE_SHAPE = 7 / 8
+FACE_MARGIN = 1.8
 #: Page sessions that were sent a photo since somebody was last erased.
 _showing: set[str] = set()
 _LOOKED, _REVEALED = "looked-at", "revealed"
@@ -91,10 +96,19 @@ def forget() -> None:
     streamlit._get_async_objs().eventloop.call_soon_threadsafe(run_again)
 
 
-def data_uri(key: str, side: int, box: Box | None = None, colour: str | None = None, *, blurred: bool = False) -> str:
+def data_uri(
+    key: str,
+    side: int,
+    box: Box | None = None,
+    colour: str | None = None,
+    *,
+    blurred: bool = False,
+    cut: bool = False,
+) -> str:
     """The photo under ``key`` with its longest side at most ``side`` pixels; the box, if given, drawn in ``colour``.
 
-    ``blurred`` leaves ``BLURRED_SIDE`` pixels' worth of it: what is sent has no more, whatever a browser does.
+    ``cut`` leaves the box and its surroundings instead of drawing it. ``blurred`` leaves ``BLURRED_SIDE`` pixels'
+    worth of it: what is sent has no more, whatever a browser does.
     Raises ``Forbidden``, ``PhotoNotFound``, ``PhotoRefused`` or ``ServiceError``; those are not kept.
     """
     if not may_see():
@@ -102,20 +116,23 @@ def data_uri(key: str, side: int, box: Box | None = None, colour: str | None = N
         raise Forbidden("Your role may not see faces.")
     if context := get_script_run_ctx():
         _showing.add(context.session_id)  # before it is read: an erasure may come in between
-    return _data_uri(key, side, box, colour, blurred)
+    return _data_uri(key, side, box, colour, blurred, cut)
 
 
 @st.cache_data(ttl=600, max_entries=256, show_spinner=False)
-def _data_uri(key: str, side: int, box: Box | None, colour: str | None, blurred: bool) -> str:
+def _data_uri(key: str, side: int, box: Box | None, colour: str | None, blurred: bool, cut: bool) -> str:
     opened = Image.open(io.BytesIO(services.get_services().validation.photo(key).jpeg))
-    opened.draft("RGB", (side, side))
     image: Image.Image = opened
+    if cut and box:
+        image = opened.crop(_around(box, opened.size))
+    else:
+        opened.draft("RGB", (side, side))
     image.thumbnail((side, side))
     if blurred:
         size = image.size
         image.thumbnail((BLURRED_SIDE, BLURRED_SIDE), Image.Resampling.BOX)
         image = image.resize(size, Image.Resampling.BICUBIC)
-    elif box:
+    elif box and not cut:
         width, height = image.size
         corners = (
             box.left * width,
@@ -129,6 +146,16 @@ def _data_uri(key: str, side: int, box: Box | None, colour: str | None, blurred:
     return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
 
 
+def _around(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The corners of what is cut out for a face's box: in ``FACE_SHAPE``, within the photo, the face amid."""
+    width, height = size
+    tall = min(max(box.height, 0.05) * height * FACE_MARGIN, height, width / FACE_SHAPE)
+    wide = tall * FACE_SHAPE
+    left = min(max((box.left + box.width / 2) * width - wide / 2, 0), width - wide)
+    top = min(max((box.top + box.height / 2) * height - tall / 2, 0), height - tall)
+    return round(left), round(top), round(left + wide), round(top + tall)
+
+
 def show(
     key: str | None,
     caption: str,
@@ -139,21 +166,30 @@ def show(
     blurred: bool = False,
 ) -> None:
     """A photo with its caption, ``width`` pixels wide or as wide as its place; or why there is none to see."""
-    if key is None:
-        st.info(f"{caption}: none", icon=":material/no_photography:")
-        return
-    if not may_see():
-        st.info(f"{caption}: not for your role", icon=":material/visibility_off:")
-        return
-    try:
-        uri = data_uri(key, PAGE_SIDE, box, colour, blurred=blurred)
-    except (PhotoNotFound, PhotoRefused):
-        st.warning(f"{caption}: the file is missing or is not a photo", icon=":material/broken_image:")
-    except FacedeskError:
-        st.warning(f"{caption}: the photo store cannot be reached", icon=":material/cloud_off:")
-    else:
+    uri = _uri_or_why_not(key, caption, lambda key: data_uri(key, PAGE_SIDE, box, colour, blurred=blurred))
+    if uri:
         caption = f"{caption}, blurred" if blurred else caption
         st.image(uri, caption=caption, width=width, alt=caption)
+
+
+def face(key: str | None, caption: str, box: Box | None, *, blurred: bool = False) -> str | None:
+    """A photo's face as a data URI; the whole photo without a box. None if there is none: the page then says why."""
+    return _uri_or_why_not(key, caption, lambda key: data_uri(key, FACE_SIDE, box, blurred=blurred, cut=True))
+
+
+def _uri_or_why_not(key: str | None, caption: str, uri: Callable[[str], str]) -> str | None:
+    if key is None:
+        st.info(f"{caption}: none", icon=":material/no_photography:")
+    elif not may_see():
+        st.info(f"{caption}: not for your role", icon=":material/visibility_off:")
+    else:
+        try:
+            return uri(key)
+        except (PhotoNotFound, PhotoRefused):
+            st.warning(f"{caption}: the file is missing or is not a photo", icon=":material/broken_image:")
+        except FacedeskError:
+            st.warning(f"{caption}: the photo store cannot be reached", icon=":material/cloud_off:")
+    return None
 
 
 def thumbnail(key: str | None, *, blurred: bool) -> str | None:

@@ -12,7 +12,7 @@ import openpyxl
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import ROOT, dashboard
+from tests.support.browser import ROOT, armed, dashboard
 
 pytestmark = pytest.mark.browser
 
@@ -63,6 +63,8 @@ def test_of_two_people_on_one_case_the_second_is_told_and_the_first_stands(
     expect(title).to_be_visible()
     case = title.inner_text()
     expect(second.get_by_text(case)).to_be_visible()
+    armed(page)
+    armed(second)
     page.get_by_role("button", name="Approve").click()
     expect(page.get_by_text(case)).to_have_count(0)
     second.get_by_role("button", name="Reject", exact=False).click()
@@ -77,7 +79,7 @@ def test_a_case_is_decided_by_its_key_on_the_keyboard(address: str, page: Page) 
     title = page.get_by_text(" · sample-event").first
     expect(title).to_be_visible()
     case = title.inner_text()
-    expect(page.get_by_role("button", name="Approve")).to_be_visible()
+    armed(page)
     page.keyboard.press("y")
     expect(page.get_by_text(case)).to_have_count(0)
 

@@ -24,7 +24,7 @@ from core.services.importing import keep_reference
 from core.settings import Settings
 from tests.api.conftest import BARE
 from tests.support import signin
-from tests.support.browser import PATIENCE, dashboard, free_port
+from tests.support.browser import PATIENCE, armed, dashboard, free_port
 from tests.support.portraits import astronaut
 from tests.support.records import an_outcome
 
@@ -263,7 +263,10 @@ def test_a_decision_and_its_note_are_text(site: Site, page: Page) -> None:
     open_page(site, page, "review", event_id=each.event_id)
     shown(page, each.registration_id)
     only_text(page)
+    page.get_by_role("button", name="Reason and note").click()
     page.get_by_label("Note (optional)").fill(HOSTILE[0])
+    page.keyboard.press("Escape")
+    armed(page)
     page.get_by_role("button", name="Reject").click()
     expect(page.get_by_text("Decision stored.")).to_be_visible()
     only_text(page)

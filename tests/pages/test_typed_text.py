@@ -74,7 +74,7 @@ REVIEWED: dict[str, set[str]] = {
     "dashboard/parts/case.py": {
         "badge: record.verification_attempt",
         "badge: ui.when(record.updated_at or record.timestamp, get_services().clock())",
-        "caption: _why_no_similarity(record)",
+        "caption: why_no_similarity(record)",
         "expander: count",
         "markdown: ui.DECISION_WORDS[review.decision].capitalize()",
         "metric: meaning",
@@ -94,6 +94,17 @@ REVIEWED: dict[str, set[str]] = {
         "Page: home",
         "Page: instead",
         "page_link: label",
+    },
+    # Our own style and script; a word and a colour of ours; the captions, colours and data URIs of the faces.
+    "dashboard/parts/faces.py": {"html: _STYLE", "html: background", "html: case", "html: json.dumps(values)"},
+    "dashboard/sections/review.py": {
+        "badge: waits",
+        "button: faces.SHORTCUTS['approve']",
+        "button: faces.SHORTCUTS['reject']",
+        "button: faces.SHORTCUTS['skip']",
+        "caption: case.why_no_similarity(record)",
+        "markdown: ui.headline(record)",
+        "write: doubt",
     },
     "dashboard/parts/photos.py": {"image: caption", "info: caption", "warning: caption"},
     "dashboard/parts/search.py": {"selectbox: _count(lines, found)", "text_input: label", "text_input: placeholder"},

@@ -82,6 +82,11 @@ def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None
     pytest.fail(f"the dashboard did not start: {log.read_text()}")
 
 
+def armed(page: Page) -> None:
+    """The review queue takes a press: both faces of its case were seen."""
+    expect(page.locator(".facedesk-faces[data-armed]")).to_be_visible()
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
