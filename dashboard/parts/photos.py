@@ -107,7 +107,11 @@ def data_uri(key: str, side: int, box: Box | None = None, colour: str | None = N
 
 @st.cache_data(ttl=600, max_entries=256, show_spinner=False)
 def _data_uri(key: str, side: int, box: Box | None, colour: str | None, blurred: bool) -> str:
-    opened = Image.open(io.BytesIO(services.get_services().validation.photo(key).jpeg))
+    return _encoded(services.get_services().validation.photo(key).jpeg, side, box, colour, blurred)
+
+
+def _encoded(jpeg: bytes, side: int, box: Box | None = None, colour: str | None = None, blurred: bool = False) -> str:
+    opened = Image.open(io.BytesIO(jpeg))
     opened.draft("RGB", (side, side))
     image: Image.Image = opened
     image.thumbnail((side, side))
@@ -153,6 +157,19 @@ def show(
         st.warning(f"{caption}: the photo store cannot be reached", icon=":material/cloud_off:")
     else:
         caption = f"{caption}, blurred" if blurred else caption
+        st.image(uri, caption=caption, width=width, alt=caption)
+
+
+def preview(upload: bytes, caption: str, width: int) -> None:
+    """A photo that was chosen and is not stored yet, as the engine will see it; or why it cannot be shown."""
+    if not may_see():
+        st.info(f"{caption}: not for your role", icon=":material/visibility_off:")
+        return
+    try:
+        uri = _encoded(services.get_services().validation.preview(upload).jpeg, PAGE_SIDE)
+    except FacedeskError as error:
+        ui.banner("warning", f"{caption}: it cannot be shown.", str(error), icon=":material/broken_image:")
+    else:
         st.image(uri, caption=caption, width=width, alt=caption)
 
 

@@ -134,7 +134,7 @@ def test_a_text_named_jpg_is_one_sentence_and_stores_nothing(installation: Insta
     before = installation.photos
     page.goto(f"{installation.address}/validate?registration_id=sample-0001")
     give(page, "me.jpg", b"not a photo at all")
-    expect(page.get_by_text("Nothing was stored.")).to_have_count(1)
+    expect(page.get_by_text("Nothing was recorded.")).to_have_count(1)
     assert installation.photos == before
 
 

@@ -95,14 +95,19 @@ REVIEWED: dict[str, set[str]] = {
         "Page: instead",
         "page_link: label",
     },
-    "dashboard/parts/photos.py": {"image: caption", "info: caption", "warning: caption"},
+    "dashboard/parts/photos.py": {"banner: caption", "image: caption", "info: caption", "warning: caption"},
     "dashboard/parts/search.py": {"selectbox: _count(lines, found)", "text_input: label", "text_input: placeholder"},
     "dashboard/access/signin.py": {"caption: ', '.join(sorted(person.roles))"},
     "dashboard/parts/ui.py": {"banner: doing", "html: label", "segmented_control: list(spans)"},
     "pages/event_overview.py": {
         "file_links: span",
     },
-    "dashboard/sections/validate.py": {"caption: SMALLER", "caption: services.settings.max_upload_mb"},
+    "dashboard/sections/validate.py": {
+        "banner: said",  # sentences of its own
+        "button: why_not",
+        "caption: SMALLER",
+        "caption: services.settings.max_upload_mb",
+    },
     "dashboard/sections/erasure.py": {
         "markdown: count",
     },
