@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.domain.records import Registration
 from dashboard.parts import case, ui
 from dashboard.sections import validate as sections
 from dashboard.services import get_services
@@ -11,11 +12,12 @@ from dashboard.services import get_services
 services = get_services()
 
 
-def main() -> None:
+def main() -> Registration | None:
+    """Shows the page; returns whose case it is."""
     st.title("Validate a photo", anchor=False)
     # Side by side where there is room, else one below the other.
     with st.container(horizontal=True, gap="medium"):
-        left, right = st.container(width=310), st.container(width=case.WIDTH)
+        left, right = st.container(width=310), st.container(width=case.WIDTH, key=sections.CARD)
     registration = record = photo = submission = None
     known = pressed = False
     with left, ui.banner_on_failure("look up registrations"):
@@ -33,21 +35,27 @@ def main() -> None:
         case.show_notice()
         if registration is None:
             sections.nothing_chosen()
-            return
+            return None
         policy = services.settings.policy
         judged = photo is None or (submission is not None and submission.is_of(record))
         if photo and submission and (pressed or not judged):
             sections.chosen_photo(submission, photo, registration, record, pressed=pressed)
         elif record:
             case.verdict(record, policy, faces=sections.look(registration))
-            case.actions(record, link_to_user=True)
         elif known:
             sections.nothing_validated()
+        with st.container(horizontal=True):
+            sections.next_person_button()
+            if record and judged:
+                case.actions(record, link_to_user=True)
         if record:
             case.attempts(record, policy)
             if judged:
                 case.details(record)
+    return registration
 
 
-main()
-ui.focus_on_arrival("Registration")
+whose = main()
+# In this order: what comes and goes must not move what gives the cursor, which would give it again.
+sections.cursor()
+sections.tell(whose)

@@ -107,11 +107,7 @@ def data_uri(key: str, side: int, box: Box | None = None, colour: str | None = N
 
 @st.cache_data(ttl=600, max_entries=256, show_spinner=False)
 def _data_uri(key: str, side: int, box: Box | None, colour: str | None, blurred: bool) -> str:
-    return _encoded(services.get_services().validation.photo(key).jpeg, side, box, colour, blurred)
-
-
-def _encoded(jpeg: bytes, side: int, box: Box | None = None, colour: str | None = None, blurred: bool = False) -> str:
-    opened = Image.open(io.BytesIO(jpeg))
+    opened = Image.open(io.BytesIO(services.get_services().validation.photo(key).jpeg))
     opened.draft("RGB", (side, side))
     image: Image.Image = opened
     image.thumbnail((side, side))
@@ -128,9 +124,7 @@ def _encoded(jpeg: bytes, side: int, box: Box | None = None, colour: str | None 
             (box.top + box.height) * height,
         )
         ImageDraw.Draw(image).rectangle(corners, outline=colour, width=max(2, max(image.size) // 160))
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
+    return _encoded(image)
 
 
 def show(
@@ -160,19 +154,6 @@ def show(
         st.image(uri, caption=caption, width=width, alt=caption)
 
 
-def preview(upload: bytes, caption: str, width: int) -> None:
-    """A photo that was chosen and is not stored yet, as the engine will see it; or why it cannot be shown."""
-    if not may_see():
-        st.info(f"{caption}: not for your role", icon=":material/visibility_off:")
-        return
-    try:
-        uri = _encoded(services.get_services().validation.preview(upload).jpeg, PAGE_SIDE)
-    except FacedeskError as error:
-        ui.banner("warning", f"{caption}: it cannot be shown.", str(error), icon=":material/broken_image:")
-    else:
-        st.image(uri, caption=caption, width=width, alt=caption)
-
-
 def thumbnail(key: str | None, *, blurred: bool) -> str | None:
     """A small data URI for a table's cell; None where there is nothing to show."""
     if key is None:
@@ -181,3 +162,24 @@ def thumbnail(key: str | None, *, blurred: bool) -> str | None:
         return data_uri(key, THUMBNAIL_SIDE, blurred=blurred)
     except FacedeskError:
         return None
+
+
+def preview(upload: bytes, caption: str, width: int) -> None:
+    """A photo that was chosen and is not stored yet, as the engine will see it; or why it cannot be shown."""
+    if not may_see():
+        st.info(f"{caption}: not for your role", icon=":material/visibility_off:")
+        return
+    try:
+        jpeg = services.get_services().validation.preview(upload).jpeg
+    except FacedeskError as error:
+        ui.banner("warning", f"{caption}: it cannot be shown.", str(error), icon=":material/broken_image:")
+        return
+    image = Image.open(io.BytesIO(jpeg))
+    image.thumbnail((PAGE_SIDE, PAGE_SIDE))
+    st.image(_encoded(image), caption=caption, width=width, alt=caption)
+
+
+def _encoded(image: Image.Image) -> str:
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()

@@ -88,24 +88,49 @@ def operator_box() -> None:
     )
 
 
-def focus_on_arrival(label: str) -> None:
+def focus_on_arrival(label: str, anew: str = "") -> None:
     """Put the cursor into the field with this label when the page opens, unless something has it already.
 
-    Streamlit fetches the code of each kind of element when it first shows one, so that the field may come after
-    this script: it then waits for it, at most half a minute.
+    With ``anew``, which differs each time, put it there in any case. Streamlit fetches the code of each kind of
+    element when it first shows one, so that the field may come after this script: it then waits for it, at most half
+    a minute.
     """
     st.html(
         f"""<script>
         (() => {{
             const settled = () => {{
-                if (document.activeElement !== document.body) return true;
-                document.querySelector('input[aria-label="{label}"]')?.focus();
-                return document.activeElement !== document.body;
+                const field = document.querySelector('input[aria-label="{label}"]');
+                if ("{anew}" === "" && document.activeElement !== document.body) return true;
+                field?.focus();
+                return field !== null && document.activeElement === field;
             }};
             if (settled()) return;
             const watch = new MutationObserver(() => settled() && watch.disconnect());
             watch.observe(document.body, {{ childList: true, subtree: true }});
             setTimeout(() => watch.disconnect(), 30000);
+        }})();
+        </script>""",
+        unsafe_allow_javascript=True,
+    )
+
+
+def bring_into_view(key: str, occasion: str) -> None:
+    """Scroll to the container with this key, once for each ``occasion``, unless it begins in the window's upper half.
+
+    Where two columns stand side by side nothing moves; where one is below the other, what is new is seen. It looks
+    again a little later, because what is above may still change its height.
+    """
+    st.html(
+        f"""<script>
+        (() => {{  // {occasion}
+            const look = () => {{
+                const place = document.querySelector('.st-key-{key}');
+                const top = place?.getBoundingClientRect().top;
+                if (top === undefined || (top >= 0 && top < innerHeight / 2)) return;
+                place.style.scrollMarginTop = '4rem';  // the height of the bar over the page
+                place.scrollIntoView();
+            }};
+            for (const later of [0, 250, 750]) setTimeout(look, later);
         }})();
         </script>""",
         unsafe_allow_javascript=True,

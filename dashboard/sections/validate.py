@@ -11,14 +11,17 @@ from typing import TypeAlias
 import streamlit as st
 
 from core.domain.errors import FacedeskError, PhotoNotFound, PhotoRefused, ServiceError
-from core.domain.records import Registration, ValidationRecord
+from core.domain.records import Registration, Status, ValidationRecord
 from core.domain.search import Found
 from core.photos.sanitiser import SMALLER
 from dashboard import pages
-from dashboard.parts import photos, search, ui
+from dashboard.parts import photos, search, toast, ui
 from dashboard.services import get_services
 
+#: The key of the place where the verdict is, or the photo that has none yet.
+CARD = "verdict"
 _SUBMISSION = "submission"
+_NEXT = "next-person"
 _STORED = "Photo already in the store"
 #: What a registration says of a reference photo that lies outside of the bucket (``Registration.unreadable``).
 REFERENCE_ELSEWHERE = "referencePhotoKey:other-bucket"
@@ -44,10 +47,10 @@ Photo: TypeAlias = Upload | StoredKey
 
 @dataclass
 class Submission:
-    """A photo that was chosen for a registration, by its id, and what came of it. The session keeps the newest one.
+    """A photo that was chosen for a registration, by its id, and what came of it; the session keeps the newest one.
 
     Its one ``attempt_id`` makes a double click or a broken connection count once. ``key`` is the photo's key in the
-    store, once it is known. ``judged`` says that there was a verdict, ``refusal`` shows why there was none, and
+    store, once it is known. ``verdict`` is what its validation brought, ``refusal`` shows why it brought nothing, and
     ``readable`` is false for a file that is no photo. ``untold`` is true until the page has told what came of it.
     """
 
@@ -55,7 +58,7 @@ class Submission:
     photo_id: str
     key: str | None = None
     attempt_id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    judged: bool = False
+    verdict: Status | None = None
     refusal: Callable[[], None] | None = None
     readable: bool = True
     untold: bool = False
@@ -114,6 +117,34 @@ def pick(found: Found) -> Registration | None:
     return None
 
 
+def next_person_button() -> None:
+    """Clears the case, for the next person in the line."""
+    st.button("Next person", icon=":material/person_add:", shortcut="n", on_click=_next_person)
+
+
+def _next_person() -> None:
+    forget_choice()
+    st.session_state.q = ""
+    st.session_state.pop(_SUBMISSION, None)
+    st.session_state[_NEXT] = uuid.uuid4().hex
+
+
+def cursor() -> None:
+    """Put the cursor into the search field: on arrival, and for the next person."""
+    ui.focus_on_arrival("Registration", st.session_state.get(_NEXT, ""))
+
+
+def tell(registration: Registration | None) -> None:
+    """Bring what came of the photo into view and, if that is a verdict, say what it is and whose; once."""
+    submission: Submission | None = st.session_state.get(_SUBMISSION)
+    if registration is None or submission is None or not submission.untold:
+        return
+    submission.untold = False
+    ui.bring_into_view(CARD, uuid.uuid4().hex)
+    if submission.verdict:
+        toast.verdict(submission.verdict, registration.name or registration.user_id)
+
+
 def look(registration: Registration) -> bool:
     return photos.look(registration.user_id, registration.registration_id, registration.event_id)
 
@@ -170,7 +201,7 @@ def validate_button(submission: Submission | None, record: ValidationRecord | No
     why_not = None
     if submission is None:
         why_not = "Give a photo first."
-    elif submission.judged or submission.is_of(record):
+    elif submission.verdict or submission.is_of(record):
         why_not = "This photo has its verdict. Run again checks it once more."
     pressed = st.button(
         "Validate",
@@ -197,6 +228,8 @@ def chosen_photo(
         top = st.container()
         if submission.readable or pressed:
             _preview(photo, registration, record)
+        if pressed:
+            ui.bring_into_view(CARD, uuid.uuid4().hex)
         with top:
             if pressed:
                 # Both are there while it takes its time: what is being done, and with which photo.
@@ -207,7 +240,7 @@ def chosen_photo(
             elif submission.refusal:
                 st.subheader(":red[:material/error:] Not validated", anchor=False)
                 submission.refusal()
-            elif submission.judged:
+            elif submission.verdict:
                 st.subheader(":gray[:material/history:] Another photo was validated since", anchor=False)
                 st.write("This photo's outcome is listed below. Choose the photo again to validate it once more.")
             else:
@@ -233,8 +266,8 @@ def validate(submission: Submission, photo: Photo) -> None:
     submission.refusal, submission.untold = None, True
     icon = ":material/image_not_supported:"
     try:
-        submission.key = submitted(submission, photo).face_image_key
-        submission.judged = True
+        record = submitted(submission, photo)
+        submission.key, submission.verdict = record.face_image_key, record.validation_status
     except PhotoRefused as error:
         submission.readable = False
         said = f"{_stored(photo, kept=False)}Nothing was recorded."
@@ -274,7 +307,7 @@ def nothing_chosen() -> None:
     services = get_services()
     with st.container(border=True):
         st.subheader("Whose photo?", anchor=False)
-        st.write("Find the registration on the left: by its id, the user's id, a name or an e-mail address.")
+        st.write("Find the registration by its id, the user's id, a name or an e-mail address.")
         with ui.banner_on_failure("look up registrations"):
             if services.registrations.is_empty():
                 st.write("There are no registrations yet.")

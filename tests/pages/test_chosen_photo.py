@@ -7,10 +7,10 @@ from streamlit.proto.Image_pb2 import ImageList
 from streamlit.testing.v1 import AppTest
 
 from core.domain.errors import Unavailable
-from tests.pages.test_photos import messages
+from tests.pages.test_photos import HOSTILE, messages, read_as_markdown
 from tests.pages.test_validate import ANYBODY, down, press, text_of
 from tests.support.app import RunPage
-from tests.support.desk import REFERENCE_KEY, Desk
+from tests.support.desk import REFERENCE_KEY, REGISTERED, Desk
 
 
 def choose(app: AppTest, photo: bytes, name: str = "me.jpg") -> AppTest:
@@ -158,3 +158,32 @@ def test_another_photo_after_a_failure_is_an_attempt_of_its_own(
     desk.engine.faces = ()
     press(choose(passed, hopper_jpeg), "Validate")
     assert headings(passed) == ["Failed: no face"]
+
+
+def test_what_came_of_whom_is_told_once(passed: AppTest) -> None:
+    assert "Passed · Ada Example" in [text.value for text in passed.text]
+    passed.run()
+    assert "Passed · Ada Example" not in [text.value for text in passed.text]
+
+
+def test_a_refusal_is_not_told_as_a_verdict(passed: AppTest) -> None:
+    press(choose(passed, b"only text"), "Validate")
+    assert not [text.value for text in passed.text if "Ada Example" in text.value and "·" in text.value]
+
+
+def test_the_name_that_is_told_is_text(run_page: RunPage, desk: Desk, astronaut_jpeg: bytes) -> None:
+    desk.registrations.import_many([REGISTERED.model_copy(update={"name": HOSTILE})])
+    app = press(choose(run_page("validate", registration_id="reg-1"), astronaut_jpeg), "Validate")
+    assert f"Passed · {HOSTILE}" in [text.value for text in app.text]
+    assert read_as_markdown(app) == []
+
+
+def test_the_next_person_finds_an_empty_desk(passed: AppTest) -> None:
+    passed.text_input(key="q").input("reg-1").run()
+    press(passed, "Next person")
+    assert headings(passed) == ["Whose photo?"]
+    assert passed.text_input(key="q").value == ""
+    assert "registration_id" not in passed.query_params
+    passed.text_input(key="q").input("reg-1").run()
+    assert headings(passed) == ["Passed"]
+    assert not passed.file_uploader(key="upload-reg-1").value

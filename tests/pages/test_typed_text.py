@@ -98,7 +98,19 @@ REVIEWED: dict[str, set[str]] = {
     "dashboard/parts/photos.py": {"banner: caption", "image: caption", "info: caption", "warning: caption"},
     "dashboard/parts/search.py": {"selectbox: _count(lines, found)", "text_input: label", "text_input: placeholder"},
     "dashboard/access/signin.py": {"caption: ', '.join(sorted(person.roles))"},
-    "dashboard/parts/ui.py": {"banner: doing", "html: label", "segmented_control: list(spans)"},
+    "dashboard/parts/toast.py": {
+        "html: _STYLE % st.get_option(f'theme.{theme}.secondaryBackgroundColor')",
+        "markdown: look.badge",
+        "markdown: look.icon",
+    },
+    "dashboard/parts/ui.py": {
+        "banner: doing",
+        "html: anew",
+        "html: key",
+        "html: label",
+        "html: occasion",
+        "segmented_control: list(spans)",
+    },
     "pages/event_overview.py": {
         "file_links: span",
     },
