@@ -187,7 +187,7 @@ def registration_line(registration: Registration) -> str:
 
 def reason_labels(codes: str) -> str:
     """The words for reason codes that are separated by spaces."""
-    return ", ".join(reasons.label(code) for code in codes.split())
+    return reasons.labels(codes.split())
 
 
 def headline(record: ValidationRecord) -> str:
@@ -199,7 +199,7 @@ def headline(record: ValidationRecord) -> str:
         # An unknown code may be any text of another service; the attempts below show it.
         first, *others = (
             reasons.label(code) if reasons.is_known(code) else "A reason that another service gave"
-            for code in record.failure_reasons
+            for code in reasons.main_first(record.failure_reasons)
         )
         more = f" and {len(others)} more" if others else ""
         return f"{word}: {first[0].lower()}{first[1:]}{more}"
@@ -218,7 +218,7 @@ def attempts_frame(attempts: Sequence[Attempt]) -> pd.DataFrame:
                 "Time": local(attempt.timestamp, zone),
                 "Outcome": STATUS[attempt.status].word,
                 "Similarity": attempt.similarity,
-                "Reasons": ", ".join(reasons.label(reason) for reason in attempt.reasons) or None,
+                "Reasons": reasons.labels(attempt.reasons) or None,
                 "By": _by(attempt),
             }
             for attempt in reversed(attempts)
@@ -248,8 +248,8 @@ def attempts_table(attempts: Sequence[Attempt], threshold: float) -> None:
 
 
 def advice_text(codes: Sequence[str]) -> str:
-    """What to send to the person, a sentence a line."""
-    return "\n".join(dict.fromkeys(reasons.advice(code) for code in codes))
+    """What to send to the person, a sentence a line, of the main reason first."""
+    return "\n".join(dict.fromkeys(map(reasons.advice, reasons.main_first(codes))))
 
 
 def span_control(spans: Iterable[str], default: str, on_change: Callable[[], None] | None = None) -> str:

@@ -86,7 +86,7 @@ def history(records: list[ValidationRecord]) -> ValidationRecord:
                 "Registration": record.registration_id,
                 "Similarity": record.similarity,
                 "Quality": record.quality.capitalize() if record.quality else None,
-                "Reasons": ", ".join(reasons.label(reason) for reason in record.failure_reasons) or None,
+                "Reasons": reasons.labels(record.failure_reasons) or None,
                 "Attempts": record.verification_attempt,
             }
             for record in shown
