@@ -91,8 +91,18 @@ def forget() -> None:
     streamlit._get_async_objs().eventloop.call_soon_threadsafe(run_again)
 
 
-def data_uri(key: str, side: int, box: Box | None = None, colour: str | None = None, *, blurred: bool = False) -> str:
+def data_uri(
+    key: str,
+    side: int,
+    box: Box | None = None,
+    colour: str | None = None,
+    *,
+    blurred: bool = False,
+    others: tuple[Box, ...] = (),
+) -> str:
     """The photo under ``key`` with its longest side at most ``side`` pixels; the box, if given, drawn in ``colour``.
+
+    The boxes of ``others`` are drawn in thin white lines.
 
     ``blurred`` leaves ``BLURRED_SIDE`` pixels' worth of it: what is sent has no more, whatever a browser does.
     Raises ``Forbidden``, ``PhotoNotFound``, ``PhotoRefused`` or ``ServiceError``; those are not kept.
@@ -102,11 +112,13 @@ def data_uri(key: str, side: int, box: Box | None = None, colour: str | None = N
         raise Forbidden("Your role may not see faces.")
     if context := get_script_run_ctx():
         _showing.add(context.session_id)  # before it is read: an erasure may come in between
-    return _data_uri(key, side, box, colour, blurred)
+    return _data_uri(key, side, box, colour, blurred, others)
 
 
 @st.cache_data(ttl=600, max_entries=256, show_spinner=False)
-def _data_uri(key: str, side: int, box: Box | None, colour: str | None, blurred: bool) -> str:
+def _data_uri(
+    key: str, side: int, box: Box | None, colour: str | None, blurred: bool, others: tuple[Box, ...]
+) -> str:
     opened = Image.open(io.BytesIO(services.get_services().validation.photo(key).jpeg))
     opened.draft("RGB", (side, side))
     image: Image.Image = opened
@@ -115,15 +127,11 @@ def _data_uri(key: str, side: int, box: Box | None, colour: str | None, blurred:
         size = image.size
         image.thumbnail((BLURRED_SIDE, BLURRED_SIDE), Image.Resampling.BOX)
         image = image.resize(size, Image.Resampling.BICUBIC)
-    elif box:
-        width, height = image.size
-        corners = (
-            box.left * width,
-            box.top * height,
-            (box.left + box.width) * width,
-            (box.top + box.height) * height,
-        )
-        ImageDraw.Draw(image).rectangle(corners, outline=colour, width=max(2, max(image.size) // 160))
+    else:
+        for other in others:
+            _draw(image, other, "white", 1)
+        if box:
+            _draw(image, box, colour, 2)
     return _encoded(image)
 
 
@@ -135,6 +143,7 @@ def show(
     width: int | Literal["stretch"] = "stretch",
     *,
     blurred: bool = False,
+    others: tuple[Box, ...] = (),
 ) -> None:
     """A photo with its caption, ``width`` pixels wide or as wide as its place; or why there is none to see."""
     if key is None:
@@ -144,7 +153,7 @@ def show(
         st.info(f"{caption}: not for your role", icon=":material/visibility_off:")
         return
     try:
-        uri = data_uri(key, PAGE_SIDE, box, colour, blurred=blurred)
+        uri = data_uri(key, PAGE_SIDE, box, colour, blurred=blurred, others=others)
     except (PhotoNotFound, PhotoRefused):
         st.warning(f"{caption}: the file is missing or is not a photo", icon=":material/broken_image:")
     except FacedeskError:
@@ -177,6 +186,17 @@ def preview(upload: bytes, caption: str, width: int) -> None:
     image = Image.open(io.BytesIO(jpeg))
     image.thumbnail((PAGE_SIDE, PAGE_SIDE))
     st.image(_encoded(image), caption=caption, width=width, alt=caption)
+
+
+def _draw(image: Image.Image, box: Box, colour: str | None, weight: int) -> None:
+    width, height = image.size
+    corners = (
+        box.left * width,
+        box.top * height,
+        (box.left + box.width) * width,
+        (box.top + box.height) * height,
+    )
+    ImageDraw.Draw(image).rectangle(corners, outline=colour, width=weight * max(1, max(image.size) // 320))
 
 
 def _encoded(image: Image.Image) -> str:

@@ -126,8 +126,9 @@ def bring_into_view(key: str, occasion: str) -> None:
             const look = () => {{
                 const place = document.querySelector('.st-key-{key}');
                 const top = place?.getBoundingClientRect().top;
-                if (top === undefined || (top >= 0 && top < innerHeight / 2)) return;
-                place.style.scrollMarginTop = '4rem';  // the height of the bar over the page
+                // The bar over the page hides its first pixels.
+                if (top === undefined || (top >= 50 && top < innerHeight / 2)) return;
+                place.style.scrollMarginTop = '4rem';
                 place.scrollIntoView();
             }};
             for (const later of [0, 250, 750]) setTimeout(look, later);

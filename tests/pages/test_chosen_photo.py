@@ -11,6 +11,7 @@ from tests.pages.test_photos import HOSTILE, messages, read_as_markdown
 from tests.pages.test_validate import ANYBODY, down, press, text_of
 from tests.support.app import RunPage
 from tests.support.desk import REFERENCE_KEY, REGISTERED, Desk
+from tests.support.engine import GOOD_FACE
 
 
 def choose(app: AppTest, photo: bytes, name: str = "me.jpg") -> AppTest:
@@ -187,3 +188,13 @@ def test_the_next_person_finds_an_empty_desk(passed: AppTest) -> None:
     passed.text_input(key="q").input("reg-1").run()
     assert headings(passed) == ["Passed"]
     assert not passed.file_uploader(key="upload-reg-1").value
+
+
+def test_more_than_one_person_is_said_even_where_the_rules_let_it_pass(
+    run_page: RunPage, desk: Desk, astronaut_jpeg: bytes
+) -> None:
+    small = {**GOOD_FACE, "BoundingBox": {"Left": 0.8, "Top": 0.8, "Width": 0.1, "Height": 0.1}}
+    desk.engine.faces = (GOOD_FACE, small)
+    app = press(choose(run_page("validate", registration_id="reg-1"), astronaut_jpeg), "Validate")
+    assert headings(app) == ["Passed"]
+    assert [warning.value[:40] for warning in app.warning] == ["2 people are in the submitted photo. The"]

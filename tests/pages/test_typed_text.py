@@ -40,7 +40,7 @@ NOT_MARKDOWN = re.findall(
     r"\w+",
     """key bind default value icon on_click on_change args width height alt url query_params options config color
     delta_color delta_arrow data file_name mime address figure typed group persist_state disabled blurred type index
-    max_chars max_upload_size threshold files parquet""",
+    max_chars max_upload_size threshold files parquet others""",
 )
 #: The elements whose options are rendered too.
 RENDERED_OPTIONS = ("radio", "pills", "segmented_control")
@@ -84,6 +84,7 @@ REVIEWED: dict[str, set[str]] = {
         "subheader: look.badge",
         "subheader: look.icon",
         "subheader: ui.headline(record)",
+        "warning: 1 + len(record.other_face_boxes)",
     },
     "dashboard/parts/event.py": {"caption: empty", "link_button: label", "markdown: note", "markdown: title"},
     "dashboard/app.py": {"caption: __version__"},
