@@ -18,7 +18,7 @@ services = get_services()
 def main() -> None:
     st.title("User lookup", anchor=False)
     search, days, export = st.columns([3, 1, 1], vertical_alignment="bottom")
-    user_id, records = None, None
+    user_id, registrations, records = None, None, None
     with search, ui.banner_on_failure("look up people"):
         user_id = sections.find()
     days.number_input(
@@ -35,13 +35,13 @@ def main() -> None:
         sections.nothing_chosen()
         return
     with ui.banner_on_failure("look up this person's registrations"):
-        sections.person(user_id)
+        registrations = sections.person(user_id)
     with ui.banner_on_failure("read this person's history"):
         records = services.records.history(user_id)
     if records is None:
         return
     if not records:
-        st.info("This person has not sent a photo yet.", icon=":material/photo_camera:")
+        sections.nothing_sent(registrations)
         return
     if services.principal.may(Action.EXPORT):
         with export:

@@ -63,6 +63,7 @@ def with_attempt(current: ValidationRecord | None, outcome: Outcome, ttl: timede
         failure_reasons=outcome.reasons,
         attempts=((current.outcomes if current else ()) + (entry,))[-MAX_ATTEMPTS:],
         face_box=outcome.face_box,
+        other_face_boxes=outcome.other_face_boxes,
         stored_face_box=outcome.stored_face_box,
     )
     return _keeping_unknown(record, current)
@@ -161,6 +162,7 @@ def _as_said_by(current: ValidationRecord, entry: Attempt) -> dict[str, Any]:
         "failure_reasons": _reasons_after(reasons, entry.review) if entry.review else entry.reasons,
         "review": entry.review,
         "face_box": None,
+        "other_face_boxes": None,
         "stored_face_box": None,
     }
 

@@ -98,8 +98,10 @@ class ServiceError(FacedeskError):
 
     ``service`` is one of ``Service``, ``code`` the service's own error code or the exception's class name.
     ``core.domain.hints`` has a sentence for the person on duty. An error is ``explained`` if its message was written
-    for its very case.
+    for its very case. ``photo_stored`` says whether the photo of the attempt that failed had been stored before.
     """
+
+    photo_stored = False
 
     def __init__(self, service: str, code: str, message: str | None = None) -> None:
         super().__init__(message or self._describe(service, code))

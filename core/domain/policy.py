@@ -60,6 +60,7 @@ class Verdict(BaseModel):
     comparison_result: ComparisonResult | None = None
     attributes: Mapping[str, Any] = Field(default_factory=dict)
     face_box: Box | None = None
+    other_face_boxes: tuple[Box, ...] | None = None
     stored_face_box: Box | None = None
 
     def as_outcome(self) -> dict[str, Any]:
@@ -119,6 +120,7 @@ def judge(
         comparison_result=comparison,
         attributes=_attributes(face),
         face_box=_box(face),
+        other_face_boxes=tuple(map(_box, others)) or None,
         stored_face_box=_box(match["Face"]) if match else None,
     )
 

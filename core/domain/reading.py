@@ -258,7 +258,8 @@ def _read_fields(model: type[BaseModel], given: Mapping[str, Any], path: str, un
         if field.model is None:
             read[field.alias] = found
         elif field.several:
-            read[field.alias] = [_entry(field, number, each, path, unread) for number, each in enumerate(found, 1)]
+            entries = (_entry(field, number, each, path, unread) for number, each in enumerate(found, 1))
+            read[field.alias] = [entry for entry in entries if entry is not None]
         elif (part := _part(field, found, path, unread)) is not None:
             read[field.alias] = part
     return read
@@ -276,15 +277,24 @@ def _part(field: _Field, found: Mapping[str, Any], path: str, unread: list[Unrea
     return None
 
 
-def _entry(field: _Field, number: int, given: Any, path: str, unread: list[Unread]) -> dict[str, Any]:
-    """What is readable of one of several; each counts, so one that is not readable at all is left empty."""
+def _entry(field: _Field, number: int, given: Any, path: str, unread: list[Unread]) -> dict[str, Any] | None:
+    """What is readable of one of several, with its number; None if that is not enough for its model.
+
+    Each attempt counts, and needs no more than its number, so one that is not readable at all is left empty.
+    """
     assert field.model is not None
+    known = len(unread)
     try:
         found = mapping(given)
     except Unreadable:
         unread.append(Unread(f"{path}{field.alias}", kind_of(given)))
         found = {}
-    return {"number": number, **_read_fields(field.model, found, f"{path}{field.alias}.", unread)}
+    entry = {"number": number, **_read_fields(field.model, found, f"{path}{field.alias}.", unread)}
+    if all(each.alias in entry for each in _fields_of(field.model) if each.required):
+        return entry
+    if len(unread) == known:
+        unread.append(Unread(f"{path}{field.alias}", "map"))
+    return None
 
 
 def _present(kind: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -95,6 +96,16 @@ def is_known(code: str) -> bool:
 def label(code: str) -> str:
     """The short form for lists and charts; an unknown code (another service's) is shown as it is."""
     return _WORDS[code][0] if is_known(code) else code
+
+
+def main_first(codes: Iterable[str]) -> list[str]:
+    """The codes as they are said: that it is another person comes first, then what can be mended, as it was found."""
+    return sorted(codes, key=lambda code: code != Reason.FACE_MISMATCH)
+
+
+def labels(codes: Iterable[str]) -> str:
+    """The short forms in one line, the main reason first; empty where there is no reason."""
+    return ", ".join(map(label, main_first(codes)))
 
 
 def advice(code: str) -> str:

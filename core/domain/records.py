@@ -195,6 +195,7 @@ class Outcome(Model):
     face_image_key: str
     stored_face_key: str | None = None
     face_box: Box | None = None
+    other_face_boxes: tuple[Box, ...] | None = None
     stored_face_box: Box | None = None
     source: str = Source.API
     operator: str | None = None
@@ -225,6 +226,7 @@ class ValidationRecord(Model):
     attempts: tuple[Attempt, ...] = ()
     review: Review | None = None
     face_box: Box | None = None
+    other_face_boxes: tuple[Box, ...] | None = None
     stored_face_box: Box | None = None
 
     _unread: tuple[Unread, ...] = PrivateAttr(default=())

@@ -49,6 +49,10 @@ class ObservedValidation(Observed):
         with self._call("decide", seen.user_id, seen.registration_id, seen.event):
             return self._of.decide(seen, decision, reviewer, reason, note)
 
+    def preview(self, upload: bytes) -> CleanPhoto:
+        with self._call("preview"):
+            return self._of.preview(upload)
+
     def photo(self, key: str) -> CleanPhoto:
         with self._call("photo"):
             return self._of.photo(key)

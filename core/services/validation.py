@@ -116,7 +116,8 @@ class ValidationService:
         """Validates an uploaded photo file. The photo is stored before the engine is called.
 
         A call with the same ``attempt_id`` changes nothing and returns what was stored. Raises
-        ``RegistrationNotFound``, ``PhotoRefused`` (nothing is stored then), and ``ServiceError`` if a store fails.
+        ``RegistrationNotFound``, ``PhotoRefused`` (nothing is stored then), and ``ServiceError`` if a store fails;
+        its ``photo_stored`` tells whether the photo was stored before.
         Without ``must_store``, a verdict that the record store did not accept is returned as not stored.
         """
         with self._unless_erased(registration_id, attempt_id, must_store) as (registration, own_photos):
@@ -126,7 +127,11 @@ class ValidationService:
             key = keys.key_of(registration_id, attempt_id, photo.jpeg)
             own_photos.append(key)
             self._photos.put(key, photo.jpeg)
-            return self._validate(registration, photo, key, attempt_id, submitter, must_store)
+            try:
+                return self._validate(registration, photo, key, attempt_id, submitter, must_store)
+            except ServiceError as error:
+                error.photo_stored = True
+                raise
 
     def validate_stored(
         self,
@@ -175,6 +180,10 @@ class ValidationService:
             decided_at=self._clock(),
         )
         return self._records.decide(seen.user_id, seen.registration_id, review, seen.version)
+
+    def preview(self, upload: bytes) -> CleanPhoto:
+        """Returns an uploaded photo as it would be examined, and stores nothing. Raises ``PhotoRefused``."""
+        return self._sanitiser.clean(upload)
 
     def photo(self, key: str) -> CleanPhoto:
         """Returns a stored photo, upright and sanitised, so that it is safe to show and examine.

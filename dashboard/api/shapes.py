@@ -119,7 +119,7 @@ class Error(_Shape):
 
 
 def _message(status: Status, codes: tuple[str, ...]) -> str:
-    labels = ", ".join(reasons.label(code) for code in codes)
+    labels = reasons.labels(codes)
     match status:
         case Status.SUCCESS:
             return "Face image is valid"

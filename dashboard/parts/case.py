@@ -51,10 +51,21 @@ def verdict(record: ValidationRecord, policy: Policy, *, faces: bool) -> None:
                 color="gray",
                 help="The verdict is stored: this page's link shows it again.",
             )
+        _people(record)
         _faces(record, policy, faces)
         figures(record)
         advice(record)
         _review(record)
+
+
+def _people(record: ValidationRecord) -> None:
+    """That there is more than one person in the photo, whether the rules let it pass or not."""
+    if record.other_face_boxes:
+        st.warning(
+            f"{1 + len(record.other_face_boxes)} people are in the submitted photo. The largest face, in the "
+            "coloured frame, was examined.",
+            icon=":material/group:",
+        )
 
 
 def _faces(record: ValidationRecord, policy: Policy, shown: bool) -> None:
@@ -66,7 +77,14 @@ def _faces(record: ValidationRecord, policy: Policy, shown: bool) -> None:
         photos.show(record.stored_face_key, "Reference photo", box, colours.accent, blurred=not shown)
     with submitted:
         colour = colours.of(record.validation_status)
-        photos.show(record.face_image_key, "Submitted photo", record.face_box, colour, blurred=not shown)
+        photos.show(
+            record.face_image_key,
+            "Submitted photo",
+            record.face_box,
+            colour,
+            blurred=not shown,
+            others=record.other_face_boxes or (),
+        )
     with gauge:
         similarity(record, policy)
 

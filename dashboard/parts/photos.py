@@ -104,11 +104,13 @@ def data_uri(
     *,
     blurred: bool = False,
     cut: bool = False,
+    others: tuple[Box, ...] = (),
 ) -> str:
     """The photo under ``key`` with its longest side at most ``side`` pixels; the box, if given, drawn in ``colour``.
 
-    ``cut`` leaves the box and its surroundings instead of drawing it. ``blurred`` leaves ``BLURRED_SIDE`` pixels'
-    worth of it: what is sent has no more, whatever a browser does.
+    The boxes of ``others`` are drawn in thin white lines. ``cut`` leaves the box and its surroundings instead of
+    drawing any. ``blurred`` leaves ``BLURRED_SIDE`` pixels' worth of it: what is sent has no more, whatever a browser
+    does.
     Raises ``Forbidden``, ``PhotoNotFound``, ``PhotoRefused`` or ``ServiceError``; those are not kept.
     """
     if not may_see():
@@ -116,11 +118,13 @@ def data_uri(
         raise Forbidden("Your role may not see faces.")
     if context := get_script_run_ctx():
         _showing.add(context.session_id)  # before it is read: an erasure may come in between
-    return _data_uri(key, side, box, colour, blurred, cut)
+    return _data_uri(key, side, box, colour, blurred, cut, others)
 
 
 @st.cache_data(ttl=600, max_entries=256, show_spinner=False)
-def _data_uri(key: str, side: int, box: Box | None, colour: str | None, blurred: bool, cut: bool) -> str:
+def _data_uri(
+    key: str, side: int, box: Box | None, colour: str | None, blurred: bool, cut: bool, others: tuple[Box, ...]
+) -> str:
     opened = Image.open(io.BytesIO(services.get_services().validation.photo(key).jpeg))
     image: Image.Image = opened
     if cut and box:
@@ -132,18 +136,12 @@ def _data_uri(key: str, side: int, box: Box | None, colour: str | None, blurred:
         size = image.size
         image.thumbnail((BLURRED_SIDE, BLURRED_SIDE), Image.Resampling.BOX)
         image = image.resize(size, Image.Resampling.BICUBIC)
-    elif box and not cut:
-        width, height = image.size
-        corners = (
-            box.left * width,
-            box.top * height,
-            (box.left + box.width) * width,
-            (box.top + box.height) * height,
-        )
-        ImageDraw.Draw(image).rectangle(corners, outline=colour, width=max(2, max(image.size) // 160))
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
+    elif not cut:
+        for other in others:
+            _draw(image, other, "white", 1)
+        if box:
+            _draw(image, box, colour, 2)
+    return _encoded(image)
 
 
 def _around(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -164,9 +162,12 @@ def show(
     width: int | Literal["stretch"] = "stretch",
     *,
     blurred: bool = False,
+    others: tuple[Box, ...] = (),
 ) -> None:
     """A photo with its caption, ``width`` pixels wide or as wide as its place; or why there is none to see."""
-    uri = _uri_or_why_not(key, caption, lambda key: data_uri(key, PAGE_SIDE, box, colour, blurred=blurred))
+    uri = _uri_or_why_not(
+        key, caption, lambda key: data_uri(key, PAGE_SIDE, box, colour, blurred=blurred, others=others)
+    )
     if uri:
         caption = f"{caption}, blurred" if blurred else caption
         st.image(uri, caption=caption, width=width, alt=caption)
@@ -200,3 +201,35 @@ def thumbnail(key: str | None, *, blurred: bool) -> str | None:
         return data_uri(key, THUMBNAIL_SIDE, blurred=blurred)
     except FacedeskError:
         return None
+
+
+def preview(upload: bytes, caption: str, width: int) -> None:
+    """A photo that was chosen and is not stored yet, as the engine will see it; or why it cannot be shown."""
+    if not may_see():
+        st.info(f"{caption}: not for your role", icon=":material/visibility_off:")
+        return
+    try:
+        jpeg = services.get_services().validation.preview(upload).jpeg
+    except FacedeskError as error:
+        ui.banner("warning", f"{caption}: it cannot be shown.", str(error), icon=":material/broken_image:")
+        return
+    image = Image.open(io.BytesIO(jpeg))
+    image.thumbnail((PAGE_SIDE, PAGE_SIDE))
+    st.image(_encoded(image), caption=caption, width=width, alt=caption)
+
+
+def _draw(image: Image.Image, box: Box, colour: str | None, weight: int) -> None:
+    width, height = image.size
+    corners = (
+        box.left * width,
+        box.top * height,
+        (box.left + box.width) * width,
+        (box.top + box.height) * height,
+    )
+    ImageDraw.Draw(image).rectangle(corners, outline=colour, width=weight * max(1, max(image.size) // 320))
+
+
+def _encoded(image: Image.Image) -> str:
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()

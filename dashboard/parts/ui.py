@@ -88,24 +88,50 @@ def operator_box() -> None:
     )
 
 
-def focus_on_arrival(label: str) -> None:
+def focus_on_arrival(label: str, anew: str = "") -> None:
     """Put the cursor into the field with this label when the page opens, unless something has it already.
 
-    Streamlit fetches the code of each kind of element when it first shows one, so that the field may come after
-    this script: it then waits for it, at most half a minute.
+    With ``anew``, which differs each time, put it there in any case. Streamlit fetches the code of each kind of
+    element when it first shows one, so that the field may come after this script: it then waits for it, at most half
+    a minute.
     """
     st.html(
         f"""<script>
         (() => {{
             const settled = () => {{
-                if (document.activeElement !== document.body) return true;
-                document.querySelector('input[aria-label="{label}"]')?.focus();
-                return document.activeElement !== document.body;
+                const field = document.querySelector('input[aria-label="{label}"]');
+                if ("{anew}" === "" && document.activeElement !== document.body) return true;
+                field?.focus();
+                return field !== null && document.activeElement === field;
             }};
             if (settled()) return;
             const watch = new MutationObserver(() => settled() && watch.disconnect());
             watch.observe(document.body, {{ childList: true, subtree: true }});
             setTimeout(() => watch.disconnect(), 30000);
+        }})();
+        </script>""",
+        unsafe_allow_javascript=True,
+    )
+
+
+def bring_into_view(key: str, occasion: str) -> None:
+    """Scroll to the container with this key, once for each ``occasion``, unless it begins in the window's upper half.
+
+    Where two columns stand side by side nothing moves; where one is below the other, what is new is seen. It looks
+    again a little later, because what is above may still change its height.
+    """
+    st.html(
+        f"""<script>
+        (() => {{  // {occasion}
+            const look = () => {{
+                const place = document.querySelector('.st-key-{key}');
+                const top = place?.getBoundingClientRect().top;
+                // The bar over the page hides its first pixels.
+                if (top === undefined || (top >= 50 && top < innerHeight / 2)) return;
+                place.style.scrollMarginTop = '4rem';
+                place.scrollIntoView();
+            }};
+            for (const later of [0, 250, 750]) setTimeout(look, later);
         }})();
         </script>""",
         unsafe_allow_javascript=True,
@@ -162,7 +188,7 @@ def registration_line(registration: Registration) -> str:
 
 def reason_labels(codes: str) -> str:
     """The words for reason codes that are separated by spaces."""
-    return ", ".join(reasons.label(code) for code in codes.split())
+    return reasons.labels(codes.split())
 
 
 def headline(record: ValidationRecord) -> str:
@@ -174,7 +200,7 @@ def headline(record: ValidationRecord) -> str:
         # An unknown code may be any text of another service; the attempts below show it.
         first, *others = (
             reasons.label(code) if reasons.is_known(code) else "A reason that another service gave"
-            for code in record.failure_reasons
+            for code in reasons.main_first(record.failure_reasons)
         )
         more = f" and {len(others)} more" if others else ""
         return f"{word}: {first[0].lower()}{first[1:]}{more}"
@@ -193,7 +219,7 @@ def attempts_frame(attempts: Sequence[Attempt]) -> pd.DataFrame:
                 "Time": local(attempt.timestamp, zone),
                 "Outcome": STATUS[attempt.status].word,
                 "Similarity": attempt.similarity,
-                "Reasons": ", ".join(reasons.label(reason) for reason in attempt.reasons) or None,
+                "Reasons": reasons.labels(attempt.reasons) or None,
                 "By": _by(attempt),
             }
             for attempt in reversed(attempts)
@@ -223,8 +249,8 @@ def attempts_table(attempts: Sequence[Attempt], threshold: float) -> None:
 
 
 def advice_text(codes: Sequence[str]) -> str:
-    """What to send to the person, a sentence a line."""
-    return "\n".join(dict.fromkeys(reasons.advice(code) for code in codes))
+    """What to send to the person, a sentence a line, of the main reason first."""
+    return "\n".join(dict.fromkeys(map(reasons.advice, reasons.main_first(codes))))
 
 
 def span_control(spans: Iterable[str], default: str, on_change: Callable[[], None] | None = None) -> str:

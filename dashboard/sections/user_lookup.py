@@ -86,7 +86,7 @@ def history(records: list[ValidationRecord]) -> ValidationRecord:
                 "Registration": record.registration_id,
                 "Similarity": record.similarity,
                 "Quality": record.quality.capitalize() if record.quality else None,
-                "Reasons": ", ".join(reasons.label(reason) for reason in record.failure_reasons) or None,
+                "Reasons": reasons.labels(record.failure_reasons) or None,
                 "Attempts": record.verification_attempt,
             }
             for record in shown
@@ -141,7 +141,8 @@ def timeline(record: ValidationRecord) -> None:
     )
 
 
-def person(user_id: str) -> None:
+def person(user_id: str) -> int:
+    """Who it is; returns how many registrations there are."""
     services = get_services()
     registered = services.registrations.of_user(user_id)
     names = list(dict.fromkeys(filter(None, (registration.name for registration in registered))))
@@ -150,6 +151,18 @@ def person(user_id: str) -> None:
     with st.container(gap="xxsmall"):
         st.subheader("Person", anchor=False)
         st.text(" · ".join([*names, user_id, *emails, count]))
+    return len(registered)
+
+
+def nothing_sent(registrations: int | None) -> None:
+    """``registrations`` is None where they could not be read."""
+    if registrations == 0:
+        st.warning(
+            "This user is unknown: no registration and no record has this id. Find the person by name or e-mail.",
+            icon=":material/person_off:",
+        )
+    else:
+        st.info("This person has not sent a photo yet.", icon=":material/photo_camera:")
 
 
 def nothing_chosen() -> None:

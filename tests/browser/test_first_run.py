@@ -107,6 +107,35 @@ def test_the_portrait_passes_with_its_similarity(installation: Installation, pag
     expect(page.get_by_text("80 or more passes")).to_be_visible()
 
 
+def test_another_photo_after_a_pass_takes_its_place_and_the_next_person_begins_anew(
+    installation: Installation, page: Page
+) -> None:
+    page.goto(f"{installation.address}/validate?registration_id=sample-0001")
+    give(page, "me.png", astronaut(), "image/png")
+    headline(page, "Passed")
+    expect(page.get_by_text("Passed · Eileen Collins")).to_be_visible()
+    page.locator("input[type=file]").set_input_files(
+        {"name": "other.jpg", "mimeType": "image/jpeg", "buffer": hopper()}
+    )
+    headline(page, "Not validated yet")
+    expect(page.get_by_alt_text("Chosen photo")).to_be_visible()
+    expect(page.get_by_role("heading", name="Passed")).to_have_count(0)
+    page.get_by_role("button", name="Next person").click()
+    headline(page, "Whose photo?")
+    expect(page.get_by_label("Registration", exact=True)).to_be_focused()
+    page.keyboard.type("sample-0002")
+    page.keyboard.press("Enter")
+    headline(page, "No photo validated yet")
+
+
+def test_on_a_telephone_the_verdict_comes_into_view(installation: Installation, page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{installation.address}/validate?registration_id=sample-0003")
+    give(page, "rocket.jpg", landscape())
+    headline(page, "Failed: no face")
+    expect(page.get_by_role("heading", name="Failed: no face")).to_be_in_viewport()
+
+
 def test_another_person_fails_with_both_faces_and_a_sentence(installation: Installation, page: Page) -> None:
     page.goto(f"{installation.address}/validate?registration_id=sample-0001")
     give(page, "other.jpg", hopper())
@@ -134,7 +163,7 @@ def test_a_text_named_jpg_is_one_sentence_and_stores_nothing(installation: Insta
     before = installation.photos
     page.goto(f"{installation.address}/validate?registration_id=sample-0001")
     give(page, "me.jpg", b"not a photo at all")
-    expect(page.get_by_text("Nothing was stored.")).to_have_count(1)
+    expect(page.get_by_text("Nothing was recorded.")).to_have_count(1)
     assert installation.photos == before
 
 

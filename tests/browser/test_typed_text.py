@@ -383,10 +383,10 @@ def test_files_and_what_is_wrong_with_them_are_said_as_text(site: Site, page: Pa
         {"name": f"{named}.jpg", "mimeType": "image/jpeg", "buffer": b"not a photo at all"}
     )
     page.get_by_role("button", name="Validate").click()
-    expect(page.get_by_text("Nothing was stored.")).to_be_visible()
+    expect(page.get_by_text("Nothing was recorded.")).to_be_visible()
     only_text(page)
-    page.get_by_text("Stored key").click()
-    page.get_by_label("Key in the photo store").fill(HOSTILE[1])
+    page.get_by_text("Photo already in the store").click()
+    page.get_by_label("Its key in the photo store").fill(HOSTILE[1])
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Validate").click()
     expect(page.get_by_text("There is no photo under this key")).to_be_visible()

@@ -406,7 +406,7 @@ def test_an_event_without_records_lists_none(bench: Bench) -> None:
 
 def test_a_listed_record_is_the_record_without_its_attempts_and_boxes(bench: Bench) -> None:
     box = {"left": 0.25, "top": 0.1, "width": 0.5, "height": 0.5}
-    bench.records.record_attempt(an_outcome(face_box=box, stored_face_box=box), TTL)
+    bench.records.record_attempt(an_outcome(face_box=box, other_face_boxes=(box,), stored_face_box=box), TTL)
     seen = bench.records.record_attempt(an_outcome("attempt-2", status="failed", reasons=("TOO_DARK",)), TTL)
     whole = bench.records.decide("user-1", "reg-1", a_review(Decision.REJECTED), seen.version)
     bare = whole.model_copy(update={"attempts": (), "face_box": None, "stored_face_box": None})

@@ -69,6 +69,7 @@ def test_a_record_is_read_back_as_it_was_returned(records: ValidationRecords) ->
         an_outcome(
             timestamp=datetime(2026, 3, 1, 12, 0, 0, 123456, UTC),
             face_box={"left": 0.25, "top": 0.1, "width": 0.3333, "height": 0.5},
+            other_face_boxes=({"left": 0.75, "top": 0.1, "width": 0.1, "height": 0.2},),
             operator="Ada",
             ip_address="203.0.113.7",
         ),

@@ -97,6 +97,7 @@ CALLS: dict[str, tuple[tuple[Action, ...], Callable[[GuardedServices], Any]]] = 
         (Action.DECIDE,),
         lambda s: s.validation.decide(SEEN, Decision.APPROVED, "Ada"),
     ),
+    "validation.preview": ((Action.VALIDATE,), lambda s: s.validation.preview(as_jpeg(astronaut()))),
     "validation.photo": ((Action.SEE_FACES,), lambda s: s.validation.photo(REFERENCE_KEY)),
     "batches.count": ((Action.RUN_BATCH,), lambda s: s.batches.count("event-1", Choice.ALL)),
     "batches.unfinished": ((Action.RUN_BATCH,), lambda s: s.batches.unfinished("event-1")),
@@ -138,7 +139,7 @@ SEEN = ValidationRecord(
 )
 #: What every caller may know: nothing of it belongs to an event or a person, or the call has a check of its own.
 OF_NO_EVENT = {
-    *("records.event_notice", "registrations.is_empty", "validation.photo", "health"),
+    *("records.event_notice", "registrations.is_empty", "validation.preview", "validation.photo", "health"),
     *("operation_metrics.by_minute", "metrics.read", "metrics.month_to_date", "expiry.count_ignored"),
 }
 

@@ -324,3 +324,13 @@ def test_thresholds_are_settings(review: float, threshold: float, similarity: fl
 def test_numbers_that_make_no_sense_are_named(numbers: dict[str, float], named: str) -> None:
     with pytest.raises(ValidationError, match=named):
         Policy(**numbers)
+
+
+def test_the_other_faces_have_their_boxes_whether_they_count_or_not() -> None:
+    large, small = a_face(BoundingBox=a_box(0.4, 0.5)), a_face(BoundingBox=a_box(0.05, 0.05))
+    result = verdict(small, large, compared=a_comparison(95))
+    assert (result.status, result.other_face_boxes) == (
+        Status.SUCCESS,
+        (Box(left=0.1, top=0.1, width=0.05, height=0.05),),
+    )
+    assert verdict(large).other_face_boxes is None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.domain.attempts import decided, newest_first, with_attempt, with_decision
 from core.domain.errors import Conflict, RecordNotFound
-from core.domain.records import MAX_ATTEMPTS, Decision, Status, ValidationRecord, isoformat
+from core.domain.records import MAX_ATTEMPTS, Box, Decision, Status, ValidationRecord, isoformat
 from tests.support.clock import NOON
 from tests.support.records import a_foreign_item, a_review, an_outcome
 
@@ -86,6 +86,13 @@ def test_what_others_wrote_into_an_attempt_is_kept() -> None:
 def test_an_attempt_that_cannot_be_read_still_counts() -> None:
     record = a_record(attempts=[5, {"number": 2, "status": "failed"}])
     assert [(each.number, each.status) for each in record.attempts] == [(1, "unknown"), (2, "failed")]
+
+
+def test_a_box_that_cannot_be_read_is_left_out_and_named() -> None:
+    box = {"left": 0.1, "top": "0.2", "width": 0.3, "height": 0.4}
+    record = a_record(otherFaceBoxes=[box, {"left": 0.1}, "nonsense"])
+    assert record.other_face_boxes == (Box(left=0.1, top=0.2, width=0.3, height=0.4),)
+    assert [str(each) for each in record.unread] == ["otherFaceBoxes:map", "otherFaceBoxes:text"]
 
 
 def test_an_unknown_attribute_named_like_a_field_of_ours_stays_apart() -> None:

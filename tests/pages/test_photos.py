@@ -146,6 +146,15 @@ def test_what_the_box_surrounds_stays_visible(boxed: Image.Image) -> None:
     )
 
 
+@pytest.mark.usefixtures("boxed")
+def test_the_faces_of_others_are_drawn_in_thin_white_lines() -> None:
+    other = Box(left=0.5, top=0.1, width=0.25, height=0.25)
+    uri = photos.data_uri("grey.jpg", 400, Box(left=0.1, top=0.1, width=0.25, height=0.25), BLUE, others=(other,))
+    image = photo_in(uri)
+    assert min(image.getpixel((250, 40))) > 180
+    assert max(image.getpixel((90, 40))[:2]) < 60
+
+
 @pytest.mark.usefixtures("run_page")
 @pytest.mark.parametrize(
     "box",

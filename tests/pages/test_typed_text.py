@@ -40,7 +40,7 @@ NOT_MARKDOWN = re.findall(
     r"\w+",
     """key bind default value icon on_click on_change args width height alt url query_params options config color
     delta_color delta_arrow data file_name mime address figure typed group persist_state disabled blurred type index
-    max_chars max_upload_size threshold files parquet""",
+    max_chars max_upload_size threshold files parquet others""",
 )
 #: The elements whose options are rendered too.
 RENDERED_OPTIONS = ("radio", "pills", "segmented_control")
@@ -84,6 +84,7 @@ REVIEWED: dict[str, set[str]] = {
         "subheader: look.badge",
         "subheader: look.icon",
         "subheader: ui.headline(record)",
+        "warning: 1 + len(record.other_face_boxes)",
     },
     "dashboard/parts/event.py": {"caption: empty", "link_button: label", "markdown: note", "markdown: title"},
     "dashboard/app.py": {"caption: __version__"},
@@ -106,14 +107,31 @@ REVIEWED: dict[str, set[str]] = {
         "markdown: ui.headline(record)",
         "write: doubt",
     },
-    "dashboard/parts/photos.py": {"image: caption", "info: caption", "warning: caption"},
+    "dashboard/parts/photos.py": {"banner: caption", "image: caption", "info: caption", "warning: caption"},
     "dashboard/parts/search.py": {"selectbox: _count(lines, found)", "text_input: label", "text_input: placeholder"},
     "dashboard/access/signin.py": {"caption: ', '.join(sorted(person.roles))"},
-    "dashboard/parts/ui.py": {"banner: doing", "html: label", "segmented_control: list(spans)"},
+    "dashboard/parts/toast.py": {
+        "html: _STYLE % st.get_option(f'theme.{theme}.secondaryBackgroundColor')",
+        "markdown: look.badge",
+        "markdown: look.icon",
+    },
+    "dashboard/parts/ui.py": {
+        "banner: doing",
+        "html: anew",
+        "html: key",
+        "html: label",
+        "html: occasion",
+        "segmented_control: list(spans)",
+    },
     "pages/event_overview.py": {
         "file_links: span",
     },
-    "dashboard/sections/validate.py": {"caption: SMALLER", "caption: services.settings.max_upload_mb"},
+    "dashboard/sections/validate.py": {
+        "banner: said",  # sentences of its own
+        "button: why_not",
+        "caption: SMALLER",
+        "caption: services.settings.max_upload_mb",
+    },
     "dashboard/sections/erasure.py": {
         "markdown: count",
     },

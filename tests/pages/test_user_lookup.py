@@ -39,6 +39,12 @@ def test_a_person_without_photos_is_shown_as_such(run_page: RunPage) -> None:
     assert "has not sent a photo yet" in text_of(run_page("user_lookup", user_id="user-1"))
 
 
+def test_a_link_to_an_unknown_user_says_so(run_page: RunPage) -> None:
+    said = text_of(run_page("user_lookup", user_id="user-404"))
+    assert "This user is unknown" in said
+    assert "has not sent a photo yet" not in said
+
+
 @pytest.mark.parametrize("search", ["user-1", "ada", "ada@example.com"])
 def test_one_person_with_several_registrations_is_one_match(run_page: RunPage, search: str) -> None:
     app = run_page("user_lookup")

@@ -78,7 +78,7 @@ def test_the_link_opens_the_case(run_page: RunPage) -> None:
 
 
 def test_a_link_to_no_registration_says_so(run_page: RunPage) -> None:
-    assert "no registration with this id" in text_of(run_page("validate", registration_id="reg-404"))
+    assert "unknown registration" in text_of(run_page("validate", registration_id="reg-404"))
 
 
 def test_an_uploaded_photo_is_validated_and_the_verdict_shown(
@@ -117,7 +117,7 @@ def test_a_file_of_another_kind_is_named(run_page: RunPage) -> None:
 
 def test_a_stored_key_is_validated(run_page: RunPage, desk: Desk) -> None:
     app = run_page("validate", registration_id="reg-1")
-    app.button_group(key="photo_from").set_value("Stored key").run()
+    app.button_group(key="photo_from").set_value("Photo already in the store").run()
     app.text_input(key="key-reg-1").input("reference-faces/one.jpg").run()
     press(app, "Validate")
     assert "Passed" in text_of(app)
@@ -125,10 +125,10 @@ def test_a_stored_key_is_validated(run_page: RunPage, desk: Desk) -> None:
 
 def test_a_key_without_a_photo_is_one_sentence(run_page: RunPage) -> None:
     app = run_page("validate", registration_id="reg-1")
-    app.button_group(key="photo_from").set_value("Stored key").run()
+    app.button_group(key="photo_from").set_value("Photo already in the store").run()
     app.text_input(key="key-reg-1").input("none.jpg").run()
     press(app, "Validate")
-    assert [error.value for error in app.error] == ["There is no photo under this key. Nothing was stored."]
+    assert [error.value for error in app.error] == ["There is no photo under this key. Nothing was recorded."]
 
 
 def test_a_file_that_is_no_photo_is_one_sentence_and_stores_nothing(run_page: RunPage, desk: Desk) -> None:

@@ -132,7 +132,7 @@ class GuardedRegistrations:
 
 
 class GuardedValidation:
-    """Validates photos and decides cases. Each call has an entry in the audit trail, whatever its outcome."""
+    """Validates photos and decides cases. Each of these has an entry in the audit trail, whatever its outcome."""
 
     def __init__(
         self, validation: ObservedValidation, registrations: Registrations, permissions: Permissions
@@ -184,6 +184,11 @@ class GuardedValidation:
             lambda: self._validation.decide(seen, decision, reviewer, reason, note),
             lambda record: record,
         )
+
+    def preview(self, upload: bytes) -> CleanPhoto:
+        """As ``ValidationService.preview``. Requires ``VALIDATE``."""
+        with self._permissions.reading(Action.VALIDATE):
+            return self._permissions.named(self._validation.preview(upload))
 
     def photo(self, key: str) -> CleanPhoto:
         """As ``ValidationService.photo``. Requires ``SEE_FACES``."""
