@@ -16,7 +16,7 @@ from core.adapters.embedded.registrations import SqliteRegistrations
 from core.services.lists.meanings import Meaning
 from dashboard.sections.start import LABELS
 from tests.support.browser import dashboard
-from tests.support.exports import BY_NAME, Export
+from tests.support.exports import EXPORTS, Export
 
 pytestmark = pytest.mark.browser
 
@@ -41,19 +41,7 @@ def choose(page: Page, meaning: Meaning, column: str) -> None:
     page.get_by_role("option", name=column, exact=True).click()
 
 
-@pytest.mark.parametrize(
-    "export",
-    [
-        BY_NAME["Eventbrite, an order of two by attendee"],
-        BY_NAME["Cvent, a report"],
-        BY_NAME["Luma, guests"],
-        BY_NAME["Google Forms, photos as links"],
-        BY_NAME["Excel, German, CSV"],
-        BY_NAME["Excel, Japanese, Unicode text"],
-        BY_NAME["pandas, ids as decimal numbers"],
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("export", EXPORTS, ids=str)
 def test_an_export_is_imported_on_the_page(installation: Installation, page: Page, export: Export) -> None:
     page.goto(f"{installation.address}/start")
     page.locator("input[type=file]").first.set_input_files(

@@ -319,4 +319,3 @@ _EXCEL = [
 ]
 
 EXPORTS = [*_EVENTBRITE, *_CVENT, *_LUMA, *_FORMS, *_EXCEL]
-BY_NAME = {export.name: export for export in EXPORTS}
