@@ -14,7 +14,7 @@ from core.ports import Photos
 from core.services.lists.people import Line, People
 from core.services.lists.plan import NO_PHOTOS
 from core.services.lists.tables import Problem
-from core.services.photo_names import FilePath, Found, PhotoFile
+from core.services.photo_names import FilePath, Found, PhotoFile, read
 from core.services.photo_sources import PhotoSource
 
 #: Registrations that go in together, after their photos.
@@ -134,10 +134,7 @@ def _files(lines: Sequence[Line], source: PhotoSource | None) -> Mapping[str, Fo
 
 
 def _named(name: str, files: Mapping[str, Found]) -> bytes:
-    found = files.get(name, PhotoNotFound(NO_PHOTOS))
-    if isinstance(found, PhotoFile):
-        return found.read()
-    raise found
+    return read(files.get(name, PhotoNotFound(NO_PHOTOS)))
 
 
 def _notices(line: Line, files: Mapping[str, Found], place: str) -> Iterator[Notice]:

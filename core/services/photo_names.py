@@ -79,6 +79,13 @@ class PhotoFile:
 Found = PhotoFile | PhotoNotFound | PhotoRefused
 
 
+def read(found: Found) -> bytes:
+    """The bytes of the file that is meant. Raises why it cannot be said, or as ``PhotoFile.read``."""
+    if isinstance(found, PhotoFile):
+        return found.read()
+    raise found
+
+
 class PhotoFiles:
     """The files of a folder or an archive. ``place`` is what to call it: "folder" or "zip archive"."""
 

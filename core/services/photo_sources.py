@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from core.domain.errors import InvalidInput, PhotoTooLarge, PhotoUnsupported
-from core.services.photo_names import Found, PhotoFile, PhotoFiles
+from core.services.photo_names import Found, PhotoFile, PhotoFiles, read
 
 #: The most files of a folder with its subfolders, and the most subfolders in each other.
 MAX_FILES, MAX_DEPTH = 200_000, 12
@@ -61,7 +61,7 @@ class FolderSource:
 
     def read(self, name: str) -> bytes:
         """Raises ``PhotoNotFound``, or ``PhotoRefused`` for what is too large or damaged."""
-        return _read(self.find([name])[name])
+        return read(self.find([name])[name])
 
 
 class ZipSource:
@@ -94,7 +94,7 @@ class ZipSource:
 
     def read(self, name: str) -> bytes:
         """Raises ``PhotoNotFound``, or ``PhotoRefused`` for what is too large or damaged."""
-        return _read(self.find([name])[name])
+        return read(self.find([name])[name])
 
     def _read(self, info: zipfile.ZipInfo) -> bytes:
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -106,12 +106,6 @@ class ZipSource:
                 return _read_limited(file, self._max_bytes)
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
             raise PhotoUnsupported("It cannot be unpacked: it is damaged or encrypted.") from error
-
-
-def _read(found: Found) -> bytes:
-    if isinstance(found, PhotoFile):
-        return found.read()
-    raise found
 
 
 def _read_file(path: Path, max_bytes: int) -> bytes:

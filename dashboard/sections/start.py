@@ -241,13 +241,7 @@ def problems_table(problems: Sequence[Problem], sentence: str) -> None:
         return
     with st.container(border=True):
         st.markdown(sentence)
-        shown = problems[:MAX_PROBLEMS]
-        st.dataframe(
-            _lines_frame(shown, "Why"),
-            hide_index=True,
-            column_config=_line_columns("Why"),
-            alt="Lines that are not imported, and why",
-        )
+        _lines_table(problems, "Why", "Lines that are not imported, and why")
         if len(problems) > MAX_PROBLEMS:
             st.caption(f"The first {MAX_PROBLEMS:,} of {len(problems):,}. The file has all.")
         # It is served below /media, which is closed to strangers.
@@ -266,27 +260,24 @@ def notices_table(notices: Sequence[Notice]) -> None:
         return
     with st.container(border=True):
         st.markdown("These photos have other names than the list says. See whether they are the right ones:")
-        shown = notices[:MAX_PROBLEMS]
-        st.dataframe(
-            _lines_frame(shown, "What"),
-            hide_index=True,
-            column_config=_line_columns("What"),
-            alt="Photos that have other names than the list says",
-        )
+        _lines_table(notices, "What", "Photos that have other names than the list says")
         if len(notices) > MAX_PROBLEMS:
             st.caption(f"The first {MAX_PROBLEMS:,} of {len(notices):,}.")
 
 
-def _lines_frame(lines: Sequence[Problem], heading: str) -> pd.DataFrame:
-    return pd.DataFrame({"Line": [each.line for each in lines], heading: [each.message for each in lines]})
-
-
-def _line_columns(heading: str) -> dict[str, Any]:
-    """As wide as the longest message: a table breaks no line, but it scrolls."""
-    return {
-        "Line": st.column_config.NumberColumn(width=70, format="%d"),
-        heading: st.column_config.TextColumn(width=1300),
-    }
+def _lines_table(lines: Sequence[Problem], heading: str, alt: str) -> None:
+    """The first ``MAX_PROBLEMS`` lines, each with its message under ``heading``."""
+    shown = lines[:MAX_PROBLEMS]
+    st.dataframe(
+        pd.DataFrame({"Line": [each.line for each in shown], heading: [each.message for each in shown]}),
+        hide_index=True,
+        # As wide as the longest message: a table breaks no line, but it scrolls.
+        column_config={
+            "Line": st.column_config.NumberColumn(width=70, format="%d"),
+            heading: st.column_config.TextColumn(width=1300),
+        },
+        alt=alt,
+    )
 
 
 def forget_plan() -> None:
