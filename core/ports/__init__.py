@@ -1,0 +1,33 @@
+"""The ports: what the services need from the outside world. ``tests/contracts`` checks every adapter against them.
+
+Common to all: methods may be called from many threads at once. A passing fault that outlasts the adapter's retries
+raises ``Unavailable``, a final one ``Refused`` or ``NotConfigured``. Ids are compared exactly and may contain any
+characters.
+"""
+
+from __future__ import annotations
+
+from core.ports.audit import AuditTrail
+from core.ports.engine import Answer, FaceEngine
+from core.ports.erasures import ErasureStore, StoredRecord
+from core.ports.metrics import ExpiryCheck, ServiceMetrics
+from core.ports.photos import ExpiringPhotos, Photos
+from core.ports.records import EventChanges, ExpiringRecords, ValidationRecords
+from core.ports.registrations import RegistrationImport, Registrations
+
+__all__ = [
+    "Answer",
+    "AuditTrail",
+    "ErasureStore",
+    "EventChanges",
+    "ExpiringPhotos",
+    "ExpiringRecords",
+    "ExpiryCheck",
+    "FaceEngine",
+    "Photos",
+    "RegistrationImport",
+    "Registrations",
+    "ServiceMetrics",
+    "StoredRecord",
+    "ValidationRecords",
+]

@@ -1,0 +1,35 @@
+"""The face engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+#: An answer in the form of Rekognition's DetectFaces or CompareFaces.
+Answer = Mapping[str, Any]
+
+
+class FaceEngine(Protocol):
+    """Finds and compares faces in upright JPEG photos.
+
+    Answers have Rekognition's form and units: boxes are shares of width and height; confidence, brightness, sharpness
+    and similarity are 0-100; angles are in degrees. What an engine cannot measure is absent, never guessed.
+    """
+
+    def detect(self, photo: bytes) -> Answer:
+        """``{"FaceDetails": [...]}``; an empty list if there is no face."""
+        ...
+
+    def compare(self, submitted: bytes, reference: bytes) -> Answer:
+        """Compares the largest face of ``submitted`` with all faces of ``reference``, without a threshold:
+        ``{"SourceImageFace": {...}, "FaceMatches": [{"Similarity", "Face": {"BoundingBox", ...}}, ...]}``,
+        most similar first.
+
+        ``SourceImageFace`` is absent if ``submitted`` shows no face; ``FaceMatches`` is empty if ``reference`` shows
+        none.
+        """
+        ...
+
+    def ping(self) -> None: ...
+
+    def close(self) -> None: ...
