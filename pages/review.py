@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.domain.records import Status
-from dashboard.parts import case, event, ui
+from dashboard.parts import decisions, event, notices, ui
 from dashboard.sections import review as sections
 
 
@@ -27,7 +27,8 @@ def _queue() -> None:
     chosen = choice.selectbox(
         "Event", [sections.ALL, *events], key="event_id", bind="query-params", label_visibility="collapsed"
     )
-    case.show_notice()
+    notices.show()
+    decisions.undo_offer(sections.stay_with)
     records = None
     with ui.banner_on_failure("read what waits"):
         records = sections.queue(events if chosen == sections.ALL else [chosen])
@@ -38,12 +39,16 @@ def _queue() -> None:
         sections.figures(records, len(waiting))
     record = None
     with ui.banner_on_failure("read the next case"):
-        record = sections.next_case(waiting)
+        record = sections.chosen_case() or sections.next_case(waiting)
         if record is None:
             sections.nothing_waits()
-    if record:
+    if record is None:
+        return
+    if record.validation_status is Status.PENDING:
         sections.card(record)
         sections.below(record)
+    else:
+        sections.result(record)
 
 
 main()

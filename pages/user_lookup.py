@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.domain.roles import Action
 from dashboard import pages
-from dashboard.parts import case, event, photos, ui
+from dashboard.parts import case, decisions, event, notices, photos, ui
 from dashboard.sections import user_lookup as sections
 from dashboard.services import get_services
 
@@ -30,7 +30,8 @@ def main() -> None:
         bind="query-params",
         help="How old a pass may be to count as valid.",
     )
-    case.show_notice()
+    notices.show()
+    decisions.undo_offer()
     if user_id is None:
         sections.nothing_chosen()
         return

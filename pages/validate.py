@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.domain.records import Registration
-from dashboard.parts import case, ui
+from dashboard.parts import case, decisions, notices, ui
 from dashboard.sections import validate as sections
 from dashboard.services import get_services
 
@@ -32,7 +32,8 @@ def main() -> Registration | None:
             submission = sections.submission_of(registration.registration_id, photo)
             pressed = sections.validate_button(submission, record)
     with right:
-        case.show_notice()
+        notices.show()
+        decisions.undo_offer()
         if registration is None:
             sections.nothing_chosen()
             return None

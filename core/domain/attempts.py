@@ -18,7 +18,11 @@ from core.domain.records import (
     Review,
     Status,
     ValidationRecord,
+    Withdrawal,
 )
+
+#: Decisions that an attempt may have: each is kept, and a record must stay small.
+MAX_DECISIONS = 20
 
 
 def with_attempt(current: ValidationRecord | None, outcome: Outcome, ttl: timedelta) -> ValidationRecord:
@@ -98,30 +102,47 @@ def without_attempt(current: ValidationRecord, attempt_id: str) -> ValidationRec
 
 
 def with_decision(current: ValidationRecord, review: Review) -> ValidationRecord:
-    """``current`` decided by a person: its status, and that of its newest attempt, follow the decision."""
-    status = Status.SUCCESS if review.decision is Decision.APPROVED else Status.FAILED
-    newest = current.outcomes[-1].model_copy(update={"status": status, "review": review})
-    return current.model_copy(
-        update={
-            "validation_status": status,
-            "failure_reasons": _reasons_after(current, review),
-            "review": review,
-            "attempts": (*current.outcomes[:-1], newest),
-            "updated_at": _after(current, review.decided_at or current.order),
-        }
-    )
+    """``current`` decided by a person: its status, and that of its newest attempt, follow the decision.
+
+    A decision that stood until now stays among the attempt's ``earlier_reviews``. Raises ``Conflict`` if there are
+    ``MAX_DECISIONS`` already.
+    """
+    newest = current.outcomes[-1]
+    if len(newest.reviews) >= MAX_DECISIONS:
+        raise Conflict(f"This photo has been decided {MAX_DECISIONS} times. Validate a new photo instead.")
+    earlier = (*(newest.earlier_reviews or ()), *((newest.review,) if newest.review else ()))
+    return _reviewed(current, review.decision.status, review, earlier, review.decided_at)
 
 
-def decided(current: ValidationRecord | None, review: Review, seen_version: str) -> ValidationRecord:
-    """``with_decision`` for a person who saw ``seen_version``; ``current`` itself where it has this decision already.
+def without_decision(current: ValidationRecord, withdrawal: Withdrawal) -> ValidationRecord:
+    """``current`` as it was before the decision that stands, which moves to the attempt's ``earlier_reviews``.
+
+    The decision that it had replaced, if any, stands again. Raises ``Conflict`` if there is no decision, or if
+    nobody knows what was before it.
+    """
+    newest = current.outcomes[-1]
+    if newest.review is None or newest.review.before is None:
+        raise Conflict("There is no decision that can be undone.")
+    withdrawn = newest.review.model_copy(update=dict(withdrawal))
+    replaced = newest.earlier_reviews or ()
+    stood = next((each for each in reversed(replaced) if each.withdrawn_at is None), None)
+    earlier = (*(each for each in replaced if each is not stood), withdrawn)
+    return _reviewed(current, newest.review.before, stood, earlier, withdrawal.withdrawn_at)
+
+
+def decided(current: ValidationRecord | None, change: Review | Withdrawal, seen_version: str) -> ValidationRecord:
+    """``with_decision`` or ``without_decision`` for a person who saw ``seen_version``; ``current`` itself if it has
+    this change already.
 
     Raises ``RecordNotFound`` where there is no record and ``Conflict`` where it changed since.
     """
     if current is None:
         raise RecordNotFound()
     if current.version == seen_version:
-        return with_decision(current, review)
-    if current.review == review:  # a retried write whose first answer was lost
+        if isinstance(change, Review):
+            return with_decision(current, change)
+        return without_decision(current, change)
+    if _has(current, change):  # a retried write whose first answer was lost
         return current
     raise Conflict(
         "The record changed since you opened it, so your decision was not saved. Open it again and decide."
@@ -147,7 +168,6 @@ def _as_said_by(current: ValidationRecord, entry: Attempt) -> dict[str, Any]:
     """What the record says if ``entry`` is its newest attempt, by field."""
     similarity = entry.similarity
     sooner = current.timestamp - entry.timestamp if current.timestamp and entry.timestamp else timedelta(0)
-    reasons = current.model_copy(update={"failure_reasons": entry.reasons})
     return {
         "validation_status": entry.status,
         "confidence": entry.confidence,
@@ -159,7 +179,7 @@ def _as_said_by(current: ValidationRecord, entry: Attempt) -> dict[str, Any]:
         "timestamp": entry.timestamp,
         "expires_at": current.expires_at and current.expires_at - int(sooner.total_seconds()),
         "metadata": current.metadata.model_copy(update={"source": entry.source, "ip_address": None}),
-        "failure_reasons": _reasons_after(reasons, entry.review) if entry.review else entry.reasons,
+        "failure_reasons": _reasons_after(entry.reasons, entry.review) if entry.review else entry.reasons,
         "review": entry.review,
         "face_box": None,
         "other_face_boxes": None,
@@ -167,11 +187,36 @@ def _as_said_by(current: ValidationRecord, entry: Attempt) -> dict[str, Any]:
     }
 
 
-def _reasons_after(current: ValidationRecord, review: Review) -> tuple[str, ...]:
-    """An approved record has no reason to fail; a rejected one has the reviewer's."""
+def _has(current: ValidationRecord, change: Review | Withdrawal) -> bool:
+    if isinstance(change, Review):
+        return current.review == change
+    last = (current.outcomes[-1].earlier_reviews or ())[-1:]
+    return bool(last) and dict(change).items() <= dict(last[0]).items()
+
+
+def _reviewed(
+    current: ValidationRecord, status: Status, review: Review | None, earlier: tuple[Review, ...], at: datetime | None
+) -> ValidationRecord:
+    """``current`` with this status and standing decision, and these decisions that no longer stand."""
+    newest = current.outcomes[-1]
+    found = newest.reasons or (current.failure_reasons if newest.review is None else ())
+    changed = newest.model_copy(update={"status": status, "review": review, "earlier_reviews": earlier or None})
+    return current.model_copy(
+        update={
+            "validation_status": status,
+            "failure_reasons": _reasons_after(found, review) if review else found,
+            "review": review,
+            "attempts": (*current.outcomes[:-1], changed),
+            "updated_at": _after(current, at or current.order),
+        }
+    )
+
+
+def _reasons_after(found: tuple[str, ...], review: Review) -> tuple[str, ...]:
+    """An approved record has no reason to fail; a rejected one has the reviewer's, else the ``found`` ones."""
     if review.decision is Decision.APPROVED:
         return ()
-    return (review.reason,) if review.reason else current.failure_reasons
+    return (review.reason,) if review.reason else found
 
 
 def _after(current: ValidationRecord | None, moment: datetime) -> datetime:

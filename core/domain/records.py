@@ -73,6 +73,11 @@ class Decision(StrEnum):
     APPROVED = "approved"
     REJECTED = "rejected"
 
+    @property
+    def status(self) -> Status:
+        """The status of a record after this decision."""
+        return Status.SUCCESS if self is Decision.APPROVED else Status.FAILED
+
 
 def isoformat(moment: datetime) -> str:
     """ISO-8601 in UTC with milliseconds and ``Z``: 24 characters, so that text order is time order."""
@@ -140,7 +145,11 @@ class ComparisonResult(Model):
 
 
 class Review(Model):
-    """A person's decision on a record."""
+    """A person's decision on a record.
+
+    ``before`` is the status that the record had before it, which it gets back if the decision is withdrawn.
+    ``withdrawn_at`` and ``withdrawn_by`` are absent unless it was.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -149,10 +158,24 @@ class Review(Model):
     note: str | None = None
     reviewer: str | None = None
     decided_at: Timestamp | None = None
+    before: Status | None = None
+    withdrawn_at: Timestamp | None = None
+    withdrawn_by: str | None = None
+
+
+class Withdrawal(Model):
+    """Takes back the decision that stands."""
+
+    withdrawn_by: str
+    withdrawn_at: Timestamp
 
 
 class Attempt(Model):
-    """One entry of a record's ``attempts``: what was submitted and what came of it."""
+    """One entry of a record's ``attempts``: what was submitted and what came of it.
+
+    ``review`` is the decision that stands, ``earlier_reviews`` are those that it replaced and those that were
+    withdrawn, in the order of the changes.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -168,6 +191,13 @@ class Attempt(Model):
     source: str | None = None
     operator: str | None = None
     review: Review | None = None
+    earlier_reviews: tuple[Review, ...] | None = None
+
+    @property
+    def reviews(self) -> tuple[Review, ...]:
+        """All decisions on this attempt, oldest first, also those that no longer stand."""
+        listed = (*(self.earlier_reviews or ()), *((self.review,) if self.review else ()))
+        return tuple(sorted(listed, key=lambda review: review.decided_at or _NO_TIME))
 
 
 class Metadata(Model):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from core.domain.records import Outcome, Review, ValidationRecord
+from core.domain.records import Outcome, Review, ValidationRecord, Withdrawal
 
 if TYPE_CHECKING:  # half a second to load, and only frames need it
     from pandas import DataFrame
@@ -99,12 +99,16 @@ class ValidationRecords(Protocol):
         """
         ...
 
-    def decide(self, user_id: str, registration_id: str, review: Review, seen_version: str) -> ValidationRecord:
-        """Write a reviewer's decision (``core.domain.attempts.with_decision``) if the record is still as they saw it.
+    def decide(
+        self, user_id: str, registration_id: str, change: Review | Withdrawal, seen_version: str
+    ) -> ValidationRecord:
+        """Write a reviewer's decision, or its withdrawal (``core.domain.attempts.decided``), if the record is still
+        as they saw it.
 
         Raises ``RecordNotFound`` if there is none and ``Conflict`` if its ``version`` is no longer ``seen_version``;
-        then nothing is written. Of several decisions on one version exactly one succeeds. A decision that the record
-        already has (same reviewer, same time) returns that record, so a retried write is no conflict.
+        then nothing is written. Of several changes to one version exactly one succeeds. A change that the record
+        already has (same person, same time) returns that record, so a retried write is no conflict. Also raises
+        ``Conflict`` for a withdrawal if no decision stands.
         """
         ...
 

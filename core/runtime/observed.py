@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from core.domain.audit import AuditEntry
 from core.domain.errors import Service
 from core.domain.expiry import ExpiredRecord
-from core.domain.records import Outcome, Registration, Review, ValidationRecord
+from core.domain.records import Outcome, Registration, Review, ValidationRecord, Withdrawal
 from core.domain.search import Found
 from core.ports import (
     Answer,
@@ -113,9 +113,11 @@ class ObservedRecords(Observed):
         with self._call("take_back", user_id, registration_id):
             return self._port.take_back(user_id, registration_id, attempt_id)
 
-    def decide(self, user_id: str, registration_id: str, review: Review, seen_version: str) -> ValidationRecord:
+    def decide(
+        self, user_id: str, registration_id: str, change: Review | Withdrawal, seen_version: str
+    ) -> ValidationRecord:
         with self._call("decide", user_id, registration_id):
-            return self._port.decide(user_id, registration_id, review, seen_version)
+            return self._port.decide(user_id, registration_id, change, seen_version)
 
     def ping(self) -> None:
         with self._call("ping"):

@@ -49,6 +49,10 @@ class ObservedValidation(Observed):
         with self._call("decide", seen.user_id, seen.registration_id, seen.event):
             return self._of.decide(seen, decision, reviewer, reason, note)
 
+    def undo(self, decided: ValidationRecord, reviewer: str) -> ValidationRecord:
+        with self._call("undo", decided.user_id, decided.registration_id, decided.event):
+            return self._of.undo(decided, reviewer)
+
     def preview(self, upload: bytes) -> CleanPhoto:
         with self._call("preview"):
             return self._of.preview(upload)

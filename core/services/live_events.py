@@ -18,7 +18,7 @@ from pandas import DataFrame
 from core.domain.clock import Clock, Stopwatch, elapsed
 from core.domain.errors import Conflict
 from core.domain.frames import alive_in_order, frame_of, with_changes
-from core.domain.records import Outcome, Review, ValidationRecord
+from core.domain.records import Outcome, Review, ValidationRecord, Withdrawal
 from core.ports import EventChanges, ValidationRecords
 
 logger = logging.getLogger(__name__)
@@ -108,9 +108,11 @@ class LiveRecords:
         self._removed(user_id, registration_id)
         return self._written(left) if left else None
 
-    def decide(self, user_id: str, registration_id: str, review: Review, seen_version: str) -> ValidationRecord:
+    def decide(
+        self, user_id: str, registration_id: str, change: Review | Withdrawal, seen_version: str
+    ) -> ValidationRecord:
         try:
-            return self._written(self._store.decide(user_id, registration_id, review, seen_version))
+            return self._written(self._store.decide(user_id, registration_id, change, seen_version))
         except Conflict:
             # Another process has changed the record, so the one in memory is out of date.
             if current := self._store.get(user_id, registration_id):

@@ -25,7 +25,17 @@ from core.domain.errors import (
 )
 from core.domain.policy import Policy, Verdict, judge
 from core.domain.reasons import Reason
-from core.domain.records import Attempt, Decision, Outcome, Registration, Review, Source, Status, ValidationRecord
+from core.domain.records import (
+    Attempt,
+    Decision,
+    Outcome,
+    Registration,
+    Review,
+    Source,
+    Status,
+    ValidationRecord,
+    Withdrawal,
+)
 from core.photos import keys
 from core.photos.sanitiser import CleanPhoto, PhotoSanitiser
 from core.ports import FaceEngine, Photos, Registrations, ValidationRecords
@@ -40,10 +50,17 @@ REJECTION_REASONS = tuple(
 )
 #: Characters of a reviewer's note.
 MAX_NOTE = 500
+#: For how long a decision can be undone. Pages offer it for a shorter time; a slow press still counts.
+UNDO_WITHIN = timedelta(minutes=1)
 #: Replaces an erasure's id if the journal could not be read: any erasure then counts as a later one.
 UNKNOWN = ""
 #: Threads for engine calls: two for each submission, of the most that are served at once.
 ENGINE_THREADS = 64
+
+
+def needs_note(record: ValidationRecord) -> bool:
+    """Whether a decision on the record changes what was found or decided before, and must therefore say why."""
+    return record.validation_status in (Status.SUCCESS, Status.FAILED)
 
 
 @dataclass(frozen=True)
@@ -159,27 +176,44 @@ class ValidationService:
     ) -> ValidationRecord:
         """Records a reviewer's decision on the record that they saw; returns the decided record.
 
-        A pending record can be approved or rejected, a failed one can be approved. A rejection needs one of
-        ``REJECTION_REASONS``. Raises ``Conflict`` if the record has changed since, or allows no such decision, and
-        ``InvalidInput`` for a reason or note that is not allowed; then nothing is written.
+        A pending record can be approved or rejected, a failed one can be approved, and one that passed can be
+        rejected. A rejection needs one of ``REJECTION_REASONS``. A decision against a verdict or an earlier decision
+        needs a note that says why. Raises ``Conflict`` if the record has changed since, or allows no such decision,
+        and ``InvalidInput`` for a reason or note that is not allowed; then nothing is written.
         """
-        if seen.validation_status is Status.SUCCESS:
-            raise Conflict("This photo has already passed: there is nothing to decide.")
-        if decision is Decision.REJECTED:
-            if seen.validation_status is Status.FAILED:
-                raise Conflict("This photo has already failed: it can only be approved.")
-            if reason not in REJECTION_REASONS:
-                raise InvalidInput("A rejection needs one of the listed reasons.")
+        approves = decision is Decision.APPROVED
+        if seen.validation_status is decision.status:
+            raise Conflict("This photo has already passed." if approves else "This photo has already failed.")
+        if not approves and reason not in REJECTION_REASONS:
+            raise InvalidInput("A rejection needs one of the listed reasons.")
         if len(note) > MAX_NOTE:
             raise InvalidInput(f"A note can have at most {MAX_NOTE} characters.")
+        if needs_note(seen) and not note.strip():
+            raise InvalidInput("Say in the note why: this decision changes what was found or decided before.")
         review = Review(
             decision=decision,
-            reason=reason if decision is Decision.REJECTED else None,
+            reason=None if approves else reason,
             note=note.strip() or None,
             reviewer=reviewer,
             decided_at=self._clock(),
+            before=seen.validation_status,
         )
         return self._records.decide(seen.user_id, seen.registration_id, review, seen.version)
+
+    def undo(self, decided: ValidationRecord, reviewer: str) -> ValidationRecord:
+        """Withdraws the decision that the reviewer has just made; returns the record as it was before it.
+
+        ``decided`` is what ``decide`` returned. The decision stays in the record's history. Raises ``Conflict`` if
+        the record has changed since, if the decision is another person's, or if ``UNDO_WITHIN`` has passed; then
+        nothing is written, and the opposite decision is the way to change it.
+        """
+        review, now = decided.review, self._clock()
+        if review is None or review.reviewer != reviewer:
+            raise Conflict("Only whoever made a decision can undo it. Others can decide the opposite, with a reason.")
+        if review.decided_at is None or now - review.decided_at > UNDO_WITHIN:
+            raise Conflict("This was decided too long ago to be undone. Decide the opposite, with a reason.")
+        withdrawal = Withdrawal(withdrawn_by=reviewer, withdrawn_at=now)
+        return self._records.decide(decided.user_id, decided.registration_id, withdrawal, decided.version)
 
     def preview(self, upload: bytes) -> CleanPhoto:
         """Returns an uploaded photo as it would be examined, and stores nothing. Raises ``PhotoRefused``."""

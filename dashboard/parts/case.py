@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from functools import partial
 
 import pandas as pd
 import streamlit as st
 
 from core.domain import reasons
-from core.domain.errors import Conflict, FacedeskError
+from core.domain.errors import FacedeskError
 from core.domain.policy import Policy
-from core.domain.records import Decision, Status, ValidationRecord
+from core.domain.records import ValidationRecord
 from core.domain.roles import Action
-from core.services.validation import MAX_NOTE, REJECTION_REASONS
 from dashboard import pages
 from dashboard.charts import case as case_charts
 from dashboard.charts import style
-from dashboard.parts import photos, ui
+from dashboard.parts import decisions, notices, photos, toast, ui
 from dashboard.services import get_services
 
 #: Pixels of a case at the most: both faces and the score then fit on a laptop's screen.
 WIDTH = 690
-_NOTICE = "case-notice"
 
 
 def palette() -> style.Palette:
     return style.DARK if st.context.theme.type == "dark" else style.LIGHT
-
-
-def show_notice() -> None:
-    """What came of the last action, once."""
-    if show := st.session_state.pop(_NOTICE, None):
-        show()
 
 
 def verdict(record: ValidationRecord, policy: Policy, *, faces: bool) -> None:
@@ -55,7 +48,7 @@ def verdict(record: ValidationRecord, policy: Policy, *, faces: bool) -> None:
         _faces(record, policy, faces)
         figures(record)
         advice(record)
-        _review(record)
+        decisions.history(record)
 
 
 def _people(record: ValidationRecord) -> None:
@@ -148,17 +141,6 @@ def advice(record: ValidationRecord) -> None:
         st.code(ui.advice_text(record.failure_reasons), language=None, wrap_lines=True)
 
 
-def _review(record: ValidationRecord) -> None:
-    review = record.review
-    if review is None:
-        return
-    with st.container(border=True):
-        st.markdown(f"**{ui.DECISION_WORDS[review.decision].capitalize()} by a person**")
-        st.text(f"{review.reviewer or 'Unknown'}, {ui.when(review.decided_at, get_services().clock())}")
-        if review.note:
-            st.text(review.note)
-
-
 def details(record: ValidationRecord) -> None:
     """What the engine reported, and the ids and codes that other systems use."""
     with st.expander("Details", icon=":material/data_object:"):
@@ -193,19 +175,17 @@ def attempts(record: ValidationRecord, policy: Policy) -> None:
 
 def actions(record: ValidationRecord, *, link_to_user: bool = False) -> None:
     """Decide, run again, and on to the person, as the role allows. The decision is on the record as it is shown."""
-    may_decide = get_services().principal.may(Action.DECIDE)
     with st.container(horizontal=True, vertical_alignment="center"):
-        if may_decide and record.validation_status is Status.PENDING:
-            _decision_popover(record, "Approve…", Decision.APPROVED, ":material/how_to_reg:")
-            _decision_popover(record, "Reject…", Decision.REJECTED, ":material/person_off:")
-        elif may_decide and record.validation_status is Status.FAILED:
-            _decision_popover(record, "Approve anyway…", Decision.APPROVED, ":material/how_to_reg:")
+        decisions.buttons(record)
         run_again_button(record)
         if link_to_user:
             user_link(record)
 
 
-def run_again_button(record: ValidationRecord, key: str | None = None) -> None:
+def run_again_button(
+    record: ValidationRecord, key: str | None = None, then: Callable[[ValidationRecord], None] = lambda checked: None
+) -> None:
+    """Checks the record's photo once more; ``then`` is called with the record after that."""
     if record.face_image_key and get_services().principal.may(Action.VALIDATE):
         st.button(
             "Run again",
@@ -213,7 +193,7 @@ def run_again_button(record: ValidationRecord, key: str | None = None) -> None:
             shortcut="a",
             key=key,
             on_click=_run_again,
-            args=(record, record.face_image_key, uuid.uuid4().hex),
+            args=(record, record.face_image_key, uuid.uuid4().hex, then),
             help="Check the same photo once more, as a new attempt.",
         )
 
@@ -222,66 +202,14 @@ def user_link(record: ValidationRecord) -> None:
     pages.link(pages.USER_LOOKUP, "Open user", ":material/person:", {"user_id": record.user_id})
 
 
-def _decision_popover(record: ValidationRecord, label: str, decision: Decision, icon: str) -> None:
-    key = f"{decision}-{record.version}"
-    with st.popover(label, icon=icon), st.form(f"form-{key}", border=False):
-        if decision is Decision.REJECTED:
-            rejection_reason(key)
-        note(key)
-        st.form_submit_button(
-            "Approve" if decision is Decision.APPROVED else "Reject",
-            type="primary",
-            # The record goes along as it was shown: who decides, decides on what they saw.
-            on_click=decide,
-            args=(record, decision, key),
-        )
-
-
-def rejection_reason(key: str) -> None:
-    st.selectbox(
-        "Reason for a rejection",
-        REJECTION_REASONS,
-        index=REJECTION_REASONS.index(reasons.Reason.FACE_MISMATCH),
-        format_func=reasons.label,
-        key=f"reason-{key}",
-    )
-
-
-def note(key: str) -> None:
-    st.text_area("Note (optional)", key=f"note-{key}", max_chars=MAX_NOTE, height=80)
-
-
-def decide(seen: ValidationRecord, decision: Decision, key: str) -> None:
-    """Callback: store the decision on the record as it was shown, with the reason and note of the fields ``key``."""
-    try:
-        services = get_services()
-        services.validation.decide(
-            seen,
-            decision,
-            reviewer=services.principal.name or "someone at the desk",
-            reason=st.session_state.get(f"reason-{key}"),
-            note=st.session_state.get(f"note-{key}") or "",
-        )
-    except Conflict as error:
-        st.session_state[_NOTICE] = partial(
-            ui.banner, "warning", "The decision was not stored.", str(error), icon=":material/sync_problem:"
-        )
-    except FacedeskError as error:
-        st.session_state[_NOTICE] = partial(
-            ui.banner, "error", "The decision was not stored.", str(error), icon=":material/error:"
-        )
-    else:
-        st.session_state[_NOTICE] = partial(st.toast, "Decision stored.", icon=":material/check:")
-
-
-def _run_again(record: ValidationRecord, key: str, attempt_id: str) -> None:
+def _run_again(record: ValidationRecord, key: str, attempt_id: str, then: Callable[[ValidationRecord], None]) -> None:
     try:
         services = get_services()
         submitter = ui.submitter(services.principal)
-        services.validation.validate_stored(record.registration_id, key, attempt_id, submitter)
+        done = services.validation.validate_stored(record.registration_id, key, attempt_id, submitter)
     except FacedeskError as error:
-        st.session_state[_NOTICE] = partial(
-            ui.banner, "error", "The photo was not checked.", str(error), icon=":material/error:"
-        )
+        icon = ":material/error:"
+        notices.put(partial(ui.banner, "error", "The photo was not checked.", str(error), icon=icon))
     else:
-        st.session_state[_NOTICE] = partial(st.toast, "Checked again.", icon=":material/check:")
+        then(done.record)
+        notices.put(partial(toast.verdict, done.record.validation_status, decisions.name_of(done.record)))

@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import streamlit as st
 
 from core.domain.records import Status
 from dashboard.parts import ui
 
+#: In the empty bar over the page, where it covers nothing; on a phone above the bar of buttons of the review card.
 _STYLE = """<style>
 .st-key-toast {
-    position: fixed; top: 4.25rem; right: 1rem; z-index: 1000; width: auto; max-width: calc(100vw - 2rem);
-    padding: 0.6rem 1rem; background: %s; pointer-events: none; animation: passing 6s forwards;
+    position: fixed; top: 0.3rem; right: 1rem; z-index: 1000000; width: auto; max-width: calc(100vw - 2rem);
+    padding: 0.2rem 0.8rem; background: %s; animation: passing %s forwards; flex-wrap: nowrap;
 }
-@media (max-width: 640px) { .st-key-toast { top: auto; bottom: 1rem; } }
+.st-key-toast:not(:has(button)) { pointer-events: none; }
+@media (max-width: 640px) {
+    .st-key-toast { top: auto; bottom: 1rem; padding: 0.5rem 0.8rem; }
+    .stApp:has(.st-key-case-bar) .st-key-toast { bottom: 9rem; }
+}
 @keyframes passing { 90%% { opacity: 1; } 100%% { opacity: 0; visibility: hidden; } }
 </style>"""
 
 
 def verdict(status: Status, name: str) -> None:
     """What came of it and of whom, for some seconds. ``st.toast`` would render the name as markdown."""
+    with placed(status, f"{ui.STATUS[status].word} · {name}", seconds=6):
+        pass
+
+
+@contextmanager
+def placed(status: Status, text: str, *, seconds: int = 10) -> Iterator[None]:
+    """The text, with the sign of ``status``, for some seconds; the body of the ``with`` statement adds to it."""
     look = ui.STATUS[status]
     theme = "dark" if st.context.theme.type == "dark" else "light"
     with st.container(key="toast", border=True, horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f":{look.badge}[{look.icon}]", width="content")
-        st.text(f"{look.word} · {name}", width="content")
-    st.html(_STYLE % st.get_option(f"theme.{theme}.secondaryBackgroundColor"))
+        st.text(text, width="content")
+        yield
+    st.html(_STYLE % (st.get_option(f"theme.{theme}.secondaryBackgroundColor"), f"{seconds}s"))

@@ -14,7 +14,7 @@ import streamlit as st
 
 from core.domain import reasons
 from core.domain.errors import FacedeskError, ServiceError
-from core.domain.records import Attempt, Decision, Registration, Source, Status, ValidationRecord
+from core.domain.records import Attempt, Decision, Registration, Review, Source, Status, ValidationRecord
 from core.domain.roles import Principal
 from core.services.validation import Submitter
 from dashboard.charts.style import WORDS
@@ -229,9 +229,14 @@ def attempts_frame(attempts: Sequence[Attempt]) -> pd.DataFrame:
 
 def _by(attempt: Attempt) -> str:
     who = ": ".join(part for part in (attempt.source, attempt.operator) if part) or "unknown"
-    if attempt.review:
-        who += f" ({DECISION_WORDS[attempt.review.decision]} by {attempt.review.reviewer or 'unknown'})"
+    if attempt.reviews:
+        who += f" ({', then '.join(map(_reviewed, attempt.reviews))})"
     return who
+
+
+def _reviewed(review: Review) -> str:
+    undone = " and undone" if review.withdrawn_at else ""
+    return f"{DECISION_WORDS[review.decision]} by {review.reviewer or 'unknown'}{undone}"
 
 
 def attempts_table(attempts: Sequence[Attempt], threshold: float) -> None:

@@ -11,7 +11,7 @@ import streamlit as st
 from core.domain import reasons
 from core.domain.frames import record_frame
 from core.domain.records import Decision, Status, ValidationRecord
-from dashboard.parts import case, event, faces, photos, ui
+from dashboard.parts import case, decisions, event, faces, photos, ui
 from dashboard.services import get_services
 
 ALL = "All events"
@@ -44,6 +44,31 @@ def figures(records: pd.DataFrame, waiting: int) -> None:
 def skipped() -> set[str]:
     put_off: set[str] = st.session_state.setdefault("skipped", set())
     return put_off
+
+
+def chosen_case() -> ValidationRecord | None:
+    """The case that the link names, whatever its status; None if it names none."""
+    user_id, registration_id = st.query_params.get("user_id"), st.query_params.get("registration_id")
+    if not (user_id and registration_id):
+        return None
+    record = get_services().records.get(user_id, registration_id)
+    if record is None:
+        leave_case()
+        st.warning(
+            "The link names an unknown case: it is not in the queue, or it has been deleted.",
+            icon=":material/person_off:",
+        )
+    return record
+
+
+def stay_with(record: ValidationRecord) -> None:
+    """Has the page show this case until it is decided or left."""
+    st.query_params.update(user_id=record.user_id, registration_id=record.registration_id)
+
+
+def leave_case() -> None:
+    for name in ("user_id", "registration_id"):
+        st.query_params.pop(name, None)
 
 
 def next_case(waiting: pd.DataFrame) -> ValidationRecord | None:
@@ -166,19 +191,25 @@ def _bar(record: ValidationRecord, shown_as: str, seen: bool, doubt: str) -> Non
             icon=":material/skip_next:",
             shortcut=faces.SHORTCUTS["skip"],
             key=faces.press_key("skip", shown_as),
-            on_click=lambda: skipped().add(record.registration_id),
+            on_click=_skip,
+            args=(record,),
             help="Leave it for later; it keeps waiting.",
         )
         with st.popover("Reason and note", icon=":material/edit_note:"):
-            case.rejection_reason(fields)
-            case.note(fields)
+            decisions.rejection_reason(fields)
+            decisions.note(fields)
     if doubt and st.session_state.pop(_ASKED, None) == record.version:
         _confirm(record, fields, doubt)
 
 
 def _decide(record: ValidationRecord, decision: Decision, fields: str) -> None:
     st.session_state.pop(_CASE, None)
-    case.decide(record, decision, fields)
+    decisions.decide(record, decision, fields, leave_case)
+
+
+def _skip(record: ValidationRecord) -> None:
+    skipped().add(record.registration_id)
+    leave_case()
 
 
 def _ask(record: ValidationRecord, _decision: Decision, _fields: str) -> None:
@@ -200,7 +231,7 @@ def _confirm(record: ValidationRecord, fields: str, doubt: str) -> None:
 def _more(record: ValidationRecord, seen: bool) -> None:
     colours = case.palette()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        case.run_again_button(record, faces.press_key("again", _word_for(record)))
+        case.run_again_button(record, faces.press_key("again", _word_for(record)), stay_with)
         with (
             st.popover("Whole photos", icon=":material/zoom_out_map:"),
             st.container(horizontal=True, width="content"),
@@ -221,6 +252,25 @@ def below(record: ValidationRecord) -> None:
         with st.container():
             case.figures(record)
     case.advice(record)
+    case.attempts(record, policy)
+    case.details(record)
+
+
+def result(record: ValidationRecord) -> None:
+    """A case that does not wait any more: what came of it, and what can still be done."""
+    policy = get_services().settings.policy
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Next case",
+            type="primary",
+            icon=":material/skip_next:",
+            shortcut="s",
+            on_click=leave_case,
+            width="content",
+        )
+        st.caption("This case no longer waits.", width="content")
+    case.verdict(record, policy, faces=photos.look(record.user_id, record.registration_id, record.event))
+    case.actions(record, link_to_user=True)
     case.attempts(record, policy)
     case.details(record)
 

@@ -32,7 +32,7 @@ ASTRONAUT, HOPPER = (
     Box(left=0.33, top=0.13, width=0.33, height=0.38),
 )
 #: Events, and how many cases wait in each. Each test decides in an event of its own.
-EVENTS = {"presses": 20, "held": 3, "mouse": 3, "early": 1, "sizes": 3, "tops": 2, "doubts": 2}
+EVENTS = {"presses": 20, "held": 3, "mouse": 3, "early": 1, "sizes": 3, "tops": 2, "doubts": 2, "undone": 2, "phone": 2}
 #: Notes when the faces of each case were first in the page, all of them loaded, by the word that the page has for it.
 WATCH = """
 window.painted = {};
@@ -255,3 +255,45 @@ def test_a_press_before_the_faces_are_seen_does_nothing(site: Site, page: Page) 
     settled(page)
     on_case(page, "early-00")
     assert site.decided("early") == []
+
+
+def test_a_decision_is_taken_back_by_its_key_and_the_case_comes_back(site: Site, page: Page) -> None:
+    queue(site, page, "undone")
+    page.keyboard.press("y")
+    on_case(page, "undone-01")
+    toast = page.locator(".st-key-toast")
+    expect(toast).to_contain_text("Approved · Ada Example 0")
+    expect(toast.get_by_role("button", name="Undo")).to_be_in_viewport(ratio=1)
+    page.keyboard.press("z")
+    on_case(page, "undone-00")
+    expect(toast).to_contain_text("Waits for a person · Ada Example 0")
+    assert site.decided("undone") == []
+
+
+def test_on_a_phone_the_offer_to_undo_is_above_the_bar(site: Site, page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    queue(site, page, "phone")
+    page.get_by_role("button", name="Approve").click()
+    undo, bar = page.get_by_role("button", name="Undo"), page.locator(".st-key-case-bar")
+    expect(undo).to_be_in_viewport(ratio=1)
+    on_case(page, "phone-01")
+    placed, below = undo.bounding_box(), bar.bounding_box()
+    assert placed
+    assert below
+    assert placed["y"] + placed["height"] <= below["y"]
+    undo.click()
+    on_case(page, "phone-00")
+
+
+def test_what_was_approved_is_rejected_later_from_its_link(site: Site, page: Page) -> None:
+    page.set_viewport_size({"width": 1024, "height": 768})
+    queue(site, page, "undone")
+    page.keyboard.press("y")
+    on_case(page, "undone-01")
+    page.goto(f"{site.address}/review?event_id=undone&user_id=user-undone-00&registration_id=undone-00")
+    page.get_by_role("button", name="Reject after all").click()
+    page.get_by_label("Why").fill("it is the sister")
+    page.get_by_role("button", name="Reject", exact=True).click()
+    expect(page.locator(".st-key-toast")).to_contain_text("Rejected · Ada Example 0")
+    (record,) = site.decided("undone")
+    assert [review.decision for review in record.attempts[-1].reviews] == ["approved", "rejected"]

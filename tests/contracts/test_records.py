@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from core.domain.attempts import MAX_DECISIONS
 from core.domain.errors import Conflict, RecordNotFound
-from core.domain.records import MAX_ATTEMPTS, Decision, Status, isoformat
+from core.domain.records import MAX_ATTEMPTS, Decision, Status, Withdrawal, isoformat
 from core.ports import ValidationRecords
 from tests.support.clock import NOON
 from tests.support.records import a_foreign_item, a_review, an_outcome
@@ -21,6 +22,7 @@ from tests.support.stores import Bench, dynamodb_bench, sqlite_bench
 
 TTL = timedelta(days=30)
 SECOND = timedelta(seconds=1)
+WITHDRAWAL = Withdrawal(withdrawn_by="Ada", withdrawn_at=NOON + SECOND)
 
 
 def _bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
@@ -343,6 +345,69 @@ def test_a_retried_decision_changes_nothing(records: ValidationRecords) -> None:
 def test_a_decision_on_nothing_is_not_found(records: ValidationRecords) -> None:
     with pytest.raises(RecordNotFound, match="Face validation record not found"):
         records.decide("user-1", "reg-1", a_review(), "any")
+
+
+def test_a_second_decision_keeps_the_first_in_the_history(records: ValidationRecords) -> None:
+    approval = a_review(Decision.APPROVED, before=Status.PENDING)
+    rejection = a_review(Decision.REJECTED, reason="FACE_MISMATCH", note="two people", decided_at=NOON + SECOND)
+    approved = records.decide("user-1", "reg-1", approval, _pending(records))
+    rejected = records.decide("user-1", "reg-1", rejection, approved.version)
+    assert (rejected.validation_status, rejected.failure_reasons) == (Status.FAILED, ("FACE_MISMATCH",))
+    assert (rejected.review, rejected.attempts[-1].reviews) == (rejection, (approval, rejection))
+    assert records.get("user-1", "reg-1") == rejected
+
+
+def test_a_withdrawn_decision_gives_the_record_its_status_back_and_stays_in_the_history(
+    records: ValidationRecords,
+) -> None:
+    seen = records.record_attempt(an_outcome(status="failed", reasons=("BLURRED",)), TTL)
+    approval = a_review(Decision.APPROVED, before=Status.FAILED)
+    approved = records.decide("user-1", "reg-1", approval, seen.version)
+    records.decide("user-1", "reg-1", WITHDRAWAL, approved.version)
+    found = records.get("user-1", "reg-1")
+    assert found is not None
+    assert (found.validation_status, found.failure_reasons, found.review) == (Status.FAILED, ("BLURRED",), None)
+    assert (found.attempts[-1].status, found.attempts[-1].review) == (Status.FAILED, None)
+    (earlier,) = found.attempts[-1].reviews
+    assert (earlier.decision, earlier.withdrawn_by, earlier.withdrawn_at) == ("approved", "Ada", NOON + SECOND)
+
+
+def test_a_decision_stands_again_when_the_one_that_replaced_it_is_withdrawn(records: ValidationRecords) -> None:
+    approval = a_review(Decision.APPROVED, before=Status.PENDING)
+    rejection = a_review(Decision.REJECTED, before=Status.SUCCESS, reason="FACE_MISMATCH", decided_at=NOON + SECOND)
+    approved = records.decide("user-1", "reg-1", approval, _pending(records))
+    rejected = records.decide("user-1", "reg-1", rejection, approved.version)
+    again = records.decide("user-1", "reg-1", WITHDRAWAL, rejected.version)
+    assert (again.validation_status, again.failure_reasons, again.review) == (Status.SUCCESS, (), approval)
+    assert [review.decision for review in again.attempts[-1].reviews] == ["approved", "rejected"]
+
+
+def test_a_withdrawal_from_a_changed_record_is_a_conflict_and_writes_nothing(records: ValidationRecords) -> None:
+    approved = records.decide("user-1", "reg-1", a_review(before=Status.PENDING), _pending(records))
+    newer = records.record_attempt(an_outcome("attempt-2"), TTL)
+    with pytest.raises(Conflict):
+        records.decide("user-1", "reg-1", WITHDRAWAL, approved.version)
+    assert records.get("user-1", "reg-1") == newer
+
+
+def test_a_retried_withdrawal_changes_nothing(records: ValidationRecords) -> None:
+    approved = records.decide("user-1", "reg-1", a_review(before=Status.PENDING), _pending(records))
+    withdrawn = records.decide("user-1", "reg-1", WITHDRAWAL, approved.version)
+    assert records.decide("user-1", "reg-1", WITHDRAWAL, approved.version) == withdrawn
+
+
+def test_without_a_decision_there_is_nothing_to_withdraw(records: ValidationRecords) -> None:
+    with pytest.raises(Conflict):
+        records.decide("user-1", "reg-1", WITHDRAWAL, _pending(records))
+
+
+def test_the_history_of_one_attempts_decisions_has_an_end(records: ValidationRecords) -> None:
+    version = _pending(records)
+    for number in range(MAX_DECISIONS):
+        decided_at = NOON + number * SECOND
+        version = records.decide("user-1", "reg-1", a_review(decided_at=decided_at), version).version
+    with pytest.raises(Conflict, match="decided 20 times"):
+        records.decide("user-1", "reg-1", a_review(decided_at=NOON + TTL), version)
 
 
 def test_an_attempt_after_a_decision_keeps_it_in_the_list(records: ValidationRecords) -> None:

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from core.domain.errors import Conflict, PhotoNotFound, PhotoRefused, RegistrationNotFound
+from core.domain.errors import Conflict, InvalidInput, PhotoNotFound, PhotoRefused, RegistrationNotFound
 from core.domain.reasons import Reason
 from core.domain.records import Decision, Source, Status, ValidationRecord
 from core.services.validation import Submitter
@@ -134,6 +134,47 @@ def test_a_decision_is_kept(site: Site, astronaut_jpeg: bytes) -> None:
     decided = site.services.validation.decide(seen, Decision.APPROVED, "cleo", note="checked the passport")
     assert decided.validation_status is Status.SUCCESS
     assert site.services.records.get(seen.user_id, seen.registration_id) == decided
+
+
+def test_an_undone_decision_leaves_the_case_waiting_with_the_decision_in_its_history(
+    site: Site, astronaut_jpeg: bytes
+) -> None:
+    seen = waiting(site, astronaut_jpeg)
+    decided = site.services.validation.decide(seen, Decision.APPROVED, "cleo")
+    undone = site.services.validation.undo(decided, "cleo")
+    assert (undone.validation_status, undone.failure_reasons) == (seen.validation_status, seen.failure_reasons)
+    assert [(each.reviewer, each.withdrawn_by) for each in undone.attempts[-1].reviews] == [("cleo", "cleo")]
+    assert site.services.records.get(seen.user_id, seen.registration_id) == undone
+
+
+def test_nobody_else_can_undo_a_decision(site: Site, astronaut_jpeg: bytes) -> None:
+    decided = site.services.validation.decide(waiting(site, astronaut_jpeg), Decision.APPROVED, "cleo")
+    with pytest.raises(Conflict, match="Only whoever made"):
+        site.services.validation.undo(decided, "dora")
+    assert site.services.records.get(decided.user_id, decided.registration_id) == decided
+
+
+def test_what_was_approved_can_be_rejected_later_with_a_reason_and_both_are_kept(
+    site: Site, astronaut_jpeg: bytes
+) -> None:
+    approved = site.services.validation.decide(waiting(site, astronaut_jpeg), Decision.APPROVED, "cleo")
+    with pytest.raises(InvalidInput, match="why"):
+        site.services.validation.decide(approved, Decision.REJECTED, "dora", Reason.FACE_MISMATCH)
+    rejected = site.services.validation.decide(
+        approved, Decision.REJECTED, "dora", Reason.FACE_MISMATCH, note="it is the sister"
+    )
+    assert (rejected.validation_status, rejected.failure_reasons) == (Status.FAILED, (Reason.FACE_MISMATCH,))
+    assert [each.reviewer for each in rejected.attempts[-1].reviews] == ["cleo", "dora"]
+
+
+def test_a_photo_that_failed_is_approved_only_with_a_reason(
+    site: Site, astronaut_jpeg: bytes, hopper_jpeg: bytes
+) -> None:
+    failed = submitted(site, site.register(astronaut_jpeg).registration_id, hopper_jpeg)
+    with pytest.raises(InvalidInput, match="why"):
+        site.services.validation.decide(failed, Decision.APPROVED, "cleo", note="  ")
+    approved = site.services.validation.decide(failed, Decision.APPROVED, "cleo", note="shaved, same passport")
+    assert (approved.validation_status, approved.failure_reasons) == (Status.SUCCESS, ())
 
 
 def test_a_second_decision_on_the_same_sight_is_a_conflict_and_changes_nothing(

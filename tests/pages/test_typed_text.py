@@ -76,16 +76,15 @@ REVIEWED: dict[str, set[str]] = {
         "badge: ui.when(record.updated_at or record.timestamp, get_services().clock())",
         "caption: why_no_similarity(record)",
         "expander: count",
-        "markdown: ui.DECISION_WORDS[review.decision].capitalize()",
         "metric: meaning",
         "metric: name",
         "metric: value",  # numbers, and the quality, which is one of three
-        "popover: label",
         "subheader: look.badge",
         "subheader: look.icon",
         "subheader: ui.headline(record)",
         "warning: 1 + len(record.other_face_boxes)",
     },
+    "dashboard/parts/decisions.py": {"banner: sentence", "popover: label"},
     "dashboard/parts/event.py": {"caption: empty", "link_button: label", "markdown: note", "markdown: title"},
     "dashboard/app.py": {"caption: __version__"},
     "dashboard/pages.py": {
@@ -111,7 +110,7 @@ REVIEWED: dict[str, set[str]] = {
     "dashboard/parts/search.py": {"selectbox: _count(lines, found)", "text_input: label", "text_input: placeholder"},
     "dashboard/access/signin.py": {"caption: ', '.join(sorted(person.roles))"},
     "dashboard/parts/toast.py": {
-        "html: _STYLE % st.get_option(f'theme.{theme}.secondaryBackgroundColor')",
+        "html: _STYLE % (st.get_option(f'theme.{theme}.secondaryBackgroundColor'), f'{seconds}s')",
         "markdown: look.badge",
         "markdown: look.icon",
     },

@@ -22,7 +22,7 @@ from core.adapters.aws.table import RECORDS_NOT_CONFIGURED
 from core.domain.attempts import decided, newest_first, with_attempt, without_attempt
 from core.domain.clock import Clock, Stopwatch, elapsed
 from core.domain.errors import Service, Unavailable
-from core.domain.records import Outcome, Review, ValidationRecord
+from core.domain.records import Outcome, Review, ValidationRecord, Withdrawal
 from core.flow.retry import Retry
 from core.ports import EventChanges
 
@@ -104,8 +104,10 @@ class DynamoRecords:
 
         return self._race(once)
 
-    def decide(self, user_id: str, registration_id: str, review: Review, seen_version: str) -> ValidationRecord:
-        return self._change(key_of(user_id, registration_id), lambda current: decided(current, review, seen_version))
+    def decide(
+        self, user_id: str, registration_id: str, change: Review | Withdrawal, seen_version: str
+    ) -> ValidationRecord:
+        return self._change(key_of(user_id, registration_id), lambda current: decided(current, change, seen_version))
 
     def ping(self) -> None:
         # The read that every method needs. DescribeTable would need a permission of its own.

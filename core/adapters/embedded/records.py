@@ -22,7 +22,7 @@ from core.domain.columns import STORED_COLUMNS
 from core.domain.errors import Refused, Service
 from core.domain.frames import alive_in_order, alive_of, frame_of, joined, record_frame
 from core.domain.reading import Unreadable, texts
-from core.domain.records import EVENT_ATTRIBUTES, Outcome, Review, ValidationRecord
+from core.domain.records import EVENT_ATTRIBUTES, Outcome, Review, ValidationRecord, Withdrawal
 from core.domain.rewriting import Json, rewritten
 from core.files.database import Database
 from core.ports import EventChanges
@@ -160,11 +160,13 @@ class SqliteRecords:
                 _save(connection, stored, current, left)
             return left
 
-    def decide(self, user_id: str, registration_id: str, review: Review, seen_version: str) -> ValidationRecord:
+    def decide(
+        self, user_id: str, registration_id: str, change: Review | Withdrawal, seen_version: str
+    ) -> ValidationRecord:
         with self._database.write() as connection:
             stored = self._item(connection, user_id, registration_id)
             current = self._alive(stored)
-            return _save(connection, stored, current, decided(current, review, seen_version))
+            return _save(connection, stored, current, decided(current, change, seen_version))
 
     def ping(self) -> None:
         self._database.check()

@@ -173,17 +173,17 @@ class GuardedValidation:
         The audit entry is written before the decision; if that fails, nothing is decided.
         """
         require_text((reviewer, reason, note))
-        subject = Subject.of(seen)
-        self._permissions.require([Action.DECIDE], subject)
-        self._permissions.require_event(seen.event, Action.DECIDE, subject)
-        trail = self._permissions.trail
-        trail.before(Action.DECIDE, subject, {})
-        return trail.recording(
-            Action.DECIDE,
-            subject,
-            lambda: self._validation.decide(seen, decision, reviewer, reason, note),
-            lambda record: record,
+        return self._decided(
+            Action.DECIDE, seen, lambda: self._validation.decide(seen, decision, reviewer, reason, note)
         )
+
+    def undo(self, decided: ValidationRecord, reviewer: str) -> ValidationRecord:
+        """As ``ValidationService.undo``, for the principal's events. Requires ``UNDO``.
+
+        The audit entries are written as those of ``decide``.
+        """
+        require_text(reviewer)
+        return self._decided(Action.UNDO, decided, lambda: self._validation.undo(decided, reviewer))
 
     def preview(self, upload: bytes) -> CleanPhoto:
         """As ``ValidationService.preview``. Requires ``VALIDATE``."""
@@ -194,6 +194,16 @@ class GuardedValidation:
         """As ``ValidationService.photo``. Requires ``SEE_FACES``."""
         with self._permissions.reading(Action.SEE_FACES, text=key):
             return self._permissions.named(self._validation.photo(key))
+
+    def _decided(
+        self, action: Action, seen: ValidationRecord, decide: Callable[[], ValidationRecord]
+    ) -> ValidationRecord:
+        subject = Subject.of(seen)
+        self._permissions.require([action], subject)
+        self._permissions.require_event(seen.event, action, subject)
+        trail = self._permissions.trail
+        trail.before(action, subject, {})
+        return trail.recording(action, subject, decide, lambda record: record)
 
     def _validated(self, registration_id: str, validate: Callable[[], Validation]) -> Validation:
         subject = Subject(registration_id=registration_id)
