@@ -27,8 +27,8 @@ def _queue() -> None:
     chosen = choice.selectbox(
         "Event", [sections.ALL, *events], key="event_id", bind="query-params", label_visibility="collapsed"
     )
-    notices.show()
     decisions.undo_offer(sections.stay_with)
+    notices.show()
     records = None
     with ui.banner_on_failure("read what waits"):
         records = sections.queue(events if chosen == sections.ALL else [chosen])

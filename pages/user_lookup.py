@@ -30,8 +30,8 @@ def main() -> None:
         bind="query-params",
         help="How old a pass may be to count as valid.",
     )
-    notices.show()
     decisions.undo_offer()
+    notices.show()
     if user_id is None:
         sections.nothing_chosen()
         return

@@ -32,8 +32,8 @@ def main() -> Registration | None:
             submission = sections.submission_of(registration.registration_id, photo)
             pressed = sections.validate_button(submission, record)
     with right:
-        notices.show()
         decisions.undo_offer()
+        notices.show()
         if registration is None:
             sections.nothing_chosen()
             return None

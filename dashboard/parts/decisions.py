@@ -18,7 +18,8 @@ from dashboard.services import get_services
 
 #: For how long a decision can be undone on a page.
 UNDO_FOR = timedelta(seconds=10)
-#: What the session keeps: the newest decision of this page, and whose it is, for as long as it can be undone.
+#: What the session keeps: the newest decision of this page, and whose it is, for as long as it can be undone; None
+#: when it was undone a moment ago.
 _UNDOABLE = "decision-to-undo"
 #: What people can decide on a case that is not waiting: the decision, and the button's words.
 _OVERTURNS = {
@@ -125,21 +126,22 @@ def undo_offer(then: Callable[[ValidationRecord], None] = lambda undone: None) -
 
 @st.fragment(run_every=UNDO_FOR)
 def _offer(then: Callable[[ValidationRecord], None]) -> None:
-    decided, name = st.session_state.get(_UNDOABLE, (None, ""))
-    if decided is None:
-        return
+    if _UNDOABLE not in st.session_state:
+        return  # its time was over the last time
+    if st.session_state[_UNDOABLE] is None:
+        del st.session_state[_UNDOABLE]
+        st.rerun()  # the button's press ran this part alone; the whole page has the case again
+    decided, name = st.session_state[_UNDOABLE]
     if get_services().clock() - decided.review.decided_at >= UNDO_FOR:
         del st.session_state[_UNDOABLE]
         return
     word = ui.DECISION_WORDS[decided.review.decision].capitalize()
     with toast.placed(decided.validation_status, f"{word} · {name}"):
-        undone = st.button("Undo", icon=":material/undo:", shortcut="z", on_click=_undo, args=(decided, name, then))
-    if undone:
-        st.rerun()
+        st.button("Undo", icon=":material/undo:", shortcut="z", on_click=_undo, args=(decided, name, then))
 
 
 def _undo(decided: ValidationRecord, name: str, then: Callable[[ValidationRecord], None]) -> None:
-    st.session_state.pop(_UNDOABLE, None)
+    st.session_state[_UNDOABLE] = None
     try:
         undone = get_services().validation.undo(decided, _reviewer())
     except FacedeskError as error:
