@@ -32,6 +32,7 @@ class Action(StrEnum):
     REVEAL = "reveal"
     VALIDATE = "validate"
     DECIDE = "decide"
+    NOTE = "note"
     SEE_EVENTS = "see-events"
     LIST_PEOPLE = "list-people"
     RUN_BATCH = "run-batch"
@@ -52,6 +53,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.REVEAL: frozenset({_S}),
     Action.VALIDATE: frozenset({_S}),
     Action.DECIDE: frozenset({_S}),
+    Action.NOTE: frozenset({_S}),
     Action.SEE_EVENTS: frozenset({_M, _N}),
     Action.LIST_PEOPLE: frozenset({_M}),
     Action.RUN_BATCH: frozenset({_M}),
