@@ -33,6 +33,7 @@ class Action(StrEnum):
     VALIDATE = "validate"
     DECIDE = "decide"
     UNDO = "undo"
+    NOTE = "note"
     SEE_EVENTS = "see-events"
     LIST_PEOPLE = "list-people"
     RUN_BATCH = "run-batch"
@@ -54,6 +55,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.VALIDATE: frozenset({_S}),
     Action.DECIDE: frozenset({_S}),
     Action.UNDO: frozenset({_S}),
+    Action.NOTE: frozenset({_S}),
     Action.SEE_EVENTS: frozenset({_M, _N}),
     Action.LIST_PEOPLE: frozenset({_M}),
     Action.RUN_BATCH: frozenset({_M}),

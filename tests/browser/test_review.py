@@ -32,7 +32,17 @@ ASTRONAUT, HOPPER = (
     Box(left=0.33, top=0.13, width=0.33, height=0.38),
 )
 #: Events, and how many cases wait in each. Each test decides in an event of its own.
-EVENTS = {"presses": 20, "held": 3, "mouse": 3, "early": 1, "sizes": 3, "tops": 2, "doubts": 2, "undone": 2, "phone": 2}
+EVENTS = {
+    "presses": 20,
+    "held": 3,
+    "mouse": 3,
+    "early": 1,
+    "sizes": 3,
+    "tops": 2,
+    "doubts": 2,
+    "undone": 2,
+    "phone": 2,
+}
 #: Notes when the faces of each case were first in the page, all of them loaded, by the word that the page has for it.
 WATCH = """
 window.painted = {};
