@@ -165,6 +165,9 @@ class Settings(Policy, BaseSettings):
         "submittedPhotoKey (`faceImageKey`)",
     )
 
+    review_due_hours: float = Field(
+        24, gt=0, description="hours after which a case in the review queue counts as overdue"
+    )
     record_ttl_days: int = Field(30, ge=1, le=3650, description="days that a record is kept")
     engine_deadline_seconds: float = Field(
         8,

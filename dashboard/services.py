@@ -27,6 +27,7 @@ from dashboard.caches import forget_when_erased
 from dashboard.jobs import jobs
 from dashboard.once import Once
 from dashboard.prefix import check_prefix
+from dashboard.reviewers import released_when_closed
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,8 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
     """Loads what requests need before the first one, and closes it when the server ends."""
     keeping = Housekeeping(lambda: shared().guard.services)
     await run_in_threadpool(_load)
-    yield
+    async with released_when_closed():
+        yield
     jobs.clear()  # stops them; they use the services
     keeping.close()
     shared.clear()  # closes them, if there ever were any

@@ -1,54 +1,79 @@
-"""Review queue: what waits for a person, oldest first, one case at a time."""
+"""Review queue: what waits for a person, oldest first, one case at a time or as a list."""
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
 from core.domain.records import Status
+from core.services.review_queue import Opened, Reviewer
 from dashboard.parts import decisions, event, notices, ui
-from dashboard.sections import review as sections
+from dashboard.sections.review import card, waiting, work
 
 
 def main() -> None:
-    with st.container(width=sections.WIDTH):
-        _queue()
+    with st.container(width=work.WIDTH):
+        _page()
 
 
-def _queue() -> None:
+def _page() -> None:
     events: list[str] | None = None
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
         st.title("Review queue", anchor=False, width="content")
         figures = st.container(width="content")
-        choice = st.container(width=190)
+        choice = st.container(width=180)
+        view = waiting.view_control()
     with ui.banner_on_failure("read the list of events"):
         events = event.event_ids()
     if events is None:
         return
     chosen = choice.selectbox(
-        "Event", [sections.ALL, *events], key="event_id", bind="query-params", label_visibility="collapsed"
+        "Event", [waiting.ALL, *events], key="event_id", bind="query-params", label_visibility="collapsed"
     )
-    decisions.undo_offer(sections.stay_with)
+    decisions.undo_offer(work.stay_with)
     notices.show()
     records = None
     with ui.banner_on_failure("read what waits"):
-        records = sections.queue(events if chosen == sections.ALL else [chosen])
+        records = waiting.queue(events if chosen == waiting.ALL else [chosen])
     if records is None:
         return
-    waiting = records[records["status"] == Status.PENDING].sort_values("timestamp")
+    all_waiting = records[records["status"] == Status.PENDING].sort_values("timestamp")
+    me = waiting.reviewer()
+    standing = me.claims()
+    elsewhere = sum(not me.is_own(standing[case]) for case in waiting.cases(all_waiting) if case in standing)
     with figures:
-        sections.figures(records, len(waiting))
-    record = None
-    with ui.banner_on_failure("read the next case"):
-        record = sections.chosen_case() or sections.next_case(waiting)
-        if record is None:
-            sections.nothing_waits()
-    if record is None:
+        waiting.figures(records, len(all_waiting), elsewhere)
+    if view == waiting.LIST:
+        filters = waiting.Filters.shown(all_waiting)
+        waiting.listing(filters.of(all_waiting, standing, me), standing, me)
         return
-    if record.validation_status is Status.PENDING:
-        sections.card(record)
-        sections.below(record)
+    filters = waiting.Filters.of_link()
+    waiting.filter_notice(filters)
+    opened = None
+    with ui.banner_on_failure("read the next case"):
+        opened = _opened(filters.of(all_waiting, standing, me), me)
+        if opened is None:
+            waiting.nothing_waits(elsewhere)
+    if me.without_claims:
+        waiting.without_claims(me.without_claims)
+    if opened is None:
+        return
+    if opened.record.validation_status is not Status.PENDING:
+        card.result(opened.record)
+    elif opened.claim and not me.may_work_on(opened):
+        card.with_colleague(opened.record, opened.claim)
     else:
-        sections.result(record)
+        card.card(opened.record, me, standing)
+
+
+def _opened(wanted: pd.DataFrame, me: Reviewer) -> Opened | None:
+    """The case that the link names; without one, the next that waits."""
+    if chosen := work.chosen_case():
+        if opened := me.open(*chosen, me.claims().get(chosen)):
+            return opened
+        work.leave_case()
+        waiting.unknown_case()
+    return me.next_case(waiting.cases(wanted), work.skipped())
 
 
 main()

@@ -97,8 +97,14 @@ REVIEWED: dict[str, set[str]] = {
     },
     # Our own style and script; a word and a colour of ours; the captions, colours and data URIs of the faces.
     "dashboard/parts/faces.py": {"html: _STYLE", "html: background", "html: case", "html: json.dumps(values)"},
-    "dashboard/sections/review.py": {
-        "badge: waits",
+    "dashboard/parts/notes.py": {"expander: bool(notes)"},
+    "dashboard/sections/review/waiting.py": {
+        "caption: ' · '.join(filter(None, words)).lower()",
+        "caption: colleagues",
+    },
+    "dashboard/sections/review/card.py": {
+        "badge: f'Waits {waits}' + (' · overdue' if late else '')",
+        "banner: said",  # a sentence of its own
         "button: faces.SHORTCUTS['approve']",
         "button: faces.SHORTCUTS['reject']",
         "button: faces.SHORTCUTS['skip']",

@@ -1,93 +1,34 @@
-"""Sections of the review queue: its figures, the next case, its card and the decision."""
+"""One case of the review queue: its card, the decision, and what came of it."""
 
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from collections.abc import Mapping
+from functools import partial
 
-import pandas as pd
 import streamlit as st
 
 from core.domain import reasons
-from core.domain.frames import record_frame
-from core.domain.records import Decision, Status, ValidationRecord
-from dashboard.parts import case, decisions, event, faces, photos, ui
+from core.domain.cases import MAX_NOTE, Claim, Note
+from core.domain.errors import FacedeskError
+from core.domain.records import Decision, ValidationRecord
+from core.services.review_queue import Case, Reviewer
+from dashboard.parts import case, decisions, faces, notes, notices, photos, ui
+from dashboard.sections.review import waiting, work
 from dashboard.services import get_services
 
-ALL = "All events"
-#: Pixels of a case at the most: the faces are as large as is of use.
-WIDTH = 900
 #: Pixels that a whole photo is wide.
 _WHOLE = 320
 #: What the session keeps: the case on the page and its word, and the version that an approval was asked for.
 _CASE, _ASKED = "case-on-page", "approval-asked"
 
 
-def queue(events: list[str]) -> pd.DataFrame:
-    """What waits in the events, and what was decided today: little of what they hold."""
-    services = get_services()
-    today = pd.Timestamp(services.clock()).tz_convert(ui.viewer_zone()).normalize().tz_convert("UTC")
-    parts = [
-        records[(records["status"] == Status.PENDING) | (records["decidedAt"] >= today)]
-        for records in map(event.records, events)
-    ]
-    return pd.concat(parts or [record_frame({})], ignore_index=True)
-
-
-def figures(records: pd.DataFrame, waiting: int) -> None:
-    """How many wait and how many were decided today, in a line: the room is the faces'."""
-    decided = records["decision"].value_counts()
-    approved, rejected = int(decided["approved"]), int(decided["rejected"])
-    st.caption(f"{waiting:,} waiting · today {approved:,} approved, {rejected:,} rejected")
-
-
-def skipped() -> set[str]:
-    put_off: set[str] = st.session_state.setdefault("skipped", set())
-    return put_off
-
-
-def chosen_case() -> ValidationRecord | None:
-    """The case that the link names, whatever its status; None if it names none."""
-    user_id, registration_id = st.query_params.get("user_id"), st.query_params.get("registration_id")
-    if not (user_id and registration_id):
-        return None
-    record = get_services().records.get(user_id, registration_id)
-    if record is None:
-        leave_case()
-        st.warning(
-            "The link names an unknown case: it is not in the queue, or it has been deleted.",
-            icon=":material/person_off:",
-        )
-    return record
-
-
-def stay_with(record: ValidationRecord) -> None:
-    """Has the page show this case until it is decided or left."""
-    st.query_params.update(user_id=record.user_id, registration_id=record.registration_id)
-
-
-def leave_case() -> None:
-    for name in ("user_id", "registration_id"):
-        st.query_params.pop(name, None)
-
-
-def next_case(waiting: pd.DataFrame) -> ValidationRecord | None:
-    """The oldest case that still waits: the list may be some seconds old, the record is read now."""
-    services = get_services()
-    for user_id, registration_id in zip(waiting["userId"], waiting["registrationId"], strict=True):
-        if registration_id in skipped():
-            continue
-        record = services.records.get(user_id, registration_id)
-        if record and record.validation_status is Status.PENDING:
-            return record
-    return None
-
-
-def card(record: ValidationRecord) -> None:
-    """Who it is, both faces, and the buttons below them."""
+def card(record: ValidationRecord, me: Reviewer, standing: Mapping[Case, Claim]) -> None:
+    """Who it is, both faces, and the buttons below them; then the figures, the notes and the history."""
+    written = notes.of(record)
     shown_as = _word_for(record)
     with st.container(border=True, gap="small"):
-        _person(record)
+        _person(record, written)
         _question(record)
         seen = photos.look(record.user_id, record.registration_id, record.event)
         colours = case.palette()
@@ -100,7 +41,8 @@ def card(record: ValidationRecord) -> None:
             faces.pair([left, faces.Face("Submitted photo", submitted, colours.waiting)], shown_as)
         with buttons:
             _bar(record, shown_as, seen, _doubt(record, bool(reference and submitted)))
-        _more(record, seen)
+        _more(record, seen, me, standing)
+    _below(record, written)
 
 
 def _word_for(record: ValidationRecord) -> str:
@@ -112,7 +54,7 @@ def _word_for(record: ValidationRecord) -> str:
     return known[1]
 
 
-def _person(record: ValidationRecord) -> None:
+def _person(record: ValidationRecord, written: list[Note]) -> None:
     registration = None
     with ui.banner_on_failure("read the registration"):
         registration = get_services().registrations.get(record.registration_id)
@@ -122,20 +64,19 @@ def _person(record: ValidationRecord) -> None:
                 st.text(registration.name, width="content")
         st.text(f"{record.registration_id} · {record.event or 'no event'}", width="content")
         if record.timestamp:
-            waits = waiting_for(get_services().clock() - record.timestamp)
-            st.badge(f"Waits {waits}", icon=":material/hourglass_top:", color="orange")
+            waits = work.waiting_for(get_services().clock() - record.timestamp)
+            late = record.timestamp < waiting.due()
+            st.badge(
+                f"Waits {waits}" + (" · overdue" if late else ""),
+                icon=":material/hourglass_top:",
+                color="red" if late else "orange",
+            )
+        if written:
+            with st.popover(f"Notes ({len(written)})", type="tertiary", icon=":material/sticky_note_2:"):
+                notes.listed(written)
         if registration and registration.email:
             with st.popover("E-mail", type="tertiary", icon=":material/mail:"):
                 st.code(registration.email, language=None)
-
-
-def waiting_for(time: timedelta) -> str:
-    """How long it has been, in its largest unit, e.g. "28 days"."""
-    minutes = max(0, int(time.total_seconds() // 60))
-    for minutes_each, unit in ((24 * 60, "day"), (60, "hour"), (1, "minute")):
-        if count := minutes // minutes_each:
-            return f"{count} {unit}{'s' if count > 1 else ''}"
-    return "less than a minute"
 
 
 def _question(record: ValidationRecord) -> None:
@@ -204,12 +145,18 @@ def _bar(record: ValidationRecord, shown_as: str, seen: bool, doubt: str) -> Non
 
 def _decide(record: ValidationRecord, decision: Decision, fields: str) -> None:
     st.session_state.pop(_CASE, None)
-    decisions.decide(record, decision, fields, leave_case)
+    decisions.decide(record, decision, fields, partial(_leave, record))
 
 
 def _skip(record: ValidationRecord) -> None:
-    skipped().add(record.registration_id)
-    leave_case()
+    work.skipped().add((record.user_id, record.registration_id))
+    _leave(record)
+
+
+def _leave(record: ValidationRecord) -> None:
+    """Leaves the case to others, and goes on with the next one."""
+    waiting.reviewer().leave(record.user_id, record.registration_id)
+    work.leave_case()
 
 
 def _ask(record: ValidationRecord, _decision: Decision, _fields: str) -> None:
@@ -228,10 +175,10 @@ def _confirm(record: ValidationRecord, fields: str, doubt: str) -> None:
             st.rerun()  # a dialog runs by itself; the page has the next case
 
 
-def _more(record: ValidationRecord, seen: bool) -> None:
+def _more(record: ValidationRecord, seen: bool, me: Reviewer, standing: Mapping[Case, Claim]) -> None:
     colours = case.palette()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        case.run_again_button(record, faces.press_key("again", _word_for(record)), stay_with)
+        case.run_again_button(record, faces.press_key("again", _word_for(record)), work.stay_with)
         with (
             st.popover("Whole photos", icon=":material/zoom_out_map:"),
             st.container(horizontal=True, width="content"),
@@ -240,10 +187,40 @@ def _more(record: ValidationRecord, seen: bool) -> None:
             photos.show(record.stored_face_key, "Whole reference photo", box, colour, _WHOLE, blurred=not seen)
             box, colour = record.face_box, colours.waiting
             photos.show(record.face_image_key, "Whole submitted photo", box, colour, _WHOLE, blurred=not seen)
+        with st.popover("Hand over", icon=":material/forward:"):
+            _hand_over_form(record, me, standing)
         case.user_link(record)
 
 
-def below(record: ValidationRecord) -> None:
+def _hand_over_form(record: ValidationRecord, me: Reviewer, standing: Mapping[Case, Claim]) -> None:
+    """Gives the case to a colleague who is at the queue, or to whoever comes next, with a word on why."""
+    colleagues = {claim.holder: claim for claim in standing.values() if not me.is_own(claim)}
+    key = f"hand-over-{record.version}"
+    with st.form(f"form-{key}", border=False):
+        st.selectbox(
+            "To",
+            [None, *colleagues],
+            format_func=lambda holder: (colleagues[holder].name or "a colleague") if holder else "whoever comes next",
+            key=f"to-{key}",
+        )
+        st.text_area("What they should know", key=f"word-{key}", max_chars=MAX_NOTE, height=80)
+        st.form_submit_button("Hand over", on_click=_hand_over, args=(record, key, colleagues, uuid.uuid4().hex))
+
+
+def _hand_over(record: ValidationRecord, key: str, colleagues: Mapping[str, Claim], note_id: str) -> None:
+    to = colleagues.get(st.session_state.get(f"to-{key}") or "")
+    if not notes.add(record, st.session_state.get(f"word-{key}") or "", note_id):
+        return
+    try:
+        waiting.reviewer().hand_over(record, to)
+    except FacedeskError as error:
+        said = "The note was stored, but the case was not handed over."
+        notices.put(partial(ui.banner, "error", said, str(error), icon=":material/error:"))
+        return
+    _skip(record)
+
+
+def _below(record: ValidationRecord, written: list[Note]) -> None:
     """The figures and the history, below what is needed for most decisions."""
     policy = get_services().settings.policy
     with st.container(border=True), st.container(horizontal=True):
@@ -252,34 +229,33 @@ def below(record: ValidationRecord) -> None:
         with st.container():
             case.figures(record)
     case.advice(record)
+    notes.section(record, written)
     case.attempts(record, policy)
     case.details(record)
+
+
+def with_colleague(record: ValidationRecord, claim: Claim) -> None:
+    """A case that somebody else has: nobody else sees it meanwhile."""
+    with st.container(border=True):
+        st.subheader(":gray[:material/person:] A colleague has this case", anchor=False)
+        st.text(f"{claim.name or 'A colleague'} has had it since {ui.when(claim.since, get_services().clock())}.")
+        st.caption("It comes back to the queue when they leave it, or ten minutes after they opened it.")
+        st.text(f"{record.registration_id} · {record.event or 'no event'}")
+        _next_case_button()
 
 
 def result(record: ValidationRecord) -> None:
     """A case that does not wait any more: what came of it, and what can still be done."""
     policy = get_services().settings.policy
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
-            "Next case",
-            type="primary",
-            icon=":material/skip_next:",
-            shortcut="s",
-            on_click=leave_case,
-            width="content",
-        )
+        _next_case_button()
         st.caption("This case no longer waits.", width="content")
     case.verdict(record, policy, faces=photos.look(record.user_id, record.registration_id, record.event))
     case.actions(record, link_to_user=True)
+    notes.section(record, notes.of(record))
     case.attempts(record, policy)
     case.details(record)
 
 
-def nothing_waits() -> None:
-    with st.container(border=True):
-        st.subheader(":green[:material/task_alt:] Nothing waits", anchor=False)
-        if not skipped():
-            st.write("Every photo has its verdict.")
-            return
-        st.write(f"You skipped {len(skipped())}.")
-        st.button("Back to the skipped ones", icon=":material/undo:", on_click=lambda: skipped().clear())
+def _next_case_button() -> None:
+    st.button("Next case", type="primary", icon=":material/skip_next:", shortcut="s", on_click=work.leave_case)
