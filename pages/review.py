@@ -24,6 +24,7 @@ def _queue() -> None:
         events = event.event_ids()
     if events is None:
         return
+    event.say_unknown(events)
     chosen = choice.selectbox(
         "Event", [sections.ALL, *events], key="event_id", bind="query-params", label_visibility="collapsed"
     )

@@ -22,7 +22,9 @@ LATEST_ROWS = 12
 
 def heading(events: list[str]) -> tuple[str, str]:
     """The event and the span of time to show."""
-    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+    row = st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute")
+    event.say_unknown(events)
+    with row:
         st.title("Event overview", anchor=False, width="content")
         event_id = event.picker(st.container(width=250), events)
         span = ui.span_control(SPANS, "7 days")

@@ -94,6 +94,13 @@ def history(records: list[ValidationRecord]) -> ValidationRecord:
     )
     wanted = st.query_params.get("registration_id")
     ids = [record.registration_id for record in shown]
+    if wanted and wanted not in ids:
+        ui.banner(
+            "warning",
+            "The link names a registration that is not among the records below.",
+            wanted,
+            icon=":material/search_off:",
+        )
     first = ids.index(wanted) if wanted in ids else 0
     selected = st.dataframe(
         table,
