@@ -230,6 +230,29 @@ def test_a_foreign_host_is_refused(installation: Installation, page: Page) -> No
     assert page.request.get(installation.address + path, headers={"Host": "evil.example"}).status == 400
 
 
+def test_a_name_is_kept_over_a_reload_and_goes_into_the_record(installation: Installation, page: Page) -> None:
+    name = "Zoë ![x](http://evil.example/i.png); path=/x </script>"
+    page.goto(f"{installation.address}/validate?registration_id=sample-0004")
+    field = page.get_by_label("Your name")
+    field.fill(name)
+    field.press("Enter")
+    page.wait_for_function("document.cookie.includes('facedesk_name=Zo')")
+    page.reload()
+    expect(field).to_have_value(name)
+    give(page, "rocket.jpg", landscape())
+    headline(page, "Failed: no face")
+    page.goto(f"{installation.address}/audit")
+    who = page.get_by_label("Who")
+    who.fill(name)
+    who.press("Enter")
+    expect(page.get_by_text("1 to 1")).to_be_visible()
+    field.fill("")
+    field.press("Enter")
+    page.wait_for_function("!document.cookie.includes('facedesk_name')")
+    page.reload()
+    expect(field).to_have_value("")
+
+
 @pytest.mark.parametrize("path", ["validate", "user_lookup", "start"])
 @pytest.mark.parametrize("width", [1440, 1024, 820])
 def test_no_page_is_wider_than_its_window(installation: Installation, page: Page, path: str, width: int) -> None:
