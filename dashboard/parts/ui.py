@@ -193,7 +193,7 @@ def headline(record: ValidationRecord) -> str:
         more = f" and {len(others)} more" if others else ""
         return f"{word}: {first[0].lower()}{first[1:]}{more}"
     if record.validation_status is Status.PENDING:
-        return f"{word}: a person must compare"
+        return f"{word}: a colleague decides"
     return word
 
 

@@ -135,7 +135,7 @@ def table(entries: list[AuditEntry]) -> None:
                 "User": entry.user,
                 "Registration": entry.registration,
                 "Event": entry.event_id,
-                "From": entry.ip_address,
+                "IP address": entry.ip_address,
                 "Details": ", ".join(
                     [
                         *([entry.outcome] if result_of(entry) is Result.FAILED else []),

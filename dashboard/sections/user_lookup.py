@@ -60,9 +60,10 @@ def summary(user_id: str, records: list[ValidationRecord]) -> None:
     average = statistics.average_confidence
     with st.container(horizontal=True):
         st.metric(
-            "Valid now?",
+            "Passed recently?",
             "Yes" if valid else "No",
-            help=f"A standing pass of the last {days} days{standing}",
+            help=f"Whether a photo of the last {days} days passed, and no later one of the same registration "
+            f"failed{standing}",
             border=True,
         )
         st.metric("Attempts", statistics.total_attempts, border=True)
