@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.access import names
 from dashboard.services import get_services
 
-_PLACEHOLDER = "as your colleagues know you"
+_PLACEHOLDER = "First and last name"
 #: Whether the name was given in this session, so that the browser does not have it yet.
 _GIVEN = "name-was-given"
 

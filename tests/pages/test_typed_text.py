@@ -111,10 +111,11 @@ REVIEWED: dict[str, set[str]] = {
     "dashboard/parts/search.py": {"selectbox: _count(lines, found)", "text_input: label", "text_input: placeholder"},
     "dashboard/access/signin.py": {"caption: ', '.join(sorted(person.roles))"},
     "dashboard/parts/toast.py": {
-        "html: _STYLE % st.get_option(f'theme.{theme}.secondaryBackgroundColor')",
-        "markdown: look.badge",
-        "markdown: look.icon",
+        "html: _STYLE % look.colour('secondaryBackgroundColor')",
+        "markdown: shown.badge",
+        "markdown: shown.icon",
     },
+    "dashboard/parts/look.py": {"html: _STYLE % {'top': TOP, 'text': colour('textColor')}"},
     "dashboard/parts/ui.py": {
         "banner: doing",
         "html: anew",
