@@ -267,7 +267,7 @@ def test_a_name_is_kept_over_a_reload_and_goes_into_the_record(installation: Ins
     who = page.get_by_label("Who", exact=True)
     who.fill(name)
     who.press("Enter")
-    expect(page.get_by_text("1 to 1")).to_be_visible()
+    expect(page.get_by_text("1 to 2")).to_be_visible()  # the faces were shown, and the photo was validated
     field.fill("")
     field.press("Enter")
     page.wait_for_function("!document.cookie.includes('facedesk_name')")
