@@ -10,7 +10,7 @@ from core import __version__
 from core.domain.errors import FacedeskError
 from dashboard import pages, services
 from dashboard.access import signin
-from dashboard.parts import ui
+from dashboard.parts import look, ui
 
 person, failure = None, ""
 try:
@@ -27,6 +27,7 @@ st.set_page_config(
 if failure:
     ui.banner("error", "Facedesk cannot work right now.", failure, icon=":material/error:")
     st.stop()
+look.style()
 page = st.navigation(pages.navigation(person))
 signin.sidebar(person)
 if person:

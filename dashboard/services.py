@@ -22,6 +22,7 @@ from core.runtime.facades.guard import Guard, GuardedServices
 from core.runtime.housekeeping import Housekeeping
 from core.services.sessions import Session, Sessions
 from core.settings import Backend, Settings, check_exposure, load_settings
+from dashboard.access import names
 from dashboard.access.authentication import plain_address
 from dashboard.caches import forget_when_erased
 from dashboard.jobs import jobs
@@ -72,8 +73,10 @@ def session() -> Session | None:
 def principal() -> Principal | None:
     """Who is at this page: whoever signed in; without sign-in, whoever the box in the sidebar names."""
     if not shared().settings.sign_in:
-        name = (st.session_state.get("operator") or "").strip()
-        return local(name or None, plain_address(st.context.ip_address))
+        typed = st.session_state.get(names.FIELD)
+        # Before the box is on the page there is what the browser has kept of it.
+        name = names.kept(st.context.cookies) if typed is None else names.name_of(typed)
+        return local(name, plain_address(st.context.ip_address))
     found = session()
     return found.principal if found else None
 

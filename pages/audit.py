@@ -6,6 +6,7 @@ from itertools import islice
 
 import streamlit as st
 
+from core.domain.audit import one_an_action
 from dashboard.parts import event, ui
 from dashboard.sections import audit as sections
 from dashboard.services import get_services
@@ -22,7 +23,8 @@ def main() -> None:
     with ui.banner_on_failure("read the audit trail"):
         first = (page - 1) * sections.PAGE_ROWS
         # One more than is shown: whether there is another page.
-        found = list(islice(wanted.of(services.audit.entries(since, until)), first, first + sections.PAGE_ROWS + 1))
+        entries = wanted.of(one_an_action(services.audit.entries(since, until)))
+        found = list(islice(entries, first, first + sections.PAGE_ROWS + 1))
         if not found:
             sections.nothing(page)
             return

@@ -33,7 +33,7 @@ def main() -> None:
     now = services.clock()
     standing = event.standing(registered, records)
     readiness = standing.readiness
-    st.caption(f"{readiness.registered:,} registered · {readiness.attempted:,} tried · refreshed every few seconds")
+    st.caption(f"{readiness.registered:,} registered · {readiness.attempted:,} tried")
     sections.headline(readiness, records, now)
     startable = batch.under_way(services, event_id)
     since = (now - sections.SPANS[span]).replace(second=0, microsecond=0)

@@ -27,6 +27,7 @@ def _page() -> None:
         events = event.event_ids()
     if events is None:
         return
+    event.say_unknown(events)
     chosen = choice.selectbox(
         "Event", [waiting.ALL, *events], key="event_id", bind="query-params", label_visibility="collapsed"
     )

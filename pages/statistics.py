@@ -23,6 +23,7 @@ def main() -> None:
         if events is not None:
             st.info("There are no events yet: they appear with their first registration.", icon=":material/info:")
         return
+    event.say_unknown(events)
     chosen, given = sections.filters(events)
     if not chosen:
         st.info("Choose an event.", icon=":material/event:")

@@ -22,13 +22,13 @@ def main() -> None:
     with search, ui.banner_on_failure("look up people"):
         user_id = sections.find()
     days.number_input(
-        "Valid for (days)",
+        "Counts as recent for (days)",
         1,
         365,
         30,
         key="days",
         bind="query-params",
-        help="How old a pass may be to count as valid.",
+        help="A pass that is older than this many days does not count any more.",
     )
     decisions.undo_offer()
     notices.show()

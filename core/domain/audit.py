@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 from typing import Any
 
 from pydantic import Field, ValidationError
 
-from core.domain.errors import Refused, Service
+from core.domain.errors import Forbidden, Refused, Service
 from core.domain.records import Model, Timestamp
 from core.domain.roles import Action
 
 SERVICE = Service.AUDIT
 #: The outcome of an entry that is written before its action; a second entry has what came of it.
 BEGUN = "begun"
+#: The outcome of an action that was refused before it began.
+_REFUSED = Forbidden.__name__
 
 
 class AuditEntry(Model):
@@ -78,3 +82,25 @@ class AuditFilter:
             and (not self.person or self.person in (entry.user, entry.registration))
             and (not self.result or result_of(entry) == self.result)
         )
+
+
+def one_an_action(entries: Iterable[AuditEntry]) -> Iterator[AuditEntry]:
+    """Leaves out the beginnings of actions whose end is there too; ``entries`` come newest first.
+
+    What is left with the outcome "begun" is under way, or was cut off before its end could be written.
+    """
+    ends: Counter[Hashable] = Counter()
+    # Of entries with the same moment either may come first.
+    for _, same_moment in groupby(entries, key=lambda entry: entry.at):
+        together = list(same_moment)
+        ends.update(_action_of(entry) for entry in together if entry.outcome not in (BEGUN, _REFUSED))
+        for entry in together:
+            if entry.outcome == BEGUN and ends[_action_of(entry)]:
+                ends[_action_of(entry)] -= 1
+            else:
+                yield entry
+
+
+def _action_of(entry: AuditEntry) -> Hashable:
+    """What the beginning and the end of an action have in common."""
+    return entry.who, entry.action, entry.user, entry.registration, entry.event_id, entry.details.get("what")

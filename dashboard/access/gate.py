@@ -43,7 +43,7 @@ _SIGN_OUT = "/auth/logout"
 _YEAR = 365 * 24 * 60 * 60
 
 #: Pages load nothing from other origins and send nothing to them. Streamlit uses inline styles and compiles
-#: WebAssembly; the inline scripts are those of ``ui.focus_on_arrival`` and ``faces.pair``.
+#: WebAssembly; the inline scripts are those of ``ui``, ``faces`` and ``your_name`` in ``dashboard/parts``.
 PAGE_POLICY = "; ".join(
     (
         "default-src 'none'",

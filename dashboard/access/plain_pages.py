@@ -82,7 +82,7 @@ section {{ padding: 1.5rem; border: 1px solid var(--border); border-radius: .6re
 h1 {{ margin: 0 0 1rem; font-size: 2rem; }}
 h2 {{ margin: 0 0 .5rem; font-size: 1.5rem; }}
 button {{ padding: .5rem 1.25rem; border: 0; border-radius: .6rem; background: var(--primary);
-  color: var(--on-primary); font: inherit; font-weight: 600; cursor: pointer; }}
+  color: #ffffff; font: inherit; font-weight: 600; cursor: pointer; }}
 button:focus-visible {{ outline: 3px solid var(--text); outline-offset: 2px; }}
 </style>
 </head>
@@ -113,6 +113,4 @@ def _colours(theme: str) -> str:
         "primary": "primaryColor",
     }
     values = {name: st.get_option(f"theme.{theme}.{option}") for name, option in named.items()}
-    # Text on the primary colour must have enough contrast in both themes.
-    values["on-primary"] = "#ffffff" if theme == "light" else values["background"]
     return ":root {{ {} }}".format(" ".join(f"--{name}: {value};" for name, value in values.items()))

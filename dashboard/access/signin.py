@@ -8,7 +8,7 @@ from streamlit.runtime.secrets import secrets_singleton
 from core.domain.roles import Action, Principal
 from core.settings import Backend, Settings
 from dashboard import services
-from dashboard.parts import ui
+from dashboard.parts import your_name
 
 
 def configure(settings: Settings) -> None:
@@ -53,7 +53,7 @@ def no_access() -> None:
 def sidebar(person: Principal | None) -> None:
     """Shows who is signed in, with a button to sign out; without sign-in, the box for the name."""
     if not services.shared().settings.sign_in:
-        ui.operator_box()
+        your_name.box()
     elif person:
         with st.sidebar.container():
             st.text(person.name or person.id)

@@ -18,7 +18,7 @@ def similarity_gauge(similarity: float, threshold: float, review_from: float, pa
         go.Indicator(
             mode="gauge+number",
             value=similarity,
-            number={"valueformat": ".1f", "font": {"size": 34, "color": palette.text}},
+            number={"valueformat": ".1f", "font": {"size": 26, "color": palette.text}},
             gauge={
                 "axis": {
                     "range": [0, 100],

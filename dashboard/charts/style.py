@@ -77,7 +77,7 @@ TIME = {
 }
 
 
-LIGHT = Palette("#0f8f6b", "#e0912f", "#c8434f", "#aab1c2", "#1c2333", "#e2e6ef", "#2f5bd0", "#5c6579")
+LIGHT = Palette("#0f8f6b", "#e0912f", "#c8434f", "#aab1c2", "#10141f", "#e2e6ef", "#2f5bd0", "#5c6579")
 
 
 DARK = Palette("#35b890", "#f0ab55", "#ec6f7a", "#6b7388", "#e7eaf2", "#2c3342", "#7ea2ff", "#a4acbd")

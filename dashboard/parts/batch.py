@@ -1,4 +1,4 @@
-"""On the event's page: validate all photos that wait, and check the reference photos, in the background."""
+"""On the event's page: check the photos that people have sent, and the reference photos, in the background."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ def offers(services: GuardedServices, event_id: str, kinds: frozenset[str]) -> N
 def _running(kind: str, event_id: str, job: Job) -> None:
     if not job.running:
         st.rerun()
-    title = "Validating photos" if kind == BATCH else "Checking reference photos"
+    title = "Checking the photos already sent" if kind == BATCH else "Checking the reference photos"
     with st.container(border=True):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown(f"**{title}**")
             if job.stop.is_set():
-                st.caption("Stopping: photos under way are finished.")
+                st.caption("Stopping. The photos that are being checked now are still finished.")
             else:
                 st.button("Stop", icon=":material/stop_circle:", key=f"stop-{kind}", on_click=job.stop.set)
         if job.operator:
@@ -85,7 +85,7 @@ def _running(kind: str, event_id: str, job: Job) -> None:
         if isinstance(progress, BatchProgress):
             st.caption(_counts(progress))
         if progress.paused:
-            ui.banner("warning", "Waiting. It continues by itself.", progress.paused, icon=":material/pause_circle:")
+            ui.banner("warning", "Paused. It continues by itself.", progress.paused, icon=":material/pause_circle:")
 
 
 def _pace(progress: Progress) -> str:
@@ -123,11 +123,11 @@ def _batch_ended(services: GuardedServices, event_id: str, job: Job | None) -> b
 
 
 def _offer_batch(services: GuardedServices, event_id: str) -> None:
-    with st.expander("Validate all photos that wait", icon=":material/playlist_add_check:"):
+    with st.expander("Run the checks on photos already sent", icon=":material/playlist_add_check:"):
         st.write(
-            "Photos that people have sent already, validated in one go: those of registrations that name a submitted "
-            "photo, and the last ones of people who failed or wait. People who have passed, and those whom a person "
-            "decided on, are left as they are."
+            "Checks in one go the photos that people have already sent: those that came with their registrations, "
+            "and the latest photo of everybody who failed or waits. People who have passed, and people about whom a "
+            "colleague has decided, stay as they are."
         )
         with st.container(horizontal=True, vertical_alignment="bottom"):
             choice = st.segmented_control(
@@ -138,23 +138,23 @@ def _offer_batch(services: GuardedServices, event_id: str) -> None:
                 required=True,
                 key="batch-choice",
             )
-            if st.button("Validate…", icon=":material/verified_user:", key="batch-ask"):
+            if st.button("Check these photos…", icon=":material/verified_user:", key="batch-ask"):
                 _confirm(services, event_id, choice or Choice.ALL)
 
 
-@st.dialog("Validate all these photos?")
+@st.dialog("Check all these photos?")
 def _confirm(services: GuardedServices, event_id: str, choice: Choice) -> None:
     photos = _counted(partial(services.batches.count, event_id, choice))
     if photos is None:
         return
     if not photos:
-        st.write("No photo of this event waits to be validated.")
+        st.write("There are no such photos in this event.")
         return
     st.text(event_id)
     st.write(f"**{photos:,} photos**: {CHOICE_WORDS[choice].lower()}.{_price(services, photos)}")
     st.caption("It continues when you close this page, and can be stopped.")
     if st.button(
-        f"Validate {photos:,} photos",
+        f"Check {photos:,} photos",
         type="primary",
         key="batch-start",
         on_click=_start,
@@ -199,14 +199,14 @@ def _begin(kind: str, event_id: str, work: Work, operator: str | None) -> None:
 
 def _interrupted(services: GuardedServices, event_id: str, choice: Choice, before: BatchProgress) -> None:
     with st.container(border=True):
-        st.markdown("**A batch of this event is not finished**")
+        st.markdown("**The check of the photos already sent was interrupted**")
         st.write(f"{CHOICE_WORDS[choice]}: {before.done:,} of {before.total:,} photos done, {before.left:,} left.")
         with st.container(horizontal=True):
             if st.button("Resume", type="primary", icon=":material/play_arrow:", key="batch-resume"):
                 _start(services, event_id, None)
                 st.rerun()
-            if st.button("Drop the rest", icon=":material/delete:", key="batch-drop"):
-                with ui.banner_on_failure("drop it"):
+            if st.button("Leave out the rest", icon=":material/delete:", key="batch-drop"):
+                with ui.banner_on_failure("leave out the rest"):
                     services.batches.drop(event_id)
                     jobs().forget(BATCH, event_id)
                     st.rerun()
@@ -221,7 +221,7 @@ def _batch_summary(event_id: str, job: Job) -> None:
         return
     said = f"{summary.done:,} of {summary.total:,} photos: {_counts(summary) or 'nothing done yet'}."
     with st.container(border=True):
-        _ended(BATCH, event_id, "Validated", said, summary)
+        _ended(BATCH, event_id, "Photos already sent", said, summary)
         if summary.problems:
             st.dataframe(
                 pd.DataFrame(summary.problems, columns=["Registration", "Why its photo could not be used"]),
@@ -241,22 +241,25 @@ def _ended(kind: str, event_id: str, title: str, said: str, summary: Progress) -
         case End.DONE:
             st.success("All done.", icon=":material/check:")
         case End.STOPPED:
-            st.info(f"Stopped: {summary.left:,} left.", icon=":material/stop_circle:")
+            st.info(f"Stopped: {summary.left:,} photos are left.", icon=":material/stop_circle:")
         case End.GAVE_UP:
             ui.banner(
                 "error",
-                f"Given up. No record was changed by it; {summary.left:,} left.",
+                f"Stopped: a service did not answer. {summary.left:,} photos are left as they were.",
                 summary.paused or "The service did not answer.",
                 icon=":material/cloud_off:",
             )
         case _:
             ui.banner(
-                "warning", f"{summary.left:,} left, which failed each time.", *failed, icon=":material/sync_problem:"
+                "warning",
+                f"{summary.left:,} photos are left: every try failed.",
+                *failed,
+                icon=":material/sync_problem:",
             )
 
 
 def _broke_off(kind: str, event_id: str, failure: str) -> None:
-    ui.banner("error", "This broke off.", failure, icon=":material/error:")
+    ui.banner("error", "This stopped because of an error.", failure, icon=":material/error:")
     _close_button(kind, event_id)
 
 
@@ -282,10 +285,10 @@ def _check_ended(services: GuardedServices, event_id: str, job: Job | None) -> b
 def _offer_check(services: GuardedServices, event_id: str) -> None:
     with st.expander("Check the reference photos", icon=":material/fact_check:"):
         st.write(
-            "Judges every reference photo by the rules that submitted photos meet, before anybody is compared with "
-            "it, and lists whom to ask for another one. Nothing is written to the records."
+            "Checks every reference photo by the same rules as submitted photos, before anybody is compared with it, "
+            "and lists the people to ask for a better one. No record changes."
         )
-        if st.button("Check…", icon=":material/fact_check:", key="check-ask"):
+        if st.button("Start the check…", icon=":material/fact_check:", key="check-ask"):
             _confirm_check(services, event_id)
 
 

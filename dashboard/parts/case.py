@@ -94,7 +94,7 @@ def similarity(record: ValidationRecord, policy: Policy) -> None:
         config=ui.CHART_CONFIG,
         alt=f"Similarity {record.similarity:.1f} of 100; {threshold:g} or more passes",
     )
-    st.caption(f"{threshold:g} or more passes; {review_from:g} to {threshold:g} waits for a person.")
+    st.caption(f"{threshold:g} or more passes; {review_from:g} to {threshold:g} waits: a colleague decides.")
 
 
 def thresholds(record: ValidationRecord, policy: Policy) -> tuple[float, float]:

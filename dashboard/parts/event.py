@@ -98,6 +98,20 @@ def notice() -> None:
         ui.banner("info", "Event pages may be slow or out of date.", said.replace("`", ""), icon=":material/speed:")
 
 
+def say_unknown(events: Sequence[str]) -> None:
+    """Say which events of the link are none of ``events``.
+
+    To be called before the field that is bound to ``event_id``, which takes them out of the link.
+    """
+    if unknown := [each for each in st.query_params.get_all("event_id") if each not in events]:
+        ui.banner(
+            "warning",
+            "The link names an unknown event. Choose one of those that there are.",
+            *unknown,
+            icon=":material/event_busy:",
+        )
+
+
 def picker(container: st.delta_generator.DeltaGenerator, events: list[str]) -> str:
     """The event to show, which the link names."""
     chosen: str = container.selectbox(

@@ -8,14 +8,15 @@ from contextlib import contextmanager
 import streamlit as st
 
 from core.domain.records import Status
-from dashboard.parts import ui
+from dashboard.parts import look, ui
 
 #: In the empty bar over the page, where it covers nothing; on a phone above the bar of buttons of the review card.
 _STYLE = """<style>
 .st-key-toast {
-    position: fixed; top: 0.3rem; right: 1rem; z-index: 1000000; width: auto; max-width: calc(100vw - 2rem);
+    position: fixed; top: 0.3rem; right: 1rem; z-index: 999991; width: auto; max-width: calc(100vw - 5rem);
     padding: 0.2rem 0.8rem; background: %s; animation: passing %s forwards; flex-wrap: nowrap;
 }
+.st-key-toast [data-testid=stText] { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .st-key-toast:not(:has(button)) { pointer-events: none; }
 @media (max-width: 640px) {
     .st-key-toast { top: auto; bottom: 1rem; padding: 0.5rem 0.8rem; }
@@ -34,10 +35,9 @@ def verdict(status: Status, name: str) -> None:
 @contextmanager
 def placed(status: Status, text: str, *, seconds: int = 10) -> Iterator[None]:
     """The text, with the sign of ``status``, for some seconds; the body of the ``with`` statement adds to it."""
-    look = ui.STATUS[status]
-    theme = "dark" if st.context.theme.type == "dark" else "light"
+    shown = ui.STATUS[status]
     with st.container(key="toast", border=True, horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f":{look.badge}[{look.icon}]", width="content")
+        st.markdown(f":{shown.badge}[{shown.icon}]", width="content")
         st.text(text, width="content")
         yield
-    st.html(_STYLE % (st.get_option(f"theme.{theme}.secondaryBackgroundColor"), f"{seconds}s"))
+    st.html(_STYLE % (look.colour("secondaryBackgroundColor"), f"{seconds}s"))

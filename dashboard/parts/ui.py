@@ -76,18 +76,6 @@ def banner(kind: Literal["error", "warning", "info"], sentence: str, *typed: str
             st.text(text)
 
 
-def operator_box() -> None:
-    """Asks who is at the desk: the name goes into the record with what they do."""
-    st.sidebar.text_input(
-        "Your name",
-        key="operator",
-        placeholder="as your colleagues know you",
-        help="Kept with each photo that you validate and each decision that you make.",
-        max_chars=80,
-        persist_state="session",
-    )
-
-
 def focus_on_arrival(label: str, anew: str = "") -> None:
     """Put the cursor into the field with this label when the page opens, unless something has it already.
 
@@ -205,7 +193,7 @@ def headline(record: ValidationRecord) -> str:
         more = f" and {len(others)} more" if others else ""
         return f"{word}: {first[0].lower()}{first[1:]}{more}"
     if record.validation_status is Status.PENDING:
-        return f"{word}: a person must compare"
+        return f"{word}: a colleague decides"
     return word
 
 

@@ -22,7 +22,7 @@ SPANS = {
     "1 year": timedelta(days=365),
 }
 PAGE_ROWS = 50
-RESULT_WORDS = {Result.DONE: "Done", Result.BEGUN: "Begun", Result.FAILED: "Not done"}
+RESULT_WORDS = {Result.DONE: "Done", Result.BEGUN: "Not finished", Result.FAILED: "Not done"}
 HASH = re.compile("[0-9a-f]{16}")
 
 
@@ -135,7 +135,7 @@ def table(entries: list[AuditEntry]) -> None:
                 "User": entry.user,
                 "Registration": entry.registration,
                 "Event": entry.event_id,
-                "From": entry.ip_address,
+                "IP address": entry.ip_address,
                 "Details": ", ".join(
                     [
                         *([entry.outcome] if result_of(entry) is Result.FAILED else []),

@@ -22,7 +22,9 @@ LATEST_ROWS = 12
 
 def heading(events: list[str]) -> tuple[str, str]:
     """The event and the span of time to show."""
-    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+    row = st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute")
+    event.say_unknown(events)
+    with row:
         st.title("Event overview", anchor=False, width="content")
         event_id = event.picker(st.container(width=250), events)
         span = ui.span_control(SPANS, "7 days")
@@ -57,7 +59,8 @@ def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None
             st.metric(
                 "Status unknown",
                 f"{readiness.unknown:,}",
-                help="Another service wrote no status, or a word that is none of ours. They count as not ready.",
+                help="Another service wrote no status, or one that Facedesk does not know. These people are not "
+                "counted as ready.",
                 border=True,
             )
 
@@ -136,7 +139,13 @@ def attempts_and_latest(event_id: str, records: pd.DataFrame) -> None:
     with right, st.container(border=True):
         with st.container(horizontal=True, horizontal_alignment="distribute"):
             st.markdown("**Latest**")
-            live = st.toggle("Live", value=True, key="live", bind="query-params", help="Refreshes by itself.")
+            live = st.toggle(
+                "Live",
+                value=True,
+                key="live",
+                bind="query-params",
+                help=f"Updates every {event.LIVE_SECONDS} seconds.",
+            )
         # A fragment runs by itself: the rest of the page stands still.
         st.fragment(latest, run_every=event.LIVE_SECONDS if live else None)(event_id)
 

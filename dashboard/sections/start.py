@@ -41,8 +41,8 @@ LABELS = {
     Meaning.EMAIL: "E-mail",
     Meaning.PHOTO: "Photo",
     Meaning.SUBMITTED_PHOTO: "Submitted photo",
-    Meaning.REFERENCE_PHOTO_KEY: "Stored reference photo",
-    Meaning.SUBMITTED_PHOTO_KEY: "Stored submitted photo",
+    Meaning.REFERENCE_PHOTO_KEY: "Reference photo already in the store",
+    Meaning.SUBMITTED_PHOTO_KEY: "Submitted photo already in the store",
 }
 #: What to do where no column is known to have an id.
 _TO_CHOOSE = {

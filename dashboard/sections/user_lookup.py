@@ -60,9 +60,10 @@ def summary(user_id: str, records: list[ValidationRecord]) -> None:
     average = statistics.average_confidence
     with st.container(horizontal=True):
         st.metric(
-            "Valid now?",
+            "Passed recently?",
             "Yes" if valid else "No",
-            help=f"A standing pass of the last {days} days{standing}",
+            help=f"Whether a photo of the last {days} days passed, and no later one of the same registration "
+            f"failed{standing}",
             border=True,
         )
         st.metric("Attempts", statistics.total_attempts, border=True)
@@ -94,6 +95,13 @@ def history(records: list[ValidationRecord]) -> ValidationRecord:
     )
     wanted = st.query_params.get("registration_id")
     ids = [record.registration_id for record in shown]
+    if wanted and wanted not in ids:
+        ui.banner(
+            "warning",
+            "The link names a registration that is not among the records below.",
+            wanted,
+            icon=":material/search_off:",
+        )
     first = ids.index(wanted) if wanted in ids else 0
     selected = st.dataframe(
         table,

@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
+from dashboard.parts.look import TOP
 from tests.support.browser import dashboard
 from tests.support.portraits import as_jpeg, astronaut, hopper, landscape
 
@@ -136,6 +137,27 @@ def test_on_a_telephone_the_verdict_comes_into_view(installation: Installation, 
     expect(page.get_by_role("heading", name="Failed: no face")).to_be_in_viewport()
 
 
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1024, 768), (390, 844)])
+def test_what_is_said_for_a_moment_covers_nothing(
+    installation: Installation, page: Page, width: int, height: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    page.goto(f"{installation.address}/validate?registration_id=sample-0003")
+    give(page, "rocket.jpg", landscape())
+    messages = page.locator(".st-key-toast"), page.get_by_test_id("stToast")
+    expect(messages[0]).to_be_visible()
+    for message, again in zip(messages, (True, False), strict=True):
+        message.wait_for()
+        box = message.bounding_box()
+        assert box
+        assert box["y"] >= 0
+        assert box["x"] + box["width"] <= width
+        # The page scrolls below the bar at the top, and a message ends with it, but for a shadow.
+        assert box["y"] + box["height"] <= TOP + 2
+        if again:
+            page.get_by_role("button", name="Run again").click()
+
+
 def test_another_person_fails_with_both_faces_and_a_sentence(installation: Installation, page: Page) -> None:
     page.goto(f"{installation.address}/validate?registration_id=sample-0001")
     give(page, "other.jpg", hopper())
@@ -228,6 +250,29 @@ def test_an_unknown_api_path_is_json(installation: Installation, page: Page) -> 
 def test_a_foreign_host_is_refused(installation: Installation, page: Page) -> None:
     path = "/api/exports/users/sample-user-0001/history.csv"
     assert page.request.get(installation.address + path, headers={"Host": "evil.example"}).status == 400
+
+
+def test_a_name_is_kept_over_a_reload_and_goes_into_the_record(installation: Installation, page: Page) -> None:
+    name = "Zoë ![x](http://evil.example/i.png); path=/x </script>"
+    page.goto(f"{installation.address}/validate?registration_id=sample-0004")
+    field = page.get_by_label("Your name", exact=True)
+    field.fill(name)
+    field.press("Enter")
+    page.wait_for_function("document.cookie.includes('facedesk_name=Zo')")
+    page.reload()
+    expect(field).to_have_value(name)
+    give(page, "rocket.jpg", landscape())
+    headline(page, "Failed: no face")
+    page.goto(f"{installation.address}/audit")
+    who = page.get_by_label("Who", exact=True)
+    who.fill(name)
+    who.press("Enter")
+    expect(page.get_by_text("1 to 2")).to_be_visible()  # the faces were shown, and the photo was validated
+    field.fill("")
+    field.press("Enter")
+    page.wait_for_function("!document.cookie.includes('facedesk_name')")
+    page.reload()
+    expect(field).to_have_value("")
 
 
 @pytest.mark.parametrize("path", ["validate", "user_lookup", "start"])

@@ -282,8 +282,8 @@ def test_the_event_pages_show_events_as_they_are_named(site: Site, page: Page) -
         page.get_by_text(title).click()
     hover_bars(page)
     for title, ask, begin in (
-        ("Validate all photos that wait", "Validate…", "batch-start"),
-        ("Check the reference photos", "Check…", "check-start"),
+        ("Run the checks on photos already sent", "Check these photos…", "batch-start"),
+        ("Check the reference photos", "Start the check…", "check-start"),
     ):
         page.get_by_text(title).click()
         page.get_by_role("button", name=ask).click()

@@ -18,7 +18,9 @@ from core.runtime.services import Services
 from core.services.sessions import Sessions
 from dashboard import pages
 from dashboard import services as dashboard_services
+from dashboard.access import names
 from dashboard.parts import photos
+from tests.pages.test_your_name import asking
 from tests.support import signin
 from tests.support.app import ROOT, BorrowedServices, RunPage
 from tests.support.desk import REFERENCE_KEY, REGISTERED, Desk
@@ -218,6 +220,17 @@ def signed_in_settings() -> Any:
     from core.settings import Settings
 
     return Settings.model_validate(signin.settings(ORIGIN))
+
+
+def test_where_people_sign_in_nobody_is_asked_for_a_name(
+    open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(st.context), "cookies", {names.COOKIE: "Eve"})
+    assert not open_page("validate", said("support")).sidebar.text_input
+    place = AppTest.from_function(asking, default_timeout=30).run()
+    assert not place.text_input
+    assert not place.button(key="approve").disabled
+    assert place.text[-1].value == "Support Person"
 
 
 def test_a_sign_in_is_told_once(open_page: OpenPage, services: Services) -> None:

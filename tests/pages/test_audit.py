@@ -10,12 +10,15 @@ import pytest
 
 from core.domain.clock import utc_now
 from core.domain.errors import Unavailable
-from core.domain.roles import Action
+from core.domain.records import Decision
+from core.domain.roles import Action, local
+from core.runtime.facades.guard import Guard
 from core.runtime.services import Services
 from core.services.hashing import id_hash
 from tests.support.app import RunPage, failure
 from tests.support.audit import an_entry
 from tests.support.desk import Desk
+from tests.support.records import an_outcome
 
 
 def told(desk: Desk, number: int = 1, **changes: Any) -> None:
@@ -44,7 +47,7 @@ def test_entries_stand_newest_first(run_page: RunPage, desk: Desk) -> None:
         ({"action": "Erase"}, {"action": Action.ERASE}, {"action": Action.DECIDE}),
         ({"who": "ada"}, {"who": "ada"}, {"who": "eve"}),
         ({"result": "Not done"}, {"outcome": "Forbidden"}, {"outcome": "ok"}),
-        ({"result": "Begun"}, {"outcome": "begun"}, {"outcome": "ok"}),
+        ({"result": "Not finished"}, {"outcome": "begun"}, {"outcome": "ok", "who": "eve"}),
         ({"person": "a" * 16}, {"user": "a" * 16}, {"user": "b" * 16}),
         ({"person": "a" * 16}, {"registration": "a" * 16}, {"registration": "b" * 16}),
     ],
@@ -55,6 +58,25 @@ def test_the_link_filters(
     told(desk, 1, **wanted)
     told(desk, 2, **other)
     assert len(column(run_page("audit", **query), "When")) == 1
+
+
+def test_a_decision_is_one_entry(run_page: RunPage, desk: Desk, services: Services) -> None:
+    given = {"user_id": "user-1", "registration_id": "reg-1", "timestamp": utc_now()}
+    waiting = an_outcome("a1", status="pending", **given)
+    record = desk.records.record_attempt(waiting, timedelta(days=30))
+    Guard(services).acting_as(local("ada")).validation.decide(record, Decision.APPROVED, reviewer="ada")
+    stored = desk.audit.entries(utc_now() - timedelta(hours=1), utc_now() + timedelta(seconds=1))
+    assert sorted(entry.outcome for entry in stored) == ["begun", "ok"]
+    app = run_page("audit")
+    assert list(zip(column(app, "What"), column(app, "Outcome"), strict=True)) == [("Decide", "Done")]
+    assert column(run_page("audit", result="Not finished"), "When") == []
+
+
+def test_a_decision_that_did_not_end_stays_in_sight(run_page: RunPage, desk: Desk) -> None:
+    told(desk, outcome="begun", details={})
+    desk.audit.append(an_entry("later", at=utc_now() - timedelta(minutes=2), user="b" * 16))
+    assert column(run_page("audit"), "Outcome") == ["Done", "Not finished"]
+    assert column(run_page("audit", result="Not finished"), "Outcome") == ["Not finished"]
 
 
 def test_the_span_in_the_link_ends_what_is_shown(run_page: RunPage, desk: Desk) -> None:

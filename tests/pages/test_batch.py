@@ -55,8 +55,8 @@ def page(run_page: RunPage, people: list[Registration]) -> AppTest:
 
 
 def started(page: AppTest) -> AppTest:
-    press(page, "Validate…")
-    return press(page, f"Validate {PEOPLE:,} photos")
+    press(page, "Check these photos…")
+    return press(page, f"Check {PEOPLE:,} photos")
 
 
 def ended(kind: str = "batch") -> Job:
@@ -83,12 +83,12 @@ def interrupted(desk: Desk, after: int) -> None:
 
 
 def test_an_event_of_whom_nobody_sent_a_photo_says_so(run_page: RunPage) -> None:
-    app = press(run_page("event_overview", event_id="event-1"), "Validate…")
-    assert "No photo of this event waits to be validated." in text_of(app)
+    app = press(run_page("event_overview", event_id="event-1"), "Check these photos…")
+    assert "There are no such photos in this event." in text_of(app)
 
 
 def test_before_it_begins_it_says_how_many_photos(page: AppTest) -> None:
-    press(page, "Validate…")
+    press(page, "Check these photos…")
     assert f"**{PEOPLE} photos**" in text_of(page)
     assert jobs().of("batch", EVENT) is None
 
@@ -114,7 +114,7 @@ def test_where_the_engine_costs_it_says_how_much_at_the_most(
     from dashboard import services as dashboard_services
 
     monkeypatch.setattr(dashboard_services, "build", lambda _settings: replace(services, settings=aws))
-    page = press(run_page("event_overview", event_id=EVENT), "Validate…")
+    page = press(run_page("event_overview", event_id=EVENT), "Check these photos…")
     assert ("at most 24.00 USD" in text_of(page)) is said
 
 
@@ -136,8 +136,8 @@ def test_while_it_runs_every_session_sees_how_far_it_is_and_can_stop_it(
     desk.engine.stalled = threading.Event()
     started(page)
     other = run_page("event_overview", event_id=EVENT)
-    assert "Validating photos" in text_of(other)
-    assert "Validate…" not in labels(other)
+    assert "Checking the photos already sent" in text_of(other)
+    assert "Check these photos…" not in labels(other)
     press(other, "Stop")
     desk.engine.stalled.set()
     ended()
@@ -151,7 +151,7 @@ def test_after_a_restart_an_interrupted_batch_is_offered_to_go_on(
 ) -> None:
     interrupted(desk, 3)
     page = run_page("event_overview", event_id=EVENT)
-    assert "A batch of this event is not finished" in text_of(page)
+    assert "photos already sent was interrupted" in text_of(page)
     press(page, "Resume")
     ended()
     page.run()
@@ -163,8 +163,8 @@ def test_the_rest_of_an_interrupted_batch_can_be_dropped(
     run_page: RunPage, people: list[Registration], desk: Desk
 ) -> None:
     interrupted(desk, 3)
-    page = press(run_page("event_overview", event_id=EVENT), "Drop the rest")
-    assert (desk.batches.unfinished(EVENT), "Validate…" in labels(page)) == (None, True)
+    page = press(run_page("event_overview", event_id=EVENT), "Leave out the rest")
+    assert (desk.batches.unfinished(EVENT), "Check these photos…" in labels(page)) == (None, True)
 
 
 def test_with_the_engine_down_it_says_what_is_and_that_the_rest_is_as_it_was(page: AppTest, desk: Desk) -> None:
@@ -172,15 +172,15 @@ def test_with_the_engine_down_it_says_what_is_and_that_the_rest_is_as_it_was(pag
     started(page)
     ended()
     page.run()
-    assert "Given up" in failure(page)
+    assert "did not answer" in failure(page)
     assert "out of reach" in failure(page)
     assert desk.records.event_frame(EVENT).empty
 
 
 def test_what_another_process_runs_is_not_run_beside_it(page: AppTest, desk: Desk) -> None:
-    press(page, "Validate…")
+    press(page, "Check these photos…")
     with closing(desk.batches.open(EVENT, Choice.ALL)):
-        press(page, f"Validate {PEOPLE:,} photos")
+        press(page, f"Check {PEOPLE:,} photos")
         assert ended().failure == "A batch of this event is running already."
     page.run()
     assert "running already" in failure(page)
@@ -199,12 +199,12 @@ def test_a_summary_can_be_put_away(page: AppTest) -> None:
     ended()
     page.run()
     press(page, "Close")
-    assert (jobs().of("batch", EVENT), "Validate…" in labels(page)) == (None, True)
+    assert (jobs().of("batch", EVENT), "Check these photos…" in labels(page)) == (None, True)
 
 
 def test_the_reference_photos_are_checked_and_the_csv_is_linked(page: AppTest, desk: Desk) -> None:
     desk.engine.faces = ()
-    press(page, "Check…")
+    press(page, "Start the check…")
     press(page, "Check them")
     ended("reference-check")
     page.run()

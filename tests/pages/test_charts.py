@@ -140,6 +140,22 @@ def test_text_is_easy_to_read_on_the_page(theme: str, palette: Palette) -> None:
     assert contrast(palette.text, THEME[theme]["backgroundColor"]) >= 4.5
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("ground", ["backgroundColor", "secondaryBackgroundColor"])
+def test_links_and_captions_and_the_main_button_are_easy_to_read(theme: str, ground: str) -> None:
+    colours = THEME[theme]
+    assert contrast("#ffffff", colours["primaryColor"]) >= 4.5
+    assert contrast(colours.get("linkColor", colours["primaryColor"]), colours[ground]) >= 4.5
+    # Streamlit writes captions in the text's colour at 60 %.
+    pairs = zip(_parts(colours["textColor"]), _parts(colours[ground]), strict=True)
+    caption = "#" + "".join(f"{round(0.6 * text + 0.4 * behind):02x}" for text, behind in pairs)
+    assert contrast(caption, colours[ground]) >= 4.5
+
+
+def _parts(colour: str) -> list[int]:
+    return [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
+
+
 @both
 @pytest.mark.parametrize("status", [Status.SUCCESS, Status.FAILED])
 def test_a_statuss_colour_stands_out_from_the_page(theme: str, palette: Palette, status: Status) -> None:

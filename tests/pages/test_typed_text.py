@@ -116,10 +116,11 @@ REVIEWED: dict[str, set[str]] = {
     "dashboard/parts/search.py": {"selectbox: _count(lines, found)", "text_input: label", "text_input: placeholder"},
     "dashboard/access/signin.py": {"caption: ', '.join(sorted(person.roles))"},
     "dashboard/parts/toast.py": {
-        "html: _STYLE % (st.get_option(f'theme.{theme}.secondaryBackgroundColor'), f'{seconds}s')",
-        "markdown: look.badge",
-        "markdown: look.icon",
+        "html: _STYLE % (look.colour('secondaryBackgroundColor'), f'{seconds}s')",
+        "markdown: shown.badge",
+        "markdown: shown.icon",
     },
+    "dashboard/parts/look.py": {"html: _STYLE % {'top': TOP, 'text': colour('textColor')}"},
     "dashboard/parts/ui.py": {
         "banner: doing",
         "html: anew",
@@ -128,6 +129,7 @@ REVIEWED: dict[str, set[str]] = {
         "html: occasion",
         "segmented_control: list(spans)",
     },
+    "dashboard/parts/your_name.py": {"html: to_be_kept"},  # a cookie, of letters, digits and harmless signs
     "pages/event_overview.py": {
         "file_links: span",
     },

@@ -73,7 +73,7 @@ def test_the_figures_count_every_attempt(run_page: RunPage) -> None:
 
 @pytest.mark.usefixtures("history")
 def test_a_recent_pass_is_valid(run_page: RunPage) -> None:
-    assert metrics(run_page("user_lookup", user_id="user-1"))["Valid now?"] == "Yes"
+    assert metrics(run_page("user_lookup", user_id="user-1"))["Passed recently?"] == "Yes"
 
 
 @pytest.mark.usefixtures("history")

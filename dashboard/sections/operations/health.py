@@ -29,7 +29,9 @@ def health_cards() -> None:
             st.badge(f"Failing: {', '.join(down)}", icon=":material/error:", color="red")
         else:
             st.badge("Every service answers", icon=":material/check_circle:", color="green")
-        st.caption(f"asked at {asked.astimezone(ui.viewer_zone()):%H:%M:%S}, again every {HEALTH_SECONDS} s")
+        st.caption(
+            f"Checked at {asked.astimezone(ui.viewer_zone()):%H:%M:%S}. Updates every {HEALTH_SECONDS} seconds."
+        )
     with st.container(horizontal=True):
         for service in found:
             st.metric(

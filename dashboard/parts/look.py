@@ -1,0 +1,29 @@
+"""What the look of all pages needs beyond Streamlit's theme."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+#: Pixels at the top of a window that its pages leave free. What passes is said there, so that it covers nothing.
+TOP = 56
+
+
+def colour(option: str) -> str:
+    """Returns a colour of the viewer's theme, by its name in ``.streamlit/config.toml``."""
+    theme = "dark" if st.context.theme.type == "dark" else "light"
+    found: str = st.get_option(f"theme.{theme}.{option}")
+    return found
+
+
+def style() -> None:
+    """Gives every page its style: to be called once a run."""
+    st.html(_STYLE % {"top": TOP, "text": colour("textColor")})
+
+
+#: Streamlit writes a chosen segment and a slider's value in the primary colour. White on that colour is readable, so
+#: that it is too dark to be read on a dark background.
+_STYLE = """<style>
+[data-testid=stMainBlockContainer] { padding-top: calc(%(top)spx + 0.5rem); }
+[data-testid=stToastContainer] { top: -0.4rem; right: 0; }
+[data-variant=segmented_control][aria-checked=true] p, [data-testid=stSliderThumbValue] p { color: %(text)s; }
+</style>"""
