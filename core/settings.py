@@ -159,6 +159,11 @@ class Settings(Policy, BaseSettings):
         "submittedPhotoKey (`faceImageKey`)",
     )
 
+    infer_age_gender_smile: bool = Field(
+        False,
+        description="whether the face engine infers age, gender and smile of each person, for statistics; no rule "
+        "needs them, and inferring them has legal duties of its own",
+    )
     record_ttl_days: int = Field(30, ge=1, le=3650, description="days that a record is kept")
     engine_deadline_seconds: float = Field(
         8,

@@ -11,7 +11,7 @@ import streamlit as st
 from core.domain import reasons
 from core.domain.errors import Conflict, FacedeskError
 from core.domain.policy import Policy
-from core.domain.records import Decision, Status, ValidationRecord
+from core.domain.records import Decision, Provenance, Status, ValidationRecord
 from core.domain.roles import Action
 from core.services.validation import MAX_NOTE, REJECTION_REASONS
 from dashboard import pages
@@ -162,9 +162,13 @@ def _review(record: ValidationRecord) -> None:
 def details(record: ValidationRecord) -> None:
     """What the engine reported, and the ids and codes that other systems use."""
     with st.expander("Details", icon=":material/data_object:"):
+        made_by = record.provenance or Provenance()
         rows = {
             **{name: _attribute(value) for name, value in record.attributes.items()},
             "reason codes": ", ".join(record.failure_reasons) or "–",
+            "face engine": made_by.engine or "–",
+            "engine's model": made_by.model or "–",
+            "rules": made_by.rules or "–",
             "user id": record.user_id,
             "registration id": record.registration_id,
             "event id": record.event or "–",
