@@ -134,6 +134,50 @@ def on_time(figure: go.Figure, unit: str, frame: pd.DataFrame) -> go.Figure:
     return figure.update_xaxes(range=[f"{first - spare:%Y-%m-%d %H:%M:%S}", f"{last + spare:%Y-%m-%d %H:%M:%S}"])
 
 
+def marked(figure: go.Figure, changes: Iterable[tuple[pd.Timestamp, str]], palette: Palette) -> go.Figure:
+    """A dashed line across the chart, with a word along it, at each moment at which something else began to decide:
+    names of ``core.domain.changes.DECIDING``, "" for nothing.
+    """
+    for at, names in changes:
+        if names:
+            figure.add_shape(
+                type="line",
+                x0=f"{at:%Y-%m-%d %H:%M:%S}",
+                x1=f"{at:%Y-%m-%d %H:%M:%S}",
+                yref="paper",
+                y0=0,
+                y1=1,
+                line={"color": palette.muted, "width": 1, "dash": "dash"},
+                label={
+                    "text": change_words(names),
+                    "textposition": "end",
+                    "yanchor": "bottom",
+                    "font": {"color": palette.muted, "size": 12},
+                },
+            )
+    return figure
+
+
+def change_words(names: str) -> str:
+    """A change in words, such as "rules changed". Another engine has another model, which is not said besides."""
+    said = [name for name in names.split() if name != "model" or "engine" not in names]
+    return f"{' and '.join(said)} changed"
+
+
+def changes_marked(figure: go.Figure, unit: str, frame: pd.DataFrame, palette: Palette) -> go.Figure:
+    """``marked`` where something changed in ``core.domain.statistics.over_time``: half a bucket before the bucket
+    begins, because bars stand around that.
+    """
+    half = pd.Timedelta(milliseconds=TIME[unit][0] / 2)
+    return marked(figure, zip(frame["time"] - half, frame["changed"], strict=True), palette)
+
+
+def describe_changes(unit: str, frame: pd.DataFrame) -> str:
+    found = frame[frame["changed"] != ""]
+    listed = zip(found["time"], found["changed"], strict=True)
+    return "".join(f" {change_words(names).capitalize()} at {moment(unit, time)}." for time, names in listed)
+
+
 def times(frame: pd.DataFrame) -> list[str]:
     return [f"{time:%Y-%m-%d %H:%M}" for time in frame["time"]]
 
