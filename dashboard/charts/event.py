@@ -149,7 +149,8 @@ def rate_over_time(unit: str, frame: pd.DataFrame, palette: Palette, height: int
         },
     )
     figure.update_xaxes(anchor="y2")
-    return on_time(changes_marked(figure, unit, frame, palette), unit, frame)
+    # Below most rates, which the words would cover.
+    return on_time(changes_marked(figure, unit, frame, palette, top=0.8), unit, frame)
 
 
 def describe_rate(unit: str, frame: pd.DataFrame) -> str:

@@ -131,19 +131,20 @@ def test_the_timeline_draws_the_threshold() -> None:
 
 def test_the_timeline_marks_what_changed_between_two_attempts() -> None:
     frame = attempts((Status.FAILED, 10), (Status.SUCCESS, 95), (Status.SUCCESS, 96))
-    shapes = attempts_timeline(frame.assign(changed=["", "rules", ""]), 80, LIGHT).layout.shapes
-    (line,) = [each for each in shapes if each.label.text]
-    assert (line.x0, line.x1, line.label.text) == ("2026-03-01 13:30:00", "2026-03-01 13:30:00", "rules changed")
+    layout = attempts_timeline(frame.assign(changed=["", "rules", ""]), 80, LIGHT).layout
+    (word,) = layout.annotations
+    assert (word.x, word.text) == ("2026-03-01 13:30:00", "new rules")
+    assert [line.x0 for line in layout.shapes if line.x0 == line.x1] == [word.x]
 
 
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        ("rules", "rules changed"),
-        ("model", "model changed"),
-        ("engine model", "engine changed"),
-        ("engine model rules", "engine and rules changed"),
-        ("model rules", "model and rules changed"),
+        ("rules", "new rules"),
+        ("model", "new model"),
+        ("engine model", "new engine"),
+        ("engine model rules", "new engine and rules"),
+        ("model rules", "new model and rules"),
     ],
 )
 def test_a_change_in_words(names: str, words: str) -> None:

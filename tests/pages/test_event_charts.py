@@ -212,12 +212,19 @@ def test_a_time_without_validations_has_no_success_rate() -> None:
 
 @pytest.mark.parametrize("draw", [event_charts.outcomes_over_time, event_charts.rate_over_time])
 def test_a_line_marks_where_what_decides_changed(draw: Callable[..., go.Figure]) -> None:
-    (line,) = draw("day", NEW_RULES, LIGHT).layout.shapes
+    layout = draw("day", NEW_RULES, LIGHT).layout
+    (line,), (word,) = layout.shapes, layout.annotations
     # Between the bars of the second and the third day.
-    assert line.x0 == line.x1 == "2026-03-02 12:00:00"
-    assert line.label.text == "engine and rules changed"
-    assert line.label.font.size >= 11
+    assert line.x0 == line.x1 == word.x == "2026-03-02 12:00:00"
+    assert word.text == "new engine and rules"
+    assert word.font.size >= 11
     assert not draw("day", DAYS, LIGHT).layout.shapes
+
+
+@both
+def test_the_word_beside_such_a_line_is_easy_to_read(theme: str, palette: Palette) -> None:
+    (word,) = event_charts.outcomes_over_time("day", NEW_RULES, palette).layout.annotations
+    assert contrast(word.font.color, word.bgcolor) >= 4.5
 
 
 def test_reasons_are_named_by_their_words() -> None:
@@ -355,7 +362,7 @@ def test_outcomes_over_time_in_words() -> None:
 
 @pytest.mark.parametrize("describe", [event_charts.describe_over_time, event_charts.describe_rate])
 def test_what_changed_in_words(describe: Callable[..., str]) -> None:
-    assert describe("day", NEW_RULES) == f"{describe('day', DAYS)} Engine and rules changed at 2026-03-03."
+    assert describe("day", NEW_RULES) == f"{describe('day', DAYS)} New engine and rules from 2026-03-03 on."
 
 
 def test_rates_in_words() -> None:

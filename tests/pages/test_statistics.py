@@ -113,7 +113,7 @@ def test_the_chart_over_time_marks_where_the_engine_changed(
 ) -> None:
     sampled.validation.validate_upload("sample-0001", astronaut_jpeg, "a1", ANYBODY)
     app = run_page("statistics", event_id=SAMPLE)
-    assert sum("engine changed" in chart for chart in charts(app)) == 1
+    assert sum("new engine" in chart for chart in charts(app)) == 1
 
 
 def test_two_events_stand_side_by_side(run_page: RunPage, sampled: Desk, astronaut_jpeg: bytes) -> None:

@@ -126,7 +126,7 @@ def test_the_timeline_marks_where_the_model_changed(run_page: RunPage, desk: Des
         validation.validate_upload("reg-1", astronaut_jpeg, f"a{number}", ANYBODY)
     app = run_page("user_lookup", user_id="user-1", registration_id="reg-1")
     timelines = [chart for chart in charts(app) if "Attempt 1" in chart]
-    assert [chart.count("model changed") for chart in timelines] == [1]
+    assert [chart.count("new model") for chart in timelines] == [1]
     by_another.close()
 
 
