@@ -47,10 +47,11 @@ PAGE_EVERY = 2.0
 class StubEngine:
     """Sees one good face that matches, after ``ENGINE_SECONDS``."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, infer: bool = False) -> None:
         from tests.support.engine import ChosenEngine
 
         self._chosen = ChosenEngine()
+        self.provenance = self._chosen.provenance
 
     def detect(self, photo: bytes) -> Mapping[str, Any]:
         time.sleep(ENGINE_SECONDS)

@@ -44,6 +44,7 @@ def items(count: int, now: datetime, first: int = 0, user: str | None = None) ->
         reasons = pick.choice([["FACE_MISMATCH"], ["TOO_DARK", "BLURRED"], ["EYES_CLOSED"]]) * (status == "failed")
         key, source = f"face-images/{number:08}-{pick.getrandbits(96):024x}.jpg", pick.choice(["api", "dashboard"])
         quality = pick.choice(["high", "medium", "low"])
+        provenance = {"engine": "rekognition", "model": "api-2016-06-27", "rules": "r96d7f2a7"}
         yield {
             "userId": user or f"user-{number:08}",
             "registrationId": f"registration-{number:08}",
@@ -66,7 +67,12 @@ def items(count: int, now: datetime, first: int = 0, user: str | None = None) ->
             "timestamp": moment,
             "updatedAt": moment,
             "expiresAt": expires,
-            "metadata": {"eventId": event, "ipAddress": "203.0.113.7", "source": source},
+            "metadata": {
+                "eventId": event,
+                "ipAddress": "203.0.113.7",
+                "source": source,
+                "provenance": provenance,
+            },
             "failureReasons": reasons,
             "attempts": [
                 {
@@ -80,6 +86,7 @@ def items(count: int, now: datetime, first: int = 0, user: str | None = None) ->
                     "reasons": reasons,
                     "faceImageKey": key,
                     "source": source,
+                    "provenance": provenance,
                 }
             ],
         }

@@ -58,6 +58,9 @@ class TimedEngine:
     engine: FaceEngine
     calls: list[tuple[float, float]]
 
+    def __post_init__(self) -> None:
+        self.provenance = self.engine.provenance
+
     def detect(self, photo: bytes) -> Answer:
         return self._timed(lambda: self.engine.detect(photo))
 

@@ -165,6 +165,11 @@ class Settings(Policy, BaseSettings):
         "submittedPhotoKey (`faceImageKey`)",
     )
 
+    infer_age_gender_smile: bool = Field(
+        False,
+        description="whether the face engine infers age, gender and smile of each person, for statistics; no rule "
+        "needs them, and inferring them has legal duties of its own",
+    )
     review_due_hours: float = Field(
         24, gt=0, description="hours after which a case in the review queue counts as overdue"
     )

@@ -47,6 +47,7 @@ def with_attempt(current: ValidationRecord | None, outcome: Outcome, ttl: timede
         face_image_key=outcome.face_image_key,
         source=outcome.source,
         operator=outcome.operator,
+        provenance=outcome.provenance,
     )
     record = ValidationRecord(
         user_id=outcome.user_id,
@@ -62,7 +63,12 @@ def with_attempt(current: ValidationRecord | None, outcome: Outcome, ttl: timede
         timestamp=timestamp,
         updated_at=_after(current, timestamp),
         expires_at=expires_at(timestamp, ttl),
-        metadata=Metadata(event_id=outcome.event_id, ip_address=outcome.ip_address, source=outcome.source),
+        metadata=Metadata(
+            event_id=outcome.event_id,
+            ip_address=outcome.ip_address,
+            source=outcome.source,
+            provenance=outcome.provenance,
+        ),
         event_id=outcome.event_id,
         failure_reasons=outcome.reasons,
         attempts=((current.outcomes if current else ()) + (entry,))[-MAX_ATTEMPTS:],
@@ -178,7 +184,9 @@ def _as_said_by(current: ValidationRecord, entry: Attempt) -> dict[str, Any]:
         "attributes": {},
         "timestamp": entry.timestamp,
         "expires_at": current.expires_at and current.expires_at - int(sooner.total_seconds()),
-        "metadata": current.metadata.model_copy(update={"source": entry.source, "ip_address": None}),
+        "metadata": current.metadata.model_copy(
+            update={"source": entry.source, "ip_address": None, "provenance": entry.provenance}
+        ),
         "failure_reasons": _reasons_after(entry.reasons, entry.review) if entry.review else entry.reasons,
         "review": entry.review,
         "face_box": None,

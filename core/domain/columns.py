@@ -124,6 +124,9 @@ STORED_COLUMNS = (
     Column("age", "category", _SHOWN, str, ("attributes", "age"), reported=True),
     Column("gender", "category", _SHOWN, str, ("attributes", "gender"), reported=True),
     Column("smile", "boolean", _SHOWN, bool, ("attributes", "smile"), reported=True),
+    Column("engine", "category", _SHOWN, str, ("metadata", "provenance", "engine")),
+    Column("model", "category", _SHOWN, str, ("metadata", "provenance", "model")),
+    Column("rules", "category", _SHOWN, str, ("metadata", "provenance", "rules")),
 )
 #: What could not be read, as ``field:kind`` with spaces between (``core.domain.reading.Unread``). No export has it.
 UNREADABLE = Column("unreadable", "str", _SHOWN, never_absent=True)

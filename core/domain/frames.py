@@ -31,7 +31,7 @@ _FREE_CATEGORIES = [
 #: Each column's path in a record in memory.
 _IN_MEMORY = {column.name: tuple(map(to_snake, column.path)) for column in STORED_COLUMNS}
 #: The fields of a record that a frame shows: those of its columns, and the maps that hold these.
-_FIELDS = {name for column in STORED_COLUMNS for name in (".".join(column.path), column.path[0])}
+_FIELDS = {".".join(column.path[:depth]) for column in STORED_COLUMNS for depth in range(1, len(column.path) + 1)}
 #: Times that Arrow and pandas read as the record does; pandas would take "2026" for a year, where the record sees
 #: seconds.
 _ISO_TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?"

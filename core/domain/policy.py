@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,18 @@ from core.domain.reasons import Reason
 from core.domain.records import Box, ComparisonResult, Percent, Quality, Status
 
 Face = Mapping[str, Any]
+
+#: Attributes of a face for which a photo fails if the engine is sure of them: the value that fails, and the reason.
+#: The rules need no others beside box, confidence, pose and quality, which engines always report.
+FAILING: Mapping[str, tuple[bool, Reason]] = {
+    "EyesOpen": (False, Reason.EYES_CLOSED),
+    "Sunglasses": (True, Reason.SUNGLASSES),
+    "FaceOccluded": (True, Reason.FACE_OCCLUDED),
+}
+#: Attributes that no rule needs: an engine infers them only where the setting ``INFER_AGE_GENDER_SMILE`` says so.
+INFERRED = ("AgeRange", "Gender", "Smile")
+#: Raised by one with each change of this module that makes other verdicts of the same numbers.
+VERSION = 1
 
 
 class Policy(BaseModel):
@@ -46,6 +59,14 @@ class Policy(BaseModel):
         if self.min_brightness >= self.max_brightness:
             raise ValueError("MIN_BRIGHTNESS must be below MAX_BRIGHTNESS")
         return self
+
+    @property
+    def digest(self) -> str:
+        """A short text that differs wherever a number of the rules or their ``VERSION`` does."""
+        # 80 and 80.0 are one number, and so are 0.0 and -0.0.
+        numbers = [(name, float(getattr(self, name)) + 0.0) for name in sorted(Policy.model_fields)]
+        # With a letter in front, or a spreadsheet would take some of them for numbers.
+        return "r" + hashlib.sha256(repr((VERSION, numbers)).encode()).hexdigest()[:8]
 
 
 class Verdict(BaseModel):
@@ -157,11 +178,7 @@ def _face_reasons(policy: Policy, face: Face, others: list[Face], size: tuple[in
     pose = face.get("Pose", {})
     if abs(pose.get("Yaw", 0)) > policy.max_yaw or not policy.min_pitch <= pose.get("Pitch", 0) <= policy.max_pitch:
         reasons.append(Reason.HEAD_TURNED)
-    for attribute, bad_value, reason in (
-        ("EyesOpen", False, Reason.EYES_CLOSED),
-        ("Sunglasses", True, Reason.SUNGLASSES),
-        ("FaceOccluded", True, Reason.FACE_OCCLUDED),
-    ):
+    for attribute, (bad_value, reason) in FAILING.items():
         seen = face.get(attribute)
         if seen and seen["Value"] is bad_value and seen["Confidence"] >= policy.min_attribute_confidence:
             reasons.append(reason)

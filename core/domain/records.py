@@ -170,6 +170,20 @@ class Withdrawal(Model):
     withdrawn_at: Timestamp
 
 
+class Provenance(Model):
+    """What made a verdict, so that verdicts before and after a change can be told apart.
+
+    ``engine`` is the face engine's name, ``model`` what it says of its version, and ``rules`` the digest of the rules
+    (``core.domain.policy.Policy.digest``). ``model`` and ``rules`` are absent where the engine gave no answer.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    engine: str | None = None
+    model: str | None = None
+    rules: str | None = None
+
+
 class Attempt(Model):
     """One entry of a record's ``attempts``: what was submitted and what came of it.
 
@@ -192,6 +206,7 @@ class Attempt(Model):
     operator: str | None = None
     review: Review | None = None
     earlier_reviews: tuple[Review, ...] | None = None
+    provenance: Provenance | None = None
 
     @property
     def reviews(self) -> tuple[Review, ...]:
@@ -206,6 +221,9 @@ class Metadata(Model):
     event_id: str | None = None
     ip_address: str | None = None
     source: str | None = None
+    #: Here and not beside the verdict, because an event index that was made before carries ``metadata``, and what an
+    #: index carries cannot be changed.
+    provenance: Provenance | None = None
 
 
 class Outcome(Model):
@@ -230,6 +248,7 @@ class Outcome(Model):
     source: str = Source.API
     operator: str | None = None
     ip_address: str | None = None
+    provenance: Provenance | None = None
 
 
 class ValidationRecord(Model):
@@ -302,6 +321,11 @@ class ValidationRecord(Model):
         return self.comparison_result.similarity if self.comparison_result else None
 
     @property
+    def provenance(self) -> Provenance | None:
+        """What made the newest attempt's verdict."""
+        return self.metadata.provenance
+
+    @property
     def version(self) -> str:
         """Changes with every write; a decision names the one that its maker saw."""
         tried, touched = (isoformat(each) if each else "" for each in (self.timestamp, self.updated_at))
@@ -330,4 +354,5 @@ class ValidationRecord(Model):
             face_image_key=self.face_image_key,
             source=self.metadata.source,
             review=self.review,
+            provenance=self.provenance,
         )

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from core.domain.changes import changed
 from core.domain.columns import BECOMES, STATUSES
 from core.domain.policy import Policy, by_similarity
 from core.domain.reasons import Reason
@@ -161,21 +162,23 @@ def unreadable(*frames: pd.DataFrame) -> pd.DataFrame:
 def over_time(records: pd.DataFrame, tz: str) -> tuple[str, pd.DataFrame]:
     """Outcomes by the hour (a span of at most 3 days), day (366 days), month (20 years) or year: unit and frame.
 
-    Columns time, success, pending, failed, unknown (counts), attempts_mean, success_rate; empty buckets included.
+    Columns time, success, pending, failed, unknown (counts), attempts_mean, success_rate, and changed: what else
+    decided from then on (``core.domain.changes``). Empty buckets are included.
     Records without a time are in none. ``time`` is where the bucket begins on the clock in the zone ``tz`` (IANA
     name), without a zone: an hour that the clock repeats is one bucket, one that it skips is an empty one.
     """
     if records["timestamp"].hasnans:
         records = records[records["timestamp"].notna()]
     if records.empty:
-        return "hour", _rates(_status_counts(records["status"], np.array([], dtype=int)), [], [])
+        return "hour", _rates(_status_counts(records["status"], np.array([], dtype=int)), [], [], [])
     span = records["timestamp"].max() - records["timestamp"].min()
     unit, code = next(((unit, code) for unit, code, longest in _UNITS if span <= longest), ("year", "Y"))
     wall = records["timestamp"].dt.tz_convert(tz).dt.tz_localize(None).to_numpy().astype(f"datetime64[{code}]")
     begins = np.arange(wall.min(), wall.max() + 1)
     bucket = (wall - wall.min()).astype(int)
     counts = _status_counts(records["status"], bucket).reindex(range(len(begins)), fill_value=0)
-    return unit, _rates(counts, begins, records["attempts"].groupby(bucket).mean())
+    attempts = records["attempts"].groupby(bucket).mean()
+    return unit, _rates(counts, begins, attempts, changed(records, bucket, len(begins)))
 
 
 def quality_by_status(records: pd.DataFrame) -> pd.DataFrame:
@@ -365,9 +368,11 @@ def _status_counts(status: pd.Series, by: Any) -> pd.DataFrame:
     return pd.DataFrame({name: status == name for name in STATUSES}).groupby(by, observed=True).sum()
 
 
-def _rates(counts: pd.DataFrame, begins: npt.ArrayLike, attempts_mean: Any) -> pd.DataFrame:
+def _rates(counts: pd.DataFrame, begins: npt.ArrayLike, attempts_mean: Any, changes: list[str]) -> pd.DataFrame:
     frame = counts.assign(
-        attempts_mean=attempts_mean, success_rate=counts["success"] / counts[list(STATUSES)].sum(axis="columns")
+        attempts_mean=attempts_mean,
+        success_rate=counts["success"] / counts[list(STATUSES)].sum(axis="columns"),
+        changed=pd.Series(changes, dtype="str", index=counts.index),
     )
     frame.insert(0, "time", np.asarray(begins, dtype="datetime64[us]"))
     return frame

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from core.domain.records import Provenance
+
 #: An answer in the form of Rekognition's DetectFaces or CompareFaces.
 Answer = Mapping[str, Any]
 
@@ -13,8 +15,13 @@ class FaceEngine(Protocol):
     """Finds and compares faces in upright JPEG photos.
 
     Answers have Rekognition's form and units: boxes are shares of width and height; confidence, brightness, sharpness
-    and similarity are 0-100; angles are in degrees. What an engine cannot measure is absent, never guessed.
+    and similarity are 0-100; angles are in degrees. What an engine cannot measure is absent, never guessed. Age,
+    gender and smile (``core.domain.policy.INFERRED``) are absent unless the engine was set up to infer them.
     """
+
+    #: What its answers come from: ``engine``, a name that stays, and ``model``, all that it knows of the version that
+    #: answers, as another one may see the same face differently.
+    provenance: Provenance
 
     def detect(self, photo: bytes) -> Answer:
         """``{"FaceDetails": [...]}``; an empty list if there is no face."""

@@ -99,7 +99,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
     registrations = SqliteRegistrations(database)
     erasures = SqliteErasures(database)
     photos = FolderPhotos(settings.data_dir / PHOTOS, max_bytes=settings.max_upload_bytes)
-    engine = LocalEngine()
+    engine = LocalEngine(infer=settings.infer_age_gender_smile)
     claims, notes = SqliteClaims(database, clock), SqliteNotes(database, clock)
     return Adapters(
         records=records,
@@ -143,6 +143,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     engine_retry = Retry(settings.engine_deadline_seconds, call_timeout=1.0)
     workers = min(math.ceil(BATCH_SECONDS * settings.rekognition_calls_per_second), MAX_BATCH_WORKERS)
     rekognition = clients.client("rekognition", region, pool=ENGINE_THREADS + 2 * workers)
+    infer = settings.infer_age_gender_smile
     quota = Quota.of(settings.rekognition_calls_per_second)
     batch_retry = Retry(BATCH_CALL_DEADLINE, call_timeout=clients.CALL_TIMEOUT_SECONDS)
     collection = connect(uri, settings.store_deadline_seconds)[name][settings.mongodb_collection]
@@ -154,8 +155,8 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
             collection, settings.mongodb_fields, settings.store_deadline_seconds, bucket=bucket
         ),
         photos=S3Photos(clients.client("s3", region), bucket, store_retry, max_bytes=settings.max_upload_bytes),
-        engine=RekognitionEngine(rekognition, engine_retry, quota),
-        batch_engine=RekognitionEngine(rekognition, batch_retry, quota, patient=True),
+        engine=RekognitionEngine(rekognition, engine_retry, quota, infer=infer),
+        batch_engine=RekognitionEngine(rekognition, batch_retry, quota, patient=True, infer=infer),
         batch_workers=workers,
         sanitiser=_sanitiser(settings, SANITISERS),
         batch_sanitiser=_sanitiser(settings, min(os.cpu_count() or 1, MAX_BATCH_SANITISERS)),

@@ -217,6 +217,7 @@ class ObservedEngine(Observed):
     def __init__(self, port: FaceEngine, observer: Observer, name: str = "engine") -> None:
         super().__init__(observer, name)
         self._port = port
+        self.provenance = port.provenance
 
     def detect(self, photo: bytes) -> Answer:
         with self._call("detect"):

@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw
 
 from core.domain.policy import Policy, Verdict, judge
 from core.domain.reasons import Reason
-from core.domain.records import Decision, Outcome, Registration, Review, Source, Status
+from core.domain.records import Decision, Outcome, Provenance, Registration, Review, Source, Status
 from core.files import bundled
 from core.ports import Photos, ValidationRecords
 from core.services.importing import Importer, Report, Sanitiser, keep_reference
@@ -33,6 +33,8 @@ PORTRAITS = {
     "Eileen Collins": ("skimage", "data/astronaut.png"),
     "Grace Hopper": ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),
 }
+#: What is named as the face engine: the answers are invented, those about age, gender and smile too.
+ENGINE = "sample"
 DRAWING_KEY = "face-images/sample-drawing.jpg"
 
 _DAYS = timedelta(days=30)
@@ -193,6 +195,7 @@ def _attempts(
             operator="sample-support" if source is Source.DASHBOARD else None,
             # Addresses for documentation (RFC 5737), which nobody has.
             ip_address=f"203.0.113.{random.randint(1, 254)}" if source is Source.API else None,
+            provenance=Provenance(engine=ENGINE, rules=policy.digest),
             **verdict.as_outcome(),
         )
 

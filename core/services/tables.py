@@ -36,6 +36,9 @@ OUTCOME_COLUMNS = (
     "decision",
     "decidedAt",
     "reviewer",
+    "engine",
+    "model",
+    "rules",
 )
 #: One row for each reference photo that will not do: whom to ask, and what for.
 REFERENCE_COLUMNS = ("registrationId", "userId", "name", "email", "problems", "message")
@@ -79,6 +82,9 @@ RECORD_EXPORT = (
     "age",
     "gender",
     "smile",
+    "engine",
+    "model",
+    "rules",
 )
 #: One row for each registration; as public as ``RECORD_EXPORT``.
 REGISTRATION_EXPORT = (
@@ -149,7 +155,7 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 def _outcomes_of(record: ValidationRecord) -> Iterator[Row]:
     for outcome in reversed(record.outcomes):
-        review = outcome.review
+        review, made_by = outcome.review, outcome.provenance
         yield (
             record.user_id,
             record.registration_id,
@@ -167,6 +173,9 @@ def _outcomes_of(record: ValidationRecord) -> Iterator[Row]:
             review.decision if review else None,
             review.decided_at if review else None,
             review.reviewer if review else None,
+            made_by.engine if made_by else None,
+            made_by.model if made_by else None,
+            made_by.rules if made_by else None,
         )
 
 

@@ -30,6 +30,7 @@ from core.domain.records import (
     Attempt,
     Decision,
     Outcome,
+    Provenance,
     Registration,
     Review,
     Source,
@@ -113,6 +114,7 @@ class ValidationService:
         self._engine = engine
         self._sanitiser = sanitiser
         self._policy = policy
+        self._provenance = engine.provenance.model_copy(update={"rules": policy.digest})
         self._clock = clock
         self._record_ttl = record_ttl
         self._engine_deadline = engine_deadline
@@ -309,7 +311,7 @@ class ValidationService:
         submitter: Submitter,
         must_store: bool,
     ) -> Validation:
-        verdict = self._examine(photo, registration.reference_photo_key)
+        verdict, provenance = self._examine(photo, registration.reference_photo_key)
         outcome = Outcome(
             attempt_id=attempt_id,
             user_id=registration.user_id,
@@ -321,6 +323,7 @@ class ValidationService:
             source=submitter.source,
             operator=submitter.operator,
             ip_address=submitter.ip_address,
+            provenance=provenance,
             **verdict.as_outcome(),
         )
         stored = True
@@ -335,8 +338,9 @@ class ValidationService:
             record, stored = with_attempt(None, outcome, self._record_ttl), False
         return Validation(record, record.attempt(attempt_id) or record.outcomes[-1], stored)
 
-    def _examine(self, photo: CleanPhoto, reference_key: str | None) -> Verdict:
-        """Returns the verdict: ``pending`` with ENGINE_UNAVAILABLE if the engine gave none within its deadline.
+    def _examine(self, photo: CleanPhoto, reference_key: str | None) -> tuple[Verdict, Provenance]:
+        """Returns the verdict and what made it: ``pending`` with ENGINE_UNAVAILABLE if the engine gave no answer
+        within its deadline; then no model and no rules had a part in it.
 
         If the engine must answer, raises the error that kept it from doing so.
         """
@@ -347,13 +351,14 @@ class ValidationService:
             late.cancel()
         try:
             compared, reference_unusable = comparing.result(timeout=0)
-            return judge(
+            verdict = judge(
                 self._policy,
                 detecting.result(timeout=0),
                 (photo.width, photo.height),
                 compared,
                 reference_unusable=reference_unusable,
             )
+            return verdict, self._provenance
         except Exception as error:
             # The photo must not be lost, whatever the engine raises.
             if self._engine_must_answer:
@@ -362,7 +367,8 @@ class ValidationService:
                 raise
             code = f" ({error.code})" if isinstance(error, ServiceError) else ""
             logger.warning("the face engine gave no verdict: %s%s", type(error).__name__, code)
-            return Verdict(status=Status.PENDING, reasons=(Reason.ENGINE_UNAVAILABLE,))
+            unavailable = Verdict(status=Status.PENDING, reasons=(Reason.ENGINE_UNAVAILABLE,))
+            return unavailable, Provenance(engine=self._provenance.engine)
 
     def _compare(self, photo: CleanPhoto, reference_key: str | None) -> tuple[Mapping[str, Any] | None, bool]:
         """Returns the engine's comparison, if any, and whether the reference photo is unusable."""

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from core.domain import reasons
-from core.domain.records import ComparisonResult, Percent, Quality, Status, Timestamp, ValidationRecord
+from core.domain.records import ComparisonResult, Percent, Provenance, Quality, Status, Timestamp, ValidationRecord
 from core.services.validation import Validation
 
 
@@ -40,6 +40,7 @@ class Verdict(_Shape):
     registration_id: str
     timestamp: Timestamp | None
     face_image_key: str | None = None
+    provenance: Provenance | None = None
 
     @classmethod
     def of(cls, validation: Validation) -> Self:
@@ -65,6 +66,7 @@ class Verdict(_Shape):
             registration_id=record.registration_id,
             timestamp=attempt.timestamp,
             face_image_key=attempt.face_image_key,
+            provenance=attempt.provenance,
         )
 
 

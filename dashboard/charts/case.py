@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from core.domain.policy import by_similarity
 from core.domain.records import Status
-from dashboard.charts.style import WORDS, Palette, faded
+from dashboard.charts.style import WORDS, Palette, faded, marked
 
 
 def similarity_gauge(similarity: float, threshold: float, review_from: float, palette: Palette) -> go.Figure:
@@ -41,7 +41,8 @@ def similarity_gauge(similarity: float, threshold: float, review_from: float, pa
 
 
 def attempts_timeline(attempts: pd.DataFrame, threshold: float, palette: Palette) -> go.Figure:
-    """A record's attempts over time (at most 50): columns time, status, similarity (0-100 or none), label.
+    """A record's attempts over time (at most 50): columns time, status, similarity (0-100 or none), label, changed
+    (``core.domain.changes``, since the attempt before).
 
     An attempt without a similarity (no face, not compared) stands on the line at 0.
     """
@@ -60,6 +61,8 @@ def attempts_timeline(attempts: pd.DataFrame, threshold: float, palette: Palette
             customdata=of_status[["label"]],
             hovertemplate="%{customdata[0]}<br>%{x|%d %b %Y, %H:%M:%S}<extra></extra>",
         )
+    between = attempts["time"] - (attempts["time"] - attempts["time"].shift()) / 2
+    marked(figure, zip(between, attempts["changed"], strict=True), palette)
     figure.add_hline(y=threshold, line={"color": palette.untried, "dash": "dot", "width": 1})
     return figure.update_layout(
         height=250,

@@ -15,8 +15,10 @@ from dashboard.charts.style import (
     WORDS,
     Palette,
     and_more,
+    changes_marked,
     counted,
     counting,
+    describe_changes,
     full_name,
     largest,
     marker,
@@ -95,16 +97,17 @@ def outcomes_over_time(unit: str, frame: pd.DataFrame, palette: Palette, height:
         )
     styled(figure, palette, height)
     figure.update_layout(barmode="stack", hovermode="x unified")
-    return on_time(counting(figure, frame), unit, frame)
+    return on_time(changes_marked(counting(figure, frame), unit, frame, palette), unit, frame)
 
 
 def describe_over_time(unit: str, frame: pd.DataFrame) -> str:
     totals = frame[list(STATUSES)].sum()
     said = f"Validations per {unit}: {counted(totals)}"
     if not totals.sum():
-        return said + "."
+        return f"{said}."
     best = frame.iloc[int(frame[list(STATUSES)].sum(axis="columns").argmax())]
-    return f"{said}; the most in one {unit}, {best[list(STATUSES)].sum():,}, at {moment(unit, best['time'])}."
+    most = f"the most in one {unit}, {best[list(STATUSES)].sum():,}, at {moment(unit, best['time'])}"
+    return f"{said}; {most}.{describe_changes(unit, frame)}"
 
 
 def rate_over_time(unit: str, frame: pd.DataFrame, palette: Palette, height: int = 280) -> go.Figure:
@@ -146,7 +149,8 @@ def rate_over_time(unit: str, frame: pd.DataFrame, palette: Palette, height: int
         },
     )
     figure.update_xaxes(anchor="y2")
-    return on_time(figure, unit, frame)
+    # Below most rates, which the words would cover.
+    return on_time(changes_marked(figure, unit, frame, palette, top=0.8), unit, frame)
 
 
 def describe_rate(unit: str, frame: pd.DataFrame) -> str:
@@ -157,6 +161,7 @@ def describe_rate(unit: str, frame: pd.DataFrame) -> str:
     return (
         f"Success rate per {unit} between {low:.0%} and {high:.0%}, last {known['success_rate'].iloc[-1]:.0%}; "
         f"mean attempts between {known['attempts_mean'].min():.1f} and {known['attempts_mean'].max():.1f}."
+        f"{describe_changes(unit, frame)}"
     )
 
 

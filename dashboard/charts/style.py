@@ -134,6 +134,55 @@ def on_time(figure: go.Figure, unit: str, frame: pd.DataFrame) -> go.Figure:
     return figure.update_xaxes(range=[f"{first - spare:%Y-%m-%d %H:%M:%S}", f"{last + spare:%Y-%m-%d %H:%M:%S}"])
 
 
+def marked(
+    figure: go.Figure, changes: Iterable[tuple[pd.Timestamp, str]], palette: Palette, top: float = 1
+) -> go.Figure:
+    """A dashed line with a word at each moment at which something else began to decide: names of
+    ``core.domain.changes.DECIDING``, "" for nothing.
+
+    The word stands upright beside its line, so that words of lines that are near each other both have room. ``top``
+    is where it begins, as a share of the chart's height.
+    """
+    for at, names in changes:
+        if names:
+            x = f"{at:%Y-%m-%d %H:%M:%S}"
+            line = {"color": palette.muted, "width": 1.5, "dash": "dash"}
+            figure.add_shape(type="line", x0=x, x1=x, yref="paper", y0=0, y1=1, line=line)
+            figure.add_annotation(
+                x=x,
+                yref="paper",
+                y=top,
+                xanchor="right",
+                yanchor="top",
+                text=change_words(names),
+                textangle=-90,
+                showarrow=False,
+                font={"color": palette.text, "size": 12},
+                bgcolor=palette.faint,
+            )
+    return figure
+
+
+def change_words(names: str) -> str:
+    """A change in words, such as "new rules". Another engine has another model, which is not said besides."""
+    said = [name for name in names.split() if name != "model" or "engine" not in names]
+    return f"new {' and '.join(said)}"
+
+
+def changes_marked(figure: go.Figure, unit: str, frame: pd.DataFrame, palette: Palette, top: float = 1) -> go.Figure:
+    """``marked`` where something changed in ``core.domain.statistics.over_time``: half a bucket before the bucket
+    begins, because bars stand around that.
+    """
+    half = pd.Timedelta(milliseconds=TIME[unit][0] / 2)
+    return marked(figure, zip(frame["time"] - half, frame["changed"], strict=True), palette, top)
+
+
+def describe_changes(unit: str, frame: pd.DataFrame) -> str:
+    found = frame[frame["changed"] != ""]
+    listed = zip(found["time"], found["changed"], strict=True)
+    return "".join(f" {change_words(names).capitalize()} from {moment(unit, time)} on." for time, names in listed)
+
+
 def times(frame: pd.DataFrame) -> list[str]:
     return [f"{time:%Y-%m-%d %H:%M}" for time in frame["time"]]
 

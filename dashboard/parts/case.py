@@ -12,7 +12,7 @@ import streamlit as st
 from core.domain import reasons
 from core.domain.errors import FacedeskError
 from core.domain.policy import Policy
-from core.domain.records import ValidationRecord
+from core.domain.records import Provenance, ValidationRecord
 from core.domain.roles import Action
 from dashboard import pages
 from dashboard.charts import case as case_charts
@@ -144,9 +144,13 @@ def advice(record: ValidationRecord) -> None:
 def details(record: ValidationRecord) -> None:
     """What the engine reported, and the ids and codes that other systems use."""
     with st.expander("Details", icon=":material/data_object:"):
+        made_by = record.provenance or Provenance()
         rows = {
             **{name: _attribute(value) for name, value in record.attributes.items()},
             "reason codes": ", ".join(record.failure_reasons) or "–",
+            "face engine": made_by.engine or "–",
+            "engine's model": made_by.model or "–",
+            "rules": made_by.rules or "–",
             "user id": record.user_id,
             "registration id": record.registration_id,
             "event id": record.event or "–",

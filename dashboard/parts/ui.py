@@ -14,7 +14,16 @@ import streamlit as st
 
 from core.domain import reasons
 from core.domain.errors import FacedeskError, ServiceError
-from core.domain.records import Attempt, Decision, Registration, Review, Source, Status, ValidationRecord
+from core.domain.records import (
+    Attempt,
+    Decision,
+    Provenance,
+    Registration,
+    Review,
+    Source,
+    Status,
+    ValidationRecord,
+)
 from core.domain.roles import Principal
 from core.services.validation import Submitter
 from dashboard.charts.style import WORDS
@@ -209,6 +218,7 @@ def attempts_frame(attempts: Sequence[Attempt]) -> pd.DataFrame:
                 "Similarity": attempt.similarity,
                 "Reasons": reasons.labels(attempt.reasons) or None,
                 "By": _by(attempt),
+                "Judged with": made_by(attempt.provenance),
             }
             for attempt in reversed(attempts)
         ]
@@ -227,6 +237,14 @@ def _reviewed(review: Review) -> str:
     return f"{DECISION_WORDS[review.decision]} by {review.reviewer or 'unknown'}{undone}"
 
 
+def made_by(provenance: Provenance | None) -> str | None:
+    """The face engine, its model and the rules, as one text; None if nothing is known of them."""
+    if provenance is None:
+        return None
+    rules = provenance.rules and f"rules {provenance.rules}"
+    return " · ".join(part for part in (provenance.engine, provenance.model, rules) if part) or None
+
+
 def attempts_table(attempts: Sequence[Attempt], threshold: float) -> None:
     st.dataframe(
         attempts_frame(attempts),
@@ -235,6 +253,7 @@ def attempts_table(attempts: Sequence[Attempt], threshold: float) -> None:
             "Attempt": st.column_config.NumberColumn(width="small"),
             "Time": st.column_config.DatetimeColumn(format="D MMM, HH:mm:ss"),
             "Similarity": st.column_config.NumberColumn(format="%.1f", help=f"0-100; {threshold:g} or more passes"),
+            "Judged with": st.column_config.TextColumn(help="The face engine, its model, and a mark of the rules"),
         },
         placeholder="–",
         alt="Attempts, newest first",

@@ -112,6 +112,8 @@ def distributions(records: pd.DataFrame) -> None:
     split = st.segmented_control(
         "Split by", list(SPLITS), default="Nothing", required=True, key="split", bind="query-params"
     )
+    if split in GROUP_COLUMNS and is_empty(records, split):
+        st.info(f"{split}: {why_empty()}", icon=":material/info:")
     for name, rows in groups(records, split or "Nothing"):
         confidence, similarity, quality = st.columns(3)
         with confidence:
@@ -178,18 +180,42 @@ def comparison(by_event: dict[str, pd.DataFrame]) -> None:
     st.dataframe(table, hide_index=True, alt="The events' figures side by side")
 
 
+def is_empty(records: pd.DataFrame, label: str) -> bool:
+    """Whether no record has a value of this one of ``GROUP_COLUMNS``."""
+    return bool(records[GROUP_COLUMNS[label]].isna().all())
+
+
+def why_empty() -> str:
+    """Why a split by what a face engine infers shows nothing, and how that can be changed."""
+    if not get_services().settings.infer_age_gender_smile:
+        return (
+            "nothing to show, because Facedesk infers this of nobody unless it is told to. No check needs it, and "
+            "inferring it has legal duties of its own. Whoever runs Facedesk can switch it on with the setting "
+            "INFER_AGE_GENDER_SMILE. It then holds for photos that are checked from then on."
+        )
+    return (
+        "nothing to show. These photos show no face, were checked before INFER_AGE_GENDER_SMILE was switched on, or "
+        "were checked by a face engine that cannot tell this: the one that comes with Facedesk only tells smiles."
+    )
+
+
 def attribute_groups(records: pd.DataFrame) -> None:
     st.subheader("Failure rate by group", anchor=False)
+    empty = [label for label in GROUP_COLUMNS if is_empty(records, label)]
+    if empty:
+        st.info(f"{', '.join(empty)}: {why_empty()}", icon=":material/info:")
     for column, (label, name) in zip(st.columns(len(GROUP_COLUMNS)), GROUP_COLUMNS.items(), strict=True):
         rates_of = kept(statistics.by_group, records, name)
         with column:
             event.chart_card(
                 label,
-                event.drawn(event_charts.group_bars, rates_of, case.palette()),
+                event.drawn(event_charts.group_bars, rates_of, case.palette()) if label not in empty else None,
                 event_charts.describe_groups(rates_of, label),
-                empty="",
+                empty="Not known of any of these people.",
                 key=f"group-{name}",
             )
+            if label in empty:
+                continue
             small = rates_of[rates_of["small"]]
             if len(small):
                 names = ", ".join(map(str, small["group"]))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from core.domain import reasons
+from core.domain.changes import DECIDING, changed
 from core.domain.records import ValidationRecord
 from core.domain.statistics import latest_valid, user_statistics
 from dashboard.charts import case as case_charts
@@ -127,18 +129,21 @@ def history(records: list[ValidationRecord]) -> ValidationRecord:
 def timeline(record: ValidationRecord) -> None:
     services = get_services()
     zone = ui.viewer_zone()
-    frame = pd.DataFrame(
+    shown = pd.DataFrame(
         [
             {
                 "time": ui.local(attempt.timestamp, zone),
                 "status": attempt.status,
                 "similarity": attempt.similarity,
                 "label": f"Attempt {attempt.number}: {ui.STATUS[attempt.status].word}",
+                **{name: getattr(attempt.provenance, name, None) for name in DECIDING},
             }
             for attempt in record.outcomes
             if attempt.timestamp is not None
         ]
     )
+    count = len(shown)
+    frame = shown.assign(changed=changed(shown, np.arange(count), count)) if count else shown
     threshold = services.settings.policy.similarity_threshold
     event.chart_card(
         "Attempts over time",

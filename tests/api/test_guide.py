@@ -121,7 +121,7 @@ def running(
     with (
         place as site,
         environment_of(site.environment),
-        dashboard({"ENGINE_DEADLINE_SECONDS": "60"}, folder / "log") as address,
+        dashboard({"ENGINE_DEADLINE_SECONDS": "60", "INFER_AGE_GENDER_SMILE": "true"}, folder / "log") as address,
     ):
         site.services.photos.put(KEY, astronaut_jpeg)
         site.register(astronaut_jpeg, registration_id="reg-validated", user_id="user-validated")

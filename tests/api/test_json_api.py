@@ -250,6 +250,7 @@ def test_what_was_answered_is_what_was_stored(client: Client, desk: Desk) -> Non
         "registrationId": "reg-1",
         "timestamp": isoformat(record.timestamp),
         "faceImageKey": REFERENCE_KEY,
+        "provenance": {"engine": "chosen", "model": "m1", "rules": desk.services.settings.policy.digest},
     }
 
 

@@ -23,6 +23,7 @@ from core.adapters.embedded.photos import FolderPhotos
 from core.adapters.embedded.records import SqliteRecords
 from core.adapters.embedded.registrations import SqliteRegistrations
 from core.domain.clock import utc_now
+from core.domain.policy import Policy
 from core.domain.records import Source
 from core.photos.sanitiser import PhotoSanitiser
 from core.services import sample
@@ -74,6 +75,7 @@ def test_a_row_names_what_the_columns_promise(client: Client) -> None:
     assert tuple(newest) == OUTCOME_COLUMNS
     assert (newest["userId"], newest["registrationId"], newest["eventId"]) == ("user-1", "reg-1", "event-1")
     assert (float(newest["similarity"]), newest["source"], newest["operator"]) == (95, "api", "asha")
+    assert (newest["engine"], newest["model"], newest["rules"]) == ("chosen", "m1", Policy().digest)
 
 
 def test_a_csv_begins_with_the_mark_that_makes_excel_read_utf_8(client: Client) -> None:

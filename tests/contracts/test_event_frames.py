@@ -102,6 +102,9 @@ def test_a_row_has_all_of_a_record(bench: Bench) -> None:
             "age": "25-35",
             "gender": "female",
             "smile": False,
+            "engine": "rekognition",
+            "model": "api-2016-06-27",
+            "rules": "r0a1b2c3d",
             "unreadable": "",
         }
     ]
@@ -216,6 +219,9 @@ def test_an_attribute_of_another_kind_is_absent(
     assert (row["age"], row["gender"], row["smile"]) == expected
 
 
+_ENGINE = "metadata.provenance.engine"
+
+
 @pytest.mark.parametrize(
     ("attribute", "value", "column", "read", "unreadable"),
     [
@@ -229,6 +235,11 @@ def test_an_attribute_of_another_kind_is_absent(
         ("failureReasons", [{"code": 1}], "reasons", "", "failureReasons:list"),
         ("failureReasons", "NO_FACE", "reasons", "NO_FACE", ""),
         ("metadata", '{"eventId": "event-1", "source": "kiosk"}', "source", "kiosk", ""),
+        ("metadata", {"eventId": "event-1", "provenance": {"engine": "e"}}, "engine", "e", ""),
+        ("metadata", {"eventId": "event-1", "provenance": {"engine": ["e"]}}, "engine", None, _ENGINE + ":list"),
+        ("metadata", {"eventId": "event-1", "provenance": {"engine": 5, "model": ""}}, "engine", "5", ""),
+        ("metadata", {"eventId": "event-1", "provenance": "e"}, "engine", None, "metadata.provenance:text"),
+        ("metadata", '{"eventId": "event-1", "provenance": {"engine": "e"}}', "engine", "e", ""),
         ("attributes", '{"age": "20-30"}', "age", "20-30", ""),
         ("attributes", 5, "age", None, "attributes:number"),
         ("review", {"reviewer": "ann"}, "reviewer", None, "review:map"),
@@ -259,7 +270,13 @@ _ITEMS = st.fixed_dictionaries(
         "timestamp": st.datetimes(NOON.replace(tzinfo=None), (NOON + TTL).replace(tzinfo=None)).map(
             lambda moment: moment.isoformat() + "Z"
         ),
-        "metadata": st.sampled_from([{"eventId": "event-1"}, {"eventId": "event-1", "source": "api"}]),
+        "metadata": st.sampled_from(
+            [
+                {"eventId": "event-1"},
+                {"eventId": "event-1", "source": "api"},
+                {"eventId": "event-1", "provenance": {"engine": "rekognition", "rules": "r1"}},
+            ]
+        ),
         "eventId": st.just("event-1"),
     },
     optional={
@@ -297,12 +314,13 @@ def test_a_frame_says_what_the_records_say(
     alive = newest_first(map(ValidationRecord.from_item, numbered), NOON, None)
     expected = sorted(alive, key=lambda record: (record.timestamp, record.registration_id))
     compared = ("registrationId", "status", "confidence", "quality", "similarity", "attempts", "timestamp", "reasons")
-    compared += ("smile", "age", "source")
+    compared += ("smile", "age", "source", "rules")
     assert [tuple(row[column] for column in compared) for row in rows(bench)] == [
         (
             *(r.registration_id, r.validation_status, r.confidence, r.quality, r.similarity, r.verification_attempt),
             *(r.timestamp, " ".join(r.failure_reasons)),
             *(r.attributes.get("smile"), r.attributes.get("age"), r.metadata.source),
+            r.provenance.rules if r.provenance else None,
         )
         for r in expected
     ]

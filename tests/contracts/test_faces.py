@@ -27,9 +27,8 @@ def engine(request: pytest.FixtureRequest) -> Iterator[FaceEngine]:
         yield request.getfixturevalue("local_engine")
         return
     request.getfixturevalue("rekognition_server")
-    remote = RekognitionEngine(
-        clients.client("rekognition", "eu-west-1"), Retry(deadline=9, call_timeout=4), Quota.of(25)
-    )
+    client, retry = clients.client("rekognition", "eu-west-1"), Retry(deadline=9, call_timeout=4)
+    remote = RekognitionEngine(client, retry, Quota.of(25), infer=True)
     yield remote
     remote.close()
 
@@ -209,3 +208,9 @@ def test_detect_and_compare_agree_from_many_threads(
 
 def test_ping_returns_where_all_is_well(engine: FaceEngine) -> None:
     engine.ping()
+
+
+def test_an_engine_says_what_it_is_and_which_version_answers(engine: FaceEngine) -> None:
+    assert engine.provenance.engine
+    assert engine.provenance.model
+    assert engine.provenance.rules is None

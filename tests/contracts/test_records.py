@@ -14,7 +14,7 @@ import pytest
 
 from core.domain.attempts import MAX_DECISIONS
 from core.domain.errors import Conflict, RecordNotFound
-from core.domain.records import MAX_ATTEMPTS, Decision, Status, Withdrawal, isoformat
+from core.domain.records import MAX_ATTEMPTS, Decision, Provenance, Status, Withdrawal, isoformat
 from core.ports import ValidationRecords
 from tests.support.clock import NOON
 from tests.support.records import a_foreign_item, a_review, an_outcome
@@ -126,6 +126,19 @@ def test_a_users_registrations_are_separate_records(records: ValidationRecords) 
     records.record_attempt(an_outcome("attempt-1", registration_id="reg-1"), TTL)
     second = records.record_attempt(an_outcome("attempt-1", registration_id="reg-2"), TTL)
     assert second.verification_attempt == 1
+
+
+@pytest.mark.parametrize("others", [{}, {"provenance": None}], ids=["another service's", "an earlier version's"])
+def test_what_an_attempt_was_judged_with_is_kept_beside_attempts_without(
+    bench: Bench, others: dict[str, Any]
+) -> None:
+    bench.put(a_foreign_item(attempts=[{"number": 2, "status": "failed", **others}]))
+    written = bench.records.record_attempt(an_outcome(), TTL)
+    found = bench.records.get("user-1", "reg-1")
+    assert found == written
+    known = Provenance(engine="rekognition", model="api-2016-06-27", rules="r0a1b2c3d")
+    assert [attempt.provenance for attempt in found.attempts] == [None, known]
+    assert found.provenance == known
 
 
 # History

@@ -73,7 +73,10 @@ _USUAL = {
     ),
     "expiresAt": st.builds(lambda number: {"N": str(number)}, st.integers(0, 2**40)),
     "verificationAttempt": st.builds(lambda number: {"N": str(number)}, st.integers(1, 60)),
-    "metadata": st.just({"M": {"source": {"S": "api"}, "eventId": {"S": "event-1"}}}),
+    "metadata": st.builds(
+        lambda made_by: {"M": {"source": {"S": "api"}, "eventId": {"S": "event-1"}, "provenance": {"M": made_by}}},
+        st.fixed_dictionaries({}, optional={"engine": st.just({"S": "e"}), "rules": _ANY}),
+    ),
 }
 _ODD = {
     **dict.fromkeys(("quality", "review", "updatedAt", "storedFaceKey", "device"), _ANY),
@@ -109,10 +112,16 @@ def test_by_column_an_answer_says_what_it_says_item_by_item(items: list[dict[str
 
 
 def test_usual_records_are_read_by_arrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    foreign = a_foreign_item(confidence=95, comparisonResult={"similarity": 92, "threshold": 80, "isMatch": True})
+    judged_with = {"engine": "rekognition", "model": "api-1", "rules": "r1"}
+    foreign = a_foreign_item(
+        confidence=95,
+        comparisonResult={"similarity": 92, "threshold": 80, "isMatch": True},
+        metadata={"eventId": "event-1", "source": "api", "provenance": judged_with},
+    )
     item = {name: TypeSerializer().serialize(value) for name, value in foreign.items()}
     monkeypatch.setattr(answers, "_read_one_by_one", None)
-    assert len(answers.page_of(in_columns([item]))) == 1
+    page = answers.page_of(in_columns([item]))
+    assert [page[name].to_pylist() for name in judged_with] == [["rekognition"], ["api-1"], ["r1"]]
 
 
 def test_botocore_gets_all_but_the_items() -> None:

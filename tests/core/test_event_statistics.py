@@ -83,6 +83,8 @@ def own_row(chance: Random) -> Row:
         "age": chance.choice([None, "5-12", "18-25", "25-35", "unknown"]),
         "gender": chance.choice([None, "female", "male"]),
         "smile": chance.choice([None, True, False]),
+        "engine": chance.choice([None, "rekognition"]),
+        "rules": chance.choice([None, "r1", "r2"]),
     }
 
 
@@ -220,20 +222,23 @@ def next_bucket(begin: datetime, unit: str) -> datetime:
 def test_outcomes_over_time_equal_a_recount(rows: list[Row], tz: str) -> None:
     unit, frame = over_time(record_rows(rows), tz)
     begins = [wall_bucket(row["timestamp"], tz, unit) for row in rows]
-    expected = []
+    expected, before = [], set[str]()
     begin = min(begins, default=None)
     while begin is not None and begin <= max(begins):
         inside = [row for row, of_row in zip(rows, begins, strict=True) if of_row == begin]
         counts = [sum(row["status"] == status for row in inside) for status in STATUSES]
         attempts = mean([row.get("attempts", 1) for row in inside])
-        expected.append((begin, *counts, attempts, share(counts[0], len(inside))))
+        rules = {row["rules"] for row in inside if row.get("rules")}
+        news = "rules" if (rules - before if before else len(rules) > 1) else ""
+        before = rules or before
+        expected.append((begin, *counts, attempts, share(counts[0], len(inside)), news))
         begin = next_bucket(begin, unit)
     found = list(frame.itertuples(index=False, name=None))
-    assert [row[:5] for row in found] == [row[:5] for row in expected]
+    assert [(*row[:5], row[7]) for row in found] == [(*row[:5], row[7]) for row in expected]
     assert all(
         same(a, b)
         for one, other in zip(found, expected, strict=True)
-        for a, b in zip(one[5:], other[5:], strict=True)
+        for a, b in zip(one[5:7], other[5:7], strict=True)
     )
 
 

@@ -98,6 +98,8 @@ _TEXT = st.one_of(
     st.sampled_from(["NA", "nan", "null", "None", "True", "1", "1e5", "2026-03-01", '=HYPERLINK("http://x")']),
     st.just("![](http://x/y.png)"),
 )
+#: Columns of whatever values occur.
+CATEGORIES = ["source", "age", "gender", "engine", "model", "rules"]
 _PERCENT = st.floats(0, 100)
 _TIME = st.datetimes(timezones=st.just(UTC)).map(lambda moment: moment.isoformat())
 _ROWS = st.fixed_dictionaries(
@@ -121,7 +123,7 @@ _ROWS = st.fixed_dictionaries(
     }
     | dict.fromkeys(["reviewer", "faceImageKey", "storedFaceKey"], st.none() | _TEXT)
     # Never all numbers: pandas would read those as such.
-    | dict.fromkeys(["source", "age", "gender"], st.none() | _TEXT.map(lambda text: f"{text}_"))
+    | dict.fromkeys(CATEGORIES, st.none() | _TEXT.map(lambda text: f"{text}_"))
 )
 
 
@@ -143,7 +145,7 @@ def neutralised(frame: pd.DataFrame) -> pd.DataFrame:
     """What a CSV has of a frame: its text neutralised, one cell at a time."""
     changed = frame.copy()
     for name, dtype in frame.dtypes.items():
-        if dtype == "str" or name in ("source", "age", "gender"):
+        if dtype == "str" or name in CATEGORIES:
             texts = [neutral(text) if isinstance(text, str) else None for text in frame[name]]
             changed[name] = pd.Series(texts, dtype="str").astype("str" if dtype == "str" else "category")
     return changed
@@ -203,6 +205,9 @@ def test_a_hundred_thousand_rows_read_back_equal() -> None:
             "age": random.choice(["25-35", "36-46", None], count).tolist(),
             "gender": random.choice(["female", "male"], count).tolist(),
             "smile": random.choice([True, False, None], count).tolist(),
+            "engine": ["rekognition"] * count,
+            "model": ["api-2016-06-27"] * count,
+            "rules": random.choice(["r0a1b2c3d", "r12345678", None], count).tolist(),
         }
     )
     pd.testing.assert_frame_equal(read_back(records), records.drop(columns="unreadable"), check_exact=True)
@@ -222,14 +227,17 @@ def test_a_row_is_written_as_documented() -> None:
         "similarity": 75.25,
         "reasons": "A B",
         "smile": True,
+        "engine": "rekognition",
+        "rules": "r12345678",
     }
     written = b"".join(as_csv(of_frame(record_frame({name: [value] for name, value in row.items()})))).decode()
-    assert written.splitlines()[1] == "'=u,r,e,pending,,,75.25,,1,2026-03-01T12:00:00.123Z,,,,A B,,,,,,,,True"
+    first, last = "'=u,r,e,pending,,,75.25,,1,2026-03-01T12:00:00.123Z,,,,A B,,,,,,,,", "True,rekognition,,r12345678"
+    assert written.splitlines()[1] == first + last
 
 
 def test_columns_beyond_a_records_own_are_written_too() -> None:
     records = records_of([]).assign(becomes="")
-    assert b"".join(as_csv(of_frame(records))).endswith(b",smile,becomes\r\n")
+    assert b"".join(as_csv(of_frame(records))).endswith(b",rules,becomes\r\n")
 
 
 def test_a_large_frame_is_written_in_parts() -> None:

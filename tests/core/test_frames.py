@@ -55,7 +55,7 @@ def test_a_reviewer_without_a_decision_is_absent() -> None:
     assert list(frame(decision=[None, "approved"], reviewer=["x", "x"])["reviewer"].isna()) == [True, False]
 
 
-@pytest.mark.parametrize("column", ["source", "faceImageKey", "storedFaceKey", "age", "gender"])
+@pytest.mark.parametrize("column", ["source", "storedFaceKey", "age", "gender", "engine", "rules"])
 def test_an_empty_text_is_absent(column: str) -> None:
     assert list(frame(**{column: ["", None, "x"]})[column].isna()) == [True, True, False]
 
@@ -123,6 +123,7 @@ def test_times_of_any_form_are_read_as_the_record_reads_them(times: list[str]) -
         ("decidedAt", "later", "review.decidedAt:text"),
         ("expiresAt", "soon", "expiresAt:text"),
         ("source", {"name": "x"}, "metadata.source:map"),
+        ("rules", ["x"], "metadata.provenance.rules:list"),
     ],
 )
 def test_a_value_that_cannot_be_read_is_named_with_its_kind(column: str, value: object, unreadable: str) -> None:

@@ -473,12 +473,14 @@ class TestPseudonyms:
                 "threshold": [80.0] * count,
                 "similarity": similarity,
                 "timestamp": [isoformat(begin + timedelta(minutes=n * 3, milliseconds=n)) for n in range(count)],
+                "rules": ["r1" if n < 777 else "r2" for n in range(count)],
             }
         )
         shown = Pseudonyms(IdHash(b"a key of these tests")).frame(plain)
         for zone in ("UTC", "Asia/Kathmandu", "Asia/Kolkata"):
             (unit, by_manager), (same, by_analyst) = (statistics.over_time(each, zone) for each in (plain, shown))
             assert unit == same
+            assert (by_manager["changed"] == "rules").sum() == 1
             pd.testing.assert_frame_equal(by_manager, by_analyst)
         bins = [statistics.histogram(each["similarity"], each["status"], 0, 100, 4) for each in (plain, shown)]
         pd.testing.assert_frame_equal(*bins)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from core.adapters.embedded import engine, face_analysis, networks
+from core.adapters.embedded import engine, face_analysis, model, networks
 from core.adapters.embedded.engine import LocalEngine
 from core.domain.errors import NotConfigured, Refused
 from core.domain.policy import Policy, judge
@@ -219,6 +219,35 @@ def test_lids_over_the_eyes_make_them_seem_less_open(local_engine: LocalEngine, 
 def test_what_cannot_be_measured_is_absent(local_engine: LocalEngine, portrait: Picture) -> None:
     guesses = {"Gender", "AgeRange", "Sunglasses", "Eyeglasses", "FaceOccluded", "Beard", "Mustache", "Emotions"}
     assert not guesses & set(largest(local_engine, portrait))
+
+
+def test_a_smile_is_not_reported_unless_it_is_wanted(
+    fresh_engine: LocalEngine, local_engine: LocalEngine, astronaut_jpeg: bytes
+) -> None:
+    (face,), (whole,) = (each.detect(astronaut_jpeg)["FaceDetails"] for each in (fresh_engine, local_engine))
+    assert face == {name: value for name, value in whole.items() if name != "Smile"}
+    (match,) = fresh_engine.compare(astronaut_jpeg, astronaut_jpeg)["FaceMatches"]
+    assert "Smile" not in match["Face"]
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "value"),
+    [
+        (networks, "_SFACE", (*networks._SFACE[:2], "0" * 64)),
+        (networks, "_SFACE_FIVE", networks._SFACE_FIVE + 0.25),
+        (face_analysis, "_COSINE_EVEN", 0.36),
+        (face_analysis, "_BLINK_EVEN", 0.55),
+        (model, "_VERSION", model._VERSION + 1),
+    ],
+)
+def test_another_network_or_calibration_is_another_model(
+    monkeypatch: pytest.MonkeyPatch, module: Any, name: str, value: object
+) -> None:
+    before = model._digest()
+    assert before == model._digest()
+    assert LocalEngine.provenance.model == f"opencv-{cv2.__version__}-{before}"
+    monkeypatch.setattr(module, name, value)
+    assert model._digest() != before
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 import pytest
@@ -10,9 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from core.domain import policy as rules
 from core.domain.policy import Policy, Verdict, judge
 from core.domain.reasons import Reason
 from core.domain.records import Box, Quality, Status
+from core.settings import Settings
 
 POLICY = Policy()
 SIZE = (1000, 800)
@@ -334,3 +342,62 @@ def test_the_other_faces_have_their_boxes_whether_they_count_or_not() -> None:
         (Box(left=0.1, top=0.1, width=0.05, height=0.05),),
     )
     assert verdict(large).other_face_boxes is None
+
+
+# The digest
+
+
+@pytest.mark.parametrize("name", Policy.model_fields)
+def test_the_digest_changes_with_every_number(name: str) -> None:
+    least = 1 if Policy.model_fields[name].annotation is int else 0.01
+    changed = Policy(**{name: getattr(POLICY, name) + least})
+    assert changed.digest != POLICY.digest
+
+
+def test_the_digest_is_that_of_equal_numbers_however_they_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIMILARITY_THRESHOLD", "80.00")
+    by_settings = Settings(_env_file=None).policy  # type: ignore[call-arg]
+    assert by_settings.digest == Policy(similarity_threshold=80.0, max_yaw=45).digest == POLICY.digest
+
+
+def test_the_digest_is_the_same_in_every_process() -> None:
+    script = "from core.domain.policy import Policy; print(Policy().digest)"
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for seed in ("1", "2")
+    }
+    assert found == {POLICY.digest}
+
+
+def test_a_spreadsheet_does_not_take_the_digest_for_a_number() -> None:
+    assert POLICY.digest.startswith("r")
+
+
+def test_the_version_of_the_rules_is_that_of_their_verdicts() -> None:
+    """Fails where the same numbers give other verdicts than before: then ``VERSION`` is to be raised, and the new
+    hash to be written here beside it.
+    """
+    verdicts = [
+        verdict(
+            a_face(
+                BoundingBox=a_box(width, 0.5),
+                Confidence=confidence,
+                Pose={"Yaw": yaw, "Pitch": pitch},
+                Quality={"Brightness": brightness, "Sharpness": sharpness},
+                **{name: {"Value": value, "Confidence": sure} for name, (value, _) in rules.FAILING.items()},
+            ),
+            *[a_face(BoundingBox=a_box(0.2, other))] * (other > 0),
+            compared=a_comparison(similarity) if similarity else None,
+        ).model_dump(mode="json", include={"status", "reasons", "confidence", "quality", "comparison_result"})
+        for width, confidence, yaw, pitch in product((0.04, 0.4), (80, 95), (0, 50), (0, -40, 50))
+        for brightness, sharpness, sure in ((80, 80, 50), (10, 80, 50), (99, 80, 95), (30, 10, 50), (30, 30, 89))
+        for other, similarity in product((0, 0.1, 0.4), (0, 60, 75, 90))
+    ]
+    found = hashlib.sha256(json.dumps(verdicts, sort_keys=True).encode()).hexdigest()[:12]
+    assert (rules.VERSION, found) == (1, "477aeb662b60")

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.domain.attempts import decided, newest_first, with_attempt, with_decision
+from core.domain.attempts import decided, newest_first, with_attempt, with_decision, without_attempt
 from core.domain.errors import Conflict, RecordNotFound
-from core.domain.records import MAX_ATTEMPTS, Box, Decision, Status, ValidationRecord, isoformat
+from core.domain.records import MAX_ATTEMPTS, Box, Decision, Provenance, Status, ValidationRecord, isoformat
 from tests.support.clock import NOON
 from tests.support.records import a_foreign_item, a_review, an_outcome
 
@@ -183,6 +183,57 @@ def test_unknown_attributes_stay_through_an_attempt() -> None:
     known = a_record(legacyScore=7, metadata={"eventId": "event-1", "device": "x"})
     record = with_attempt(known, an_outcome(), TTL)
     assert (record.model_extra, record.metadata.model_extra) == ({"legacyScore": 7}, {"device": "x"})
+
+
+# What a verdict was made with
+
+
+def judged_with(rules: str) -> Provenance:
+    return Provenance(engine="rekognition", model="api-1", rules=rules)
+
+
+def after(*rules: str) -> ValidationRecord:
+    """A record after an attempt under each of these rules."""
+    record = None
+    for number, each in enumerate(rules, 1):
+        record = with_attempt(record, an_outcome(f"attempt-{number}", provenance=judged_with(each)), TTL)
+    assert record is not None
+    return record
+
+
+def test_each_attempt_keeps_its_own_and_the_record_the_newest() -> None:
+    record = after("old", "new")
+    assert [entry.provenance for entry in record.attempts] == [judged_with("old"), judged_with("new")]
+    assert record.provenance == judged_with("new")
+
+
+def test_without_its_newest_attempt_a_record_has_that_of_the_one_before() -> None:
+    left = without_attempt(after("old", "new"), "attempt-2")
+    assert left is not None
+    assert left.provenance == judged_with("old")
+
+
+def test_an_attempt_of_which_it_is_not_known_leaves_the_record_without() -> None:
+    record = with_attempt(after("old"), an_outcome("attempt-2", provenance=None), TTL)
+    assert record.provenance is None
+    assert "provenance" not in record.to_dict()["metadata"]
+
+
+def test_a_decision_changes_nothing_about_it() -> None:
+    record = with_decision(after("old", "new"), a_review(Decision.REJECTED))
+    assert record.provenance == record.attempts[-1].provenance == judged_with("new")
+
+
+def test_a_record_that_lists_no_attempts_has_it_in_its_one_outcome() -> None:
+    record = a_record(metadata={"eventId": "event-1", "provenance": judged_with("old").to_dict()})
+    assert record.outcomes[0].provenance == judged_with("old")
+    assert with_attempt(record, an_outcome(), TTL).attempts[0].provenance == judged_with("old")
+
+
+def test_what_is_not_readable_of_it_is_absent_and_named() -> None:
+    record = a_record(metadata={"provenance": {"engine": "a", "rules": ["x"]}}, attempts=[{"provenance": "b"}])
+    assert record.provenance == Provenance(engine="a")
+    assert set(map(str, record.unread)) == {"metadata.provenance.rules:list", "attempts.provenance:text"}
 
 
 # Decisions

@@ -15,13 +15,15 @@ from botocore.stub import Stubber
 from core.adapters.aws import clients
 from core.adapters.aws.engine import Quota, RekognitionEngine
 from core.domain.errors import Refused, Unavailable
+from core.domain.records import Provenance
 from core.flow.retry import Retry
 from tests.support.rekognition import Faults, RekognitionServer, SameFace
 
 PHOTO = b"\xff\xd8\xff submitted"
 REFERENCE = b"\xff\xd8\xff reference"
 BOX = {"Left": 0.1, "Top": 0.2, "Width": 0.3, "Height": 0.4}
-DETECT = {"Image": {"Bytes": PHOTO}, "Attributes": ["ALL"]}
+NEEDED = ["DEFAULT", "EYES_OPEN", "SUNGLASSES", "FACE_OCCLUDED"]
+DETECT = {"Image": {"Bytes": PHOTO}, "Attributes": NEEDED}
 COMPARE = {
     "SourceImage": {"Bytes": PHOTO},
     "TargetImage": {"Bytes": REFERENCE},
@@ -50,9 +52,30 @@ def fail(stub: Stubber, operation: str, code: str, status: int = 400) -> None:
     stub.add_client_error(operation, service_error_code=code, http_status_code=status)
 
 
-def test_detect_asks_for_all_attributes(stub: Stubber, stubbed: RekognitionEngine) -> None:
+def test_detect_asks_for_what_the_rules_need_and_no_more(stub: Stubber, stubbed: RekognitionEngine) -> None:
     stub.add_response("detect_faces", {"FaceDetails": [{"BoundingBox": BOX, "Confidence": 99.0}]}, DETECT)
     assert stubbed.detect(PHOTO) == {"FaceDetails": [{"BoundingBox": BOX, "Confidence": 99.0}]}
+
+
+def test_age_gender_and_smile_are_asked_for_where_they_are_wanted(stub: Stubber) -> None:
+    asked = {**DETECT, "Attributes": [*NEEDED, "AGE_RANGE", "GENDER", "SMILE"]}
+    stub.add_response("detect_faces", {"FaceDetails": []}, asked)
+    RekognitionEngine(stub.client, EAGER, Quota.of(1000), infer=True).detect(PHOTO)
+
+
+def test_every_attribute_that_is_asked_for_is_one_that_rekognition_knows(stub: Stubber) -> None:
+    engine = RekognitionEngine(stub.client, EAGER, Quota.of(1000), infer=True)
+    assert set(engine._attributes) <= set(stub.client.meta.service_model.shape_for("Attribute").enum)
+
+
+@pytest.mark.parametrize("operation", ["DetectFaces", "CompareFaces"])
+def test_rekognition_names_no_model_so_that_the_version_of_the_api_stands_for_it(
+    stub: Stubber, stubbed: RekognitionEngine, operation: str
+) -> None:
+    """Fails when answers begin to name a model: then that is what records must keep."""
+    answer = stub.client.meta.service_model.operation_model(operation).output_shape
+    assert not [name for name in answer.members if "Model" in name]
+    assert stubbed.provenance == Provenance(engine="rekognition", model="api-2016-06-27")
 
 
 def test_compare_asks_for_every_similarity(stub: Stubber, stubbed: RekognitionEngine) -> None:

@@ -12,7 +12,7 @@ import pytest
 from core.domain.attempts import with_attempt, with_decision
 from core.domain.errors import Conflict
 from core.domain.policy import Policy
-from core.domain.records import Outcome, Registration, Review, Status, ValidationRecord
+from core.domain.records import Outcome, Provenance, Registration, Review, Status, ValidationRecord
 from core.services import sample
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -75,6 +75,10 @@ def attempts(loaded: Desk) -> list:
 
 def test_as_many_registrations_as_asked_for(loaded: Desk) -> None:
     assert len(loaded.registrations) == COUNT
+
+
+def test_every_attempt_says_that_its_engine_is_invented_and_the_rules_are_not(attempts: list) -> None:
+    assert {attempt.provenance for attempt in attempts} == {Provenance(engine="sample", rules=Policy().digest)}
 
 
 def test_everything_is_named_as_a_sample(loaded: Desk) -> None:

@@ -94,6 +94,20 @@ def test_nothing_of_an_earlier_file_is_lost(path: Path, schemas: Sequence[str]) 
     assert len(query(path, "SELECT * FROM auditTrail")) == (len(schemas) > 2)
 
 
+def test_records_of_the_version_before_are_read_with_nothing_of_what_judged_them(path: Path) -> None:
+    opened(path, replace(SCHEMA, steps=SCHEMA.steps[:3]))
+    judged_with = {"engine": "another", "rules": ["odd"]}
+    items = [a_foreign_item(), a_foreign_item(registrationId="reg-2", metadata={"eventId": "event-1"})]
+    items.append(a_foreign_item(registrationId="reg-3", metadata={"eventId": "event-1", "provenance": judged_with}))
+    for item in items:
+        damage.run(path, f"INSERT INTO faceVerifications (item) VALUES ('{json.dumps(item)}')")
+    with closing(SqliteRecords(path, FakeClock())) as records:
+        records.record_attempt(an_outcome(registration_id="reg-2"), TTL)
+        frame = records.event_frame("event-1").set_index("registrationId").sort_index()
+    assert frame["engine"].astype("str").fillna("-").tolist() == ["-", "rekognition", "another"]
+    assert frame["unreadable"].tolist() == ["", "", "metadata.provenance.rules:list"]
+
+
 def test_no_number_is_given_twice_after_an_earlier_file_was_opened(path: Path) -> None:
     made_before(path, OLD_SCHEMAS["erasures"])
     opened(path)

@@ -46,6 +46,16 @@ def test_nothing_configured_is_the_embedded_backend() -> None:
     assert load_settings().backend is Backend.EMBEDDED
 
 
+@pytest.mark.parametrize("given", [{}, AWS])
+def test_age_gender_and_smile_are_not_inferred_unless_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str]
+) -> None:
+    use(monkeypatch, given)
+    assert load_settings().infer_age_gender_smile is False
+    monkeypatch.setenv("INFER_AGE_GENDER_SMILE", "true")
+    assert load_settings().infer_age_gender_smile is True
+
+
 def test_a_dotenv_file_is_read(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("SIMILARITY_THRESHOLD=88\n")
     assert load_settings().policy.similarity_threshold == 88

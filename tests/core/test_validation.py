@@ -17,7 +17,7 @@ from core.domain.errors import (
     Unavailable,
 )
 from core.domain.reasons import Reason
-from core.domain.records import Decision, Source, Status
+from core.domain.records import Decision, Provenance, Source, Status
 from core.services.validation import Submitter
 from tests.support.desk import REFERENCE_KEY, Desk
 
@@ -115,6 +115,20 @@ def test_another_photo_under_a_used_attempt_id_does_not_replace_the_first(
     before = desk.photos.get(first.face_image_key or "")
     desk.validation.validate_upload("reg-1", hopper_jpeg, "a1", AT_THE_DESK)
     assert desk.photos.get(first.face_image_key or "") == before
+
+
+def test_an_attempt_keeps_what_it_was_judged_with(desk: Desk, astronaut_jpeg: bytes) -> None:
+    validation = desk.validation.validate_upload("reg-1", astronaut_jpeg, "a1", AT_THE_DESK)
+    expected = Provenance(engine="chosen", model="m1", rules=desk.services.settings.policy.digest)
+    assert validation.attempt.provenance == validation.record.provenance == expected
+
+
+def test_an_attempt_that_the_engine_gave_no_answer_to_names_the_engine_alone(
+    desk: Desk, astronaut_jpeg: bytes
+) -> None:
+    desk.engine.error = Unavailable("face engine", "ThrottlingException")
+    validation = desk.validation.validate_upload("reg-1", astronaut_jpeg, "a1", AT_THE_DESK)
+    assert validation.attempt.provenance == Provenance(engine="chosen")
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,7 @@ class Interrupting:
     def __init__(self, engine: LocalEngine, happening: Callable[[], None]) -> None:
         self._engine = engine
         self._happening = happening
+        self.provenance = engine.provenance
 
     def detect(self, photo: bytes) -> Answer:
         self._happening()

@@ -12,7 +12,7 @@ import pytest
 
 from core.domain.records import MAX_ATTEMPTS, Status
 from dashboard.charts.case import attempts_timeline, similarity_gauge
-from dashboard.charts.style import DARK, LIGHT, Palette
+from dashboard.charts.style import DARK, LIGHT, Palette, change_words
 from tests.support.app import ROOT
 
 MAX_JSON_BYTES = 20 * 1024
@@ -30,6 +30,7 @@ def attempts(*seen: tuple[Status, float | None]) -> pd.DataFrame:
                 "status": status,
                 "similarity": similarity,
                 "label": f"Attempt {number}",
+                "changed": "",
             }
             for number, (status, similarity) in enumerate(seen, 1)
         ]
@@ -126,6 +127,28 @@ def test_a_timeline_of_attempts_without_any_similarity_can_be_drawn() -> None:
 def test_the_timeline_draws_the_threshold() -> None:
     (line,) = attempts_timeline(attempts((Status.SUCCESS, 95)), 77, LIGHT).layout.shapes
     assert (line.y0, line.y1) == (77, 77)
+
+
+def test_the_timeline_marks_what_changed_between_two_attempts() -> None:
+    frame = attempts((Status.FAILED, 10), (Status.SUCCESS, 95), (Status.SUCCESS, 96))
+    layout = attempts_timeline(frame.assign(changed=["", "rules", ""]), 80, LIGHT).layout
+    (word,) = layout.annotations
+    assert (word.x, word.text) == ("2026-03-01 13:30:00", "new rules")
+    assert [line.x0 for line in layout.shapes if line.x0 == line.x1] == [word.x]
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ("rules", "new rules"),
+        ("model", "new model"),
+        ("engine model", "new engine"),
+        ("engine model rules", "new engine and rules"),
+        ("model rules", "new model and rules"),
+    ],
+)
+def test_a_change_in_words(names: str, words: str) -> None:
+    assert change_words(names) == words
 
 
 def test_the_timelines_ends_are_not_cut_off() -> None:

@@ -38,6 +38,7 @@ def over_time(*counts: tuple[int, int, int], unit: str = "day") -> pd.DataFrame:
     total = frame.sum(axis="columns")
     frame["attempts_mean"] = (total * 0 + 1.5).where(total > 0)
     frame["success_rate"] = frame["success"] / total
+    frame["changed"] = ""
     frame.insert(0, "time", pd.to_datetime([datetime(2026, 3, 1) + step * n for n in range(len(counts))]))
     return frame
 
@@ -73,10 +74,14 @@ def events(*seen: tuple[str, int, int]) -> pd.DataFrame:
 
 
 DAYS = over_time((5, 1, 2), (0, 0, 0), (4, 0, 4))
+#: Something else decided from the third day on.
+NEW_RULES = DAYS.assign(changed=["", "", "engine model rules"])
 CHARTS: dict[str, Callable[[Palette], go.Figure]] = {
     "funnel": lambda palette: event_charts.funnel(READY, palette),
     "outcomes over time": lambda palette: event_charts.outcomes_over_time("day", DAYS, palette),
     "rate over time": lambda palette: event_charts.rate_over_time("day", DAYS, palette),
+    "outcomes under new rules": lambda palette: event_charts.outcomes_over_time("day", NEW_RULES, palette),
+    "rate under new rules": lambda palette: event_charts.rate_over_time("day", NEW_RULES, palette),
     "reasons": lambda palette: event_charts.reasons_bar(ranked(("NO_FACE", 3), ("BLURRED", 1)), palette),
     "quality": lambda palette: event_charts.quality_bars(
         quality((9, 1, 2), (1, 1, 1), (0, 0, 4), (0, 0, 0)), palette
@@ -205,6 +210,23 @@ def test_a_time_without_validations_has_no_success_rate() -> None:
     assert len(event_charts.rate_over_time("day", DAYS, LIGHT).data[0].x) == 2
 
 
+@pytest.mark.parametrize("draw", [event_charts.outcomes_over_time, event_charts.rate_over_time])
+def test_a_line_marks_where_what_decides_changed(draw: Callable[..., go.Figure]) -> None:
+    layout = draw("day", NEW_RULES, LIGHT).layout
+    (line,), (word,) = layout.shapes, layout.annotations
+    # Between the bars of the second and the third day.
+    assert line.x0 == line.x1 == word.x == "2026-03-02 12:00:00"
+    assert word.text == "new engine and rules"
+    assert word.font.size >= 11
+    assert not draw("day", DAYS, LIGHT).layout.shapes
+
+
+@both
+def test_the_word_beside_such_a_line_is_easy_to_read(theme: str, palette: Palette) -> None:
+    (word,) = event_charts.outcomes_over_time("day", NEW_RULES, palette).layout.annotations
+    assert contrast(word.font.color, word.bgcolor) >= 4.5
+
+
 def test_reasons_are_named_by_their_words() -> None:
     figure = event_charts.reasons_bar(ranked(("FACE_MISMATCH", 3), ("ANOTHER_CODE", 1)), LIGHT)
     assert list(figure.layout.yaxis.ticktext) == ["Not the same person", "ANOTHER_CODE"]
@@ -289,6 +311,8 @@ def test_an_event_without_validations_claims_no_rate() -> None:
         lambda: event_charts.funnel(NOBODY, LIGHT),
         lambda: event_charts.outcomes_over_time("day", over_time((0, 0, 0)), LIGHT),
         lambda: event_charts.rate_over_time("day", over_time((0, 0, 0)), LIGHT),
+        lambda: event_charts.outcomes_over_time("day", over_time((0, 0, 0)).assign(changed="rules"), LIGHT),
+        lambda: event_charts.rate_over_time("day", over_time((0, 0, 0)).assign(changed="rules"), LIGHT),
         lambda: event_charts.reasons_bar(ranked(("NO_FACE", 0)), LIGHT),
         lambda: event_charts.quality_bars(quality(*[(0, 0, 0)] * 4), LIGHT),
         lambda: event_charts.attempts_bars(tries(0, 0, 0, 0, 0), LIGHT),
@@ -334,6 +358,11 @@ def test_outcomes_over_time_in_words() -> None:
     assert event_charts.describe_over_time("day", DAYS) == (
         "Validations per day: 9 passed, 1 waiting, 6 failed; the most in one day, 8, at 2026-03-01."
     )
+
+
+@pytest.mark.parametrize("describe", [event_charts.describe_over_time, event_charts.describe_rate])
+def test_what_changed_in_words(describe: Callable[..., str]) -> None:
+    assert describe("day", NEW_RULES) == f"{describe('day', DAYS)} New engine and rules from 2026-03-03 on."
 
 
 def test_rates_in_words() -> None:

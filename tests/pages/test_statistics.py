@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from core.domain.clock import utc_now
 from core.domain.records import Source
+from core.runtime.services import Services
 from core.services import sample
 from core.services.validation import Submitter
+from dashboard import services as dashboard_services
 from tests.pages.test_event_overview import charts, metrics
 from tests.pages.test_validate import down, text_of
-from tests.support.app import RunPage, failure
+from tests.support.app import BorrowedServices, RunPage, failure
 from tests.support.desk import Desk
 
 ANYBODY = Submitter(Source.API)
@@ -60,6 +63,57 @@ def test_at_a_higher_threshold_the_flips_are_listed(run_page: RunPage, sampled: 
 
 def test_groups_under_thirty_carry_a_warning(run_page: RunPage, sampled: Desk) -> None:
     assert "too few to judge by" in text_of(run_page("statistics", event_id=SAMPLE))
+
+
+SPLITS = ("Age", "Gender", "Smile")
+
+
+def explained(app: AppTest) -> list[str]:
+    return [info.value for info in app.info if "INFER_AGE_GENDER_SMILE" in info.value]
+
+
+def test_empty_splits_say_that_nothing_is_inferred_and_how_to_change_that(
+    run_page: RunPage, desk: Desk, astronaut_jpeg: bytes
+) -> None:
+    desk.validation.validate_upload("reg-1", astronaut_jpeg, "a1", ANYBODY)
+    (said,) = explained(run_page("statistics", event_id="event-1"))
+    assert said.startswith("Age, Gender, Smile: ")
+    assert "infers this of nobody" in said
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_chosen_split_that_is_empty_says_so_beside_it(
+    run_page: RunPage, desk: Desk, astronaut_jpeg: bytes, split: str
+) -> None:
+    desk.validation.validate_upload("reg-1", astronaut_jpeg, "a1", ANYBODY)
+    said = explained(run_page("statistics", event_id="event-1", split=split))
+    assert said[0].startswith(f"{split}: ")
+    assert len(said) == 2
+
+
+def test_where_it_is_inferred_an_empty_split_has_another_reason(
+    run_page: RunPage, services: Services, desk: Desk, astronaut_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = services.settings.model_copy(update={"infer_age_gender_smile": True})
+    monkeypatch.setattr(dashboard_services, "build", lambda _: BorrowedServices(**{**vars(services), "settings": on}))
+    smiling = {**desk.engine.faces[0], "Smile": {"Value": True, "Confidence": 99.0}}
+    desk.engine.faces = (smiling,)
+    desk.validation.validate_upload("reg-1", astronaut_jpeg, "a1", ANYBODY)
+    (said,) = explained(run_page("statistics", event_id="event-1"))
+    assert said.startswith("Age, Gender: ")
+    assert "checked before INFER_AGE_GENDER_SMILE was switched on" in said
+
+
+def test_the_sample_has_all_groups(run_page: RunPage, sampled: Desk) -> None:
+    assert not explained(run_page("statistics", event_id=SAMPLE))
+
+
+def test_the_chart_over_time_marks_where_the_engine_changed(
+    run_page: RunPage, sampled: Desk, astronaut_jpeg: bytes
+) -> None:
+    sampled.validation.validate_upload("sample-0001", astronaut_jpeg, "a1", ANYBODY)
+    app = run_page("statistics", event_id=SAMPLE)
+    assert sum("new engine" in chart for chart in charts(app)) == 1
 
 
 def test_two_events_stand_side_by_side(run_page: RunPage, sampled: Desk, astronaut_jpeg: bytes) -> None:

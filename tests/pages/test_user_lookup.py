@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import apsw
+import pandas as pd
 import pytest
+from streamlit.testing.v1 import AppTest
 
-from core.domain.records import Source
+from core.domain.records import Provenance, Source
 from core.services.validation import Submitter
+from tests.pages.test_event_overview import charts
 from tests.pages.test_validate import down, text_of
 from tests.support.app import RunPage, failure
 from tests.support.desk import REGISTERED, Desk
+from tests.support.production import validation_by
+from tests.support.records import a_foreign_item
 
 ANYBODY = Submitter(Source.API)
 
@@ -86,6 +93,41 @@ def test_the_history_is_newest_first(run_page: RunPage) -> None:
 def test_the_link_opens_the_record(run_page: RunPage) -> None:
     app = run_page("user_lookup", user_id="user-1", registration_id="reg-1")
     assert "Attempts (2)" in [expander.label for expander in app.expander]
+
+
+def described(app: AppTest, title: str) -> pd.DataFrame:
+    """The table that follows the title of an expander."""
+    (found,) = [each for each in app.expander if each.label.startswith(title)]
+    return found.dataframe[0].value
+
+
+@pytest.mark.usefixtures("history")
+def test_what_an_attempt_was_judged_with_is_shown(run_page: RunPage, desk: Desk) -> None:
+    app = run_page("user_lookup", user_id="user-1", registration_id="reg-1")
+    rules = desk.services.settings.policy.digest
+    assert list(described(app, "Attempts")["Judged with"]) == [f"chosen · m1 · rules {rules}"] * 2
+    details = described(app, "Details").set_index("What")["Value"]
+    assert [details[name] for name in ("face engine", "engine's model", "rules")] == ["chosen", "m1", rules]
+
+
+def test_an_attempt_of_which_nothing_is_known_is_shown_too(run_page: RunPage, tmp_path: Path) -> None:
+    with closing(apsw.Connection(str(tmp_path / "facedesk.sqlite3"))) as connection:
+        item = json.dumps(a_foreign_item(expiresAt=None))
+        connection.execute("INSERT INTO faceVerifications (item) VALUES (?)", (item,))
+    app = run_page("user_lookup", user_id="user-1")
+    assert described(app, "Attempts")["Judged with"].isna().all()
+    assert described(app, "Details").set_index("What")["Value"]["rules"] == "–"
+
+
+def test_the_timeline_marks_where_the_model_changed(run_page: RunPage, desk: Desk, astronaut_jpeg: bytes) -> None:
+    changed = replace(desk.engine, provenance=Provenance(engine="chosen", model="m2"))
+    by_another = validation_by(changed, desk.services)
+    for number, validation in enumerate((desk.validation, desk.validation, by_another)):
+        validation.validate_upload("reg-1", astronaut_jpeg, f"a{number}", ANYBODY)
+    app = run_page("user_lookup", user_id="user-1", registration_id="reg-1")
+    timelines = [chart for chart in charts(app) if "Attempt 1" in chart]
+    assert [chart.count("new model") for chart in timelines] == [1]
+    by_another.close()
 
 
 @pytest.mark.usefixtures("history")

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
 
+from core.domain.records import Provenance
+
 GOOD_FACE: Mapping[str, Any] = {
     "BoundingBox": {"Left": 0.3, "Top": 0.2, "Width": 0.4, "Height": 0.5},
     "Confidence": 99.9,
@@ -26,6 +28,7 @@ class ChosenEngine:
     error: Exception | None = None
     stalled: Event | None = None
     calls: list[str] = field(default_factory=list)
+    provenance: Provenance = field(default_factory=lambda: Provenance(engine="chosen", model="m1"))
 
     def detect(self, photo: bytes) -> Mapping[str, Any]:
         self._called("detect")

@@ -106,6 +106,7 @@ def _naming(event: str) -> list[dict[str, Any]]:
         {"metadata": orjson.dumps({"eventId": event, "source": "kiosk"}).decode()},
         {"eventId": event, "metadata": None},
         {"eventId": "", "metadata": {"eventId": event, "source": "kiosk", "shift": 4}},
+        {"metadata": {"eventId": event, "provenance": {"engine": 7, "by": "kiosk"}}},
     ]
 
 

@@ -13,6 +13,7 @@ SUCCESS = {
     "quality": "high",
     "comparison_result": {"similarity": 92.25, "threshold": 80.0, "is_match": True},
     "attributes": {"age": "25-35", "smile": True, "yaw": -3.5},
+    "provenance": {"engine": "rekognition", "model": "api-2016-06-27", "rules": "r0a1b2c3d"},
 }
 
 

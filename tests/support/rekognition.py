@@ -18,9 +18,11 @@ from threading import Event, Lock, Thread
 from typing import Any
 
 import pytest
+from pydantic.alias_generators import to_snake
 
 from core.adapters.embedded.engine import LocalEngine
 from core.domain.errors import Refused
+from core.domain.records import Provenance
 from core.ports import Answer, FaceEngine
 
 _BOX = {"Left": 0.25, "Top": 0.25, "Width": 0.5, "Height": 0.5}
@@ -55,6 +57,8 @@ class Faults:
 
 class SameFace:
     """A ``FaceEngine`` that sees one good face in everything, at no cost."""
+
+    provenance = Provenance(engine="same-face")
 
     def __init__(self, similarity: float = 99.0) -> None:
         self._similarity = similarity
@@ -151,10 +155,14 @@ class RekognitionServer:
 
     def _detect(self, request: Mapping[str, Any]) -> dict[str, Any]:
         answer = self._asked(lambda: self.engine.detect(_picture(request["Image"])))
-        shown = None if "ALL" in request.get("Attributes", ()) else _DEFAULT_ATTRIBUTES
+        wanted = request.get("Attributes", ())
         return {
             "FaceDetails": [
-                {name: value for name, value in face.items() if shown is None or name in shown}
+                {
+                    name: value
+                    for name, value in face.items()
+                    if "ALL" in wanted or name in _DEFAULT_ATTRIBUTES or to_snake(name).upper() in wanted
+                }
                 for face in answer["FaceDetails"]
             ]
         }
@@ -279,8 +287,8 @@ def _hang_up(connection: socket.socket) -> None:
 
 @pytest.fixture(scope="session")
 def local_engine() -> Iterator[LocalEngine]:
-    """One for the whole run: its weights take most of a second to load."""
-    engine = LocalEngine()
+    """One for the whole run: its weights take most of a second to load. It reports all that it can measure."""
+    engine = LocalEngine(infer=True)
     yield engine
     engine.close()
 

@@ -126,38 +126,38 @@ def _read_as(column: Column) -> pa.DataType:
     return pa.bool_() if column.is_truth else pa.float64()
 
 
-def _maps() -> dict[str, list[Column]]:
-    """Name of a map in an item -> the columns in it."""
-    maps: dict[str, list[Column]] = {}
-    for column in STORED_COLUMNS:
-        if len(column.path) > 1:
-            maps.setdefault(column.path[0], []).append(column)
-    return maps
-
-
-_MAPS = _maps()
-#: The map that names the event if the item itself does not.
+#: The path of what names the event if the item itself does not.
 _EVENT_IN_MAP = ("metadata", "eventId")
 
 
-def _item_type() -> pa.StructType:
-    fields = [(column.path[0], _kind_of(column)) for column in STORED_COLUMNS if len(column.path) == 1]
-    for name, columns in _MAPS.items():
-        inner = [(column.path[-1], _kind_of(column)) for column in columns]
-        if name == _EVENT_IN_MAP[0]:
-            inner.append((_EVENT_IN_MAP[1], _TEXT))
-        fields.append((name, _kind(("M", pa.struct(inner)))))
-    return pa.struct(fields)
+def _map_type(path: tuple[str, ...] = ()) -> pa.StructType:
+    """The type of the map at ``path``, with the columns in it; without a path, of the item itself."""
+    fields: dict[str, pa.DataType] = {}
+    for column in STORED_COLUMNS:
+        if column.path[: len(path)] == path:
+            inner = column.path[: len(path) + 1]
+            is_value = inner == column.path
+            fields[inner[-1]] = _kind_of(column) if is_value else _kind(("M", _map_type(inner)))
+    if path == _EVENT_IN_MAP[:-1]:
+        fields[_EVENT_IN_MAP[-1]] = _TEXT
+    return pa.struct(list(fields.items()))
 
 
 #: The columns of a page.
 _COLUMNS = pa.schema(
     [*((column.name, _read_as(column)) for column in STORED_COLUMNS), (UNREADABLE.name, pa.string())]
 )
+#: The paths of all values that must be of their type: those of columns but for what engines reported, of the maps
+#: that they are in, and of the event.
+_CHECKED = {
+    column.path[:depth]: None
+    for column in STORED_COLUMNS
+    for depth in range(1, len(column.path) + (not column.reported))
+} | {_EVENT_IN_MAP: None}
 #: The parts of an answer that this project's reads use.
 _ANSWER = pa.schema(
     [
-        ("Items", pa.list_(_item_type())),
+        ("Items", pa.list_(_map_type())),
         ("Count", pa.int64()),
         ("ScannedCount", pa.int64()),
         ("ConsumedCapacity", pa.struct([("TableName", pa.string()), ("CapacityUnits", pa.float64())])),
@@ -211,17 +211,11 @@ def _read_one_by_one(items: Sequence[Item]) -> pa.Table:
 
 def _odd(items: pa.StructArray) -> Any:
     """Which items have a value that is neither of its column's type nor null nor absent."""
-    unusual = [_is_odd(items.field(column.path[0])) for column in STORED_COLUMNS if len(column.path) == 1]
-    for name, columns in _MAPS.items():
-        unusual.append(_is_odd(items.field(name)))
-        inner = items.field(name).field("M")
-        for column in columns:
-            value = inner.field(column.path[-1])
-            if not column.reported:
-                unusual.append(_is_odd(value))
-            if column.needed:
-                unusual.append(_valid(inner) & ~_valid(value.field(0)))
-    unusual.append(_is_odd(_at(items, _EVENT_IN_MAP)))
+    unusual = [_is_odd(_at(items, path)) for path in _CHECKED]
+    for column in STORED_COLUMNS:
+        if column.needed:
+            within = _at(items, column.path[:-1]).field("M")
+            unusual.append(_valid(within) & ~_valid(_at(items, column.path).field(0)))
     reasons = _at(items, _PATHS["reasons"]).field("L")
     if reasons.values.field("S").null_count:
         whole = np.zeros(len(items), bool)

@@ -6,8 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic.alias_generators import to_snake
+
 from core.adapters.aws.clients import translated
 from core.domain.errors import Refused, Service, Throttled, Unavailable
+from core.domain.policy import FAILING, INFERRED
+from core.domain.records import Provenance
 from core.flow.pace import Pace
 from core.flow.retry import Retry
 from core.ports import Answer
@@ -44,9 +48,20 @@ class RekognitionEngine:
     call; ``retry`` makes the others. Engines share the ``quota``, and every try counts. An engine that is ``patient``
     waits for its turn before each try. The others call at once, because a person waits for their answer, and the
     patient ones make room.
+
+    It asks for the attributes that the rules need, and for age, gender and smile only with ``infer``.
     """
 
-    def __init__(self, client: Any, retry: Retry, quota: Quota, *, patient: bool = False) -> None:
+    def __init__(
+        self, client: Any, retry: Retry, quota: Quota, *, patient: bool = False, infer: bool = False
+    ) -> None:
+        # Only answers of other operations, which have to do with collections of faces, name a model. Amazon may
+        # change the one behind these without notice, so the version of the API is all that can be said.
+        api_version = client.meta.service_model.api_version
+        self.provenance = Provenance(engine="rekognition", model=f"api-{api_version}")
+        # In Rekognition's requests an attribute is called differently from what it is called in the answers.
+        wanted = (*FAILING, *(INFERRED if infer else ()))
+        self._attributes = ["DEFAULT", *(to_snake(name).upper() for name in wanted)]
         self._client = client
         self._retry = retry
         self._quota = quota
@@ -56,7 +71,7 @@ class RekognitionEngine:
         return self._asked(
             self._quota.detect,
             "FaceDetails",
-            lambda: self._client.detect_faces(Image={"Bytes": photo}, Attributes=["ALL"]),
+            lambda: self._client.detect_faces(Image={"Bytes": photo}, Attributes=self._attributes),
         )
 
     def compare(self, submitted: bytes, reference: bytes) -> Answer:

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import OrderedDict
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from threading import Lock
+from typing import Any
 
 import cv2
 import numpy as np
 
-from core.adapters.embedded.face_analysis import Face, examine
+from core.adapters.embedded.face_analysis import Face, examine, similarity
+from core.adapters.embedded.model import MODEL
 from core.adapters.embedded.networks import Image, Networks
 from core.domain.errors import Refused, Service
+from core.domain.policy import INFERRED
+from core.domain.records import Provenance
 from core.ports import Answer
 
 #: Photos whose results are remembered.
 _REMEMBERED = 64
 
-#: The cosine of two faces -> similarity: 0.35 is 50, 0.40 is 80. Of 684 pairs of photos of one person none was below
-#: 80; of 23,626 pairs of two people 3 reached it. This is optimistic: the numbers were chosen on the same photos.
-_COSINE_EVEN = 0.35
-_COSINE_STEEPNESS = 28
-
 
 class LocalEngine:
     """``FaceEngine`` with OpenCV. A photo takes about 100 ms on two cores; the process grows by about 180 MB."""
 
-    def __init__(self) -> None:
+    provenance = Provenance(engine="facedesk-opencv", model=MODEL)
+
+    def __init__(self, *, infer: bool = False) -> None:
+        """With ``infer`` it also reports smiles; age and gender it cannot tell."""
+        self._hidden: frozenset[str] = frozenset() if infer else frozenset(INFERRED)
         self._networks: Networks | None = None
         # OpenCV's networks keep state between layers, so they examine one photo at a time. A single thread does it
         # rather than a lock, because OpenCV and malloc keep memory for each thread that ever worked: three times as
@@ -48,7 +52,7 @@ class LocalEngine:
         examined = faces[0]
         matches = [
             {
-                "Similarity": _similarity(examined, other),
+                "Similarity": similarity(examined, other),
                 "Face": {
                     name: other.detail[name]
                     for name in ("BoundingBox", "Confidence", "Landmarks", "Pose", "Quality", "Smile")
@@ -93,7 +97,11 @@ class LocalEngine:
 
     def _examine(self, photo: bytes) -> tuple[Face, ...]:
         image = _decode(photo)
-        return examine(self._load(), image)
+        found = examine(self._load(), image)
+        return tuple(replace(face, detail=self._reported(face.detail)) for face in found)
+
+    def _reported(self, detail: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in detail.items() if name not in self._hidden}
 
     def _load(self) -> Networks:
         # On first use, to keep the start quick. Needs no lock: only the worker's single thread calls this.
@@ -110,8 +118,3 @@ def _decode(photo: bytes) -> Image:
     if image is None:
         raise Refused(Service.ENGINE, "InvalidImageFormat")
     return np.asarray(image, np.uint8)
-
-
-def _similarity(one: Face, other: Face) -> float:
-    cosine = float(one.vector @ other.vector)
-    return 100 / (1 + math.exp(-_COSINE_STEEPNESS * (cosine - _COSINE_EVEN)))

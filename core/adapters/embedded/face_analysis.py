@@ -38,6 +38,11 @@ _SMILE, _SMILE_EVEN = [44, 45], 0.7
 #: Confidence grows with the distance from that score: it is 50 at the score, and 90 at a distance of 0.15.
 _STEEPNESS = math.log(9) / 0.15
 
+#: The cosine of two faces -> similarity: 0.35 is 50, 0.40 is 80. Of 684 pairs of photos of one person none was below
+#: 80; of 23,626 pairs of two people 3 reached it. This is optimistic: the numbers were chosen on the same photos.
+_COSINE_EVEN = 0.35
+_COSINE_STEEPNESS = 28
+
 #: Mean luma of the face (0-255) -> Rekognition's scale, on which a well lit face has 75-95.
 _LUMA = ([0, 25, 50, 130, 210, 255], [0, 20, 35, 75, 97, 100])
 #: Strength of edges relative to contrast, in percent, in a face 96 pixels wide -> 0-100. Two sharp portraits have 14
@@ -73,6 +78,12 @@ def examine(networks: Networks, photo: Image) -> tuple[Face, ...]:
         if mesh.presence >= _PRESENT:
             return (_face(networks, photo, face, mesh),)
     return ()
+
+
+def similarity(one: Face, other: Face) -> float:
+    """How alike two faces are, 0-100."""
+    cosine = float(one.vector @ other.vector)
+    return 100 / (1 + math.exp(-_COSINE_STEEPNESS * (cosine - _COSINE_EVEN)))
 
 
 def _face(networks: Networks, photo: Image, found: Found, mesh: Mesh) -> Face:

@@ -14,8 +14,8 @@ from core.files.database import Schema, script
 # Validation records. The item, with the attribute names of the DynamoDB table, is the source of truth. SQLite
 # generates the columns that lists and charts read from it; they are stored before the item, so that reading them does
 # not read the item. A change gives a row a new, higher number; AUTOINCREMENT never uses a number twice.
-def _records(event: str, presence: str = "", odd: str = "") -> str:
-    """SQL for the table of records: how ``event`` is found, the ``presence`` of status and time, and further columns.
+def _records(event: str, presence: str = "", more: str = "") -> str:
+    """SQL for the table of records: how ``event`` is found, the ``presence`` of status and time, ``more`` columns.
 
     A released version of the table is a call that stays as it is.
     """
@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS faceVerifications (
         CASE json_type(item, '$.attributes.gender') WHEN 'text' THEN item ->> '$.attributes.gender' END
     ) STORED,
     smile INTEGER AS (CASE json_type(item, '$.attributes.smile') WHEN 'true' THEN 1 WHEN 'false' THEN 0 END) STORED,
-{odd}    item TEXT NOT NULL
+{more}    item TEXT NOT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS faceVerificationsByKey ON faceVerifications (userId, registrationId);
 CREATE INDEX IF NOT EXISTS faceVerificationsByEvent ON faceVerifications (eventId, timestamp);
@@ -101,12 +101,25 @@ _EVENT_IN_TEXT = (
     "CASE WHEN json_type(item, '$.metadata') = 'text' AND json_valid(item ->> '$.metadata')"
     " THEN (item ->> '$.metadata') ->> '$.eventId' END"
 )
-_LENIENT_RECORDS = (
+_EVENT = f"coalesce({_as_text('eventId')}, {_as_text('metadata.eventId')}, {_EVENT_IN_TEXT})"
+_ODD_INDEX = "CREATE INDEX faceVerificationsOdd ON faceVerifications (eventId) WHERE odd;\n"
+_LENIENT_RECORDS = _records(_EVENT, more=f"    odd INTEGER NOT NULL AS ({_ODD}) STORED,\n") + _ODD_INDEX
+_PROVENANCE = ("engine", "model", "rules")
+_ODD_PROVENANCE = " OR ".join(
+    [
+        _other_type("metadata.provenance", "object"),
+        *(_other_type(f"metadata.provenance.{name}", *_TEXT) for name in _PROVENANCE),
+    ]
+)
+_RECORDS_WITH_PROVENANCE = (
     _records(
-        f"coalesce({_as_text('eventId')}, {_as_text('metadata.eventId')}, {_EVENT_IN_TEXT})",
-        odd=f"    odd INTEGER NOT NULL AS ({_ODD}) STORED,\n",
+        _EVENT,
+        more="".join(
+            f"    {name} TEXT AS (item ->> '$.metadata.provenance.{name}') STORED,\n" for name in _PROVENANCE
+        )
+        + f"    odd INTEGER NOT NULL AS ({_ODD} OR {_ODD_PROVENANCE}) STORED,\n",
     )
-    + "CREATE INDEX faceVerificationsOdd ON faceVerifications (eventId) WHERE odd;\n"
+    + _ODD_INDEX
 )
 _REGISTRATIONS = """
 CREATE TABLE IF NOT EXISTS registrations (
@@ -191,13 +204,7 @@ def _second_version(connection: apsw.Connection) -> None:
     """Takes records of any form, and tells the unusual ones: ``odd`` is 1 if a value is of another type than its
     column's, or if SQL cannot compare its times. Such records are read one by one.
     """
-    connection.execute("ALTER TABLE faceVerifications RENAME TO strict")
-    connection.execute("DROP INDEX faceVerificationsByKey")
-    connection.execute("DROP INDEX faceVerificationsByEvent")
-    connection.execute("DROP INDEX faceVerificationsInOrder")
-    connection.execute(_LENIENT_RECORDS)
-    connection.execute("INSERT INTO faceVerifications (number, item) SELECT number, item FROM strict ORDER BY number")
-    connection.execute("DROP TABLE strict")
+    _made_anew(connection, _LENIENT_RECORDS)
 
 
 def _third_version(connection: apsw.Connection) -> None:
@@ -210,6 +217,24 @@ def _third_version(connection: apsw.Connection) -> None:
     connection.execute(f"UPDATE registrations SET keys = {keys}, words = {words}")
     for name, (_, count) in functions.items():
         connection.create_scalar_function(name, None, count)
+
+
+def _provenance_in_columns(connection: apsw.Connection) -> None:
+    """Adds the columns of what made a record's verdict. Records of before have none of it."""
+    connection.execute("DROP INDEX faceVerificationsOdd")
+    _made_anew(connection, _RECORDS_WITH_PROVENANCE)
+
+
+def _made_anew(connection: apsw.Connection, records: str) -> None:
+    """Replaces the table of records by the one that the SQL ``records`` creates; its rows keep their numbers."""
+    connection.execute("ALTER TABLE faceVerifications RENAME TO earlier")
+    for index in ("ByKey", "ByEvent", "InOrder"):
+        connection.execute(f"DROP INDEX faceVerifications{index}")
+    connection.execute(records)
+    connection.execute(
+        "INSERT INTO faceVerifications (number, item) SELECT number, item FROM earlier ORDER BY number"
+    )
+    connection.execute("DROP TABLE earlier")
 
 
 def _definition(connection: apsw.Connection, table: str) -> str | None:
@@ -225,6 +250,7 @@ SCHEMA = Schema(
         _second_version,
         _third_version,
         script(_CASES),  # adds the claims of cases and the notes on them
+        _provenance_in_columns,
     ),
     before={
         "faceVerifications": frozenset({"userId", "registrationId", "timestamp", "item"}),
