@@ -32,6 +32,7 @@ class Action(StrEnum):
     REVEAL = "reveal"
     VALIDATE = "validate"
     DECIDE = "decide"
+    SECOND_LOOK = "second-look"
     SEE_EVENTS = "see-events"
     LIST_PEOPLE = "list-people"
     RUN_BATCH = "run-batch"
@@ -40,6 +41,7 @@ class Action(StrEnum):
     SEE_OPERATIONS = "see-operations"
     ERASE = "erase"
     SEE_AUDIT = "see-audit"
+    SEE_AGREEMENT = "see-agreement"
 
 
 _S, _M, _N, _A = Role.SUPPORT, Role.MANAGER, Role.ANALYST, Role.ADMIN
@@ -52,6 +54,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.REVEAL: frozenset({_S}),
     Action.VALIDATE: frozenset({_S}),
     Action.DECIDE: frozenset({_S}),
+    Action.SECOND_LOOK: frozenset({_S}),
     Action.SEE_EVENTS: frozenset({_M, _N}),
     Action.LIST_PEOPLE: frozenset({_M}),
     Action.RUN_BATCH: frozenset({_M}),
@@ -60,6 +63,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.SEE_OPERATIONS: frozenset({_M, _A}),
     Action.ERASE: frozenset({_A}),
     Action.SEE_AUDIT: frozenset({_A}),
+    Action.SEE_AGREEMENT: frozenset({_A}),
 }
 
 #: A page, by its address -> the action that it is for.

@@ -67,6 +67,18 @@ class Submitter:
     ip_address: str | None = None
 
 
+def checked_reason(decision: Decision, reason: str | None) -> str | None:
+    """Returns the reason that goes with a reviewer's decision: none with an approval.
+
+    Raises ``InvalidInput`` for a rejection without one of ``REJECTION_REASONS``.
+    """
+    if decision is Decision.APPROVED:
+        return None
+    if reason not in REJECTION_REASONS:
+        raise InvalidInput("A rejection needs one of the listed reasons.")
+    return reason
+
+
 class ValidationService:
     """Validates photos and records reviewers' decisions. An attempt that was acknowledged is never lost."""
 
@@ -165,16 +177,14 @@ class ValidationService:
         """
         if seen.validation_status is Status.SUCCESS:
             raise Conflict("This photo has already passed: there is nothing to decide.")
-        if decision is Decision.REJECTED:
-            if seen.validation_status is Status.FAILED:
-                raise Conflict("This photo has already failed: it can only be approved.")
-            if reason not in REJECTION_REASONS:
-                raise InvalidInput("A rejection needs one of the listed reasons.")
+        if decision is Decision.REJECTED and seen.validation_status is Status.FAILED:
+            raise Conflict("This photo has already failed: it can only be approved.")
+        reason = checked_reason(decision, reason)
         if len(note) > MAX_NOTE:
             raise InvalidInput(f"A note can have at most {MAX_NOTE} characters.")
         review = Review(
             decision=decision,
-            reason=reason if decision is Decision.REJECTED else None,
+            reason=reason,
             note=note.strip() or None,
             reviewer=reviewer,
             decided_at=self._clock(),
