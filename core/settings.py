@@ -131,6 +131,12 @@ class Settings(Policy, BaseSettings):
         validation_alias="DYNAMODB_AUDIT_TABLE",
         description="DynamoDB table of the audit trail",
     )
+    state_table: str = Field(
+        "facedesk-state",
+        min_length=3,
+        validation_alias="DYNAMODB_STATE_TABLE",
+        description="DynamoDB table of what Facedesk itself keeps: who has which case, and the notes on cases",
+    )
     event_index_check_minutes: float = Field(
         30,
         ge=0,

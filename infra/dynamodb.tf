@@ -81,3 +81,31 @@ resource "aws_dynamodb_table" "audit" {
     enabled = true
   }
 }
+
+# Facedesk's own state: who has which case, and the notes on cases. Also as `python -m core provision` makes it.
+resource "aws_dynamodb_table" "state" {
+  name                        = var.state_table_name
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "part"
+  range_key                   = "place"
+  deletion_protection_enabled = true
+
+  attribute {
+    name = "part"
+    type = "S"
+  }
+
+  attribute {
+    name = "place"
+    type = "S"
+  }
+
+  ttl {
+    attribute_name = "expiresAt"
+    enabled        = true
+  }
+
+  point_in_time_recovery {
+    enabled = true
+  }
+}

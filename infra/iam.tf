@@ -35,6 +35,13 @@ data "aws_iam_policy_document" "dashboard" {
     resources = [aws_dynamodb_table.audit.arn]
   }
 
+  # Who has which case, and the notes on cases. Claims and notes of a person who is erased are deleted.
+  statement {
+    sid       = "State"
+    actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
+    resources = [aws_dynamodb_table.state.arn]
+  }
+
   # Without it S3 answers "forbidden", not "not there", for a photo that is missing.
   statement {
     sid       = "WhetherPhotosExist"
@@ -110,6 +117,20 @@ data "aws_iam_policy_document" "provisioner" {
       "dynamodb:UpdateTable",
     ]
     resources = [aws_dynamodb_table.audit.arn]
+  }
+
+  statement {
+    sid = "StateTable"
+    actions = [
+      "dynamodb:CreateTable",
+      "dynamodb:DescribeContinuousBackups",
+      "dynamodb:DescribeTable",
+      "dynamodb:DescribeTimeToLive",
+      "dynamodb:UpdateContinuousBackups",
+      "dynamodb:UpdateTable",
+      "dynamodb:UpdateTimeToLive",
+    ]
+    resources = [aws_dynamodb_table.state.arn]
   }
 
   statement {

@@ -5,6 +5,7 @@ output "settings" {
     AWS_REGION                     = var.region
     DYNAMODB_FACE_VALIDATION_TABLE = aws_dynamodb_table.records.name
     DYNAMODB_AUDIT_TABLE           = aws_dynamodb_table.audit.name
+    DYNAMODB_STATE_TABLE           = aws_dynamodb_table.state.name
     FACE_IMAGES_BUCKET             = aws_s3_bucket.photos.bucket
     RECORD_TTL_DAYS                = var.record_ttl_days
   }

@@ -16,6 +16,12 @@ variable "audit_table_name" {
   default     = "facedesk-audit"
 }
 
+variable "state_table_name" {
+  description = "DynamoDB table of Facedesk's own state: the setting DYNAMODB_STATE_TABLE."
+  type        = string
+  default     = "facedesk-state"
+}
+
 variable "bucket_name" {
   description = "S3 bucket of the photos; bucket names are unique in the world."
   type        = string

@@ -50,7 +50,7 @@ def provision(
     """Create the DynamoDB tables, or check existing ones and correct their settings, without downtime.
 
     Needs DYNAMODB_FACE_VALIDATION_TABLE, AWS_REGION and AWS credentials. DYNAMODB_AUDIT_TABLE names the table of the
-    audit trail.
+    audit trail, DYNAMODB_STATE_TABLE that of Facedesk's own state.
 
     Before the index is added, the table is read once for values that the index does not take: other services that
     still write such values could not write those records any more. If there are any, --yes is needed.

@@ -16,10 +16,12 @@ class ErasureCounts(Model):
     registrations: int = 0
     #: Photos that another person's record or registration names too: those stay.
     shared_photos: int = 0
+    #: Notes that colleagues wrote on the person's cases.
+    case_notes: int = 0
 
     @property
     def nothing(self) -> bool:
-        return not (self.records or self.photos or self.registrations)
+        return not (self.records or self.photos or self.registrations or self.case_notes)
 
 
 class Erasure(Model):

@@ -85,6 +85,7 @@ class Service(StrEnum):
     PHOTOS = "photos"
     ENGINE = "face engine"
     AUDIT = "audit trail"
+    CASES = "claims and notes"
     METRICS = "metrics"
     VALIDATION = "validation"
     ERASURE = "erasure"

@@ -50,8 +50,8 @@ class Hint(StrEnum):
         "of the region, check the capacity of the tables, and look for other systems that use the same quota."
     )
     TABLE = (
-        "A table is missing: check AWS_REGION, DYNAMODB_FACE_VALIDATION_TABLE and DYNAMODB_AUDIT_TABLE, or create "
-        "the tables with python -m core provision."
+        "A table is missing: check AWS_REGION, DYNAMODB_FACE_VALIDATION_TABLE, DYNAMODB_AUDIT_TABLE and "
+        "DYNAMODB_STATE_TABLE, or create the tables with python -m core provision."
     )
     BUCKET = "The bucket is missing: check FACE_IMAGES_BUCKET and AWS_REGION, or create the bucket with infra/."
     KEY = (

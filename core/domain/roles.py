@@ -32,6 +32,7 @@ class Action(StrEnum):
     REVEAL = "reveal"
     VALIDATE = "validate"
     DECIDE = "decide"
+    NOTE = "note"
     SECOND_LOOK = "second-look"
     SEE_EVENTS = "see-events"
     LIST_PEOPLE = "list-people"
@@ -54,6 +55,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.REVEAL: frozenset({_S}),
     Action.VALIDATE: frozenset({_S}),
     Action.DECIDE: frozenset({_S}),
+    Action.NOTE: frozenset({_S}),
     Action.SECOND_LOOK: frozenset({_S}),
     Action.SEE_EVENTS: frozenset({_M, _N}),
     Action.LIST_PEOPLE: frozenset({_M}),

@@ -8,6 +8,7 @@ characters.
 from __future__ import annotations
 
 from core.ports.audit import AuditTrail
+from core.ports.cases import Claims, ExpiringCases, Notes
 from core.ports.engine import Answer, FaceEngine
 from core.ports.erasures import ErasureStore, StoredRecord
 from core.ports.metrics import ExpiryCheck, ServiceMetrics
@@ -19,12 +20,15 @@ from core.ports.second_looks import SecondLooks
 __all__ = [
     "Answer",
     "AuditTrail",
+    "Claims",
     "ErasureStore",
     "EventChanges",
+    "ExpiringCases",
     "ExpiringPhotos",
     "ExpiringRecords",
     "ExpiryCheck",
     "FaceEngine",
+    "Notes",
     "Photos",
     "RegistrationImport",
     "Registrations",

@@ -15,11 +15,14 @@ from core.flow.retry import Retry
 from core.photos.sanitiser import PhotoSanitiser
 from core.ports import (
     AuditTrail,
+    Claims,
     ErasureStore,
+    ExpiringCases,
     ExpiringPhotos,
     ExpiringRecords,
     ExpiryCheck,
     FaceEngine,
+    Notes,
     Photos,
     RegistrationImport,
     Registrations,
@@ -57,10 +60,13 @@ class Adapters:
     batch_sanitiser: PhotoSanitiser
     audit: AuditTrail
     erasures: ErasureStore
+    claims: Claims
+    notes: Notes
     #: Seconds for which a batch continues while everything fails.
     batch_patience: float = PATIENCE_SECONDS
-    #: The stores from which expired data must be deleted; None if the services delete it themselves.
-    expiring: tuple[ExpiringRecords, ExpiringPhotos] | None = None
+    #: The stores from which expired data must be deleted: of records, photos, claims and notes. None if the services
+    #: delete it themselves.
+    expiring: tuple[ExpiringRecords, ExpiringPhotos, ExpiringCases, ExpiringCases] | None = None
     importer: RegistrationImport | None = None
     metrics: ServiceMetrics | None = None
     #: None if Facedesk itself deletes expired records.
@@ -74,6 +80,7 @@ class Adapters:
 def embedded(settings: Settings, clock: Clock) -> Adapters:
     """Returns the adapters on this machine. Raises ``FacedeskError`` if the data folder cannot be used."""
     from core.adapters.embedded.audit import SqliteAudit
+    from core.adapters.embedded.cases import SqliteClaims, SqliteNotes
     from core.adapters.embedded.engine import LocalEngine
     from core.adapters.embedded.erasures import SqliteErasures
     from core.adapters.embedded.photos import FolderPhotos
@@ -93,6 +100,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
     erasures = SqliteErasures(database)
     photos = FolderPhotos(settings.data_dir / PHOTOS, max_bytes=settings.max_upload_bytes)
     engine = LocalEngine()
+    claims, notes = SqliteClaims(database, clock), SqliteNotes(database, clock)
     return Adapters(
         records=records,
         registrations=registrations,
@@ -104,7 +112,9 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
         batch_sanitiser=_sanitiser(settings, min(os.cpu_count() or 1, MAX_BATCH_SANITISERS)),
         audit=SqliteAudit(database),
         erasures=erasures,
-        expiring=(erasures, photos),
+        claims=claims,
+        notes=notes,
+        expiring=(erasures, photos, claims, notes),
         importer=registrations,
         verify=records.verify,
         closing=(in_use.close,),
@@ -115,6 +125,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     """Returns the adapters for AWS and MongoDB. Raises ``SettingsError`` if a setting is missing."""
     from core.adapters.aws import clients
     from core.adapters.aws.audit import DynamoAudit
+    from core.adapters.aws.cases import DynamoClaims, DynamoNotes
     from core.adapters.aws.engine import Quota, RekognitionEngine
     from core.adapters.aws.erasures import DynamoErasures
     from core.adapters.aws.expiry import DynamoExpiryCheck
@@ -150,6 +161,8 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         batch_sanitiser=_sanitiser(settings, min(os.cpu_count() or 1, MAX_BATCH_SANITISERS)),
         audit=DynamoAudit(clients.client("dynamodb", region), settings.audit_table, store_retry),
         erasures=DynamoErasures(clients.client("dynamodb", region), table, store_retry),
+        claims=DynamoClaims(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
+        notes=DynamoNotes(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         metrics=CloudWatchMetrics(clients.client("cloudwatch", region), table, store_retry),
         expiry=DynamoExpiryCheck(clients.client("dynamodb", region), table, store_retry, clock),
     )

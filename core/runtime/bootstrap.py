@@ -21,12 +21,14 @@ from core.runtime.observed import (
     ObservedRecords,
     ObservedRegistrations,
 )
+from core.runtime.observed_cases import ObservedClaims, ObservedExpiringCases, ObservedNotes
 from core.runtime.observed_services import ObservedErasures, ObservedRetention, ObservedValidation
 from core.runtime.observer import Observer
 from core.runtime.operation_metrics import OperationMetrics
 from core.runtime.services import Services
 from core.services import worklist
 from core.services.batch import Batches
+from core.services.cases import ClaimsUnlessErased, NotesUnlessErased
 from core.services.erasure import Erasures
 from core.services.forgetting import Forgetting
 from core.services.hashing import id_hash
@@ -72,6 +74,8 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
     batch_engine = ObservedEngine(adapters.batch_engine, observer, "batch")
     audit = ObservedAuditTrail(adapters.audit, observer)
     importer = ObservedImport(adapters.importer, observer) if adapters.importer else None
+    claims = ObservedClaims(adapters.claims, observer)
+    notes = ObservedNotes(adapters.notes, observer)
     hashed = id_hash(settings)
     # Not observed, because it reads the journal every few seconds.
     forgetting = Forgetting(adapters.erasures.ended, hashed)
@@ -84,19 +88,23 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         audit=audit,
         hashed=hashed,
         clock=clock,
-        keepers=(records.forget, partial(worklist.forget, settings.data_dir)),
+        keepers=(records.forget, partial(worklist.forget, settings.data_dir), claims.erase, notes.erase),
         announce=forgetting.announce,
+        count_notes=lambda user_id: len(notes.of(user_id)),
     )
     retention = None
     if adapters.expiring and importer:
+        expiring_records, expiring_photos, expiring_claims, expiring_notes = adapters.expiring
         retention = Retention(
-            ObservedExpiringRecords(adapters.expiring[0], observer),
+            ObservedExpiringRecords(expiring_records, observer),
             importer,
-            ObservedExpiringPhotos(adapters.expiring[1], observer),
+            ObservedExpiringPhotos(expiring_photos, observer),
             audit,
             clock,
             settings.record_ttl,
             SteadyClock(settings.data_dir, clock),
+            claims=ObservedExpiringCases(expiring_claims, observer, "claims"),
+            notes=ObservedExpiringCases(expiring_notes, observer, "notes"),
         )
     validating = partial(
         ValidationService,
@@ -144,6 +152,8 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         photos=photos,
         engine=engine,
         audit=audit,
+        claims=ClaimsUnlessErased(claims, records, erasures),
+        notes=NotesUnlessErased(notes, records, erasures),
         sanitiser=adapters.sanitiser,
         validation=ObservedValidation(validation, observer),
         erasures=ObservedErasures(erasures, observer),

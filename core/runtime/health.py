@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+#: The services without which Facedesk still validates photos and decides cases: people then do not see who has which
+#: case, and cannot read or write notes.
+DISPENSABLE = frozenset({Service.CASES})
+
+
 @dataclass(frozen=True)
 class Health:
     """How one service answered. ``error`` is the error's class and code without any detail, or None; ``hint`` tells
@@ -29,6 +34,11 @@ class Health:
     milliseconds: float
     error: str | None = None
     hint: Hint | None = None
+
+    @property
+    def is_dispensable(self) -> bool:
+        """Whether Facedesk is ready for work without this service."""
+        return self.service in DISPENSABLE
 
     @property
     def ok(self) -> bool:
@@ -43,6 +53,7 @@ def check(services: Services) -> list[Health]:
         Service.PHOTOS: services.photos.ping,
         Service.ENGINE: services.engine.ping,
         Service.AUDIT: services.audit.ping,
+        Service.CASES: services.claims.ping,
     }
     with ThreadPoolExecutor(len(pings), thread_name_prefix="health") as threads:
         return list(threads.map(_health, pings, pings.values()))

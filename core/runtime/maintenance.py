@@ -12,7 +12,7 @@ from pathlib import Path
 from core.adapters.aws import clients
 from core.adapters.aws.expiry import IgnoredExpiry
 from core.adapters.aws.provision import Provision
-from core.adapters.aws.provision_plan import AUDIT, Action
+from core.adapters.aws.provision_plan import AUDIT, STATE, Action
 from core.adapters.aws.table_pass import PassCounts, Search, TablePass
 from core.adapters.aws.unindexed import RefusedByIndex, Unindexed
 from core.domain.clock import utc_now
@@ -40,13 +40,17 @@ SEGMENTS = 4
 
 
 def provisioning(report: Callable[[str], None]) -> list[Provision]:
-    """For the table of the records and that of the audit trail; ``report`` is called with what is waited for."""
+    """For the tables of the records, of the audit trail and of Facedesk's own state.
+
+    ``report`` is called with what is waited for.
+    """
     settings = load_settings(backend=Backend.EMBEDDED)
     region, table = _region_and_table(settings)
     client = clients.client("dynamodb", region)
     return [
         Provision(client, table, _retry(), report=report),
         Provision(client, settings.audit_table, _retry(), AUDIT, report=report),
+        Provision(client, settings.state_table, _retry(), STATE, report=report),
     ]
 
 
@@ -64,7 +68,7 @@ def refused_by_index(*, read_units: float) -> TablePass | None:
     None if adding the index adds none: the table has it, is not there yet, or is not ours.
     """
     settings = load_settings(backend=Backend.EMBEDDED)
-    records, _ = provisioning(report=lambda _: None)
+    records, *_ = provisioning(report=lambda _: None)
     if all(step.action is not Action.ADD_INDEX for step in records.plan(add_index=True)):
         return None
     return _table_pass(settings, RefusedByIndex(), read_units)

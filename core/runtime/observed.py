@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from core.domain.audit import AuditEntry
-from core.domain.errors import Service
 from core.domain.expiry import ExpiredRecord
 from core.domain.records import Outcome, Registration, Review, ValidationRecord
 from core.domain.search import Found
@@ -27,7 +26,7 @@ from core.ports import (
     StoredRecord,
     ValidationRecords,
 )
-from core.runtime.observer import Call, Observer
+from core.runtime.observer import Observed, Observer
 
 if TYPE_CHECKING:  # half a second to load, and only frames need it
     from pandas import DataFrame
@@ -35,39 +34,6 @@ if TYPE_CHECKING:  # half a second to load, and only frames need it
     from core.domain.costs import Usage
     from core.domain.erasures import Erasure, Receipt
     from core.domain.metrics import Metrics
-
-#: Maps the first part of an operation's name to its service, as errors and health checks name it.
-SERVICES: Mapping[str, str] = {
-    "records": Service.RECORDS,
-    "registrations": Service.REGISTRATIONS,
-    "photos": Service.PHOTOS,
-    "engine": Service.ENGINE,
-    "audit": Service.AUDIT,
-    "batch": Service.ENGINE,
-    "metrics": Service.METRICS,
-    "validation": Service.VALIDATION,
-    "erasures": Service.ERASURE,
-    "retention": Service.RETENTION,
-}
-
-
-class Observed:
-    """The common base of the classes below: names their operations."""
-
-    def __init__(self, observer: Observer, name: str) -> None:
-        """``name`` is one of ``SERVICES``."""
-        self._observer = observer
-        self._name = name
-        self._service = SERVICES[name]
-
-    def _call(
-        self,
-        method: str,
-        user_id: str | None = None,
-        registration_id: str | None = None,
-        event_id: str | None = None,
-    ) -> Call:
-        return self._observer.call(f"{self._name}.{method}", self._service, user_id, registration_id, event_id)
 
 
 class ObservedRecords(Observed):

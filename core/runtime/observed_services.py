@@ -6,8 +6,7 @@ from core.domain.erasures import Erasure, Receipt
 from core.domain.records import Decision, ValidationRecord
 from core.domain.roles import Principal
 from core.photos.sanitiser import CleanPhoto
-from core.runtime.observed import Observed
-from core.runtime.observer import Observer
+from core.runtime.observer import Observed, Observer
 from core.services.erasure import Erasures, Preview
 from core.services.retention import Retention, Swept
 from core.services.validation import Submitter, Validation, ValidationService

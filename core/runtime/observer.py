@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TypeVar
 
 from core.domain.clock import Clock
-from core.domain.errors import FacedeskError, ServiceError
+from core.domain.errors import FacedeskError, Service, ServiceError
 from core.flow.tally import Tally, counted
 from core.runtime.operation_log import LogWriter, Operation
 from core.runtime.operation_metrics import OperationMetrics
@@ -17,6 +17,22 @@ from core.services.hashing import id_hash
 from core.settings import Settings
 
 T = TypeVar("T")
+
+#: Maps the first part of an operation's name to its service, as errors and health checks name it.
+SERVICES: Mapping[str, str] = {
+    "records": Service.RECORDS,
+    "registrations": Service.REGISTRATIONS,
+    "photos": Service.PHOTOS,
+    "engine": Service.ENGINE,
+    "audit": Service.AUDIT,
+    "claims": Service.CASES,
+    "notes": Service.CASES,
+    "batch": Service.ENGINE,
+    "metrics": Service.METRICS,
+    "validation": Service.VALIDATION,
+    "erasures": Service.ERASURE,
+    "retention": Service.RETENTION,
+}
 
 
 class Observer:
@@ -131,3 +147,22 @@ class Call:
                 # The server chose the code: an invalid character in it must not break the log line.
                 self.code = error.code.encode("ascii", "replace").decode()
             self.failed = isinstance(error, ServiceError) or not isinstance(error, FacedeskError)
+
+
+class Observed:
+    """The common base of what records each call of a port or service: names their operations."""
+
+    def __init__(self, observer: Observer, name: str) -> None:
+        """``name`` is one of ``SERVICES``."""
+        self._observer = observer
+        self._name = name
+        self._service = SERVICES[name]
+
+    def _call(
+        self,
+        method: str,
+        user_id: str | None = None,
+        registration_id: str | None = None,
+        event_id: str | None = None,
+    ) -> Call:
+        return self._observer.call(f"{self._name}.{method}", self._service, user_id, registration_id, event_id)

@@ -9,8 +9,10 @@ from core.domain.clock import Clock
 from core.photos.sanitiser import PhotoSanitiser
 from core.ports import (
     AuditTrail,
+    Claims,
     ExpiryCheck,
     FaceEngine,
+    Notes,
     Photos,
     RegistrationImport,
     Registrations,
@@ -37,6 +39,8 @@ class Services:
     photos: Photos
     engine: FaceEngine
     audit: AuditTrail
+    claims: Claims
+    notes: Notes
     sanitiser: PhotoSanitiser
     validation: ObservedValidation
     erasures: ObservedErasures
@@ -64,7 +68,7 @@ class Services:
         for close in self.closing:
             close()
         stores = (self.records, self.registrations, self.photos, self.engine, self.audit, self.erasures)
-        for part in (self.validation, self.sanitiser, *stores):
+        for part in (self.validation, self.sanitiser, *stores, self.claims, self.notes):
             part.close()
         if self.metrics:
             self.metrics.close()

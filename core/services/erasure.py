@@ -8,9 +8,9 @@ An attempt may be recorded while an erasure is under way. The writer of an attem
 it starts (``Erasures.generation``) and again after the write (``Erasures.overtook``). If an erasure is then under
 way, or the journal names another erasure than before, the writer takes back its own attempt and photos. So the
 erasure removes everything that was written before it read the stores, and the writer removes what it wrote later.
-Only the ids of erasures are compared, never times, so clocks may jump or differ. One gap is left: a writer that is
-killed during an erasure, between its write and its second look. A second erasure finds what it wrote, and it expires
-as all records do.
+Writers of claims and notes do the same (``core.services.cases``). Only the ids of erasures are compared, never times,
+so clocks may jump or differ. One gap is left: a writer that is killed during an erasure, between its write and its
+second look. A second erasure finds what it wrote, and it expires as all records do.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ from core.photos.keys import SUBMITTED, folder_of
 from core.ports import AuditTrail, ErasureStore, Photos, RegistrationImport, Registrations, StoredRecord
 from core.services.hashing import IdHash
 from core.services.photo_keys import spellings, used
+
+#: The message for a writer who wrote something of a person who was erased meanwhile, and took it back.
+ERASED = "This person has been erased: nothing was stored."
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,14 @@ class Erasures:
         clock: Clock,
         keepers: Sequence[Callable[[str], object]] = (),
         announce: Callable[[str], object] = lambda user_id: None,
+        count_notes: Callable[[str], int] = lambda user_id: 0,
     ) -> None:
         """Without ``importer`` the registrations belong to another service: they and their photos stay.
 
         Each of ``keepers`` is called with the user id after the stores have erased the person, and deletes what it
-        keeps of them in memory or in files. It may be called more than once. ``announce`` is called after them, and
-        also when an attempt was taken back, so that nothing continues to show it.
+        keeps of them: in memory, in files, or as claims and notes. It may be called more than once. ``announce`` is
+        called after them, and also when something was taken back, so that nothing continues to show it.
+        ``count_notes`` says how many notes there are on the person's cases.
         """
         self._store = store
         self._registrations = registrations
@@ -72,6 +77,7 @@ class Erasures:
         self._clock = clock
         self._keepers = keepers
         self._announce = announce
+        self._count_notes = count_notes
 
     def preview(self, user_id: str) -> Preview:
         """Counts what is stored; changes nothing. Raises ``ServiceError``, and ``InvalidInput`` for a blank id."""
@@ -159,6 +165,7 @@ class Erasures:
                 photos=len(photos),
                 registrations=len(registered) if self._importer else 0,
                 shared_photos=len(shared),
+                case_notes=self._count_notes(user_id),
             ),
             photos=tuple(sorted(named - shared)),
             folders=tuple(sorted(folders)),

@@ -1,11 +1,15 @@
-"""Frames for those who may count people but not know them: pseudonyms instead of ids, and nothing else that names."""
+"""Frames and claims for those who may count people but not know them: pseudonyms instead of ids, and nothing else
+that names.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from core.domain.cases import Claim
 from core.services.hashing import IdHash
 
 if TYPE_CHECKING:  # half a second to load, and only frames need it
@@ -87,6 +91,29 @@ class Pseudonyms:
             for start in range(0, len(whole), _BATCH_ROWS):
                 yield whole.iloc[start : start + _BATCH_ROWS].reset_index(drop=True)
 
+    def claims(self, claims: Sequence[Claim]) -> list[Claim]:
+        """The claims with pseudonyms as in ``frame``, without the names of those who have the cases; in its order."""
+        import pandas as pd
+
+        def replaced(ids: Iterable[str]) -> list[str]:
+            return list(self.of(pd.Series(list(ids), dtype=object)))
+
+        users = replaced(claim.user_id for claim in claims)
+        registrations = replaced(claim.registration_id for claim in claims)
+        holders = replaced(claim.holder for claim in claims)
+        shown = [
+            Claim(
+                user_id=user,
+                registration_id=registration,
+                event_id=claim.event_id,
+                holder=holder,
+                since=_floored(claim.since),
+                until=_floored(claim.until),
+            )
+            for claim, user, registration, holder in zip(claims, users, registrations, holders, strict=True)
+        ]
+        return sorted(shown, key=lambda claim: (claim.since, claim.registration_id, claim.user_id))
+
     def _unnamed(self, frame: pd.DataFrame) -> pd.DataFrame:
         import pandas as pd
 
@@ -108,6 +135,13 @@ class Pseudonyms:
                     nothing = "" if name in NEVER_ABSENT else None
                     changed[name] = pd.Series(nothing, index=frame.index, dtype=column.dtype)
         return frame.assign(**changed)
+
+
+def _floored(moment: datetime) -> datetime:
+    import pandas as pd
+
+    floored: datetime = pd.Timestamp(moment).floor(_TIME_STEP).to_pydatetime()
+    return floored
 
 
 def _cut_to_a_tenth(values: pd.Series[Any]) -> pd.Series[Any]:

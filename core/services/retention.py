@@ -1,4 +1,5 @@
-"""Deletes expired records, their submitted photos and old photos without a record (embedded backend).
+"""Deletes expired records, their submitted photos, old photos without a record, and what has expired of claims and
+notes (embedded backend).
 
 With the ``aws`` backend, DynamoDB's TTL and the bucket's lifecycle rule do this.
 """
@@ -15,7 +16,7 @@ from core.domain.clock import Clock
 from core.domain.errors import Conflict
 from core.domain.roles import Action
 from core.photos.keys import SUBMITTED
-from core.ports import AuditTrail, ExpiringPhotos, ExpiringRecords, RegistrationImport
+from core.ports import AuditTrail, ExpiringCases, ExpiringPhotos, ExpiringRecords, RegistrationImport
 
 #: Records that are deleted in one transaction. Writers wait for no longer than one of these.
 BATCH = 500
@@ -25,10 +26,11 @@ WHO = "retention"
 
 @dataclass(frozen=True)
 class Swept:
-    """How many records and photos a sweep deleted."""
+    """How many records, photos and notes a sweep deleted."""
 
     records: int
     photos: int
+    notes: int = 0
 
 
 class Retention:
@@ -43,6 +45,9 @@ class Retention:
         clock: Clock,
         record_ttl: timedelta,
         steady: Callable[[], bool],
+        *,
+        claims: ExpiringCases,
+        notes: ExpiringCases,
     ) -> None:
         """``steady`` says whether the clock can be trusted (``core.services.steady_clock``)."""
         self._records = records
@@ -52,6 +57,8 @@ class Retention:
         self._clock = clock
         self._record_ttl = record_ttl
         self._steady = steady
+        self._claims = claims
+        self._notes = notes
 
     def sweep(self, *, trust_clock: bool = False) -> Swept:
         """Deletes what has expired, and writes the numbers into the audit trail.
@@ -82,8 +89,9 @@ class Retention:
             if not dropped:  # each record has had a new attempt meanwhile
                 break
         photos += self._photos.expire(SUBMITTED, self._clock() - self._record_ttl, self._named)
-        swept = Swept(records, photos)
-        if records or photos:
+        self._claims.drop_expired(self._clock())  # they are no more than who worked on what some minutes ago
+        swept = Swept(records, photos, self._notes.drop_expired(self._clock()))
+        if swept != Swept(0, 0):
             self._append_entry(swept)
         return swept
 
@@ -97,6 +105,6 @@ class Retention:
                 at=self._clock(),
                 who=WHO,
                 action=Action.ERASE,
-                details={"records": str(swept.records), "photos": str(swept.photos)},
+                details={"records": str(swept.records), "photos": str(swept.photos), "notes": str(swept.notes)},
             )
         )

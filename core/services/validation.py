@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from core.domain.attempts import with_attempt
+from core.domain.cases import MAX_NOTE
 from core.domain.clock import Clock
 from core.domain.errors import (
     Conflict,
@@ -30,7 +31,7 @@ from core.photos import keys
 from core.photos.sanitiser import CleanPhoto, PhotoSanitiser
 from core.ports import FaceEngine, Photos, Registrations, ValidationRecords
 from core.services import photo_keys
-from core.services.erasure import Erasures
+from core.services.erasure import ERASED, Erasures
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +39,6 @@ logger = logging.getLogger(__name__)
 REJECTION_REASONS = tuple(
     reason for reason in Reason if reason not in (Reason.ENGINE_UNAVAILABLE, Reason.REFERENCE_UNUSABLE)
 )
-#: Characters of a reviewer's note.
-MAX_NOTE = 500
 #: Replaces an erasure's id if the journal could not be read: any erasure then counts as a later one.
 UNKNOWN = ""
 #: Threads for engine calls: two for each submission, of the most that are served at once.
@@ -259,7 +258,7 @@ class ValidationService:
             for key in own_photos:
                 self._photos.erase(key)
             self._erasures.scrub(registration.user_id)
-            raise RegistrationNotFound("This person has been erased: nothing was stored.")
+            raise RegistrationNotFound(ERASED)
 
     def _registration(self, registration_id: str) -> Registration:
         registration = self._registrations.get(registration_id)

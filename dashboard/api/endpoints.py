@@ -227,7 +227,7 @@ READY = Endpoint(
     "GET",
     "/api/ready",
     frozenset({Action.SEE_OPERATIONS}),
-    "Whether each service behind it answers; a 503 lists them too",
+    "Whether each service behind it answers; a 503, if one does not that validations need, lists them too",
     errors=(400, 503),
     data=Dependencies,
     message=False,

@@ -216,7 +216,7 @@ class Api:
         raise HTTPException(415, "Send application/json with faceImageKey, or multipart/form-data with a file photo.")
 
     async def ready(self, request: Request) -> Response:
-        """Whether each service behind the ports answers: 503 where one does not."""
+        """Whether each service behind the ports answers: 503 where one does not, unless it is dispensable."""
         try:
             found = await unless_gone(request.receive, self._ready.result())
         except ServiceError as refusal:  # the services could not be made at all
@@ -226,11 +226,10 @@ class Api:
             | ({"error": each.error, "hint": each.hint} if each.error else {})
             for each in found
         ]
-        failing = [each.service for each in found if not each.ok]
+        failing = [each for each in found if not each.ok and not each.is_dispensable]
         if failing:
-            sentences = dict.fromkeys(
-                [f"Out of order: {', '.join(failing)}.", *(each.hint for each in found if each.hint)]
-            )
+            names = ", ".join(each.service for each in failing)
+            sentences = dict.fromkeys([f"Out of order: {names}.", *(each.hint for each in failing if each.hint)])
             return error(503, " ".join(sentences), RETRY_AFTER_SECONDS, data={"dependencies": listed})
         return success({"dependencies": listed})
 

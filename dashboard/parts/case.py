@@ -9,11 +9,12 @@ import pandas as pd
 import streamlit as st
 
 from core.domain import reasons
+from core.domain.cases import MAX_NOTE
 from core.domain.errors import Conflict, FacedeskError
 from core.domain.policy import Policy
 from core.domain.records import Decision, Status, ValidationRecord
 from core.domain.roles import Action
-from core.services.validation import MAX_NOTE, REJECTION_REASONS
+from core.services.validation import REJECTION_REASONS
 from dashboard import pages
 from dashboard.charts import case as case_charts
 from dashboard.charts import style

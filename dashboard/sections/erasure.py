@@ -48,6 +48,7 @@ def figures(counts: ErasureCounts) -> None:
         st.metric("Attempts", f"{counts.attempts:,}", border=True)
         st.metric("Photos", f"{counts.photos:,}", border=True)
         st.metric("Registrations", f"{counts.registrations:,}", border=True)
+        st.metric("Notes", f"{counts.case_notes:,}", help="What colleagues wrote on their cases.", border=True)
         st.metric("Photos that stay", f"{counts.shared_photos:,}", help="Other people have them too.", border=True)
 
 
@@ -132,6 +133,7 @@ def nothing_chosen() -> None:
     with st.container(border=True):
         st.subheader("Which person?", anchor=False)
         st.write(
-            "Enter a person's user id. First you see what is stored about them. Then their records, attempts, photos "
-            "and registrations are deleted for good. The audit trail keeps an entry, with a hash instead of the id."
+            "Enter a person's user id. First you see what is stored about them. Then their records, attempts, "
+            "photos, registrations and the notes about them are deleted for good. The audit trail keeps an entry, "
+            "with a hash instead of the id."
         )

@@ -230,6 +230,7 @@ def maintain(run: Run, dynamodb_url: str, table: str) -> Run:
         "FACEDESK_BACKEND": "aws",
         "DYNAMODB_FACE_VALIDATION_TABLE": table,
         "DYNAMODB_AUDIT_TABLE": f"audit-of-{table}",
+        "DYNAMODB_STATE_TABLE": f"state-of-{table}",
         "AWS_REGION": REGION,
         "AWS_ENDPOINT_URL_DYNAMODB": dynamodb_url,
         **CREDENTIALS,
@@ -258,6 +259,10 @@ def test_provision_says_each_difference_and_exits_with_1_while_one_is_left(maint
             f"Table audit-of-{table} in {REGION}:",
             "The table is missing: created.",
             "Point-in-time recovery is off: not supported by this server.",
+            f"Table state-of-{table} in {REGION}:",
+            "The table is missing: created.",
+            "TTL is off: switched on.",
+            "Point-in-time recovery is off: not supported by this server.",
         ],
     )
 
@@ -274,6 +279,10 @@ def test_a_dry_run_says_what_would_be_done(maintain: Run, table: str) -> None:
         "Index eventId-timestamp-index is missing: would be added.",
         f"Table audit-of-{table} in {REGION}:",
         "The table is missing: would be created.",
+        "Point-in-time recovery is off: would be switched on.",
+        f"Table state-of-{table} in {REGION}:",
+        "The table is missing: would be created.",
+        "TTL is off: would be switched on.",
         "Point-in-time recovery is off: would be switched on.",
     ]
 
@@ -551,7 +560,7 @@ def test_sweep_says_what_it_deleted(loaded: Run) -> None:
     result = loaded("sweep", "--trust-clock")
     assert (result.exit_code, result.stdout.splitlines()) == (
         0,
-        ["0 erasures finished.", "0 expired records and 0 photos deleted."],
+        ["0 erasures finished.", "0 expired records, 0 photos and 0 notes deleted."],
     )
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from core.domain import statistics
 from core.domain.audit import BEGUN, AuditEntry
+from core.domain.cases import LEASE
 from core.domain.errors import (
     FacedeskError,
     Forbidden,
@@ -34,6 +35,7 @@ from core.services.hashing import IdHash
 from core.services.lists.people import read_people
 from core.services.pseudonyms import Pseudonyms
 from core.services.validation import Submitter
+from tests.support.cases import a_claim, a_note
 from tests.support.desk import REFERENCE_KEY, REGISTERED, Desk
 from tests.support.portraits import as_jpeg, astronaut
 
@@ -111,6 +113,12 @@ CALLS: dict[str, tuple[tuple[Action, ...], Callable[[GuardedServices], Any]]] = 
     "erasures.erase": ((Action.ERASE,), lambda s: s.erasures.erase(user_id="user-1", confirmation="user-1")),
     "erasures.unfinished": ((Action.ERASE,), lambda s: s.erasures.unfinished()),
     "erasures.resume": ((Action.ERASE,), lambda s: s.erasures.resume()),
+    "claims.take": ((Action.DECIDE,), lambda s: s.claims.take(CLAIM, CLAIM.holder)),
+    "claims.release": ((Action.DECIDE,), lambda s: s.claims.release("user-1", "reg-1", CLAIM.holder)),
+    "claims.release_all": ((Action.DECIDE,), lambda s: s.claims.release_all(CLAIM.holder)),
+    "claims.standing": ((Action.DECIDE, Action.SEE_EVENTS), lambda s: s.claims.standing()),
+    "notes.add": ((Action.NOTE,), lambda s: s.notes.add("user-1", "reg-1", "event-1", "They called.", "n1")),
+    "notes.of": ((Action.NOTE,), lambda s: s.notes.of("user-1", "reg-1")),
     "audit.entries": ((Action.SEE_AUDIT,), lambda s: list(s.audit.entries(NOW - SOME, NOW + SOME))),
     "operation_metrics.by_minute": ((Action.SEE_OPERATIONS,), lambda s: s.operation_metrics.by_minute(NOW)),
     "loading.sample": ((Action.LOAD_DATA,), lambda s: s.loading and s.loading.sample(now=NOW, progress=print)),
@@ -137,6 +145,8 @@ SEEN = ValidationRecord(
     validation_status=Status.PENDING,
     timestamp=NOW,
 )
+#: A claim of the same case.
+CLAIM = a_claim(since=NOW, until=NOW + LEASE)
 #: What every caller may know: nothing of it belongs to an event or a person, or the call has a check of its own.
 OF_NO_EVENT = {
     *("records.event_notice", "registrations.is_empty", "validation.preview", "validation.photo", "health"),
@@ -165,8 +175,10 @@ class _NoneIgnored:
 
 @pytest.fixture
 def whole(desk: Desk) -> Guard:
-    """Over services that have every part, and a record of event-1."""
+    """Over services that have every part, and a record of event-1, which somebody has, with a note."""
     desk.records.record_attempt(outcome(REGISTERED), timedelta(days=1))
+    desk.services.claims.take(CLAIM, CLAIM.holder)
+    desk.services.notes.add(a_note(at=NOW), timedelta(days=1))
     return Guard(replace(desk.services, metrics=_NoMetrics(), expiry=_NoneIgnored()))  # type: ignore[arg-type]
 
 
@@ -255,6 +267,23 @@ LONE_CALLS: dict[str, Callable[[GuardedServices], Any]] = {
     "references.count": lambda s: s.references.count(LONE),
     "references.run": lambda s: s.references.run(LONE, Event()),
     "references.latest": lambda s: s.references.latest(LONE),
+    "claims.take user": lambda s: s.claims.take(a_claim(user_id=LONE), "ada-1"),
+    "claims.take registration": lambda s: s.claims.take(a_claim(registration_id=LONE), "ada-1"),
+    "claims.take event": lambda s: s.claims.take(a_claim(event_id=LONE), "ada-1"),
+    "claims.take holder": lambda s: s.claims.take(a_claim(LONE), "ada-1"),
+    "claims.take name": lambda s: s.claims.take(a_claim(name=LONE), "ada-1"),
+    "claims.take instead": lambda s: s.claims.take(a_claim(), LONE),
+    "claims.release user": lambda s: s.claims.release(LONE, "reg-1", "ada-1"),
+    "claims.release registration": lambda s: s.claims.release("user-1", LONE, "ada-1"),
+    "claims.release holder": lambda s: s.claims.release("user-1", "reg-1", LONE),
+    "claims.release_all": lambda s: s.claims.release_all(LONE),
+    "notes.add user": lambda s: s.notes.add(LONE, "reg-1", None, "text", "n1"),
+    "notes.add registration": lambda s: s.notes.add("user-1", LONE, None, "text", "n1"),
+    "notes.add event": lambda s: s.notes.add("user-1", "reg-1", LONE, "text", "n1"),
+    "notes.add text": lambda s: s.notes.add("user-1", "reg-1", None, f"a {LONE}", "n1"),
+    "notes.add id": lambda s: s.notes.add("user-1", "reg-1", None, "text", LONE),
+    "notes.of user": lambda s: s.notes.of(LONE),
+    "notes.of registration": lambda s: s.notes.of("user-1", LONE),
     "erasures.preview": lambda s: s.erasures.preview(LONE),
     "erasures.erase user": lambda s: s.erasures.erase(LONE, "user-1"),
     "erasures.erase confirmation": lambda s: s.erasures.erase("user-1", LONE),

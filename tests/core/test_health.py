@@ -22,6 +22,7 @@ def test_each_service_is_well_and_timed(services: Services) -> None:
         "photos",
         "face engine",
         "audit trail",
+        "claims and notes",
     ]
     assert all(each.ok and each.milliseconds >= 0 for each in found)
 
@@ -41,13 +42,13 @@ def test_what_nobody_foresaw_is_told_without_its_detail(services: Services, desk
 
 
 def test_all_are_asked_at_once(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    together = threading.Barrier(5)
+    together = threading.Barrier(6)
 
     class Meeting:
         def ping(self) -> None:
             together.wait(30)
 
     all_meet = replace(
-        services, **dict.fromkeys(("records", "registrations", "photos", "engine", "audit"), Meeting())
+        services, **dict.fromkeys(("records", "registrations", "photos", "engine", "audit", "claims"), Meeting())
     )
     assert all(each.ok for each in health.check(all_meet))

@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 from core.adapters.aws import clients
 from core.adapters.aws import table as definition
 from core.adapters.aws.provision import Provision
-from core.adapters.aws.provision_plan import AUDIT, WANTED, Action, Index, Step, Table, plan
+from core.adapters.aws.provision_plan import AUDIT, STATE, WANTED, Action, Index, Step, Table, plan
 from core.adapters.aws.table import EVENT_INDEX
 from core.domain.errors import Refused
 from core.flow.retry import Retry
@@ -399,3 +399,18 @@ def test_an_audit_table_whose_entries_go_by_themselves_is_for_a_person() -> None
 
 def test_an_audit_table_without_any_ttl_is_right() -> None:
     assert plan(AUDIT.wanted, replace(AUDIT.wanted, ttl=None)) == []
+
+
+# The table of Facedesk's own state
+
+
+def test_the_state_table_is_made_with_ttl(client: Any) -> None:
+    name = fresh_name("facedesk-state")
+    provision = Provision(client, name, RETRY, STATE, report=lambda text: None, sleep=lambda seconds: None)
+    said: list[str] = []
+    assert provision.run(said.append)
+    assert "TTL is off: switched on." in said
+    assert client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]["AttributeName"] == "expiresAt"
+    said.clear()
+    assert provision.run(said.append)
+    assert not [line for line in said if "TTL" in line]

@@ -25,6 +25,7 @@ _KINDS = {
     "${aws_dynamodb_table.records.arn}": "table",
     "${aws_dynamodb_table.records.arn}/index/": "index",
     "${aws_dynamodb_table.audit.arn}": "audit table",
+    "${aws_dynamodb_table.state.arn}": "state table",
     "${aws_s3_bucket.photos.arn}": "bucket",
     "${aws_s3_bucket.photos.arn}/": "object",
 }

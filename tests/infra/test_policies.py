@@ -12,12 +12,14 @@ from typer.testing import CliRunner
 
 from core.adapters.aws import table as definition
 from core.cli.main import app
+from core.domain.cases import LEASE
 from core.domain.clock import utc_now
 from core.domain.roles import local
 from core.runtime.services import Services
 from tests.infra.terraform import granted
 from tests.support.audit import an_entry
 from tests.support.calls import Call, differences
+from tests.support.cases import a_claim, a_note
 from tests.support.dynamodb import put_item
 from tests.support.production import Servers, production
 from tests.support.records import a_foreign_item, a_review, an_outcome
@@ -79,6 +81,17 @@ def use_audit(services: Services) -> None:
     services.audit.ping()
 
 
+def use_cases(services: Services) -> None:
+    claim = a_claim(since=utc_now(), until=utc_now() + LEASE)
+    services.claims.take(claim, claim.holder)
+    services.claims.take(a_claim(holder="another", since=claim.since, until=claim.until), "another")
+    services.claims.standing()
+    services.claims.release_all(claim.holder)
+    services.notes.add(a_note(at=utc_now()), timedelta(days=30))
+    services.notes.of("user-1")
+    services.claims.ping()
+
+
 def use_erasures(services: Services) -> None:
     services.records.record_attempt(an_outcome(timestamp=utc_now()), timedelta(days=30))
     services.photos.put("face-images/attempt-1.jpg", PHOTO)
@@ -97,6 +110,7 @@ def test_the_dashboard_may_do_what_it_does_and_nothing_else(aws_calls: set[Call]
     use_photos(services)
     use_engine(services)
     use_audit(services)
+    use_cases(services)
     use_erasures(services)
     use_metrics(services)
     assert services.expiry is not None
@@ -112,6 +126,7 @@ def test_the_provisioner_may_do_what_it_does_and_nothing_else(
             "AWS_REGION": REGION,
             "DYNAMODB_FACE_VALIDATION_TABLE": table,
             "DYNAMODB_AUDIT_TABLE": f"audit-of-{table}",
+            "DYNAMODB_STATE_TABLE": f"state-of-{table}",
             "FACEDESK_DATA_DIR": str(tmp_path),
         }
         result = CliRunner(env=settings).invoke(app, command)
@@ -126,8 +141,8 @@ def test_the_provisioner_may_do_what_it_does_and_nothing_else(
         KeySchema=definition.key_schema("userId", "registrationId"),
     )
     put_item(moto_dynamodb, "old", a_foreign_item())
-    unprotected = {**definition.create_audit_table("audit-of-old"), "DeletionProtectionEnabled": False}
-    moto_dynamodb.create_table(**unprotected)
+    for request in (definition.create_audit_table("audit-of-old"), definition.create_state_table("state-of-old")):
+        moto_dynamodb.create_table(**{**request, "DeletionProtectionEnabled": False})
     run("provision", "--add-index", table="old")
     run("provision", "--repair-ttl", table="old")
     run("backfill-index", table="old")

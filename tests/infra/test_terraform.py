@@ -87,6 +87,11 @@ def test_the_audit_table_is_the_one_that_provision_makes() -> None:
     assert without_order(made) == without_order(definition.create_audit_table("${var.audit_table_name}"))
 
 
+def test_the_state_table_is_the_one_that_provision_makes() -> None:
+    made = create_table(table("state"))
+    assert without_order(made) == without_order(definition.create_state_table("${var.state_table_name}"))
+
+
 def test_audit_entries_do_not_go_by_themselves() -> None:
     assert "ttl" not in table("audit")
 
@@ -107,15 +112,17 @@ def test_no_policy_lets_anybody_change_an_audit_entry_or_take_it_away() -> None:
     }
 
 
-def test_the_audit_table_is_named_as_the_setting_names_it_where_nobody_says_otherwise() -> None:
-    assert declared("variable")["audit_table_name"]["default"] == Settings.model_fields["audit_table"].default
+@pytest.mark.parametrize("name", ["audit_table", "state_table"])
+def test_a_table_is_named_as_the_setting_names_it_where_nobody_says_otherwise(name: str) -> None:
+    assert declared("variable")[f"{name}_name"]["default"] == Settings.model_fields[name].default
 
 
-def test_records_go_by_themselves() -> None:
-    assert table()["ttl"] == [{"attribute_name": definition.TTL_ATTRIBUTE, "enabled": True}]
+@pytest.mark.parametrize("name", ["records", "state"])
+def test_what_expires_goes_by_itself(name: str) -> None:
+    assert table(name)["ttl"] == [{"attribute_name": definition.TTL_ATTRIBUTE, "enabled": True}]
 
 
-@pytest.mark.parametrize("name", ["records", "audit"])
+@pytest.mark.parametrize("name", ["records", "audit", "state"])
 def test_a_table_can_be_restored_to_any_moment(name: str) -> None:
     assert table(name)["point_in_time_recovery"] == [{"enabled": True}]
 

@@ -100,8 +100,8 @@ def _resource(name: str, parameters: Mapping[str, Any]) -> str:
         case "dynamodb":
             if "IndexName" in parameters:
                 return "index"
-            # Tests name the audit trail's table so.
-            return "audit table" if "audit" in parameters["TableName"] else "table"
+            # Tests name the other tables so.
+            return next((f"{name} table" for name in ("audit", "state") if name in parameters["TableName"]), "table")
         case "s3":
             return "object" if "Key" in parameters else "bucket"
         case _:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.adapters.embedded.audit import SqliteAudit
+from core.adapters.embedded.cases import SqliteClaims, SqliteNotes
 from core.adapters.embedded.erasures import SqliteErasures
 from core.adapters.embedded.photos import FolderPhotos
 from core.adapters.embedded.records import SqliteRecords
@@ -115,6 +116,8 @@ def desk(tmp_path: Path, sanitiser: PhotoSanitiser, astronaut_jpeg: bytes) -> It
         batch_sanitiser=sanitiser,
         audit=audit,
         erasures=erasure_store,
+        claims=SqliteClaims(database, utc_now),
+        notes=SqliteNotes(database, utc_now),
     )
     services = assemble(settings, adapters)
     yield Desk(services, registrations, photos, tmp_path / "photos", engine, audit, erasure_store)

@@ -41,6 +41,11 @@ def create_audit_table(client: Any) -> str:
     return made(client, **definition.create_audit_table(fresh_name("facedesk-audit")))
 
 
+def create_state_table(client: Any) -> str:
+    """Make a table for Facedesk's own state and return its name, a fresh one."""
+    return made(client, **definition.create_state_table(fresh_name("facedesk-state")))
+
+
 def made(client: Any, **request: Any) -> str:
     """Make a table by the request for ``CreateTable``, but unprotected, and return its name once it can be used."""
     client.create_table(**{**request, "DeletionProtectionEnabled": False})

@@ -30,7 +30,7 @@ from core.runtime.bootstrap import build
 from core.runtime.services import Services
 from core.services.validation import ValidationService
 from core.settings import Settings
-from tests.support.dynamodb import create_audit_table, create_table
+from tests.support.dynamodb import create_audit_table, create_state_table, create_table
 from tests.support.rekognition import RekognitionServer
 from tests.support.servers import CREDENTIALS, REGION, fresh_name
 
@@ -140,6 +140,7 @@ def production(servers: Servers, **variables: str) -> Iterator[Site]:
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     environment.setdefault("DYNAMODB_FACE_VALIDATION_TABLE", create_table(dynamodb))
     environment.setdefault("DYNAMODB_AUDIT_TABLE", create_audit_table(dynamodb))
+    environment.setdefault("DYNAMODB_STATE_TABLE", create_state_table(dynamodb))
 
     def keys() -> set[str]:
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)

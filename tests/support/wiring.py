@@ -33,6 +33,8 @@ _PORTS: dict[str, type] = {
     "photos": ports.Photos,
     "engine": ports.FaceEngine,
     "audit": ports.AuditTrail,
+    "claims": ports.Claims,
+    "notes": ports.Notes,
     "metrics": ports.ServiceMetrics,
     "expiry": ports.ExpiryCheck,
 }
@@ -41,7 +43,7 @@ _WATCHED = ("validation", "erasures", "retention")
 #: A facade -> the part of the services that it hands on.
 _FACADES = {
     **{name: name for name in ("records", "registrations", "validation", "batches", "references", "erasures")},
-    **{name: name for name in ("audit", "metrics", "expiry", "operation_metrics")},
+    **{name: name for name in ("audit", "claims", "notes", "metrics", "expiry", "operation_metrics")},
 }
 #: Methods that other parts call and that belong to no port -> their parameters.
 _OF_NO_PORT: dict[Any, list[str]] = {
@@ -60,9 +62,9 @@ _OF_NO_PORT: dict[Any, list[str]] = {
     GuardedRecords.count_unreadable: ["event_id"],
     GuardedRegistrations.search: ["text", "limit"],
 }
-#: Methods of facades that differ from what they hand on: who erases, and in which events people are found, is for
-#: the facade to say, and a count is made of what is read.
-_DIFFERENT = {"erasures.erase", "records.count_unreadable", "registrations.search"}
+#: Methods of facades that differ from what they hand on: who erases or writes a note, and in which events people are
+#: found, is for the facade to say, and a count is made of what is read.
+_DIFFERENT = {"erasures.erase", "notes.add", "records.count_unreadable", "registrations.search"}
 
 AWS: dict[str, Any] = {
     "backend": "aws",
@@ -94,12 +96,7 @@ def differences(services: Services) -> Iterator[str]:
     assert isinstance(erasures, Erasures)
     for layer in _layers(erasures._store):
         yield from _differences("erasure store", layer, ports.ErasureStore)
-    if services.retention:
-        retention = services.retention._of
-        for layer in _layers(retention._records):
-            yield from _differences("expiring records", layer, ports.ExpiringRecords)
-        for layer in _layers(retention._photos):
-            yield from _differences("expiring photos", layer, ports.ExpiringPhotos)
+    yield from _of_retention(services)
     for engine in _layers(services.references._engine):
         yield from _differences("batch engine", engine, ports.FaceEngine)
     yield from _of_facades(services)
@@ -123,8 +120,24 @@ def all_layers(services: Services) -> Iterator[Any]:
     yield from _layers(erasures._store)
     yield from _layers(services.references._engine)
     if services.retention:
-        yield from _layers(services.retention._of._records)
-        yield from _layers(services.retention._of._photos)
+        retention = services.retention._of
+        for store in (retention._records, retention._photos, retention._claims, retention._notes):
+            yield from _layers(store)
+
+
+def _of_retention(services: Services) -> Iterator[str]:
+    if services.retention is None:
+        return
+    retention = services.retention._of
+    stores = {
+        "expiring records": (retention._records, ports.ExpiringRecords),
+        "expiring photos": (retention._photos, ports.ExpiringPhotos),
+        "expiring claims": (retention._claims, ports.ExpiringCases),
+        "expiring notes": (retention._notes, ports.ExpiringCases),
+    }
+    for name, (store, port) in stores.items():
+        for layer in _layers(store):
+            yield from _differences(name, layer, port)
 
 
 def _of_facades(services: Services) -> Iterator[str]:

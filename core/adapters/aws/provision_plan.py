@@ -106,6 +106,7 @@ class Definition:
 
 RECORDS = Definition(definition.create_table, "DYNAMODB_FACE_VALIDATION_TABLE", ("ENABLED", TTL_ATTRIBUTE))
 AUDIT = Definition(definition.create_audit_table, "DYNAMODB_AUDIT_TABLE", ("DISABLED", None))
+STATE = Definition(definition.create_state_table, "DYNAMODB_STATE_TABLE", ("ENABLED", TTL_ATTRIBUTE))
 #: The table of the records as it should be.
 WANTED = RECORDS.wanted
 

@@ -1,5 +1,5 @@
-"""The tables of the records and of the audit trail as they should be: ``provision`` creates them, Terraform declares
-them, and tests use them.
+"""The tables of the records, of the audit trail and of Facedesk's own state as they should be: ``provision`` creates
+them, Terraform declares them, and tests use them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,12 @@ TTL_ATTRIBUTE = "expiresAt"
 RECORDS_NOT_CONFIGURED = "DynamoDB face validation table not configured"
 #: The key of the audit trail's table: a day with the number of one of its shards, then a time with the entry's id.
 AUDIT_KEY = ("day", "place")
+#: The key of the table of Facedesk's own state: a part, then a place in it (``core.adapters.aws.state_table``).
+STATE_KEY = ("part", "place")
+#: The message if that table does not exist.
+STATE_NOT_CONFIGURED = (
+    "The table of Facedesk's own state (DYNAMODB_STATE_TABLE) is missing. Create it with `python -m core provision`."
+)
 
 #: The partition of the journal of erasures, which is stored with the records, in place of a user id.
 JOURNAL = "facedesk-erasures"
@@ -76,5 +82,19 @@ def create_audit_table(name: str) -> dict[str, Any]:
         "BillingMode": "PAY_PER_REQUEST",
         "AttributeDefinitions": attribute_definitions(*AUDIT_KEY),
         "KeySchema": key_schema(*AUDIT_KEY),
+        "DeletionProtectionEnabled": True,
+    }
+
+
+def create_state_table(name: str) -> dict[str, Any]:
+    """The request for ``CreateTable`` for Facedesk's own state.
+
+    TTL and point-in-time recovery need calls of their own.
+    """
+    return {
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": attribute_definitions(*STATE_KEY),
+        "KeySchema": key_schema(*STATE_KEY),
         "DeletionProtectionEnabled": True,
     }

@@ -8,7 +8,7 @@ from typing import cast
 import apsw
 
 from core.domain.search import search_keys, search_text
-from core.files.database import Schema
+from core.files.database import Schema, script
 
 
 # Validation records. The item, with the attribute names of the DynamoDB table, is the source of truth. SQLite
@@ -149,6 +149,26 @@ CREATE TABLE IF NOT EXISTS erasures (
 ) WITHOUT ROWID;
 """
 
+_CASES = """
+CREATE TABLE claims (
+    user_id TEXT NOT NULL,
+    registration_id TEXT NOT NULL,
+    holder TEXT NOT NULL,
+    until TEXT NOT NULL,
+    claim TEXT NOT NULL,
+    PRIMARY KEY (user_id, registration_id)
+) WITHOUT ROWID;
+CREATE TABLE notes (
+    user_id TEXT NOT NULL,
+    registration_id TEXT NOT NULL,
+    note_id TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    note TEXT NOT NULL,
+    PRIMARY KEY (user_id, registration_id, note_id)
+) WITHOUT ROWID;
+CREATE INDEX notes_by_expiry ON notes (expires_at);
+"""
+
 
 def _first_version(connection: apsw.Connection) -> None:
     """Creates all tables; adds what is missing to tables that are older than schema versions."""
@@ -200,7 +220,12 @@ def _definition(connection: apsw.Connection, table: str) -> str | None:
 SCHEMA = Schema(
     application_id=int.from_bytes(b"FDSK"),
     # To change a table, add a step; never change one that was released.
-    steps=(_first_version, _second_version, _third_version),
+    steps=(
+        _first_version,
+        _second_version,
+        _third_version,
+        script(_CASES),  # adds the claims of cases and the notes on them
+    ),
     before={
         "faceVerifications": frozenset({"userId", "registrationId", "timestamp", "item"}),
         "registrations": frozenset({"registration_id", "user_id", "event_id", "words"}),

@@ -15,6 +15,7 @@ from core.runtime.facades.administration import (
     GuardedMetrics,
     GuardedOperationMetrics,
 )
+from core.runtime.facades.cases import GuardedClaims, GuardedNotes
 from core.runtime.facades.event_work import GuardedBatches, GuardedLoading, GuardedReferenceCheck
 from core.runtime.facades.people import GuardedRecords, GuardedRegistrations, GuardedValidation
 from core.runtime.facades.permissions import Permissions
@@ -49,6 +50,8 @@ class GuardedServices:
     references: GuardedReferenceCheck
     erasures: GuardedErasures
     audit: GuardedAuditTrail
+    claims: GuardedClaims
+    notes: GuardedNotes
     operation_metrics: GuardedOperationMetrics
     #: None if registrations are read-only.
     loading: GuardedLoading | None
@@ -96,6 +99,8 @@ class Guard:
             references=GuardedReferenceCheck(of.references, permissions),
             erasures=GuardedErasures(of.erasures, permissions),
             audit=GuardedAuditTrail(of.audit, permissions),
+            claims=GuardedClaims(of.claims, permissions),
+            notes=GuardedNotes(of.notes, of.settings, of.clock, permissions),
             operation_metrics=GuardedOperationMetrics(of.operation_metrics, permissions),
             loading=loading,
             metrics=GuardedMetrics(of.metrics, permissions) if of.metrics else None,

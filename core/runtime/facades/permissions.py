@@ -8,6 +8,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
+from core.domain.cases import Claim
 from core.domain.errors import Forbidden, ServiceError
 from core.domain.records import Registration, ValidationRecord
 from core.domain.roles import Action, Principal
@@ -104,6 +105,10 @@ class Permissions:
     def frame(self, found: DataFrame) -> DataFrame:
         """Returns ``found``, with pseudonyms instead of identities if the principal sees none."""
         return found if self._sees_identities else self._pseudonyms.kept(found)
+
+    def claims(self, found: list[Claim]) -> list[Claim]:
+        """Returns ``found``, with pseudonyms instead of identities if the principal sees none."""
+        return found if self._sees_identities else self._pseudonyms.claims(found)
 
     def frames(self, found: Iterator[DataFrame]) -> Iterator[DataFrame]:
         """As ``frame``, for the batches of one event, with the errors of ``reading``."""
