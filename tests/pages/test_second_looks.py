@@ -106,7 +106,18 @@ def test_an_administrator_sees_how_far_reviewers_agree(run_page: RunPage, looked
     # 40 both approve, 10 and 3 differ, 17 both reject: 57 of 70. By chance (50 x 43 + 20 x 27) / 4900 = 0.548980.
     assert by_reviewer["Kappa"]["All"] == pytest.approx((57 / 70 - 0.548980) / (1 - 0.548980), abs=1e-5)
     assert by_reviewer["Cases"].tolist() == [70, 70, 70]
-    assert "too few cases" in table(app, "Reason")["Why no kappa"].tolist()
+    # One or both rejected 30, and there is one reason only: 17 by both, and whoever names it rejects.
+    by_reason = table(app, "Reason").loc["Blurred"]
+    assert (by_reason["Cases"], by_reason["Same answer"]) == (30, 17 / 30)
+    assert by_reason["Kappa"] == by_reviewer["Kappa"]["All"]
+
+
+def test_where_there_is_no_kappa_the_page_says_why(run_page: RunPage, desk: Desk) -> None:
+    for number in range(40):
+        desk.second_looks.add(a_look(number, second_reviewer="Ada" if number < 35 else "Cleo"))
+    why = table(run_page("statistics", event_id="event-1"), "Reviewer")["Why no kappa"]
+    assert why["Ada"] == "one side gave the same answer every time"
+    assert why["Cleo"] == "too few cases"
 
 
 def test_nobody_else_sees_the_reviewers(run_page: RunPage, looked_at: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
