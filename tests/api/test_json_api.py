@@ -530,6 +530,7 @@ def test_it_is_ready_when_every_service_answers(client: Client) -> None:
         "photos",
         "face engine",
         "audit trail",
+        "claims and notes",
     ]
     assert all(each["ok"] and each["milliseconds"] >= 0 and "error" not in each for each in listed)
 
@@ -548,8 +549,21 @@ def test_a_service_out_of_reach_is_named_with_its_errors_class(
 def test_a_service_out_of_reach_says_what_to_do_about_it(client: Client, desk: Desk) -> None:
     desk.engine.error = Refused("face engine", "RequestTimeTooSkewed", "with a detail")
     answer = client.get("/api/ready").json()
-    assert [each.get("hint") for each in answer["data"]["dependencies"]] == [None, None, None, Hint.CLOCK, None]
+    assert [each.get("hint") for each in answer["data"]["dependencies"]] == [None, None, None, Hint.CLOCK, None, None]
     assert answer["message"] == f"Out of order: face engine. {Hint.CLOCK}"
+
+
+def test_without_claims_and_notes_it_is_ready_and_says_what_to_do(
+    client: Client, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after an update, before the table of Facedesk's own state was made."""
+
+    def missing() -> None:
+        raise NotConfigured("claims and notes", "ResourceNotFoundException")
+
+    monkeypatch.setattr(desk.services.claims, "ping", missing)
+    (failing,) = (each for each in data(client.get("/api/ready"))["dependencies"] if not each["ok"])
+    assert (failing["service"], failing["hint"]) == ("claims and notes", Hint.TABLE)
 
 
 def test_many_who_ask_at_once_ask_the_services_once(client: Client, desk: Desk) -> None:

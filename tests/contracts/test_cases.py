@@ -305,7 +305,7 @@ def test_of_many_who_take_a_case_at_once_one_gets_it_and_all_hear_who(race_bench
 
 
 def shown_to(bench: Bench, reviewers: int, cases: int, together: int) -> list[list[int]]:
-    """The cases that each reviewer gets, who go through the queue ``together`` with others, each group its own share."""
+    """The cases that each reviewer gets. As many as ``together`` go through the same share of the queue at once."""
     share = cases * together // reviewers
 
     def shown(reviewer: int) -> list[int]:

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from core.adapters.embedded.cases import SqliteClaims, SqliteNotes
 from core.adapters.embedded.erasures import SqliteErasures
 from core.domain.clock import utc_now
 from core.domain.errors import Conflict, Unavailable
 from core.domain.roles import Action
 from core.services.retention import Retention, Swept
 from core.services.steady_clock import BACK, GAP, STEADY, SteadyClock
+from tests.support.cases import a_claim, a_note
 from tests.support.clock import FakeClock
 from tests.support.desk import REFERENCE_KEY, REGISTERED, Desk
 from tests.support.records import an_outcome
@@ -37,8 +39,18 @@ def store(desk: Desk) -> Iterator[SqliteErasures]:
 
 
 @pytest.fixture
-def retention(desk: Desk, store: SqliteErasures, clock: FakeClock) -> Retention:
-    return Retention(store, desk.registrations, desk.photos, desk.audit, clock, TTL, lambda: True)
+def cases(desk: Desk, clock: FakeClock) -> Iterator[dict[str, Any]]:
+    """The stores of claims and of notes, by this test's clock."""
+    path = desk.photo_folder.parent / "facedesk.sqlite3"
+    stores = {"claims": SqliteClaims(path, clock), "notes": SqliteNotes(path, clock)}
+    yield stores
+    for store in stores.values():
+        store.close()
+
+
+@pytest.fixture
+def retention(desk: Desk, store: SqliteErasures, clock: FakeClock, cases: dict[str, Any]) -> Retention:
+    return Retention(store, desk.registrations, desk.photos, desk.audit, clock, TTL, lambda: True, **cases)
 
 
 def attempted(desk: Desk, at: datetime, key: str = KEY, **changes: Any) -> None:
@@ -158,25 +170,40 @@ def test_the_trail_is_told_how_much_went_and_nothing_of_nothing(
     retention.sweep()
     (entry,) = desk.audit.entries(clock() - DAY, clock() + DAY)
     told = (entry.action, entry.who, entry.details)
-    assert told == (Action.ERASE, "retention", {"records": "1", "photos": "1"})
+    assert told == (Action.ERASE, "retention", {"records": "1", "photos": "1", "notes": "0"})
+
+
+def test_expired_notes_and_claims_go_and_others_stay(
+    retention: Retention, clock: FakeClock, cases: dict[str, Any]
+) -> None:
+    claims, notes = cases["claims"], cases["notes"]
+    for name, age in (("old", TTL), ("new", TTL - DAY)):
+        notes.add(a_note(name, at=clock() - age), TTL)
+        claims.take(a_claim(name, registration_id=name, until=clock() - TTL + age), name)
+    claims.take(a_claim("standing", until=clock() + DAY), "standing")
+    assert retention.sweep() == Swept(records=0, photos=0, notes=1)
+    clock.jump(-TTL)  # shows what is left, expired or not
+    assert [note.note_id for note in notes.of("user-1")] == ["new"]
+    assert [claim.holder for claim in claims.standing()] == ["standing"]
 
 
 # A clock that cannot be trusted
 
 
 @pytest.fixture
-def watchful(desk: Desk, store: SqliteErasures, clock: FakeClock, tmp_path: Path) -> Retention:
+def watchful(desk: Desk, store: SqliteErasures, clock: FakeClock, tmp_path: Path, cases: dict[str, Any]) -> Retention:
     """It has seen the clock go steadily for as long as it must."""
     steady = SteadyClock(tmp_path / "state", clock)
     steady()
     clock.advance(STEADY)
-    return Retention(store, desk.registrations, desk.photos, desk.audit, clock, TTL, steady)
+    return Retention(store, desk.registrations, desk.photos, desk.audit, clock, TTL, steady, **cases)
 
 
 def test_a_clock_that_jumps_ahead_and_back_takes_nothing_away(
-    desk: Desk, store: SqliteErasures, watchful: Retention, clock: FakeClock
+    desk: Desk, store: SqliteErasures, watchful: Retention, clock: FakeClock, cases: dict[str, Any]
 ) -> None:
     attempted(desk, clock())
+    cases["notes"].add(a_note(at=clock()), TTL)
     put(desk, "face-images/f/orphan.jpg", clock())
     watchful.sweep()
     clock.jump(60 * DAY)
@@ -189,12 +216,15 @@ def test_a_clock_that_jumps_ahead_and_back_takes_nothing_away(
     clock.advance(STEADY)
     assert watchful.sweep() == Swept(0, 0)
     assert (len(store.records_of("user-1")), len(files(desk))) == (1, 3)
+    assert len(cases["notes"].of("user-1")) == 1
 
 
-def test_a_new_installation_says_nothing_of_the_clock(tmp_path: Path, desk: Desk, clock: FakeClock) -> None:
+def test_a_new_installation_says_nothing_of_the_clock(
+    tmp_path: Path, desk: Desk, clock: FakeClock, cases: dict[str, Any]
+) -> None:
     steady = SteadyClock(tmp_path / "new", clock)
     store = SqliteErasures(tmp_path / "facedesk.sqlite3")
-    fresh = Retention(store, desk.registrations, desk.photos, desk.audit, clock, TTL, steady)
+    fresh = Retention(store, desk.registrations, desk.photos, desk.audit, clock, TTL, steady, **cases)
     assert fresh.sweep() == Swept(0, 0)
     store.close()
 

@@ -12,7 +12,9 @@ from uuid import uuid4
 
 import pytest
 
-from core.domain.errors import Unavailable
+from core.domain.cases import LEASE
+from core.domain.clock import utc_now
+from core.domain.errors import NotFound, Unavailable
 from core.domain.records import Registration, Source
 from core.domain.roles import local
 from core.photos.keys import folder_of
@@ -21,6 +23,7 @@ from core.services.batch import Choice
 from core.services.validation import Submitter
 from core.settings import Backend
 from tests.support import traces
+from tests.support.cases import a_claim, a_note
 from tests.support.dynamodb import running_server
 from tests.support.production import Gate, Servers, Site, built, embedded, production
 from tests.support.servers import require_our_servers
@@ -41,6 +44,13 @@ class Place:
 
     def erase(self, registration: Registration) -> None:
         self.site.services.erasures.erase(registration.user_id, registration.user_id, ADMIN)
+
+    def note(self, registration: Registration, note_id: str, text: str = "They called.") -> None:
+        """Somebody opens the case and adds a note."""
+        ids = registration.model_dump(include={"user_id", "registration_id", "event_id"})
+        services, now = self.site.services, utc_now()
+        services.claims.take(a_claim(since=now, until=now + LEASE, **ids), "ada-1")
+        services.notes.add(a_note(note_id, text=text, at=now, **ids), services.settings.record_ttl)
 
     def photos(self) -> list[bytes]:
         return [self.site.services.photos.get(key) for key in self.site.photo_keys() if not key.startswith(".")]
@@ -70,15 +80,17 @@ def test_nothing_of_an_erased_person_is_in_any_file(
         person = place.site.register(astronaut_jpeg, name="Zelda Quixote")
         place.submit(person, hopper_jpeg)
         place.submit(person, astronaut_jpeg)
-        canaries = traces.of_person(person, place.photos())
+        place.note(person, "note-1", "They have a scar.")
+        canaries = {**traces.of_person(person, place.photos()), "note": b"They have a scar."}
         # Others come and go around them, so that pages are split, moved and used again.
         others = [place.site.register(name=f"Other {number}") for number in range(OTHERS)]
         for other in others:
             place.submit(other, landscape_jpeg)
+            place.note(other, "note-1")
         for other in others[::2]:
             place.erase(other)
         place.submit(person, hopper_jpeg)
-        assert {name for _, name in traces.found_in(tmp_path, canaries)} >= {"user id", "registration id"}
+        assert {name for _, name in traces.found_in(tmp_path, canaries)} >= {"user id", "registration id", "note"}
         place.erase(person)
         if backend is Backend.EMBEDDED:
             # While it runs: the write-ahead log is there, and part of what is searched.
@@ -86,6 +98,9 @@ def test_nothing_of_an_erased_person_is_in_any_file(
             assert traces.found_in(tmp_path, canaries) == set()
         assert place.site.services.erasures.preview(person.user_id).counts.nothing
         assert len(place.site.services.records.history(others[1].user_id)) == 1
+        assert len(place.site.services.notes.of(others[1].user_id)) == 1
+        claimed = {claim.user_id for claim in place.site.services.claims.standing()}
+        assert claimed == {other.user_id for other in others[1::2]}
         left = {folder_of(other.registration_id) for other in others[1::2]}
         assert {f"{key.rpartition('/')[0]}/" for key in place.site.photo_keys()} - {"reference-faces/"} == left
     if backend is Backend.AWS:
@@ -139,6 +154,34 @@ def test_a_server_forgets_whom_another_process_erased(
         checked = server.references.latest(event)
         assert checked
         assert {problem.person.user_id for problem in checked.problems} == {other.user_id}
+
+
+@pytest.mark.parametrize("backend", [Backend.EMBEDDED, Backend.AWS])
+def test_claims_and_notes_that_race_with_an_erasure_leave_nothing(
+    servers: Servers, tmp_path: Path, backend: Backend, landscape_jpeg: bytes
+) -> None:
+    with opened(backend, servers, tmp_path) as place:
+        person = place.site.register()
+        place.submit(person, landscape_jpeg)
+        going = threading.Event()
+
+        def write(writer: int) -> None:
+            for number in range(500):
+                try:
+                    place.note(person, f"note-{writer}-{number}")
+                except NotFound:
+                    return
+                going.set()
+
+        threads = [threading.Thread(target=write, args=(writer,)) for writer in range(4)]
+        for thread in threads:
+            thread.start()
+        assert going.wait(60)
+        place.erase(person)
+        for thread in threads:
+            thread.join()
+        services = place.site.services
+        assert (services.notes.of(person.user_id), services.claims.standing()) == ([], [])
 
 
 @pytest.mark.parametrize("part", ["dynamodb", "s3"])

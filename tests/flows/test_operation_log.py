@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from core.domain.cases import LEASE
+from core.domain.clock import utc_now
 from core.domain.errors import Conflict, FacedeskError, PhotoRefused, RegistrationNotFound, Unavailable
 from core.domain.records import Decision, Registration, Source
 from core.runtime import health
@@ -25,6 +27,7 @@ from core.services.validation import Submitter
 from core.settings import Backend
 from tests.support.app import BorrowedServices, RunPage
 from tests.support.audit import an_entry
+from tests.support.cases import a_claim, a_note
 from tests.support.production import Servers, Site, built, embedded, production
 from tests.support.rekognition import Faults, RekognitionServer
 from tests.support.servers import require_our_servers
@@ -102,6 +105,13 @@ def the_day(site: Site, photo: bytes, other: bytes, fail_engine: Callable[[], No
     services.validation.decide(seen, Decision.APPROVED, OPERATOR, note=NOTE)
     with pytest.raises(Conflict):
         services.validation.decide(seen, Decision.APPROVED, f"{OPERATOR}-2", note=NOTE)
+    ids = registration.model_dump(include={"user_id", "registration_id", "event_id"})
+    claim = a_claim("holder-canary", name=OPERATOR, since=utc_now(), until=utc_now() + LEASE, **ids)
+    services.claims.take(claim, claim.holder)
+    services.claims.standing()
+    services.claims.release_all(claim.holder)
+    services.notes.add(a_note("note-canary", text=NOTE, author=OPERATOR, at=utc_now(), **ids), LEASE)
+    services.notes.of(registration.user_id)
     fail_engine()
     validate(identifier, photo, f"{ATTEMPT}-4", AT_THE_DESK)
     services.records.history(registration.user_id)
@@ -155,6 +165,11 @@ def test_each_step_leaves_one_line_by_its_name(day: Day) -> None:
         "records.event_batches": 1,
         "records.event_records": 1,
         "engine.detect": 2,
+        "claims.take": 1,
+        "claims.standing": 1,
+        "claims.release_all": 1,
+        "notes.add": 1,
+        "notes.of": 1,
     }
     assert {name: counts[name] for name in steps} == steps
 
@@ -240,6 +255,8 @@ def test_no_line_of_any_logger_holds_a_photo_a_secret_or_a_person(day: Day) -> N
         "operator": OPERATOR,
         "address": AT_THE_DESK.ip_address or "",
         "note": NOTE,
+        "note id": "note-canary",
+        "holder": "holder-canary",
         "key": "canary-key",
         **{f"key {key}": Path(key).stem for key in day.keys},
         **{f"{name} in base64": b64encode(photo)[:16].decode() for name, photo in photos(day)},
