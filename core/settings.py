@@ -135,7 +135,8 @@ class Settings(Policy, BaseSettings):
         "facedesk-state",
         min_length=3,
         validation_alias="DYNAMODB_STATE_TABLE",
-        description="DynamoDB table of what Facedesk itself keeps: who has which case, and the notes on cases",
+        description="DynamoDB table of what Facedesk itself keeps: who has which case, the notes on cases, and "
+        "second looks",
     )
     event_index_check_minutes: float = Field(
         30,

@@ -44,8 +44,8 @@ def main() -> None:
         st.info("No validation matches these filters.", icon=":material/filter_alt_off:")
     else:
         charts(chosen, by_event, records, sections.as_query(given))
-    second_looks.estimates(chosen)
-    second_looks.agreement(chosen)
+    if second_looks.estimates(chosen):
+        second_looks.agreement(chosen)
 
 
 def charts(

@@ -10,6 +10,7 @@ import streamlit as st
 from core.domain import reasons
 from core.domain.agreement import Agreement, Withheld
 from core.domain.error_rates import ErrorRate, ErrorRates
+from core.domain.errors import ServiceError
 from core.domain.roles import Action
 from dashboard.parts import ui
 from dashboard.services import get_services
@@ -23,22 +24,25 @@ _WHY_NO_KAPPA = {
 }
 
 
-def estimates(chosen: Sequence[str]) -> None:
-    """The error rates of these events; one line where second looks are off and there are none."""
+def estimates(chosen: Sequence[str]) -> bool:
+    """The error rates of these events; one line where second looks are off and there are none.
+
+    Returns whether there are second looks.
+    """
     services = get_services()
     shares = services.settings.second_look_decisions, services.settings.second_look_passes
     found = None
     with ui.banner_on_failure("read the second looks"):
         found = services.second_looks.error_rates(chosen)
     if found is None:
-        return
+        return False
     looks = found.false_accepts.looks + found.false_rejects.looks
     if not looks and not any(shares):
         st.caption(
             "How often is somebody let through or rejected by mistake? Second looks would tell, and are switched "
             "off: see SECOND_LOOK_DECISIONS and SECOND_LOOK_PASSES in the settings."
         )
-        return
+        return False
     st.subheader("Estimated from second looks", anchor=False)
     if not looks:
         decisions, passes = shares
@@ -48,12 +52,13 @@ def estimates(chosen: Sequence[str]) -> None:
             "not see what was said before.",
             icon=":material/visibility:",
         )
-        return
+        return False
     st.caption(
         "Another reviewer looked at a part of the cases again, without seeing what was said before. Where the two "
         "differ, the second answer counts as right. The filters above do not apply here."
     )
     _error_rates(found)
+    return True
 
 
 def _error_rates(found: ErrorRates) -> None:
@@ -110,10 +115,11 @@ def _rate(title: str, whom: str, mistaken: str, found: ErrorRate) -> None:
 
 def at_threshold(chosen: Sequence[str], threshold: float) -> None:
     """The false accepts among those who would pass by themselves at this threshold, if second looks tell of them."""
-    found = None
-    with ui.banner_on_failure("read the second looks"):
+    try:
         found = get_services().second_looks.false_accepts_at(chosen, threshold)
-    if found is None or found.rate is None or found.low is None or found.high is None:
+    except ServiceError:
+        return  # ``estimates`` says so
+    if found.rate is None or found.low is None or found.high is None:
         return
     st.caption(
         f"By second looks, about {100 * found.rate:.1f} of 100 people who would pass by themselves at {threshold:g} "
