@@ -55,7 +55,7 @@ def error_rates(looks: Iterable[SecondLook]) -> ErrorRates:
 
 
 def false_accepts_at(looks: Iterable[SecondLook], threshold: float, current: float) -> ErrorRate:
-    """The share of wrong persons among those who would pass by themselves at the similarity ``threshold`` (0-100).
+    """The share of false accepts among those who would pass by themselves at the similarity ``threshold`` (0-100).
 
     These are the passes that reach it and, if it is below the ``current`` threshold, the cases between the two that
     people decide now.

@@ -145,7 +145,7 @@ class SecondLookService:
         return error_rates(self._of(event_ids))
 
     def false_accepts_at(self, event_ids: Collection[str], threshold: float) -> ErrorRate:
-        """The share of wrong persons among those who would pass by themselves at this similarity (0-100)."""
+        """The share of false accepts among those who would pass by themselves at this similarity (0-100)."""
         return false_accepts_at(self._of(event_ids), threshold, self._threshold)
 
     def agreements(self, event_ids: Collection[str]) -> Agreements:

@@ -64,9 +64,9 @@ def estimates(chosen: Sequence[str]) -> bool:
 def _error_rates(found: ErrorRates) -> None:
     accepts, rejects = st.columns(2)
     with accepts:
-        _rate("False accepts", "who were let through", "are not the person who registered", found.false_accepts)
+        _rate("False accepts", "who were let through", "should have been rejected", found.false_accepts)
     with rejects:
-        _rate("False rejects", "whom a reviewer rejected", "are the person who registered", found.false_rejects)
+        _rate("False rejects", "whom a reviewer rejected", "should have been let through", found.false_rejects)
     parts = {
         "Passed by themselves": found.passes,
         "Approved by a reviewer": found.approvals,
@@ -123,7 +123,7 @@ def at_threshold(chosen: Sequence[str], threshold: float) -> None:
         return
     st.caption(
         f"By second looks, about {100 * found.rate:.1f} of 100 people who would pass by themselves at {threshold:g} "
-        f"are not the person who registered; with 95 % certainty between {100 * found.low:.1f} and "
+        f"should be rejected; with 95 % certainty between {100 * found.low:.1f} and "
         f"{100 * found.high:.1f} ({found.looks:,} second looks)."
     )
 
