@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from core.domain.errors import SettingsError
 from core.domain.policy import Policy
 from core.domain.roles import ApiToken, Role
+from core.domain.second_looks import Share
 
 #: Names of this machine that no other can reach.
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -134,7 +135,8 @@ class Settings(Policy, BaseSettings):
         "facedesk-state",
         min_length=3,
         validation_alias="DYNAMODB_STATE_TABLE",
-        description="DynamoDB table of what Facedesk itself keeps: who has which case, and the notes on cases",
+        description="DynamoDB table of what Facedesk itself keeps: who has which case, the notes on cases, and "
+        "second looks",
     )
     event_index_check_minutes: float = Field(
         30,
@@ -185,6 +187,17 @@ class Settings(Policy, BaseSettings):
         gt=4,
         le=60,
         description="after this a store counts as unavailable (seconds, retries included)",
+    )
+
+    second_look_decisions: Share = Field(
+        0,
+        description="share of the decisions of people, 0-1, that another reviewer decides again without seeing them; "
+        "`0`: none",
+    )
+    second_look_passes: Share = Field(
+        0,
+        description="share of the photos that passed by themselves, 0-1, that a reviewer decides on without seeing "
+        "that they passed; `0`: none",
     )
 
     max_upload_mb: int = Field(15, ge=1, le=50, description="largest photo file taken, megabytes")

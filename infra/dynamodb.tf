@@ -82,7 +82,7 @@ resource "aws_dynamodb_table" "audit" {
   }
 }
 
-# Facedesk's own state: who has which case, and the notes on cases. Also as `python -m core provision` makes it.
+# Facedesk's own state: who has which case, the notes on cases, second looks. Also as `python -m core provision` makes it.
 resource "aws_dynamodb_table" "state" {
   name                        = var.state_table_name
   billing_mode                = "PAY_PER_REQUEST"

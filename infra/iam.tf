@@ -35,7 +35,7 @@ data "aws_iam_policy_document" "dashboard" {
     resources = [aws_dynamodb_table.audit.arn]
   }
 
-  # Who has which case, and the notes on cases. Claims and notes of a person who is erased are deleted.
+  # Who has which case, the notes on cases, and second looks. Claims and notes of a person who is erased are deleted.
   statement {
     sid       = "State"
     actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.sections.operations import aws, cost, expiry, health, process, records, registrations, spans
+from dashboard.sections.operations import agreement, aws, cost, expiry, health, process, records, registrations, spans
 from dashboard.services import get_services
 
 services = get_services()
@@ -23,6 +23,7 @@ def main() -> None:
         st.fragment(cost.month_so_far, parallel=True)(source)
         cost.what_if()
     st.fragment(records.not_read_in_full)()
+    st.fragment(agreement.of_all_events)()
     if services.expiry:
         st.fragment(expiry.ignored_expiry)(services.expiry)
     minutes = services.operation_metrics.by_minute(since)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
 from core.domain import statistics
 from dashboard.parts import event, ui
 from dashboard.parts.kept import kept
+from dashboard.sections import second_looks
 from dashboard.sections import statistics as sections
 from dashboard.services import get_services
 
@@ -40,13 +43,21 @@ def main() -> None:
     sections.exports(chosen, "records", "These records", sections.as_query(given), parquet=True)
     if records.empty:
         st.info("No validation matches these filters.", icon=":material/filter_alt_off:")
-        return
+    else:
+        charts(chosen, by_event, records, sections.as_query(given))
+    if second_looks.estimates(chosen):
+        second_looks.agreement(chosen)
+
+
+def charts(
+    chosen: list[str], by_event: dict[str, pd.DataFrame], records: pd.DataFrame, query: dict[str, Any]
+) -> None:
     sections.headline(records)
     sections.distributions(records)
     sections.rates(records)
     if len(by_event) > 1:
         sections.comparison(by_event)
-    sections.what_if(chosen, records, sections.as_query(given))
+    sections.what_if(chosen, records, query)
     sections.attribute_groups(records)
 
 

@@ -90,6 +90,7 @@ class Service(StrEnum):
     VALIDATION = "validation"
     ERASURE = "erasure"
     RETENTION = "retention"
+    SECOND_LOOKS = "second looks"
     DATABASE = "database"
     DATA_FOLDER = "data folder"
 

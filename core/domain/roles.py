@@ -34,6 +34,7 @@ class Action(StrEnum):
     DECIDE = "decide"
     UNDO = "undo"
     NOTE = "note"
+    SECOND_LOOK = "second-look"
     SEE_EVENTS = "see-events"
     LIST_PEOPLE = "list-people"
     RUN_BATCH = "run-batch"
@@ -42,6 +43,7 @@ class Action(StrEnum):
     SEE_OPERATIONS = "see-operations"
     ERASE = "erase"
     SEE_AUDIT = "see-audit"
+    SEE_AGREEMENT = "see-agreement"
 
 
 _S, _M, _N, _A = Role.SUPPORT, Role.MANAGER, Role.ANALYST, Role.ADMIN
@@ -56,6 +58,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.DECIDE: frozenset({_S}),
     Action.UNDO: frozenset({_S}),
     Action.NOTE: frozenset({_S}),
+    Action.SECOND_LOOK: frozenset({_S}),
     Action.SEE_EVENTS: frozenset({_M, _N}),
     Action.LIST_PEOPLE: frozenset({_M}),
     Action.RUN_BATCH: frozenset({_M}),
@@ -64,6 +67,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.SEE_OPERATIONS: frozenset({_M, _A}),
     Action.ERASE: frozenset({_A}),
     Action.SEE_AUDIT: frozenset({_A}),
+    Action.SEE_AGREEMENT: frozenset({_A}),
 }
 
 #: A page, by its address -> the action that it is for.

@@ -15,6 +15,7 @@ from core.ports.metrics import ExpiryCheck, ServiceMetrics
 from core.ports.photos import ExpiringPhotos, Photos
 from core.ports.records import EventChanges, ExpiringRecords, ValidationRecords
 from core.ports.registrations import RegistrationImport, Registrations
+from core.ports.second_looks import SecondLooks
 
 __all__ = [
     "Answer",
@@ -31,6 +32,7 @@ __all__ = [
     "Photos",
     "RegistrationImport",
     "Registrations",
+    "SecondLooks",
     "ServiceMetrics",
     "StoredRecord",
     "ValidationRecords",

@@ -26,6 +26,7 @@ from core.ports import (
     Photos,
     RegistrationImport,
     Registrations,
+    SecondLooks,
     ServiceMetrics,
     ValidationRecords,
 )
@@ -62,6 +63,7 @@ class Adapters:
     erasures: ErasureStore
     claims: Claims
     notes: Notes
+    looks: SecondLooks
     #: Seconds for which a batch continues while everything fails.
     batch_patience: float = PATIENCE_SECONDS
     #: The stores from which expired data must be deleted: of records, photos, claims and notes. None if the services
@@ -86,6 +88,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.embedded.photos import FolderPhotos
     from core.adapters.embedded.records import SqliteRecords
     from core.adapters.embedded.registrations import SqliteRegistrations
+    from core.adapters.embedded.second_looks import SqliteSecondLooks
     from core.runtime.installation import InUse, prepare
 
     in_use = InUse(settings.data_dir)
@@ -114,6 +117,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
         erasures=erasures,
         claims=claims,
         notes=notes,
+        looks=SqliteSecondLooks(database),
         expiring=(erasures, photos, claims, notes),
         importer=registrations,
         verify=records.verify,
@@ -133,6 +137,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.aws.photos import S3Photos
     from core.adapters.aws.records import DynamoRecords
     from core.adapters.aws.registrations import MongoRegistrations, connect
+    from core.adapters.aws.second_looks import DynamoSecondLooks
 
     region, table, bucket = settings.aws_region, settings.dynamodb_table, settings.images_bucket
     uri, name = settings.mongodb_uri, settings.mongodb_database
@@ -164,6 +169,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         erasures=DynamoErasures(clients.client("dynamodb", region), table, store_retry),
         claims=DynamoClaims(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         notes=DynamoNotes(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
+        looks=DynamoSecondLooks(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         metrics=CloudWatchMetrics(clients.client("cloudwatch", region), table, store_retry),
         expiry=DynamoExpiryCheck(clients.client("dynamodb", region), table, store_retry, clock),
     )

@@ -20,6 +20,7 @@ from core.runtime.observed import (
     ObservedPhotos,
     ObservedRecords,
     ObservedRegistrations,
+    ObservedSecondLooks,
 )
 from core.runtime.observed_cases import ObservedClaims, ObservedExpiringCases, ObservedNotes
 from core.runtime.observed_services import ObservedErasures, ObservedRetention, ObservedValidation
@@ -34,6 +35,7 @@ from core.services.forgetting import Forgetting
 from core.services.hashing import id_hash
 from core.services.reference_check import ReferenceCheck
 from core.services.retention import Retention
+from core.services.second_looks import SecondLookService, Shares
 from core.services.steady_clock import SteadyClock
 from core.services.validation import ValidationService
 from core.settings import Backend, Settings
@@ -144,6 +146,15 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         patience=adapters.batch_patience,
     )
     forgetting.on_erased(references.forget)
+    second_looks = SecondLookService(
+        records,
+        ObservedSecondLooks(adapters.looks, observer),
+        hashed,
+        Shares(settings.second_look_decisions, settings.second_look_passes),
+        settings.similarity_threshold,
+        clock,
+    )
+    forgetting.on_erased(lambda _: second_looks.forget())
     return Services(
         settings=settings,
         clock=clock,
@@ -160,6 +171,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         forgetting=forgetting,
         batches=batches,
         references=references,
+        second_looks=second_looks,
         importer=importer,
         operation_metrics=metrics,
         observer=observer,

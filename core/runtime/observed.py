@@ -22,6 +22,7 @@ from core.ports import (
     Photos,
     RegistrationImport,
     Registrations,
+    SecondLooks,
     ServiceMetrics,
     StoredRecord,
     ValidationRecords,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:  # half a second to load, and only frames need it
     from core.domain.costs import Usage
     from core.domain.erasures import Erasure, Receipt
     from core.domain.metrics import Metrics
+    from core.domain.second_looks import SecondLook
 
 
 class ObservedRecords(Observed):
@@ -307,6 +309,25 @@ class ObservedErasureStore(Observed):
     def ping(self) -> None:
         with self._call("ping"):
             self._port.ping()
+
+    def close(self) -> None:
+        self._port.close()
+
+
+class ObservedSecondLooks(Observed):
+    """``SecondLooks`` with every call recorded."""
+
+    def __init__(self, port: SecondLooks, observer: Observer) -> None:
+        super().__init__(observer, "looks")
+        self._port = port
+
+    def add(self, look: SecondLook) -> SecondLook:
+        with self._call("add", event_id=look.event_id):
+            return self._port.add(look)
+
+    def of_event(self, event_id: str) -> list[SecondLook]:
+        with self._call("of_event", event_id=event_id):
+            return self._port.of_event(event_id)
 
     def close(self) -> None:
         self._port.close()

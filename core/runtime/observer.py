@@ -27,6 +27,7 @@ SERVICES: Mapping[str, str] = {
     "audit": Service.AUDIT,
     "claims": Service.CASES,
     "notes": Service.CASES,
+    "looks": Service.SECOND_LOOKS,
     "batch": Service.ENGINE,
     "metrics": Service.METRICS,
     "validation": Service.VALIDATION,

@@ -25,6 +25,7 @@ from core.runtime.operation_metrics import OperationMetrics
 from core.services.batch import Batches
 from core.services.forgetting import Forgetting
 from core.services.reference_check import ReferenceCheck
+from core.services.second_looks import SecondLookService
 from core.settings import Settings
 
 
@@ -47,6 +48,7 @@ class Services:
     forgetting: Forgetting
     batches: Batches
     references: ReferenceCheck
+    second_looks: SecondLookService
     #: None if registrations are read-only.
     importer: RegistrationImport | None
     #: The operations of this process in the last 24 hours.
@@ -68,7 +70,7 @@ class Services:
         for close in self.closing:
             close()
         stores = (self.records, self.registrations, self.photos, self.engine, self.audit, self.erasures)
-        for part in (self.validation, self.sanitiser, *stores, self.claims, self.notes):
+        for part in (self.validation, self.sanitiser, *stores, self.claims, self.notes, self.second_looks):
             part.close()
         if self.metrics:
             self.metrics.close()

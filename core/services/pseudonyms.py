@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from core.domain.cases import Claim
-from core.services.hashing import IdHash
+from core.services.hashing import ColumnHash, IdHash
 
 if TYPE_CHECKING:  # half a second to load, and only frames need it
     import pandas as pd
@@ -42,23 +42,14 @@ class _Same:
 
 
 class Pseudonyms:
-    """The same id has the same pseudonym (16 hexadecimal digits) in every frame of the installation.
-
-    It is SipHash under a key made of ``HASH_KEY``: whoever lacks that key cannot try ids out.
-    """
+    """The same id has the same pseudonym (``ColumnHash``) in every frame of the installation."""
 
     def __init__(self, hashed: IdHash) -> None:
-        self._key = hashed("the key of pseudonyms")
+        self._hash = ColumnHash(hashed, "the key of pseudonyms")
         self._kept = lru_cache(_KEPT_FRAMES)(lambda same: self.frame(same.frame))
 
     def of(self, ids: pd.Series[Any]) -> pd.Series[Any]:
-        import numpy as np
-        import pandas as pd
-
-        plain = ids.to_numpy(dtype=object)
-        numbers = pd.util.hash_array(plain, hash_key=self._key, categorize=False)
-        digits = np.frombuffer(numbers.astype(">u8").tobytes().hex().encode(), dtype="S16")
-        return pd.Series(digits.astype("U16").astype(object), index=ids.index, dtype=ids.dtype)
+        return self._hash.of(ids)
 
     def kept(self, frame: pd.DataFrame) -> pd.DataFrame:
         """As ``frame``, and the very same one for the very same frame: nobody writes into either."""

@@ -84,6 +84,18 @@ class Submitter:
     ip_address: str | None = None
 
 
+def checked_reason(decision: Decision, reason: str | None) -> str | None:
+    """Returns the reason that goes with a reviewer's decision: none with an approval.
+
+    Raises ``InvalidInput`` for a rejection without one of ``REJECTION_REASONS``.
+    """
+    if decision is Decision.APPROVED:
+        return None
+    if reason not in REJECTION_REASONS:
+        raise InvalidInput("A rejection needs one of the listed reasons.")
+    return reason
+
+
 class ValidationService:
     """Validates photos and records reviewers' decisions. An attempt that was acknowledged is never lost."""
 
@@ -185,15 +197,14 @@ class ValidationService:
         approves = decision is Decision.APPROVED
         if seen.validation_status is decision.status:
             raise Conflict("This photo has already passed." if approves else "This photo has already failed.")
-        if not approves and reason not in REJECTION_REASONS:
-            raise InvalidInput("A rejection needs one of the listed reasons.")
+        reason = checked_reason(decision, reason)
         if len(note) > MAX_NOTE:
             raise InvalidInput(f"A note can have at most {MAX_NOTE} characters.")
         if needs_note(seen) and not note.strip():
             raise InvalidInput("Say in the note why: this decision changes what was found or decided before.")
         review = Review(
             decision=decision,
-            reason=None if approves else reason,
+            reason=reason,
             note=note.strip() or None,
             reviewer=reviewer,
             decided_at=self._clock(),

@@ -15,6 +15,7 @@ from dashboard.charts import event as event_charts
 from dashboard.charts import style
 from dashboard.parts import case, event, ui
 from dashboard.parts.kept import kept
+from dashboard.sections import second_looks
 from dashboard.services import get_services
 
 #: What the distributions can be split by: label -> column; None shows everybody in one chart.
@@ -237,6 +238,7 @@ def what_if(chosen: list[str], records: pd.DataFrame, query: dict[str, Any]) -> 
             if status is Status.UNKNOWN:
                 continue  # a threshold makes nobody unknown
             st.metric(f"Would be {look.word.lower()}", f"{int(becomes.get(str(status), 0)):,}", border=True)
+    second_looks.at_threshold(chosen, threshold)
     if flipped.empty:
         st.caption("At this threshold every verdict stays as it is.")
         return

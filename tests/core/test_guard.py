@@ -120,6 +120,18 @@ CALLS: dict[str, tuple[tuple[Action, ...], Callable[[GuardedServices], Any]]] = 
     "claims.standing": ((Action.DECIDE, Action.SEE_EVENTS), lambda s: s.claims.standing()),
     "notes.add": ((Action.NOTE,), lambda s: s.notes.add("user-1", "reg-1", "event-1", "They called.", "n1")),
     "notes.of": ((Action.NOTE,), lambda s: s.notes.of("user-1", "reg-1")),
+    "second_looks.wanted": ((Action.SECOND_LOOK,), lambda s: s.second_looks.wanted("event-1", "Ada")),
+    "second_looks.wants": ((Action.SECOND_LOOK,), lambda s: s.second_looks.wants(SEEN, "Ada")),
+    "second_looks.store": (
+        (Action.SECOND_LOOK,),
+        lambda s: s.second_looks.store(SEEN, Decision.APPROVED, "Ada"),
+    ),
+    "second_looks.error_rates": ((Action.SEE_EVENTS,), lambda s: s.second_looks.error_rates(["event-1"])),
+    "second_looks.false_accepts_at": (
+        (Action.SEE_EVENTS,),
+        lambda s: s.second_looks.false_accepts_at(["event-1"], threshold=80),
+    ),
+    "second_looks.agreements": ((Action.SEE_AGREEMENT,), lambda s: s.second_looks.agreements(["event-1"])),
     "audit.entries": ((Action.SEE_AUDIT,), lambda s: list(s.audit.entries(NOW - SOME, NOW + SOME))),
     "operation_metrics.by_minute": ((Action.SEE_OPERATIONS,), lambda s: s.operation_metrics.by_minute(NOW)),
     "loading.sample": ((Action.LOAD_DATA,), lambda s: s.loading and s.loading.sample(now=NOW, progress=print)),
@@ -286,6 +298,14 @@ LONE_CALLS: dict[str, Callable[[GuardedServices], Any]] = {
     "notes.add id": lambda s: s.notes.add("user-1", "reg-1", None, "text", LONE),
     "notes.of user": lambda s: s.notes.of(LONE),
     "notes.of registration": lambda s: s.notes.of("user-1", LONE),
+    "second_looks.wanted event": lambda s: s.second_looks.wanted(LONE, "Ada"),
+    "second_looks.wanted reviewer": lambda s: s.second_looks.wanted("event-1", LONE),
+    "second_looks.wants": lambda s: s.second_looks.wants(SEEN, LONE),
+    "second_looks.store reviewer": lambda s: s.second_looks.store(SEEN, Decision.APPROVED, LONE),
+    "second_looks.store reason": lambda s: s.second_looks.store(SEEN, Decision.REJECTED, "Ada", LONE),
+    "second_looks.error_rates": lambda s: s.second_looks.error_rates([LONE]),
+    "second_looks.false_accepts_at": lambda s: s.second_looks.false_accepts_at([LONE], 80),
+    "second_looks.agreements": lambda s: s.second_looks.agreements([LONE]),
     "erasures.preview": lambda s: s.erasures.preview(LONE),
     "erasures.erase user": lambda s: s.erasures.erase(LONE, "user-1"),
     "erasures.erase confirmation": lambda s: s.erasures.erase("user-1", LONE),
@@ -545,6 +565,18 @@ class TestTrail:
     def waiting(self, desk: Desk) -> Any:
         return desk.records.record_attempt(outcome(REGISTERED), timedelta(days=1))
 
+    @pytest.fixture
+    def more_settings(self) -> dict[str, Any]:
+        return {"second_look_passes": 1}
+
+    @pytest.fixture
+    def passed(self, desk: Desk) -> Any:
+        compared = {"similarity": 90.0, "threshold": 80.0, "is_match": True}
+        passing = outcome(
+            REGISTERED, status=Status.SUCCESS, comparison_result=compared, stored_face_key=REFERENCE_KEY
+        )
+        return desk.records.record_attempt(passing, timedelta(days=1))
+
     def test_a_validation_is_told_with_what_came_of_it(self, guard: Guard) -> None:
         support = guard.acting_as(a(Role.SUPPORT))
         status = support.validation.validate_upload("reg-1", as_jpeg(astronaut()), "a1", SUBMITTER).record
@@ -561,6 +593,24 @@ class TestTrail:
     def test_a_decision_is_told_before_and_after(self, guard: Guard, waiting: Any) -> None:
         guard.acting_as(a(Role.SUPPORT)).validation.decide(waiting, Decision.APPROVED, "Ada")
         assert {entry.outcome for entry in entries(guard.services)} == {BEGUN, "ok"}
+
+    def test_a_second_look_is_told_before_and_after_without_the_answer(self, guard: Guard, passed: Any) -> None:
+        acting = guard.acting_as(a(Role.SUPPORT))
+        acting.second_looks.store(passed, Decision.REJECTED, "Ada", "FACE_MISMATCH")
+        told = entries(guard.services)
+        assert {(entry.action, entry.outcome) for entry in told} == {
+            (Action.SECOND_LOOK, BEGUN),
+            (Action.SECOND_LOOK, "ok"),
+        }
+        assert {entry.user for entry in told} == {IdHash(b"a key of these tests")("user-1")}
+        text = " ".join(entry.model_dump_json() for entry in told)
+        assert not [canary for canary in ("rejected", "MISMATCH", "user-1", "reg-1") if canary in text]
+
+    def test_without_the_trail_no_second_look_is_stored(self, services: Services, desk: Desk, passed: Any) -> None:
+        support = Guard(replace(services, audit=_Broken())).acting_as(a(Role.SUPPORT))  # type: ignore[arg-type]
+        with pytest.raises(Unavailable, match="audit trail"):
+            support.second_looks.store(passed, Decision.APPROVED, "Ada")
+        assert desk.second_looks.of_event("event-1") == []
 
     def test_what_fails_is_told_by_its_class(self, guard: Guard) -> None:
         with pytest.raises(RegistrationNotFound):

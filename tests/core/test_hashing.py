@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from core.domain.errors import SettingsError
-from core.services.hashing import KEY_FILE, id_hash
+from core.services.hashing import KEY_FILE, ColumnHash, IdHash, id_hash
 from core.settings import Settings
 
 
@@ -43,3 +45,21 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
     with pytest.raises(SettingsError, match="data"):
         id_hash(Settings(data_dir=tmp_path / "data", _env_file=None))
+
+
+def test_the_hashes_of_a_column_are_those_of_its_texts_whatever_stands_beside_them() -> None:
+    hashed = IdHash(b"a key of these tests")
+    whole = ColumnHash(hashed, "a purpose").of(pd.Series(["user-1", "é", "", "user-1"], dtype="str"))
+    alone = ColumnHash(hashed, "a purpose").of(pd.Series(["user-1"], dtype="str"))
+    assert [whole[0], whole[3]] == [alone[0], alone[0]]
+    assert len(set(whole)) == 3
+    assert all(re.fullmatch("[0-9a-f]{16}", each) for each in whole)
+
+
+def test_the_hashes_of_another_purpose_or_key_are_others() -> None:
+    hashes = {
+        ColumnHash(IdHash(key), purpose).of(pd.Series(["user-1"], dtype="str"))[0]
+        for key in (b"a key of these tests", b"another key of them")
+        for purpose in ("one purpose", "another purpose")
+    }
+    assert len(hashes) == 4

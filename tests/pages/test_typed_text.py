@@ -178,6 +178,8 @@ REVIEWED: dict[str, set[str]] = {
         "selectbox: label",
         "success: said",
     },
+    # Words of ours: whom an error rate is about, and what is wrong with them.
+    "dashboard/sections/second_looks.py": {"metric: title", "write: mistaken", "write: whom"},
     "dashboard/sections/statistics.py": {
         "chart_card: label",
         "chart_card: title",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from core.adapters.embedded.erasures import SqliteErasures
 from core.adapters.embedded.photos import FolderPhotos
 from core.adapters.embedded.records import SqliteRecords
 from core.adapters.embedded.registrations import SqliteRegistrations
+from core.adapters.embedded.second_looks import SqliteSecondLooks
 from core.domain.clock import utc_now
 from core.domain.records import Registration
 from core.photos.sanitiser import PhotoSanitiser
@@ -51,6 +53,7 @@ class Desk:
     engine: ChosenEngine
     audit: SqliteAudit
     erasure_store: SqliteErasures
+    second_looks: SqliteSecondLooks
 
     @property
     def records(self) -> ValidationRecords:
@@ -91,7 +94,15 @@ def sanitiser() -> Iterator[PhotoSanitiser]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, sanitiser: PhotoSanitiser, astronaut_jpeg: bytes) -> Iterator[Desk]:
+def more_settings() -> Mapping[str, Any]:
+    """Settings of the desk, by field; a test that is about others has this fixture say them."""
+    return {}
+
+
+@pytest.fixture
+def desk(
+    tmp_path: Path, sanitiser: PhotoSanitiser, astronaut_jpeg: bytes, more_settings: Mapping[str, Any]
+) -> Iterator[Desk]:
     database = tmp_path / "facedesk.sqlite3"
     registrations = SqliteRegistrations(database)
     photos = FolderPhotos(tmp_path / "photos", max_bytes=15 * 1024 * 1024)
@@ -100,7 +111,8 @@ def desk(tmp_path: Path, sanitiser: PhotoSanitiser, astronaut_jpeg: bytes) -> It
         [REGISTERED, REGISTERED.model_copy(update={"registration_id": "reg-2", "reference_photo_key": None})]
     )
     engine, audit, erasure_store = ChosenEngine(), SqliteAudit(database), SqliteErasures(database)
-    settings = Settings(data_dir=tmp_path, hash_key="a key of these tests", _env_file=None)
+    looks = SqliteSecondLooks(database)
+    settings = Settings(data_dir=tmp_path, hash_key="a key of these tests", _env_file=None, **more_settings)
     # Less than may be set: a test that waits for the engine's deadline is to be short.
     settings = settings.model_copy(update={"engine_deadline_seconds": 1.0})
     adapters = Adapters(
@@ -118,7 +130,8 @@ def desk(tmp_path: Path, sanitiser: PhotoSanitiser, astronaut_jpeg: bytes) -> It
         erasures=erasure_store,
         claims=SqliteClaims(database, utc_now),
         notes=SqliteNotes(database, utc_now),
+        looks=looks,
     )
     services = assemble(settings, adapters)
-    yield Desk(services, registrations, photos, tmp_path / "photos", engine, audit, erasure_store)
+    yield Desk(services, registrations, photos, tmp_path / "photos", engine, audit, erasure_store, looks)
     services.close()

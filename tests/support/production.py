@@ -160,9 +160,9 @@ def production(servers: Servers, **variables: str) -> Iterator[Site]:
 
 
 @contextmanager
-def embedded(data: Path) -> Iterator[Site]:
-    """The embedded backend on the folder ``data``."""
-    environment = {"FACEDESK_DATA_DIR": str(data)}
+def embedded(data: Path, **variables: str) -> Iterator[Site]:
+    """The embedded backend on the folder ``data``; ``variables`` come last."""
+    environment = {"FACEDESK_DATA_DIR": str(data), **variables}
     services = built(environment)
     importer = services.importer
     assert importer is not None

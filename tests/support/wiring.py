@@ -43,7 +43,7 @@ _WATCHED = ("validation", "erasures", "retention")
 #: A facade -> the part of the services that it hands on.
 _FACADES = {
     **{name: name for name in ("records", "registrations", "validation", "batches", "references", "erasures")},
-    **{name: name for name in ("audit", "claims", "notes", "metrics", "expiry", "operation_metrics")},
+    **{name: name for name in ("audit", "claims", "notes", "second_looks", "metrics", "expiry", "operation_metrics")},
 }
 #: Methods that other parts call and that belong to no port -> their parameters.
 _OF_NO_PORT: dict[Any, list[str]] = {
@@ -97,6 +97,8 @@ def differences(services: Services) -> Iterator[str]:
     for layer in _layers(erasures._store):
         yield from _differences("erasure store", layer, ports.ErasureStore)
     yield from _of_retention(services)
+    for layer in _layers(services.second_looks._looks):
+        yield from _differences("second looks", layer, ports.SecondLooks)
     for engine in _layers(services.references._engine):
         yield from _differences("batch engine", engine, ports.FaceEngine)
     yield from _of_facades(services)
@@ -119,6 +121,7 @@ def all_layers(services: Services) -> Iterator[Any]:
     erasures: Any = services.erasures._of
     yield from _layers(erasures._store)
     yield from _layers(services.references._engine)
+    yield from _layers(services.second_looks._looks)
     if services.retention:
         retention = services.retention._of
         for store in (retention._records, retention._photos, retention._claims, retention._notes):

@@ -181,6 +181,15 @@ CREATE TABLE notes (
 ) WITHOUT ROWID;
 CREATE INDEX notes_by_expiry ON notes (expires_at);
 """
+# Looks are added, and never changed or deleted.
+_SECOND_LOOKS = """
+CREATE TABLE second_looks (
+    event_id TEXT NOT NULL,
+    case_hash TEXT NOT NULL,
+    look TEXT NOT NULL,
+    PRIMARY KEY (event_id, case_hash)
+) WITHOUT ROWID;
+"""
 
 
 def _first_version(connection: apsw.Connection) -> None:
@@ -250,6 +259,7 @@ SCHEMA = Schema(
         _second_version,
         _third_version,
         script(_CASES),  # adds the claims of cases and the notes on them
+        script(_SECOND_LOOKS),
         _provenance_in_columns,
     ),
     before={

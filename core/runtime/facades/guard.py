@@ -19,6 +19,7 @@ from core.runtime.facades.cases import GuardedClaims, GuardedNotes
 from core.runtime.facades.event_work import GuardedBatches, GuardedLoading, GuardedReferenceCheck
 from core.runtime.facades.people import GuardedRecords, GuardedRegistrations, GuardedValidation
 from core.runtime.facades.permissions import Permissions
+from core.runtime.facades.second_looks import GuardedSecondLooks
 from core.runtime.facades.trail import PrincipalTrail
 from core.runtime.health import Health, check
 from core.runtime.services import Services
@@ -48,6 +49,7 @@ class GuardedServices:
     validation: GuardedValidation
     batches: GuardedBatches
     references: GuardedReferenceCheck
+    second_looks: GuardedSecondLooks
     erasures: GuardedErasures
     audit: GuardedAuditTrail
     claims: GuardedClaims
@@ -97,6 +99,7 @@ class Guard:
             validation=GuardedValidation(of.validation, of.registrations, permissions),
             batches=GuardedBatches(of.batches, permissions),
             references=GuardedReferenceCheck(of.references, permissions),
+            second_looks=GuardedSecondLooks(of.second_looks, permissions),
             erasures=GuardedErasures(of.erasures, permissions),
             audit=GuardedAuditTrail(of.audit, permissions),
             claims=GuardedClaims(of.claims, permissions),
