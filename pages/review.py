@@ -8,7 +8,7 @@ import streamlit as st
 from core.domain.records import Status
 from core.services.review_queue import Opened, Reviewer
 from dashboard.parts import decisions, event, notices, ui
-from dashboard.sections.review import card, waiting, work
+from dashboard.sections.review import blind, card, waiting, work
 
 
 def main() -> None:
@@ -48,6 +48,9 @@ def _page() -> None:
         filters = waiting.Filters.shown(all_waiting)
         waiting.listing(filters.of(all_waiting, standing, me), standing, me)
         return
+    if view == waiting.AGAIN:
+        _second_looks(events if chosen == waiting.ALL else [chosen], me)
+        return
     filters = waiting.Filters.of_link()
     waiting.filter_notice(filters)
     opened = None
@@ -65,6 +68,16 @@ def _page() -> None:
         card.with_colleague(opened.record, opened.claim)
     else:
         card.card(opened.record, me, standing)
+
+
+def _second_looks(events: list[str], me: Reviewer) -> None:
+    opened = None
+    with ui.banner_on_failure("read the next second look"):
+        opened = waiting.next_second_look(events, me)
+        if opened is None:
+            waiting.no_second_look()
+    if opened:
+        blind.show(opened.record)
 
 
 def _opened(wanted: pd.DataFrame, me: Reviewer) -> Opened | None:

@@ -108,6 +108,11 @@ class Principal(BaseModel):
         require_text(value)
         return value
 
+    @property
+    def known_as(self) -> str:
+        """What colleagues read as whoever did something."""
+        return self.name or self.id
+
     def may(self, action: Action) -> bool:
         return not self.roles.isdisjoint(ALLOWED[action])
 

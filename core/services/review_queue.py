@@ -37,12 +37,17 @@ class TakesClaims(Protocol):
     def standing(self) -> list[Claim]: ...
 
 
+def waits(record: ValidationRecord) -> bool:
+    """Whether the record waits for a person's decision."""
+    return record.validation_status is Status.PENDING
+
+
 @dataclass(frozen=True)
 class Opened:
     """A case that a reviewer opened.
 
-    ``claim`` is the one that stands, perhaps somebody else's. It is None if there is none, because the case does not
-    wait or the claims are out of reach.
+    ``claim`` is the one that stands, perhaps somebody else's. It is None if there is none, because the case is not
+    wanted or the claims are out of reach.
     """
 
     record: ValidationRecord
@@ -89,11 +94,16 @@ class Reviewer:
         """Whether the claim is this reviewer's, or was before they closed a page."""
         return claim.holder == self._holder or self._is_left(claim.holder)
 
-    def next_case(self, waiting: Sequence[Case], skipped: Collection[Case] = ()) -> Opened | None:
+    def next_case(
+        self,
+        waiting: Sequence[Case],
+        skipped: Collection[Case] = (),
+        is_wanted: Callable[[ValidationRecord], bool] = waits,
+    ) -> Opened | None:
         """Opens the first case of ``waiting`` that nobody else has: one of the reviewer's own first.
 
-        ``waiting`` may be some seconds old: a case that does not wait any more is left out. None if there is none.
-        Raises ``ServiceError`` if the records are out of reach.
+        ``waiting`` may be some seconds old: a case whose record is not wanted any more is left out. None if there is
+        no other. Raises ``ServiceError`` if the records are out of reach.
         """
         standing = self.claims()
         listed = set(waiting)
@@ -101,8 +111,8 @@ class Reviewer:
         for case in (*own, *waiting):
             if case in skipped or (case in standing and case not in own):
                 continue
-            opened = self.open(*case, standing.get(case))
-            if opened and opened.record.validation_status is Status.PENDING and self.may_work_on(opened):
+            opened = self.open(*case, standing.get(case), is_wanted)
+            if opened and is_wanted(opened.record) and self.may_work_on(opened):
                 return opened
         return None
 
@@ -110,14 +120,20 @@ class Reviewer:
         """Whether nobody else has the case."""
         return opened.claim is None or opened.claim.holder == self._holder
 
-    def open(self, user_id: str, registration_id: str, known: Claim | None = None) -> Opened | None:
-        """Reads the case, and takes it if it waits. None if there is no such case.
+    def open(
+        self,
+        user_id: str,
+        registration_id: str,
+        known: Claim | None = None,
+        is_wanted: Callable[[ValidationRecord], bool] = waits,
+    ) -> Opened | None:
+        """Reads the case, and takes it if its record is wanted. None if there is no such case.
 
         ``known`` is the claim of the case that stood a moment ago, if any. A claim of this reviewer is renewed only
         when half of its time has passed. Raises ``ServiceError`` if the records are out of reach.
         """
         record = self._records.get(user_id, registration_id)
-        if record is None or record.validation_status is not Status.PENDING:
+        if record is None or not is_wanted(record):
             return Opened(record) if record else None
         now = self._clock()
         if known and known.holder == self._holder and known.until - now > LEASE / 2:
@@ -140,7 +156,7 @@ class Reviewer:
             return Opened(record)
         # Somebody may have decided the case and left it before it was taken.
         record = self._records.get(user_id, registration_id)
-        if record is None or record.validation_status is not Status.PENDING:
+        if record is None or not is_wanted(record):
             if stands.holder == self._holder:
                 self.leave(user_id, registration_id)
             return Opened(record) if record else None

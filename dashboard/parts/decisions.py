@@ -14,7 +14,7 @@ from core.domain.errors import Conflict, FacedeskError
 from core.domain.records import Decision, Review, Status, ValidationRecord
 from core.domain.roles import Action
 from core.services.validation import REJECTION_REASONS, needs_note
-from dashboard.parts import notices, toast, ui
+from dashboard.parts import notices, toast, ui, your_name
 from dashboard.services import get_services
 
 #: For how long a decision can be undone on a page.
@@ -32,6 +32,9 @@ _OVERTURNS = {
 def buttons(record: ValidationRecord) -> None:
     """What can be decided on the record as it is shown, if the role allows any."""
     if not get_services().principal.may(Action.DECIDE):
+        return
+    if not your_name.known("decisions"):
+        st.caption("Say who you are to decide: your name is kept with the decision.")
         return
     if record.validation_status is Status.PENDING:
         _popover(record, "Approve…", Decision.APPROVED, ":material/how_to_reg:")
@@ -85,7 +88,7 @@ def decide(seen: ValidationRecord, decision: Decision, key: str, then: Callable[
         decided = services.validation.decide(
             seen,
             decision,
-            reviewer=_reviewer(),
+            reviewer=services.principal.known_as,
             reason=st.session_state.get(f"reason-{key}"),
             note=st.session_state.get(f"note-{key}") or "",
         )
@@ -94,10 +97,6 @@ def decide(seen: ValidationRecord, decision: Decision, key: str, then: Callable[
         return
     st.session_state[_UNDOABLE] = decided, name_of(decided)
     then()
-
-
-def _reviewer() -> str:
-    return get_services().principal.name or "someone at the desk"
 
 
 def _not_done(sentence: str, error: FacedeskError) -> None:
@@ -143,8 +142,9 @@ def _offer(then: Callable[[ValidationRecord], None]) -> None:
 
 def _undo(decided: ValidationRecord, name: str, then: Callable[[ValidationRecord], None]) -> None:
     st.session_state[_UNDOABLE] = None
+    services = get_services()
     try:
-        undone = get_services().validation.undo(decided, _reviewer())
+        undone = services.validation.undo(decided, services.principal.known_as)
     except FacedeskError as error:
         _not_done("Nothing was undone.", error)
         return

@@ -101,6 +101,13 @@ REVIEWED: dict[str, set[str]] = {
     "dashboard/sections/review/waiting.py": {
         "caption: ' · '.join(filter(None, words)).lower()",
         "caption: colleagues",
+        "segmented_control: views",
+    },
+    "dashboard/sections/review/blind.py": {
+        "banner: said",  # a sentence of its own
+        "button: faces.SHORTCUTS['approve']",
+        "button: faces.SHORTCUTS['reject']",
+        "button: faces.SHORTCUTS['skip']",
     },
     "dashboard/sections/review/card.py": {
         "badge: f'Waits {waits}' + (' · overdue' if late else '')",

@@ -11,10 +11,13 @@ from streamlit.testing.v1 import AppTest
 
 from core.runtime.services import Services
 from dashboard import services as dashboard_services
+from dashboard.access import names
 from dashboard.parts import event, photos
 from tests.support.desk import Desk
 
 ROOT = Path(__file__).parents[2]
+#: Who is at the desk.
+OPERATOR = "Grace Example"
 
 #: Runs a page by the name of its file, with query parameters.
 RunPage = Callable[..., AppTest]
@@ -50,6 +53,7 @@ def run_page(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ru
 
     def run(page: str, **query: str) -> AppTest:
         app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=30)
+        app.session_state[names.FIELD] = OPERATOR
         app.run()
         for name, value in query.items():
             app.query_params[name] = value

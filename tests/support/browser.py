@@ -13,9 +13,13 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+
+from dashboard.access import names
+from tests.support.app import OPERATOR
 
 ROOT = Path(__file__).parents[2]
 #: The setting of the path that everything is served under.
@@ -113,6 +117,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     """A window of its own; the test fails if it asked for anything outside of this machine."""
     context = browser.new_context(viewport={"width": 1440, "height": 1000}, permissions=["camera"])
+    context.add_cookies([{"name": names.COOKIE, "value": quote(OPERATOR), "url": "http://localhost"}])
     opened = context.new_page()
     opened.set_default_timeout(PATIENCE)
     outside: list[str] = []

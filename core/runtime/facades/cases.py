@@ -78,7 +78,7 @@ class GuardedNotes:
             user_id=user_id,
             registration_id=registration_id,
             event_id=event_id,
-            author=principal.name or principal.id,
+            author=principal.known_as,
             text=note_text(text),
             at=self._clock(),
         )

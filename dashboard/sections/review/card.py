@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.domain import reasons
 from core.domain.cases import MAX_NOTE, Claim, Note
 from core.domain.errors import FacedeskError
 from core.domain.records import Decision, ValidationRecord
 from core.services.review_queue import Case, Reviewer
-from dashboard.parts import case, decisions, faces, notes, notices, photos, ui
+from dashboard.parts import case, decisions, faces, notes, notices, photos, ui, your_name
 from dashboard.sections.review import waiting, work
 from dashboard.services import get_services
 
@@ -26,26 +27,32 @@ _CASE, _ASKED = "case-on-page", "approval-asked"
 def card(record: ValidationRecord, me: Reviewer, standing: Mapping[Case, Claim]) -> None:
     """Who it is, both faces, and the buttons below them; then the figures, the notes and the history."""
     written = notes.of(record)
-    shown_as = _word_for(record)
+    shown_as = word_for(record)
     with st.container(border=True, gap="small"):
         _person(record, written)
         _question(record)
         seen = photos.look(record.user_id, record.registration_id, record.event)
-        colours = case.palette()
         place, buttons = st.container(), st.container()
         # What is wrong with a photo is said below the buttons, so that these stay where they are.
-        reference = photos.face(record.stored_face_key, "Reference photo", record.stored_face_box, blurred=not seen)
-        submitted = photos.face(record.face_image_key, "Submitted photo", record.face_box, blurred=not seen)
-        with place:
-            left = faces.Face("Reference photo", reference, colours.accent)
-            faces.pair([left, faces.Face("Submitted photo", submitted, colours.waiting)], shown_as)
+        both_shown = show_faces(record, place, shown_as, case.palette().waiting, blurred=not seen)
         with buttons:
-            _bar(record, shown_as, seen, _doubt(record, bool(reference and submitted)))
+            may_decide = your_name.known("review") and seen
+            _bar(record, shown_as, may_decide, _doubt(record, both_shown))
         _more(record, seen, me, standing)
     _below(record, written)
 
 
-def _word_for(record: ValidationRecord) -> str:
+def show_faces(record: ValidationRecord, place: DeltaGenerator, shown_as: str, colour: str, *, blurred: bool) -> bool:
+    """Shows both faces in ``place``, the submitted one framed in ``colour``; returns whether there are both."""
+    reference = photos.face(record.stored_face_key, "Reference photo", record.stored_face_box, blurred=blurred)
+    submitted = photos.face(record.face_image_key, "Submitted photo", record.face_box, blurred=blurred)
+    with place:
+        left = faces.Face("Reference photo", reference, case.palette().accent)
+        faces.pair([left, faces.Face("Submitted photo", submitted, colour)], shown_as)
+    return bool(reference and submitted)
+
+
+def word_for(record: ValidationRecord) -> str:
     """A word for the case as it is on the page now: another one after each press, and when the record changes."""
     of = (record.user_id, record.registration_id, record.version)
     known: tuple[object, str] = st.session_state.get(_CASE, (None, ""))
@@ -104,7 +111,7 @@ def _doubt(record: ValidationRecord, both_shown: bool) -> str:
     return ""
 
 
-def _bar(record: ValidationRecord, shown_as: str, seen: bool, doubt: str) -> None:
+def _bar(record: ValidationRecord, shown_as: str, may_decide: bool, doubt: str) -> None:
     """The buttons, each with its key on the keyboard; the decision is on the record as it is shown."""
     fields = f"review-{record.version}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=faces.BAR):
@@ -114,7 +121,7 @@ def _bar(record: ValidationRecord, shown_as: str, seen: bool, doubt: str) -> Non
             icon=":material/how_to_reg:",
             shortcut=faces.SHORTCUTS["approve"],
             key=faces.press_key("approve", shown_as),
-            disabled=not seen,
+            disabled=not may_decide,
             on_click=_ask if doubt else _decide,
             args=(record, Decision.APPROVED, fields),
         )
@@ -123,7 +130,7 @@ def _bar(record: ValidationRecord, shown_as: str, seen: bool, doubt: str) -> Non
             icon=":material/person_off:",
             shortcut=faces.SHORTCUTS["reject"],
             key=faces.press_key("reject", shown_as),
-            disabled=not seen,
+            disabled=not may_decide,
             on_click=_decide,
             args=(record, Decision.REJECTED, fields),
         )
@@ -132,7 +139,7 @@ def _bar(record: ValidationRecord, shown_as: str, seen: bool, doubt: str) -> Non
             icon=":material/skip_next:",
             shortcut=faces.SHORTCUTS["skip"],
             key=faces.press_key("skip", shown_as),
-            on_click=_skip,
+            on_click=skip,
             args=(record,),
             help="Leave it for later; it keeps waiting.",
         )
@@ -144,23 +151,29 @@ def _bar(record: ValidationRecord, shown_as: str, seen: bool, doubt: str) -> Non
 
 
 def _decide(record: ValidationRecord, decision: Decision, fields: str) -> None:
-    st.session_state.pop(_CASE, None)
-    decisions.decide(record, decision, fields, partial(_leave, record))
+    pressed()
+    decisions.decide(record, decision, fields, partial(leave, record))
 
 
-def _skip(record: ValidationRecord) -> None:
+def skip(record: ValidationRecord) -> None:
+    """Leaves the case for later, and goes on with the next one."""
     work.skipped().add((record.user_id, record.registration_id))
-    _leave(record)
+    leave(record)
 
 
-def _leave(record: ValidationRecord) -> None:
+def pressed() -> None:
+    """Has the page show the next case, or the same one, as one whose faces were not yet seen."""
+    st.session_state.pop(_CASE, None)
+
+
+def leave(record: ValidationRecord) -> None:
     """Leaves the case to others, and goes on with the next one."""
     waiting.reviewer().leave(record.user_id, record.registration_id)
     work.leave_case()
 
 
 def _ask(record: ValidationRecord, _decision: Decision, _fields: str) -> None:
-    st.session_state.pop(_CASE, None)
+    pressed()
     st.session_state[_ASKED] = record.version
 
 
@@ -178,7 +191,7 @@ def _confirm(record: ValidationRecord, fields: str, doubt: str) -> None:
 def _more(record: ValidationRecord, seen: bool, me: Reviewer, standing: Mapping[Case, Claim]) -> None:
     colours = case.palette()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        case.run_again_button(record, faces.press_key("again", _word_for(record)), work.stay_with)
+        case.run_again_button(record, faces.press_key("again", word_for(record)), work.stay_with)
         with (
             st.popover("Whole photos", icon=":material/zoom_out_map:"),
             st.container(horizontal=True, width="content"),
@@ -217,7 +230,7 @@ def _hand_over(record: ValidationRecord, key: str, colleagues: Mapping[str, Clai
         said = "The note was stored, but the case was not handed over."
         notices.put(partial(ui.banner, "error", said, str(error), icon=":material/error:"))
         return
-    _skip(record)
+    skip(record)
 
 
 def _below(record: ValidationRecord, written: list[Note]) -> None:

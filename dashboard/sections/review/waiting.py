@@ -15,14 +15,14 @@ from core.domain.cases import Claim
 from core.domain.errors import ServiceError
 from core.domain.frames import record_frame
 from core.domain.records import Status
-from core.services.review_queue import Case, Reviewer
+from core.services.review_queue import Case, Opened, Reviewer
 from dashboard import reviewers
 from dashboard.parts import event, ui
 from dashboard.sections.review import work
 from dashboard.services import get_services
 
 ALL = "All events"
-ONE, LIST = "One by one", "List"
+ONE, LIST, AGAIN = "One by one", "List", "Second looks"
 ANY_REASON, COMPARE = "Any reason", "A person must compare"
 #: Which cases are wanted, by who has them and how long they have waited.
 ANYBODY, NOBODY, MINE, OVERDUE = "Everything", "With nobody", "With me", "Overdue"
@@ -217,9 +217,13 @@ def _names(shown: pd.DataFrame) -> list[str | None]:
 
 def view_control() -> str:
     """Lets people choose between one case after the other and the list; the link names it."""
+    settings = get_services().settings
+    views = [ONE, LIST]
+    if settings.second_look_decisions or settings.second_look_passes:
+        views.append(AGAIN)
     chosen: str | None = st.segmented_control(
         "View",
-        [ONE, LIST],
+        views,
         default=ONE,
         required=True,
         key=work.VIEW,
@@ -245,6 +249,24 @@ def without_claims(error: ServiceError) -> None:
         str(error),
         icon=":material/group_off:",
     )
+
+
+def next_second_look(events: list[str], me: Reviewer) -> Opened | None:
+    """The next case of the events that wants a second look by the person at this page; None if there is none."""
+    services = get_services()
+    name = services.principal.known_as
+    wanted = event.joined([services.second_looks.wanted(event_id, name) for event_id in events] or [record_frame({})])
+    if wanted.empty:
+        return None
+    return me.next_case(
+        cases(wanted.sort_values("turn")), work.skipped(), lambda record: services.second_looks.wants(record, name)
+    )
+
+
+def no_second_look() -> None:
+    with st.container(border=True):
+        st.subheader(":green[:material/task_alt:] No case wants a second look by you", anchor=False)
+        st.write("A sample of the cases that colleagues decided or that passed comes here.")
 
 
 def nothing_waits(elsewhere: int) -> None:

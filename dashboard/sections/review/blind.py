@@ -1,0 +1,84 @@
+"""A second look at a case of which the reviewer knows nothing: neither score, nor verdict, nor first decision."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from core.domain.errors import FacedeskError
+from core.domain.records import Decision, ValidationRecord
+from dashboard.parts import case, decisions, faces, notices, photos, ui, your_name
+from dashboard.sections.review import card
+from dashboard.services import get_services
+
+
+def show(record: ValidationRecord) -> None:
+    """A second look at a case: both faces and the buttons, and nothing of what was found or decided before."""
+    shown_as = card.word_for(record)
+    with st.container(border=True, gap="small"):
+        st.markdown("**Second look: are these the same person?**")
+        st.caption("You are not told what was found or decided before. Your answer does not change the case.")
+        seen = photos.look(record.user_id, record.registration_id, record.event)
+        colour = case.palette().accent
+        place, buttons = st.container(), st.container()
+        reference = photos.face(record.stored_face_key, "Reference photo", record.stored_face_box, blurred=not seen)
+        submitted = photos.face(record.face_image_key, "Submitted photo", record.face_box, blurred=not seen)
+        with place:
+            pair = [
+                faces.Face("Reference photo", reference, colour),
+                faces.Face("Submitted photo", submitted, colour),
+            ]
+            faces.pair(pair, shown_as)
+        with buttons:
+            may_decide = your_name.known("second-look") and seen and bool(reference and submitted)
+            _bar(record, shown_as, may_decide)
+
+
+def _bar(record: ValidationRecord, shown_as: str, may_decide: bool) -> None:
+    fields = f"second-look-{record.version}"
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=faces.BAR):
+        st.button(
+            "Same person",
+            type="primary",
+            icon=":material/how_to_reg:",
+            shortcut=faces.SHORTCUTS["approve"],
+            key=faces.press_key("approve", shown_as),
+            disabled=not may_decide,
+            on_click=_look_again,
+            args=(record, Decision.APPROVED, fields),
+        )
+        st.button(
+            "Reject",
+            icon=":material/person_off:",
+            shortcut=faces.SHORTCUTS["reject"],
+            key=faces.press_key("reject", shown_as),
+            disabled=not may_decide,
+            on_click=_look_again,
+            args=(record, Decision.REJECTED, fields),
+        )
+        st.button(
+            "Skip",
+            icon=":material/skip_next:",
+            shortcut=faces.SHORTCUTS["skip"],
+            key=faces.press_key("skip", shown_as),
+            on_click=card.skip,
+            args=(record,),
+            help="Leave it to others.",
+        )
+        with st.popover("Reason", icon=":material/edit_note:"):
+            decisions.rejection_reason(fields)
+
+
+def _look_again(record: ValidationRecord, decision: Decision, fields: str) -> None:
+    """Callback: stores the second look."""
+    card.pressed()
+    services = get_services()
+    reason = st.session_state.get(f"reason-{fields}") if decision is Decision.REJECTED else None
+    try:
+        services.second_looks.store(record, decision, services.principal.known_as, reason)
+    except FacedeskError as error:
+        said = "The second look was not stored."
+        notices.put(partial(ui.banner, "warning", said, str(error), icon=":material/sync_problem:"))
+    else:
+        card.leave(record)
