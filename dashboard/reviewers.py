@@ -37,9 +37,9 @@ def holder(person: str, claims: GuardedClaims) -> str:
 
 
 def is_left(person: str, other: str) -> bool:
-    """Whether the holder ``other`` is ``person`` on a page that is not open any more."""
+    """Whether the holder ``other`` is ``person`` on a page of this process that is not open any more."""
     theirs, _, page = other.rpartition("/")
-    return theirs == person and page not in _open_pages()
+    return theirs == person and other in _release and page not in _open_pages()
 
 
 @asynccontextmanager

@@ -42,14 +42,14 @@ def _page() -> None:
     me = waiting.reviewer()
     standing = me.claims()
     elsewhere = sum(not me.is_own(standing[case]) for case in waiting.cases(all_waiting) if case in standing)
+    if view == waiting.AGAIN:
+        _second_looks(events if chosen == waiting.ALL else [chosen], me)
+        return
     with figures:
         waiting.figures(records, len(all_waiting), elsewhere)
     if view == waiting.LIST:
         filters = waiting.Filters.shown(all_waiting)
         waiting.listing(filters.of(all_waiting, standing, me), standing, me)
-        return
-    if view == waiting.AGAIN:
-        _second_looks(events if chosen == waiting.ALL else [chosen], me)
         return
     filters = waiting.Filters.of_link()
     waiting.filter_notice(filters)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.domain.roles import Action
 from dashboard import pages
-from dashboard.parts import case, decisions, event, notices, photos, ui
+from dashboard.parts import case, decisions, event, notes, notices, photos, ui
 from dashboard.sections import user_lookup as sections
 from dashboard.services import get_services
 
@@ -59,6 +59,7 @@ def main() -> None:
     with left:
         case.verdict(record, policy, faces=photos.revealed(user_id))
         case.actions(record)
+        notes.section(record, notes.of(record))
         case.attempts(record, policy)
         case.details(record)
     with right:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.domain.records import Registration
-from dashboard.parts import case, decisions, notices, ui
+from dashboard.parts import case, decisions, notes, notices, ui
 from dashboard.sections import validate as sections
 from dashboard.services import get_services
 
@@ -50,6 +50,7 @@ def main() -> Registration | None:
             if record and judged:
                 case.actions(record, link_to_user=True)
         if record:
+            notes.section(record, notes.of(record))
             case.attempts(record, policy)
             if judged:
                 case.details(record)

@@ -145,6 +145,12 @@ def never_tried(registrations: pd.DataFrame, records: pd.DataFrame) -> pd.DataFr
     return registrations[_places(registrations, records) < 0]
 
 
+def backlog(records: pd.DataFrame, due: datetime) -> tuple[datetime | None, int]:
+    """When the oldest waiting case began to wait (None if none waits), and how many began before ``due``."""
+    since = records.loc[records["status"] == Status.PENDING, "timestamp"].dropna()
+    return (since.min().to_pydatetime() if len(since) else None), int((since < pd.Timestamp(due)).sum())
+
+
 def unreadable(*frames: pd.DataFrame) -> pd.DataFrame:
     """What could not be read in the rows of frames of one kind: a row each, by document, all text; the columns are
     ``UNREADABLE_COLUMNS``.

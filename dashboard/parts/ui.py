@@ -177,6 +177,15 @@ def when(moment: datetime | None, now: datetime) -> str:
     return f"{moment.astimezone(viewer_zone()):%d %b %Y, %H:%M}"
 
 
+def how_long(time: timedelta) -> str:
+    """How long it has been, in its largest unit, e.g. "28 days"."""
+    minutes = max(0, int(time.total_seconds() // 60))
+    for minutes_each, unit in ((24 * 60, "day"), (60, "hour"), (1, "minute")):
+        if count := minutes // minutes_each:
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    return "less than a minute"
+
+
 def registration_line(registration: Registration) -> str:
     """A registration in one line, e.g. for a list to choose from."""
     parts = (registration.name, registration.email, registration.registration_id, registration.event_id)

@@ -34,6 +34,7 @@ def heading(events: list[str]) -> tuple[str, str]:
 
 def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None:
     lately = records.loc[records["timestamp"] >= pd.Timestamp(now) - timedelta(hours=24), "status"].value_counts()
+    due_hours = get_services().settings.review_due_hours
     share = "–" if readiness.share_ready is None else f"{readiness.share_ready:.1%}"
     with st.container(horizontal=True):
         st.metric("Ready to enter", share, help="Registered people whose photo passed", border=True)
@@ -45,7 +46,16 @@ def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None
             delta_color="green" if lately["success"] else "off",
             border=True,
         )
-        st.metric("Waiting for review", f"{readiness.waiting:,}", border=True)
+        oldest, overdue = statistics.backlog(records, now - timedelta(hours=due_hours))
+        st.metric(
+            "Waiting for review",
+            f"{readiness.waiting:,}",
+            delta=None if oldest is None else f"oldest {ui.how_long(now - oldest)}, {overdue:,} overdue",
+            delta_arrow="off",
+            delta_color="red" if overdue else "off",
+            help=f"A case in the review queue is overdue after {due_hours:g} hours.",
+            border=True,
+        )
         st.metric(
             "Failed, not yet retried",
             f"{readiness.failed:,}",

@@ -19,6 +19,7 @@ from core.domain.statistics import (
     NOT_MEASURED,
     NOT_REPORTED,
     attempts_until_success,
+    backlog,
     by_group,
     compare,
     expiring,
@@ -187,6 +188,14 @@ def test_who_never_tried_equals_a_recount(event: tuple[list[Row], list[Row]]) ->
     tried = keys(records)
     expected = [r["registrationId"] for r in registrations if (r["userId"], r["registrationId"]) not in tried]
     assert ids(never_tried(registration_rows(registrations), record_rows(records))) == expected
+
+
+@examples
+@given(record_lists(), seeds)
+def test_the_backlog_equals_a_recount(rows: list[Row], seed: int) -> None:
+    since = [row["timestamp"] for row in rows if row["status"] == "pending"]
+    due = Random(seed).choice([*since, NOW])
+    assert backlog(record_rows(rows), due) == (min(since, default=None), sum(each < due for each in since))
 
 
 def test_a_record_under_another_users_id_is_not_the_registrations() -> None:

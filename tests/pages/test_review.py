@@ -15,7 +15,7 @@ from core.domain.errors import Service, Unavailable
 from core.domain.records import Box, Decision, Source, Status
 from core.services.validation import Submitter
 from dashboard.parts import photos
-from dashboard.sections.review.work import waiting_for
+from dashboard.parts.ui import how_long
 from tests.pages.test_validate import down, press, text_of
 from tests.support.app import RunPage, failure
 from tests.support.desk import REFERENCE_KEY, REGISTERED, Desk
@@ -144,7 +144,7 @@ def test_the_card_says_who_it_is_and_how_long_they_have_waited(run_page: RunPage
     ],
 )
 def test_a_wait_is_told_in_its_largest_unit(time: timedelta, words: str) -> None:
-    assert waiting_for(time) == words
+    assert how_long(time) == words
 
 
 def test_both_faces_are_cut_out_alike(run_page: RunPage, waiting: Desk) -> None:

@@ -152,7 +152,7 @@ def test_the_link_of_the_list_chooses_the_cases(run_page: RunPage, queue: Desk) 
     bob_has(queue, 2)
     table = run_page("review", view=waiting.LIST, which=waiting.NOBODY).dataframe[0].value
     assert list(table["Registration"]) == ["reg-1"]
-    assert "No such case waits" in text_of(run_page("review", view=waiting.LIST, reason="BLURRED"))
+    assert "No such case waits" in text_of(run_page("review", view=waiting.LIST, which=waiting.MINE))
 
 
 def test_the_cases_of_a_filter_come_one_by_one(run_page: RunPage, queue: Desk) -> None:

@@ -152,6 +152,7 @@ REVIEWED: dict[str, set[str]] = {
     "dashboard/parts/unreadable.py": {"caption: _MEANING[noun]", "expander: sentence"},  # a number and a noun of ours
     "dashboard/sections/event_overview.py": {
         "chart_card: unit",
+        "toggle: event.LIVE_SECONDS",
         "metric: share",
         "show: records",  # frames, which a table shows
         "show: registered",

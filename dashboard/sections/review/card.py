@@ -71,7 +71,7 @@ def _person(record: ValidationRecord, written: list[Note]) -> None:
                 st.text(registration.name, width="content")
         st.text(f"{record.registration_id} · {record.event or 'no event'}", width="content")
         if record.timestamp:
-            waits = work.waiting_for(get_services().clock() - record.timestamp)
+            waits = ui.how_long(get_services().clock() - record.timestamp)
             late = record.timestamp < waiting.due()
             st.badge(
                 f"Waits {waits}" + (" · overdue" if late else ""),

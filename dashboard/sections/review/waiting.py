@@ -50,14 +50,15 @@ def figures(records: pd.DataFrame, waiting: int, elsewhere: int) -> None:
 def reviewer() -> Reviewer:
     """The person at this page, as a reviewer."""
     services = get_services()
-    person = services.principal
+    # Without sign-in everybody is the same person to us: who says their name now is who had the case before.
+    person = services.principal.id if services.settings.sign_in else ""
     return Reviewer(
         services.records,
         services.claims,
         services.clock,
-        reviewers.holder(person.id, services.claims),
-        person.name,
-        partial(reviewers.is_left, person.id),
+        reviewers.holder(person, services.claims),
+        services.principal.name,
+        partial(reviewers.is_left, person),
     )
 
 
@@ -194,7 +195,7 @@ def _table(shown: pd.DataFrame, standing: Mapping[Case, Claim], me: Reviewer) ->
             "Name": _names(shown),
             "Registration": shown["registrationId"],
             "Event": shown["eventId"],
-            "Waits": [work.waiting_for(now - since) if pd.notna(since) else None for since in shown["timestamp"]],
+            "Waits": [ui.how_long(now - since) if pd.notna(since) else None for since in shown["timestamp"]],
             "Overdue": (shown["timestamp"] < late).map({True: "overdue", False: None}),
             "Waiting since": shown["timestamp"].dt.tz_convert(zone),
             "Reasons": shown["reasons"].fillna("").map(ui.reason_labels).replace("", COMPARE),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import streamlit as st
 
 from core.domain.records import ValidationRecord
@@ -39,12 +37,3 @@ def stay_with(record: ValidationRecord) -> None:
 def leave_case() -> None:
     for name in ("user_id", "registration_id"):
         st.query_params.pop(name, None)
-
-
-def waiting_for(time: timedelta) -> str:
-    """How long it has been, in its largest unit, e.g. "28 days"."""
-    minutes = max(0, int(time.total_seconds() // 60))
-    for minutes_each, unit in ((24 * 60, "day"), (60, "hour"), (1, "minute")):
-        if count := minutes // minutes_each:
-            return f"{count} {unit}{'s' if count > 1 else ''}"
-    return "less than a minute"
