@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 #: The services without which Facedesk still validates photos and decides cases: people then do not see who has which
 #: case, and cannot read or write notes.
-DISPENSABLE = frozenset({Service.CASES})
+_DISPENSABLE = frozenset({Service.CASES})
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Health:
     @property
     def is_dispensable(self) -> bool:
         """Whether Facedesk is ready for work without this service."""
-        return self.service in DISPENSABLE
+        return self.service in _DISPENSABLE
 
     @property
     def ok(self) -> bool:

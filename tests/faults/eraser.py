@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 from core.domain.roles import local
@@ -52,5 +53,8 @@ def erase(environment: Mapping[str, str], user_id: str, call: int, after: bool) 
     for name in PARTS:
         if part := getattr(erasures, name):
             setattr(erasures, name, Dying(part, fuse, after))
+    keepers = {str(number): keep for number, keep in enumerate(erasures._keepers)}
+    dying = Dying(SimpleNamespace(**keepers), fuse, after)
+    erasures._keepers = [getattr(dying, name) for name in keepers]
     erasures.erase(user_id, user_id, local("ada"))
     services.close()

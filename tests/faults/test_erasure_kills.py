@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from core.domain.audit import BEGUN, AuditEntry
+from core.domain.cases import LEASE
 from core.domain.clock import utc_now
 from core.domain.roles import Action, local
 from core.photos.keys import folder_of
@@ -21,6 +22,7 @@ from core.runtime.housekeeping import Housekeeping
 from core.settings import Backend
 from tests.faults.eraser import erase
 from tests.support import traces
+from tests.support.cases import a_claim, a_note
 from tests.support.dynamodb import running_server
 from tests.support.production import Servers, Site, built, embedded, production
 from tests.support.records import an_outcome
@@ -29,7 +31,7 @@ pytestmark = pytest.mark.faults
 
 KILLS = 20
 #: More calls than any erasure of these tests makes: some of the processes end by themselves.
-CALLS = 24
+CALLS = 48
 PATIENCE = 60
 ATTEMPTS = 3
 TTL = timedelta(days=30)
@@ -89,6 +91,10 @@ def test_an_erasure_that_is_killed_ends_at_the_next_start(
                 ids = person.model_dump(include={"user_id", "registration_id", "event_id"})
                 named = {"face_image_key": key, "stored_face_key": person.reference_photo_key}
                 services.records.record_attempt(an_outcome(f"a{attempt}", timestamp=utc_now(), **ids, **named), TTL)
+            now, note = utc_now(), f"a note about Zelda{number}"
+            services.claims.take(a_claim(since=now, until=now + LEASE, **ids), "ada-1")
+            services.notes.add(a_note(text=note, at=now, **ids), TTL)
+            canaries[f"{number} note"] = note.encode()
             canaries |= {f"{number} {name}": found for name, found in traces.of_person(person, [photo]).items()}
 
             begun_before = [entry for entry in told(site) if entry.outcome == BEGUN]
@@ -105,13 +111,14 @@ def test_an_erasure_that_is_killed_ends_at_the_next_start(
                 outcomes["ended at the start" if under_way else "ended before the kill"] += 1
             else:
                 # Killed before it began: then nothing of it was done.
-                assert (left.records, left.attempts) == (1, ATTEMPTS)
+                assert (left.records, left.attempts, left.case_notes) == (1, ATTEMPTS, 1)
                 assert not under_way
                 outcomes["not begun"] += 1
                 services.erasures.erase(person.user_id, person.user_id, local("ada"))
                 assert services.erasures.preview(person.user_id).counts.nothing
             assert len([entry for entry in told(site) if entry.outcome == BEGUN]) > len(begun_before)
             assert len([entry for entry in told(site) if entry.outcome == "ok"]) == number + 1
+            assert services.claims.standing() == []
             assert not [key for key in site.photo_keys() if folder_of(person.registration_id) in key]
         assert services.registrations.get(bystander.registration_id) == bystander
         if backend is Backend.EMBEDDED:
