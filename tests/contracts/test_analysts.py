@@ -27,7 +27,10 @@ from tests.support.stores import EVENT_WAYS, Bench, event_bench
 
 PEOPLE = 40
 #: Methods that an analyst may call and that give no rows.
-NO_ROWS = {"records.event_notice", "registrations.is_empty"}
+NO_ROWS = {
+    *("records.event_notice", "registrations.is_empty"),
+    *("second_looks.error_rates", "second_looks.false_accepts_at"),
+}
 #: Lists of event ids: nobody's.
 OF_EVENTS = {"registrations.events"}
 ROWS = {"records.event_frame", "records.event_batches", "registrations.event_frame", "registrations.unreadable"}
