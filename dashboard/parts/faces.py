@@ -66,7 +66,7 @@ _STYLE = f"""
 .facedesk-faces {{ display: grid; grid-template-columns: 1fr 1fr; gap: 0.75rem; }}
 .facedesk-faces figure {{ margin: 0; min-width: 0; }}
 .facedesk-faces .frame {{
-    display: block; box-sizing: border-box; width: 100%; height: clamp(11rem, 100vh - 26.5rem, 32rem);
+    display: block; box-sizing: border-box; width: 100%; height: clamp(11rem, 100vh - 28.5rem, 32rem);
     object-fit: contain; border: 2px solid; border-radius: 0.6rem;
 }}
 .facedesk-faces figcaption {{ font-size: 0.85rem; opacity: 0.75; }}

@@ -111,6 +111,7 @@ REVIEWED: dict[str, set[str]] = {
     },
     "dashboard/sections/review/card.py": {
         "badge: f'Waits {waits}' + (' · overdue' if late else '')",
+        "popover: label",
         "banner: said",  # a sentence of its own
         "button: faces.SHORTCUTS['approve']",
         "button: faces.SHORTCUTS['reject']",
@@ -152,6 +153,7 @@ REVIEWED: dict[str, set[str]] = {
     "dashboard/parts/unreadable.py": {"caption: _MEANING[noun]", "expander: sentence"},  # a number and a noun of ours
     "dashboard/sections/event_overview.py": {
         "chart_card: unit",
+        "metric: ui.how_long(now - oldest)",
         "toggle: event.LIVE_SECONDS",
         "metric: share",
         "show: records",  # frames, which a table shows

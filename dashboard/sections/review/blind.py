@@ -21,6 +21,7 @@ def show(record: ValidationRecord) -> None:
         st.caption("You are not told what was found or decided before. Your answer does not change the case.")
         seen = photos.look(record.user_id, record.registration_id, record.event)
         colour = case.palette().accent
+        known = your_name.known("second-look")
         place, buttons = st.container(), st.container()
         reference = photos.face(record.stored_face_key, "Reference photo", record.stored_face_box, blurred=not seen)
         submitted = photos.face(record.face_image_key, "Submitted photo", record.face_box, blurred=not seen)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from functools import partial
+from typing import Literal
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -29,6 +30,7 @@ def card(record: ValidationRecord, me: Reviewer, standing: Mapping[Case, Claim])
     written = notes.of(record)
     shown_as = word_for(record)
     with st.container(border=True, gap="small"):
+        known = your_name.known("review")
         _person(record, written)
         _question(record)
         seen = photos.look(record.user_id, record.registration_id, record.event)
@@ -36,8 +38,7 @@ def card(record: ValidationRecord, me: Reviewer, standing: Mapping[Case, Claim])
         # What is wrong with a photo is said below the buttons, so that these stay where they are.
         both_shown = show_faces(record, place, shown_as, case.palette().waiting, blurred=not seen)
         with buttons:
-            may_decide = your_name.known("review") and seen
-            _bar(record, shown_as, may_decide, _doubt(record, both_shown))
+            _bar(record, shown_as, known and seen, _doubt(record, both_shown))
         _more(record, seen, me, standing)
     _below(record, written)
 
@@ -61,6 +62,13 @@ def word_for(record: ValidationRecord) -> str:
     return known[1]
 
 
+def _popover(
+    record: ValidationRecord, label: str, icon: str, type: Literal["secondary", "tertiary"] = "secondary"
+) -> DeltaGenerator:
+    """A popover of this case: one that is left open would cover the faces of the next."""
+    return st.popover(label, icon=icon, type=type, key=f"{label.split(' (')[0]}-{word_for(record)}")
+
+
 def _person(record: ValidationRecord, written: list[Note]) -> None:
     registration = None
     with ui.banner_on_failure("read the registration"):
@@ -79,10 +87,10 @@ def _person(record: ValidationRecord, written: list[Note]) -> None:
                 color="red" if late else "orange",
             )
         if written:
-            with st.popover(f"Notes ({len(written)})", type="tertiary", icon=":material/sticky_note_2:"):
+            with _popover(record, f"Notes ({len(written)})", ":material/sticky_note_2:", type="tertiary"):
                 notes.listed(written)
         if registration and registration.email:
-            with st.popover("E-mail", type="tertiary", icon=":material/mail:"):
+            with _popover(record, "E-mail", ":material/mail:", type="tertiary"):
                 st.code(registration.email, language=None)
 
 
@@ -143,7 +151,7 @@ def _bar(record: ValidationRecord, shown_as: str, may_decide: bool, doubt: str) 
             args=(record,),
             help="Leave it for later; it keeps waiting.",
         )
-        with st.popover("Reason and note", icon=":material/edit_note:"):
+        with _popover(record, "Reason and note", ":material/edit_note:"):
             decisions.rejection_reason(fields)
             decisions.note(fields)
     if doubt and st.session_state.pop(_ASKED, None) == record.version:
@@ -193,14 +201,14 @@ def _more(record: ValidationRecord, seen: bool, me: Reviewer, standing: Mapping[
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         case.run_again_button(record, faces.press_key("again", word_for(record)), work.stay_with)
         with (
-            st.popover("Whole photos", icon=":material/zoom_out_map:"),
+            _popover(record, "Whole photos", ":material/zoom_out_map:"),
             st.container(horizontal=True, width="content"),
         ):
             box, colour = record.stored_face_box, colours.accent
             photos.show(record.stored_face_key, "Whole reference photo", box, colour, _WHOLE, blurred=not seen)
             box, colour = record.face_box, colours.waiting
             photos.show(record.face_image_key, "Whole submitted photo", box, colour, _WHOLE, blurred=not seen)
-        with st.popover("Hand over", icon=":material/forward:"):
+        with _popover(record, "Hand over", ":material/forward:"):
             _hand_over_form(record, me, standing)
         case.user_link(record)
 
