@@ -20,20 +20,11 @@ def show(record: ValidationRecord) -> None:
         st.markdown("**Second look: are these the same person?**")
         st.caption("You are not told what was found or decided before. Your answer does not change the case.")
         seen = photos.look(record.user_id, record.registration_id, record.event)
-        colour = case.palette().accent
         known = your_name.known("second-look")
         place, buttons = st.container(), st.container()
-        reference = photos.face(record.stored_face_key, "Reference photo", record.stored_face_box, blurred=not seen)
-        submitted = photos.face(record.face_image_key, "Submitted photo", record.face_box, blurred=not seen)
-        with place:
-            pair = [
-                faces.Face("Reference photo", reference, colour),
-                faces.Face("Submitted photo", submitted, colour),
-            ]
-            faces.pair(pair, shown_as)
+        both_shown = card.show_faces(record, place, shown_as, case.palette().accent, blurred=not seen)
         with buttons:
-            may_decide = your_name.known("second-look") and seen and bool(reference and submitted)
-            _bar(record, shown_as, may_decide)
+            _bar(record, shown_as, known and seen and both_shown)
 
 
 def _bar(record: ValidationRecord, shown_as: str, may_decide: bool) -> None:
@@ -67,7 +58,7 @@ def _bar(record: ValidationRecord, shown_as: str, may_decide: bool) -> None:
             args=(record,),
             help="Leave it to others.",
         )
-        with st.popover("Reason", icon=":material/edit_note:"):
+        with card.popover(record, "Reason", ":material/edit_note:"):
             decisions.rejection_reason(fields)
 
 
