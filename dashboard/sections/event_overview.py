@@ -36,7 +36,7 @@ def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None
     lately = records.loc[records["timestamp"] >= pd.Timestamp(now) - timedelta(hours=24), "status"].value_counts()
     share = "–" if readiness.share_ready is None else f"{readiness.share_ready:.1%}"
     with st.container(horizontal=True):
-        st.metric("Ready to enter", share, help="Registered people whose photo passed", border=True)
+        st.metric("Ready to enter", share, help="Registered people whose photo passed", border=True, height="stretch")
         st.metric(
             "Passed",
             f"{readiness.passed:,}",
@@ -44,8 +44,9 @@ def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None
             delta_arrow="off",
             delta_color="green" if lately["success"] else "off",
             border=True,
+            height="stretch",
         )
-        st.metric("Waiting for review", f"{readiness.waiting:,}", border=True)
+        st.metric("Waiting for review", f"{readiness.waiting:,}", border=True, height="stretch")
         st.metric(
             "Failed, not yet retried",
             f"{readiness.failed:,}",
@@ -53,8 +54,9 @@ def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None
             delta_arrow="off",
             delta_color="red" if lately["failed"] else "off",
             border=True,
+            height="stretch",
         )
-        st.metric("Never tried", f"{readiness.never_tried:,}", border=True)
+        st.metric("Never tried", f"{readiness.never_tried:,}", border=True, height="stretch")
         if readiness.unknown:
             st.metric(
                 "Status unknown",
@@ -62,6 +64,7 @@ def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None
                 help="Another service wrote no status, or one that Facedesk does not know. These people are not "
                 "counted as ready.",
                 border=True,
+                height="stretch",
             )
 
 
