@@ -17,7 +17,7 @@ services = get_services()
 
 def main() -> None:
     st.title("User lookup", anchor=False)
-    search, days, export = st.columns([3, 1, 1], vertical_alignment="bottom")
+    search, days, export = st.columns([2, 1, 1], vertical_alignment="bottom")
     user_id, registrations, records = None, None, None
     with search, ui.banner_on_failure("look up people"):
         user_id = sections.find()

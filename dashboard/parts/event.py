@@ -15,7 +15,7 @@ from core.domain import statistics
 from core.domain.roles import View
 from core.domain.statistics import Readiness
 from core.runtime.facades.guard import GuardedServices
-from dashboard.parts import ui
+from dashboard.parts import look, ui
 from dashboard.parts.kept import kept
 from dashboard.prefix import address_of
 from dashboard.services import get_services
@@ -186,7 +186,7 @@ def chart_card(
 
     ``group`` names whom the chart is about, in whatever words another service has for them.
     """
-    with st.container(border=True):
+    with st.container(border=True, key=f"{look.CHART_CARD}-{key}"):
         st.markdown(f"**{title}**", help=note or None)
         if group:
             st.text(group)

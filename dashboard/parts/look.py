@@ -7,6 +7,9 @@ import streamlit as st
 #: Pixels at the top of a window that its pages leave free. What passes is said there, so that it covers nothing.
 TOP = 56
 
+#: What the key of a card with a chart begins with.
+CHART_CARD = "chart-card"
+
 
 def colour(option: str) -> str:
     """Returns a colour of the viewer's theme, by its name in ``.streamlit/config.toml``."""
@@ -17,13 +20,18 @@ def colour(option: str) -> str:
 
 def style() -> None:
     """Gives every page its style: to be called once a run."""
-    st.html(_STYLE % {"top": TOP, "text": colour("textColor")})
+    st.html(_STYLE % {"top": TOP, "card": CHART_CARD, "text": colour("textColor")})
 
 
+#: A chart keeps the width that its words need: where too little is left, the next one goes below it.
 #: Streamlit writes a chosen segment and a slider's value in the primary colour. White on that colour is readable, so
 #: that it is too dark to be read on a dark background.
 _STYLE = """<style>
 [data-testid=stMainBlockContainer] { padding-top: calc(%(top)spx + 0.5rem); }
+[data-testid=stColumn]:has([class*=st-key-%(card)s]) { min-width: 21rem; }
+@media (min-width: 641px) {
+    [data-testid=stMainBlockContainer] { padding-left: 2rem; padding-right: 2rem; }
+}
 [data-testid=stToastContainer] { top: -0.4rem; right: 0; }
 [data-variant=segmented_control][aria-checked=true] p, [data-testid=stSliderThumbValue] p { color: %(text)s; }
 </style>"""

@@ -79,8 +79,9 @@ def filters() -> AuditFilter:
     whom.text_input(
         "On whom",
         key="person-id",
-        placeholder="User or registration id",
-        help="Or the hash from a receipt. The id itself is not kept: the trail and this page's link have its hash.",
+        placeholder="Anybody",
+        help="A whole user id or registration id, or the hash from a receipt. The id itself is not kept: the trail "
+        "and this page's link have its hash.",
         on_change=by_person,
     )
     result = how.selectbox(

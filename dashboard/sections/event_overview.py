@@ -37,7 +37,7 @@ def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None
     due_hours = get_services().settings.review_due_hours
     share = "–" if readiness.share_ready is None else f"{readiness.share_ready:.1%}"
     with st.container(horizontal=True):
-        st.metric("Ready to enter", share, help="Registered people whose photo passed", border=True)
+        st.metric("Ready to enter", share, help="Registered people whose photo passed", border=True, height="stretch")
         st.metric(
             "Passed",
             f"{readiness.passed:,}",
@@ -45,6 +45,7 @@ def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None
             delta_arrow="off",
             delta_color="green" if lately["success"] else "off",
             border=True,
+            height="stretch",
         )
         oldest, overdue = statistics.backlog(records, now - timedelta(hours=due_hours))
         st.metric(
@@ -55,6 +56,7 @@ def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None
             delta_color="red" if overdue else "off",
             help=f"A case in the review queue is overdue after {due_hours:g} hours.",
             border=True,
+            height="stretch",
         )
         st.metric(
             "Failed, not yet retried",
@@ -63,8 +65,9 @@ def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None
             delta_arrow="off",
             delta_color="red" if lately["failed"] else "off",
             border=True,
+            height="stretch",
         )
-        st.metric("Never tried", f"{readiness.never_tried:,}", border=True)
+        st.metric("Never tried", f"{readiness.never_tried:,}", border=True, height="stretch")
         if readiness.unknown:
             st.metric(
                 "Status unknown",
@@ -72,6 +75,7 @@ def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None
                 help="Another service wrote no status, or one that Facedesk does not know. These people are not "
                 "counted as ready.",
                 border=True,
+                height="stretch",
             )
 
 

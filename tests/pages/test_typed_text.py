@@ -128,7 +128,7 @@ REVIEWED: dict[str, set[str]] = {
         "markdown: shown.badge",
         "markdown: shown.icon",
     },
-    "dashboard/parts/look.py": {"html: _STYLE % {'top': TOP, 'text': colour('textColor')}"},
+    "dashboard/parts/look.py": {"html: _STYLE % {'top': TOP, 'card': CHART_CARD, 'text': colour('textColor')}"},
     "dashboard/parts/ui.py": {
         "banner: doing",
         "html: anew",
