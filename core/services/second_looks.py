@@ -192,7 +192,9 @@ class SecondLookService:
         first = first_of(record)
         if first is None or record.is_expired(self._clock()):
             return None
-        own = {_as_compared(name) for name in (first.reviewer, record.outcomes[-1].operator) if name}
+        newest = record.outcomes[-1]
+        involved = (first.reviewer, newest.operator, *(review.reviewer for review in newest.reviews))
+        own = {_as_compared(name) for name in involved if name}
         (case,) = ColumnHash.digits(self._numbers(frame_of([record])))
         sampled = is_sampled(case, self._shares.of(first.kind))
         return case if sampled and _as_compared(reviewer) not in own else None

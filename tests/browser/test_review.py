@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from core.domain.clock import utc_now
 from core.domain.reasons import Reason
@@ -19,6 +19,7 @@ from core.runtime.bootstrap import build
 from core.runtime.services import Services
 from core.services.importing import keep_reference
 from core.settings import Backend, Settings
+from dashboard.access import names
 from dashboard.parts.faces import SEEN_FOR
 from tests.support.browser import armed, dashboard
 from tests.support.portraits import astronaut, hopper
@@ -42,6 +43,10 @@ EVENTS = {
     "doubts": 2,
     "undone": 2,
     "phone": 2,
+    "keys": 5,
+    "clicks": 5,
+    "taps": 5,
+    "team": 3,
 }
 #: Notes when the faces of each case were first in the page, all of them loaded, by the word that the page has for it.
 WATCH = """
@@ -307,3 +312,47 @@ def test_what_was_approved_is_rejected_later_from_its_link(site: Site, page: Pag
     expect(page.locator(".st-key-toast")).to_contain_text("Rejected · Ada Example 0")
     (record,) = site.decided("undone")
     assert record.validation_status == "failed"
+
+
+def review_all(site: Site, page: Page, event: str, press: Callable[[str], None]) -> None:
+    """Approve one case and reject the next, and so on, until nothing waits."""
+    queue(site, page, event)
+    for number in range(EVENTS[event]):
+        on_case(page, f"{event}-{number:02}")
+        armed(page)
+        press(("Approve", "Reject")[number % 2])
+    expect(page.get_by_text("Nothing waits")).to_be_visible()
+    statuses = [record.validation_status for record in site.decided(event)]
+    assert statuses == ["success", "failed", "success", "failed", "success"]
+
+
+def test_a_whole_queue_is_reviewed_by_keyboard(site: Site, page: Page) -> None:
+    review_all(site, page, "keys", lambda button: page.keyboard.press({"Approve": "y", "Reject": "n"}[button]))
+
+
+def test_a_whole_queue_is_reviewed_by_mouse(site: Site, page: Page) -> None:
+    review_all(site, page, "clicks", lambda button: page.get_by_role("button", name=button).click())
+
+
+def test_a_whole_queue_is_reviewed_by_touch(site: Site, browser: Browser) -> None:
+    with browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True) as context:
+        context.add_cookies([{"name": names.COOKIE, "value": "Grace", "url": "http://localhost"}])
+        page = context.new_page()
+        review_all(site, page, "taps", lambda button: page.get_by_role("button", name=button).tap())
+
+
+def test_two_reviewers_get_two_cases_and_the_case_of_a_closed_page_comes_back(site: Site, browser: Browser) -> None:
+    with browser.new_context() as grace, browser.new_context() as bob:
+        first, second = grace.new_page(), bob.new_page()
+        queue_of(site, first, "team")
+        on_case(first, "team-00")
+        queue_of(site, second, "team")
+        on_case(second, "team-01")
+        first.close()
+        second.get_by_role("button", name="Skip").click()
+        on_case(second, "team-00")
+
+
+def queue_of(site: Site, page: Page, event: str) -> None:
+    page.goto(f"{site.address}/review?event_id={event}")
+    expect(page.get_by_alt_text("Submitted photo", exact=True)).to_be_visible()

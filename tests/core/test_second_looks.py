@@ -89,6 +89,14 @@ def test_nobody_gets_their_own_decision_however_they_write_their_name(desk: Desk
     assert desk.second_looks.of_event("event-1") == []
 
 
+def test_nobody_gets_a_case_that_they_decided_before_somebody_else_did(desk: Desk) -> None:
+    first = decided(desk)
+    second = a_review(R, reviewer="Cleo", decided_at=utc_now(), reason="FACE_MISMATCH")
+    record = desk.records.decide(first.user_id, first.registration_id, second, first.version)
+    service = service_of(desk)
+    assert [service.wants(record, name) for name in ("Bob", "Cleo", "Ada")] == [False, False, True]
+
+
 def test_nobody_gets_a_photo_that_they_submitted_themselves(desk: Desk) -> None:
     record = attempted(desk, operator="Ada")
     service = service_of(desk)
