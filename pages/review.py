@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 import streamlit as st
 
+from core.domain.cases import Claim
 from core.domain.records import Status
-from core.services.review_queue import Opened, Reviewer
+from core.services.review_queue import Case, Opened, Reviewer
 from dashboard.parts import decisions, event, notices, ui
 from dashboard.sections.review import blind, card, waiting, work
 
@@ -55,7 +58,7 @@ def _page() -> None:
     waiting.filter_notice(filters)
     opened = None
     with ui.banner_on_failure("read the next case"):
-        opened = _opened(filters.of(all_waiting, standing, me), me)
+        opened = _opened(filters.of(all_waiting, standing, me), standing, me)
         if opened is None:
             waiting.nothing_waits(elsewhere)
     if me.without_claims:
@@ -80,14 +83,14 @@ def _second_looks(events: list[str], me: Reviewer) -> None:
         blind.show(opened.record)
 
 
-def _opened(wanted: pd.DataFrame, me: Reviewer) -> Opened | None:
+def _opened(wanted: pd.DataFrame, standing: Mapping[Case, Claim], me: Reviewer) -> Opened | None:
     """The case that the link names; without one, the next that waits."""
     if chosen := work.chosen_case():
-        if opened := me.open(*chosen, me.claims().get(chosen)):
+        if opened := me.open(*chosen, standing.get(chosen)):
             return opened
         work.leave_case()
         waiting.unknown_case()
-    return me.next_case(waiting.cases(wanted), work.skipped())
+    return me.next_case(waiting.cases(wanted), work.skipped(), standing=standing)
 
 
 main()

@@ -99,13 +99,16 @@ class Reviewer:
         waiting: Sequence[Case],
         skipped: Collection[Case] = (),
         is_wanted: Callable[[ValidationRecord], bool] = waits,
+        standing: Mapping[Case, Claim] | None = None,
     ) -> Opened | None:
         """Opens the first case of ``waiting`` that nobody else has: one of the reviewer's own first.
 
         ``waiting`` may be some seconds old: a case whose record is not wanted any more is left out. None if there is
-        no other. Raises ``ServiceError`` if the records are out of reach.
+        no other. ``standing`` are the claims, if they were read a moment ago. Raises ``ServiceError`` if the records
+        are out of reach.
         """
-        standing = self.claims()
+        if standing is None:
+            standing = self.claims()
         listed = set(waiting)
         own = [case for case, claim in standing.items() if case in listed and self.is_own(claim)]
         for case in (*own, *waiting):
