@@ -216,7 +216,7 @@ def below(record: ValidationRecord) -> None:
     """The figures and the history, below what is needed for most decisions."""
     policy = get_services().settings.policy
     with st.container(border=True), st.container(horizontal=True):
-        with st.container():
+        with st.container(width=300):
             case.similarity(record, policy)
         with st.container():
             case.figures(record)

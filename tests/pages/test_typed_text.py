@@ -143,6 +143,7 @@ REVIEWED: dict[str, set[str]] = {
         "metric: share",
         "show: records",  # frames, which a table shows
         "show: registered",
+        "toggle: event.LIVE_SECONDS",
     },
     "dashboard/sections/operations/aws.py": {
         "chart_card: per",
