@@ -14,6 +14,7 @@ services = get_services()
 
 
 def main() -> None:
+    row = sections.title()
     events: list[str] | None = None
     with ui.banner_on_failure("read the list of events"):
         events = event.event_ids()
@@ -21,7 +22,7 @@ def main() -> None:
         if events is not None:
             sections.nothing_yet()
         return
-    event_id, span = sections.heading(events)
+    event_id, span = sections.heading(row, events)
     registered = records = None
     with ui.banner_on_failure("read this event's registrations"):
         registered = event.registrations(event_id)

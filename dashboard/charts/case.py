@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from core.domain.policy import by_similarity
 from core.domain.records import Status
-from dashboard.charts.style import WORDS, Palette, faded, marked
+from dashboard.charts.style import WORDS, Palette, faded, marked, styled
 
 
 def similarity_gauge(similarity: float, threshold: float, review_from: float, palette: Palette) -> go.Figure:
@@ -64,10 +64,6 @@ def attempts_timeline(attempts: pd.DataFrame, threshold: float, palette: Palette
     between = attempts["time"] - (attempts["time"] - attempts["time"].shift()) / 2
     marked(figure, zip(between, attempts["changed"], strict=True), palette)
     figure.add_hline(y=threshold, line={"color": palette.untried, "dash": "dot", "width": 1})
-    return figure.update_layout(
-        height=250,
-        margin={"l": 8, "r": 8, "t": 36, "b": 8},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
-        yaxis={"title": "similarity, 0–100", "range": [-6, 106], "gridcolor": palette.faint, "zeroline": False},
-        xaxis={"title": None, "gridcolor": palette.faint, "nticks": 4, "tickangle": 0},
-    )
+    styled(figure, palette, 250)
+    figure.update_yaxes(title_text="similarity, 0–100", range=[-6, 106])
+    return figure.update_xaxes(nticks=4, tickangle=0)

@@ -20,12 +20,17 @@ SPANS = {"24 h": timedelta(hours=24), "7 days": timedelta(days=7), "30 days": ti
 LATEST_ROWS = 12
 
 
-def heading(events: list[str]) -> tuple[str, str]:
-    """The event and the span of time to show."""
+def title() -> st.delta_generator.DeltaGenerator:
+    """The title, which stands there whatever fails; returns its row."""
     row = st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute")
+    row.title("Event overview", anchor=False, width="content")
+    return row
+
+
+def heading(row: st.delta_generator.DeltaGenerator, events: list[str]) -> tuple[str, str]:
+    """The event and the span of time to show."""
     event.say_unknown(events)
     with row:
-        st.title("Event overview", anchor=False, width="content")
         event_id = event.picker(st.container(width=250), events)
         span = ui.span_control(SPANS, "7 days")
         event.file_links("", event.files(event_id, "records"), "records", parquet=True)
@@ -205,7 +210,6 @@ def unreadable_registrations(event_id: str, registered: pd.DataFrame) -> None:
 
 
 def nothing_yet() -> None:
-    st.title("Event overview", anchor=False)
     with st.container(border=True):
         st.subheader("No events yet", anchor=False)
         st.write("An event appears here with its first registration.")

@@ -115,4 +115,6 @@ def test_registrations_out_of_reach_are_a_banner(
     run_page: RunPage, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(desk.registrations, "events", down("registrations"))
-    assert "out of reach" in failure(run_page("event_overview"))
+    app = run_page("event_overview")
+    assert "out of reach" in failure(app)
+    assert [title.value for title in app.title] == ["Event overview"]

@@ -154,10 +154,10 @@ REVIEWED: dict[str, set[str]] = {
     "dashboard/sections/event_overview.py": {
         "chart_card: unit",
         "metric: ui.how_long(now - oldest)",
-        "toggle: event.LIVE_SECONDS",
         "metric: share",
         "show: records",  # frames, which a table shows
         "show: registered",
+        "toggle: event.LIVE_SECONDS",
     },
     "dashboard/sections/operations/aws.py": {
         "chart_card: per",

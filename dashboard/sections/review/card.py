@@ -245,7 +245,7 @@ def _below(record: ValidationRecord, written: list[Note]) -> None:
     """The figures and the history, below what is needed for most decisions."""
     policy = get_services().settings.policy
     with st.container(border=True), st.container(horizontal=True):
-        with st.container():
+        with st.container(width=300):
             case.similarity(record, policy)
         with st.container():
             case.figures(record)
