@@ -24,8 +24,10 @@ def _page() -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
         st.title("Review queue", anchor=False, width="content")
         figures = st.container(width="content")
-        choice = st.container(width=180)
+        choice = st.container(width=190)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         view = waiting.view_control()
+        filter_place = st.container(width="content")
     with ui.banner_on_failure("read the list of events"):
         events = event.event_ids()
     if events is None:
@@ -50,12 +52,12 @@ def _page() -> None:
         return
     with figures:
         waiting.figures(records, len(all_waiting), elsewhere)
-    if view == waiting.LIST:
+    with filter_place:
         filters = waiting.Filters.shown(all_waiting)
+    waiting.filter_notice(filters)
+    if view == waiting.LIST:
         waiting.listing(filters.of(all_waiting, standing, me), standing, me)
         return
-    filters = waiting.Filters.of_link()
-    waiting.filter_notice(filters)
     opened = None
     with ui.banner_on_failure("read the next case"):
         opened = _opened(filters.of(all_waiting, standing, me), standing, me)

@@ -58,7 +58,7 @@ def _bar(record: ValidationRecord, shown_as: str, may_decide: bool) -> None:
             args=(record,),
             help="Leave it to others.",
         )
-        with card.popover(record, "Reason", ":material/edit_note:"):
+        with card.folded(record, "Reason", ":material/edit_note:"):
             decisions.rejection_reason(fields)
 
 

@@ -62,7 +62,7 @@ def word_for(record: ValidationRecord) -> str:
     return known[1]
 
 
-def popover(
+def folded(
     record: ValidationRecord, label: str, icon: str, type: Literal["secondary", "tertiary"] = "secondary"
 ) -> DeltaGenerator:
     """A popover of this case: one that is left open would cover the faces of the next."""
@@ -87,10 +87,10 @@ def _person(record: ValidationRecord, written: list[Note]) -> None:
                 color="red" if late else "orange",
             )
         if written:
-            with popover(record, f"Notes ({len(written)})", ":material/sticky_note_2:", type="tertiary"):
+            with folded(record, f"Notes ({len(written)})", ":material/sticky_note_2:", type="tertiary"):
                 notes.listed(written)
         if registration and registration.email:
-            with popover(record, "E-mail", ":material/mail:", type="tertiary"):
+            with folded(record, "E-mail", ":material/mail:", type="tertiary"):
                 st.code(registration.email, language=None)
 
 
@@ -151,7 +151,7 @@ def _bar(record: ValidationRecord, shown_as: str, may_decide: bool, doubt: str) 
             args=(record,),
             help="Leave it for later; it keeps waiting.",
         )
-        with popover(record, "Reason and note", ":material/edit_note:"):
+        with folded(record, "Reason and note", ":material/edit_note:"):
             decisions.rejection_reason(fields)
             decisions.note(fields)
     if doubt and st.session_state.pop(_ASKED, None) == record.version:
@@ -201,14 +201,14 @@ def _more(record: ValidationRecord, seen: bool, me: Reviewer, standing: Mapping[
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         case.run_again_button(record, faces.press_key("again", word_for(record)), work.stay_with)
         with (
-            popover(record, "Whole photos", ":material/zoom_out_map:"),
+            folded(record, "Whole photos", ":material/zoom_out_map:"),
             st.container(horizontal=True, width="content"),
         ):
             box, colour = record.stored_face_box, colours.accent
             photos.show(record.stored_face_key, "Whole reference photo", box, colour, _WHOLE, blurred=not seen)
             box, colour = record.face_box, colours.waiting
             photos.show(record.face_image_key, "Whole submitted photo", box, colour, _WHOLE, blurred=not seen)
-        with popover(record, "Hand over", ":material/forward:"):
+        with folded(record, "Hand over", ":material/forward:"):
             _hand_over_form(record, me, standing)
         case.user_link(record)
 

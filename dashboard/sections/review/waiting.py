@@ -77,10 +77,11 @@ class Filters:
 
     @classmethod
     def shown(cls, waiting: pd.DataFrame) -> Filters:
-        """Lets people choose, among what there is."""
+        """Lets people choose, among what there is; what they chose is in the link."""
         codes = sorted({code for listed in waiting["reasons"].dropna().unique() for code in listed.split()})
         known = [code for code in codes if reasons.is_known(code)]
-        with st.container(horizontal=True, gap="small"):
+        # Shown in each view: Streamlit forgets what was chosen in a field that a page does not have any more.
+        with st.popover("Filter", icon=":material/filter_alt:"):
             reason = st.selectbox(
                 "Reason",
                 [ANY_REASON, COMPARE, *known],
@@ -94,16 +95,10 @@ class Filters:
                 [ANYBODY, NOBODY, MINE, OVERDUE],
                 key="which",
                 bind="query-params",
-                width=200,
+                width=260,
                 help=f"A case is overdue after {get_services().settings.review_due_hours:g} hours.",
             )
         return cls(reason, which)
-
-    @classmethod
-    def of_link(cls) -> Filters:
-        """What the link says, where the fields are not shown."""
-        given = st.query_params
-        return cls(given.get("reason", ANY_REASON), given.get("which", ANYBODY))
 
     @property
     def are_set(self) -> bool:
@@ -130,7 +125,7 @@ def cases(waiting: pd.DataFrame) -> list[Case]:
 
 
 def filter_notice(filters: Filters) -> None:
-    """Says which cases come one by one, where these are not all, with the way to all of them."""
+    """Says which cases are shown, if these are not all, with the way to all of them."""
     if not filters.are_set:
         return
     words = [
@@ -144,8 +139,7 @@ def filter_notice(filters: Filters) -> None:
 
 
 def _no_filters() -> None:
-    for name in ("reason", "which"):
-        st.query_params.pop(name, None)
+    st.session_state.reason, st.session_state.which = ANY_REASON, ANYBODY
 
 
 def listing(waiting: pd.DataFrame, standing: Mapping[Case, Claim], me: Reviewer) -> None:
@@ -153,7 +147,7 @@ def listing(waiting: pd.DataFrame, standing: Mapping[Case, Claim], me: Reviewer)
     if waiting.empty:
         with st.container(border=True):
             st.subheader(":green[:material/task_alt:] No such case waits", anchor=False)
-            st.write("Choose another reason or other cases above to see what else waits.")
+            st.write("Nothing waits, or not what the filter asks for.")
         return
     shown = waiting.head(event.MAX_ROWS)
     chosen = st.dataframe(
