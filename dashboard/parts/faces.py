@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from dashboard.parts import photos
+from dashboard.parts import look, photos
 
 #: Milliseconds for which the faces must have been painted before a press counts.
 SEEN_FOR = 700
-#: Milliseconds after which a case that is still there can be pressed again: the press may have been lost.
-_AGAIN_AFTER = 10_000
+#: Milliseconds after which a case that is still there can be pressed again, because the press was lost: if the page
+#: did not react to it at all, and in any case.
+_UNHEARD_AFTER, _AGAIN_AFTER = 1_500, 10_000
 #: What the buttons' keys begin with, and the keys on the keyboard that press them.
 _PRESS = "press"
 SHORTCUTS = {"approve": "y", "reject": "n", "again": "a", "skip": "s"}
@@ -48,10 +49,10 @@ def pair(faces: list[Face], case: str) -> None:
         "press": f"st-key-{_PRESS}-",
         "shortcuts": {key: action for action, key in SHORTCUTS.items()},
         "seenFor": SEEN_FOR,
+        "unheardAfter": _UNHEARD_AFTER,
         "againAfter": _AGAIN_AFTER,
     }
-    theme = "dark" if st.context.theme.type == "dark" else "light"
-    background = st.get_option(f"theme.{theme}.backgroundColor")
+    background = look.colour("backgroundColor")
     st.html(
         f"<style>{_STYLE} .st-key-{BAR} {{ background: {background}; }}</style>"
         f"<div class='facedesk-faces' data-case='{case}'></div>"
@@ -62,7 +63,6 @@ def pair(faces: list[Face], case: str) -> None:
 
 #: The faces leave room for the rest of the card in a window of 1024x768. On a phone the bar stays at the bottom.
 _STYLE = f"""
-[data-testid=stMainBlockContainer] {{ padding-top: 3.5rem; }}
 .facedesk-faces {{ display: grid; grid-template-columns: 1fr 1fr; gap: 0.75rem; }}
 .facedesk-faces figure {{ margin: 0; min-width: 0; }}
 .facedesk-faces .frame {{
@@ -72,9 +72,6 @@ _STYLE = f"""
 .facedesk-faces figcaption {{ font-size: 0.85rem; opacity: 0.75; }}
 .st-key-case-name [data-testid=stText] {{ font-size: 1.4rem; font-weight: 600; }}
 .stApp:not(:has(.facedesk-faces[data-armed])) [class*=st-key-{_PRESS}-] button {{ opacity: 0.5; cursor: progress; }}
-@media (min-width: 641px) {{
-    [data-testid=stMainBlockContainer] {{ padding-left: 2rem; padding-right: 2rem; }}
-}}
 @media (max-width: 640px) {{
     [data-testid=stMainBlockContainer] {{ padding-bottom: 10rem; }}
     h1 {{ font-size: 1.4rem !important; }}
@@ -113,6 +110,8 @@ _SCRIPT = """values => {
         const its = button => button.className.includes(`-${place.dataset.case}`);
         if (place?.hasAttribute('data-armed') && !event.repeat && [...buttons].every(its)) {
             place.removeAttribute('data-armed');
+            const idle = () => document.querySelector('.stApp').dataset.testScriptState === 'notRunning';
+            setTimeout(() => { if (idle()) place.dataset.armed = ''; }, values.unheardAfter);
             setTimeout(() => place.dataset.armed = '', values.againAfter);
         } else {
             event.stopImmediatePropagation();

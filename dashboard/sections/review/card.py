@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.domain import reasons
 from core.domain.cases import MAX_NOTE, Claim, Note
 from core.domain.errors import FacedeskError
-from core.domain.records import Decision, ValidationRecord
+from core.domain.records import Decision, Registration, ValidationRecord
 from core.services.review_queue import Case, Reviewer
 from dashboard.parts import case, decisions, faces, notes, notices, photos, ui, your_name
 from dashboard.sections.review import waiting, work
@@ -31,7 +31,7 @@ def card(record: ValidationRecord, me: Reviewer, standing: Mapping[Case, Claim])
     shown_as = word_for(record)
     with st.container(border=True, gap="small"):
         known = your_name.known("review")
-        _person(record, written)
+        registration = _person(record, written)
         _question(record)
         seen = photos.look(record.user_id, record.registration_id, record.event)
         place, buttons = st.container(), st.container()
@@ -39,7 +39,7 @@ def card(record: ValidationRecord, me: Reviewer, standing: Mapping[Case, Claim])
         both_shown = show_faces(record, place, shown_as, case.palette().waiting, blurred=not seen)
         with buttons:
             _bar(record, shown_as, known and seen, _doubt(record, both_shown))
-        _more(record, seen, me, standing)
+        _more(record, seen, registration, me, standing)
     _below(record, written)
 
 
@@ -69,7 +69,8 @@ def folded(
     return st.popover(label, icon=icon, type=type, key=f"{label.split(' (')[0]}-{word_for(record)}")
 
 
-def _person(record: ValidationRecord, written: list[Note]) -> None:
+def _person(record: ValidationRecord, written: list[Note]) -> Registration | None:
+    """Who it is, and how long they have waited; returns the registration, if it can be read."""
     registration = None
     with ui.banner_on_failure("read the registration"):
         registration = get_services().registrations.get(record.registration_id)
@@ -89,9 +90,7 @@ def _person(record: ValidationRecord, written: list[Note]) -> None:
         if written:
             with folded(record, f"Notes ({len(written)})", ":material/sticky_note_2:", type="tertiary"):
                 notes.listed(written)
-        if registration and registration.email:
-            with folded(record, "E-mail", ":material/mail:", type="tertiary"):
-                st.code(registration.email, language=None)
+    return registration
 
 
 def _question(record: ValidationRecord) -> None:
@@ -196,7 +195,13 @@ def _confirm(record: ValidationRecord, fields: str, doubt: str) -> None:
             st.rerun()  # a dialog runs by itself; the page has the next case
 
 
-def _more(record: ValidationRecord, seen: bool, me: Reviewer, standing: Mapping[Case, Claim]) -> None:
+def _more(
+    record: ValidationRecord,
+    seen: bool,
+    registration: Registration | None,
+    me: Reviewer,
+    standing: Mapping[Case, Claim],
+) -> None:
     colours = case.palette()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         case.run_again_button(record, faces.press_key("again", word_for(record)), work.stay_with)
@@ -210,6 +215,9 @@ def _more(record: ValidationRecord, seen: bool, me: Reviewer, standing: Mapping[
             photos.show(record.face_image_key, "Whole submitted photo", box, colour, _WHOLE, blurred=not seen)
         with folded(record, "Hand over", ":material/forward:"):
             _hand_over_form(record, me, standing)
+        if registration and registration.email:
+            with folded(record, "E-mail", ":material/mail:"):
+                st.code(registration.email, language=None)
         case.user_link(record)
 
 
