@@ -98,10 +98,17 @@ _SCRIPT = """values => {
         return frame;
     }).filter(frame => frame instanceof Image);
     document.querySelector('[data-testid=stMain]')?.scrollTo(0, 0);
+    const idle = () => document.querySelector('.stApp').dataset.testScriptState === 'notRunning';
+    // The buttons' keys are heard only after the page has been built: an earlier press would be lost.
+    const arm = () => {
+        const button = document.querySelector(`[class*="${values.press}"][class*="-${values.case}"] button`);
+        if (button && idle()) place.dataset.armed = '';
+        else if (place.isConnected) setTimeout(arm, 50);
+    };
     const painted = () => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
     Promise.all(images.map(image => image.decode()))
         .then(painted)
-        .then(() => setTimeout(() => place.dataset.armed = '', values.seenFor));
+        .then(() => setTimeout(arm, values.seenFor));
 
     if (window.facedeskHoldsBack) return;
     window.facedeskHoldsBack = true;
@@ -110,7 +117,6 @@ _SCRIPT = """values => {
         const its = button => button.className.includes(`-${place.dataset.case}`);
         if (place?.hasAttribute('data-armed') && !event.repeat && [...buttons].every(its)) {
             place.removeAttribute('data-armed');
-            const idle = () => document.querySelector('.stApp').dataset.testScriptState === 'notRunning';
             setTimeout(() => { if (idle()) place.dataset.armed = ''; }, values.unheardAfter);
             setTimeout(() => place.dataset.armed = '', values.againAfter);
         } else {

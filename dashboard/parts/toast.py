@@ -10,18 +10,15 @@ import streamlit as st
 from core.domain.records import Status
 from dashboard.parts import look, ui
 
-#: In the empty bar over the page, where it covers nothing; on a phone above the bar of buttons of the review card.
+#: In the empty bar over the page, where it covers nothing.
 _STYLE = """<style>
 .st-key-toast {
     position: fixed; top: 0.3rem; right: 1rem; z-index: 999991; width: auto; max-width: calc(100vw - 5rem);
     padding: 0.2rem 0.8rem; background: %s; animation: passing %s forwards; flex-wrap: nowrap;
 }
+.st-key-toast > :has([data-testid=stText]) { min-width: 0; flex-shrink: 1; }
 .st-key-toast [data-testid=stText] { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .st-key-toast:not(:has(button)) { pointer-events: none; }
-@media (max-width: 640px) {
-    .st-key-toast { top: auto; bottom: 1rem; padding: 0.5rem 0.8rem; }
-    .stApp:has(.st-key-case-bar) .st-key-toast { bottom: 9rem; }
-}
 @keyframes passing { 90%% { opacity: 1; } 100%% { opacity: 0; visibility: hidden; } }
 </style>"""
 

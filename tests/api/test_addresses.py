@@ -86,7 +86,7 @@ def test_the_trail_keeps_of_a_forwarded_address_nothing_else(
 def test_a_page_takes_nothing_else_for_an_address(run_page: RunPage, monkeypatch: pytest.MonkeyPatch) -> None:
     run_page("home")
     for said, kept in {"<b>me</b>": None, "[2001:db8::1]:80": "2001:db8::1"}.items():
-        monkeypatch.setattr(st, "context", SimpleNamespace(ip_address=said))
+        monkeypatch.setattr(st, "context", SimpleNamespace(ip_address=said, cookies={}))
         person = dashboard_services.principal()
         assert person
         assert person.ip_address == kept

@@ -57,19 +57,21 @@ def test_a_filter_stands_in_the_link_and_the_link_brings_it_back(address: str, p
 def test_of_two_people_on_one_case_the_second_is_told_and_the_first_stands(
     address: str, page: Page, second: Page
 ) -> None:
-    for window in (page, second):
-        window.goto(f"{address}/review")
+    page.goto(f"{address}/review")
     title = page.get_by_text(" · sample-event").first
     expect(title).to_be_visible()
     case = title.inner_text()
-    expect(second.get_by_text(case)).to_be_visible()
+    registration = case.split(" · ")[0]
+    # Nobody else gets the case from the queue, but on other pages everybody can have it.
+    second.goto(f"{address}/validate?registration_id={registration}")
+    second.get_by_role("button", name="Reject…").click()
+    reject = second.get_by_role("button", name="Reject", exact=True)
+    expect(reject).to_be_visible()
     armed(page)
-    armed(second)
     page.get_by_role("button", name="Approve").click()
     expect(page.get_by_text(case)).to_have_count(0)
-    second.get_by_role("button", name="Reject", exact=False).click()
+    reject.click()
     expect(second.get_by_text("changed since you opened it")).to_be_visible()
-    registration = case.split(" · ")[0]
     page.goto(f"{address}/validate?registration_id={registration}")
     expect(page.get_by_role("heading", name="Passed: approved by a person")).to_be_visible()
 

@@ -268,7 +268,7 @@ def test_a_decision_and_its_note_are_text(site: Site, page: Page) -> None:
     page.keyboard.press("Escape")
     armed(page)
     page.get_by_role("button", name="Reject").click()
-    expect(page.get_by_text("Decision stored.")).to_be_visible()
+    expect(page.locator(".st-key-toast")).to_contain_text("Rejected")
     only_text(page)
     open_page(site, page, "validate", registration_id=each.registration_id)
     shown(page, HOSTILE[0])

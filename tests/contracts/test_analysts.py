@@ -28,7 +28,7 @@ from tests.support.stores import EVENT_WAYS, Bench, event_bench
 PEOPLE = 40
 #: Methods that an analyst may call and that give no rows.
 NO_ROWS = {
-    *("records.event_notice", "registrations.is_empty"),
+    *("records.event_notice", "registrations.is_empty", "claims.standing"),
     *("second_looks.error_rates", "second_looks.false_accepts_at"),
 }
 #: Lists of event ids: nobody's.

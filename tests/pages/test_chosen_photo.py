@@ -49,7 +49,7 @@ def test_another_photo_takes_the_place_of_the_verdict(passed: AppTest, hopper_jp
     choose(passed, hopper_jpeg, "other.jpg")
     assert headings(passed) == ["Not validated yet"]
     assert pictures(passed) == ["Reference photo", "Chosen photo"]
-    assert [expander.label for expander in passed.expander] == ["Attempts (1)"]
+    assert [expander.label for expander in passed.expander] == ["Notes (0)", "Attempts (1)"]
     assert not [button.label for button in passed.button if button.label in ("Run again", "Approve")]
 
 

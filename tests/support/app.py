@@ -53,7 +53,8 @@ def run_page(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ru
 
     def run(page: str, **query: str) -> AppTest:
         app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=30)
-        app.session_state[names.FIELD] = OPERATOR
+        if not st.context.cookies:
+            app.session_state[names.FIELD] = OPERATOR
         app.run()
         for name, value in query.items():
             app.query_params[name] = value
