@@ -18,6 +18,7 @@ _STYLE = """<style>
 }
 .st-key-toast > :has([data-testid=stText]) { min-width: 0; flex-shrink: 1; }
 .st-key-toast [data-testid=stText] { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+.st-key-toast:has(button) { padding-block: 0; }
 .st-key-toast:not(:has(button)) { pointer-events: none; }
 @keyframes passing { 90%% { opacity: 1; } 100%% { opacity: 0; visibility: hidden; } }
 </style>"""

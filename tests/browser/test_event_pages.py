@@ -12,6 +12,7 @@ import openpyxl
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from dashboard.access import names
 from tests.support.browser import ROOT, armed, dashboard
 
 pytestmark = pytest.mark.browser
@@ -63,6 +64,7 @@ def test_of_two_people_on_one_case_the_second_is_told_and_the_first_stands(
     case = title.inner_text()
     registration = case.split(" · ")[0]
     # Nobody else gets the case from the queue, but on other pages everybody can have it.
+    second.context.add_cookies([{"name": names.COOKIE, "value": "Bob", "url": address}])
     second.goto(f"{address}/validate?registration_id={registration}")
     second.get_by_role("button", name="Reject…").click()
     reject = second.get_by_role("button", name="Reject", exact=True)
