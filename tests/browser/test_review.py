@@ -119,6 +119,15 @@ class Site:
         finally:
             services.close()
 
+    def free(self) -> None:
+        """Nobody has a case any more, as some seconds after the pages of earlier tests were closed."""
+        services = opened(self.data)
+        try:
+            for claim in services.claims.standing():
+                services.claims.release(claim.user_id, claim.registration_id, claim.holder)
+        finally:
+            services.close()
+
     def decided(self, event: str) -> list[ValidationRecord]:
         return [record for record in self.records(event) if record.review]
 
@@ -140,6 +149,7 @@ def watched(page: Page) -> Page:
 
 def queue(site: Site, page: Page, event: str) -> None:
     """The queue of an event, with its first case armed."""
+    site.free()
     page.goto(f"{site.address}/review?event_id={event}")
     armed(page)
 
