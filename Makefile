@@ -35,7 +35,7 @@ test-faults: setup-dev
 test-servers: export FACEDESK_TEST_DYNAMODB ?= amazon
 test-servers: export FACEDESK_TEST_S3 ?= ministack
 test-servers: setup-dev .venv-servers/.ready
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "dynamodb_server or s3_server" \
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "(dynamodb_server or s3_server) and not faults" \
 		tests/flows tests/contracts tests/core
 
 bench: setup-dev .venv-bench/.ready
