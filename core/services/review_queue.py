@@ -117,6 +117,8 @@ class Reviewer:
             opened = self.open(*case, standing.get(case), is_wanted)
             if opened and is_wanted(opened.record) and self.may_work_on(opened):
                 return opened
+            # Somebody was faster, and others may have been, too.
+            standing = self.claims()
         return None
 
     def may_work_on(self, opened: Opened) -> bool:
