@@ -77,13 +77,7 @@ def create_table(name: str) -> dict[str, Any]:
 
 def create_audit_table(name: str) -> dict[str, Any]:
     """The request for ``CreateTable`` for the audit trail. It has no TTL: audit entries do not expire."""
-    return {
-        "TableName": name,
-        "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": attribute_definitions(*AUDIT_KEY),
-        "KeySchema": key_schema(*AUDIT_KEY),
-        "DeletionProtectionEnabled": True,
-    }
+    return _create_plain_table(name, AUDIT_KEY)
 
 
 def create_state_table(name: str) -> dict[str, Any]:
@@ -91,10 +85,14 @@ def create_state_table(name: str) -> dict[str, Any]:
 
     TTL and point-in-time recovery need calls of their own.
     """
+    return _create_plain_table(name, STATE_KEY)
+
+
+def _create_plain_table(name: str, key: tuple[str, str]) -> dict[str, Any]:
     return {
         "TableName": name,
         "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": attribute_definitions(*STATE_KEY),
-        "KeySchema": key_schema(*STATE_KEY),
+        "AttributeDefinitions": attribute_definitions(*key),
+        "KeySchema": key_schema(*key),
         "DeletionProtectionEnabled": True,
     }
