@@ -7,6 +7,7 @@ another case than the one that it was made for holds on the server: each button'
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import streamlit as st
@@ -21,6 +22,11 @@ _UNHEARD_AFTER, _AGAIN_AFTER = 1_500, 10_000
 #: What the buttons' keys begin with, and the keys on the keyboard that press them.
 _PRESS = "press"
 SHORTCUTS = {"approve": "y", "reject": "n", "again": "a", "skip": "s"}
+_ICONS = {
+    "approve": ":material/how_to_reg:",
+    "reject": ":material/person_off:",
+    "skip": ":material/skip_next:",
+}
 BAR = "case-bar"
 
 
@@ -36,6 +42,30 @@ class Face:
 def press_key(action: str, case: str) -> str:
     """The key of the button for an action on ``case``, so that a late press is never one on the next case."""
     return f"{_PRESS}-{action}-{case}"
+
+
+def press_button(
+    action: str,
+    case: str,
+    label: str,
+    on_click: Callable[..., None],
+    args: tuple[object, ...],
+    *,
+    disabled: bool = False,
+    help: str | None = None,
+) -> None:
+    """A button for an action on ``case``, with the action's key, that is held back until both faces were seen."""
+    st.button(
+        label,
+        type="primary" if action == "approve" else "secondary",
+        icon=_ICONS[action],
+        shortcut=SHORTCUTS[action],
+        key=press_key(action, case),
+        disabled=disabled,
+        on_click=on_click,
+        args=args,
+        help=help,
+    )
 
 
 def pair(faces: list[Face], case: str) -> None:

@@ -96,7 +96,15 @@ REVIEWED: dict[str, set[str]] = {
         "page_link: label",
     },
     # Our own style and script; a word and a colour of ours; the captions, colours and data URIs of the faces.
-    "dashboard/parts/faces.py": {"html: _STYLE", "html: background", "html: case", "html: json.dumps(values)"},
+    "dashboard/parts/faces.py": {
+        "button: SHORTCUTS[action]",
+        "button: help",
+        "button: label",
+        "html: _STYLE",
+        "html: background",
+        "html: case",
+        "html: json.dumps(values)",
+    },
     "dashboard/parts/notes.py": {"expander: bool(notes)"},
     "dashboard/sections/review/waiting.py": {
         "caption: ' · '.join(filter(None, words)).lower()",
@@ -105,17 +113,11 @@ REVIEWED: dict[str, set[str]] = {
     },
     "dashboard/sections/review/blind.py": {
         "banner: said",  # a sentence of its own
-        "button: faces.SHORTCUTS['approve']",
-        "button: faces.SHORTCUTS['reject']",
-        "button: faces.SHORTCUTS['skip']",
     },
     "dashboard/sections/review/card.py": {
         "badge: f'Waits {waits}' + (' · overdue' if late else '')",
         "popover: label",
         "banner: said",  # a sentence of its own
-        "button: faces.SHORTCUTS['approve']",
-        "button: faces.SHORTCUTS['reject']",
-        "button: faces.SHORTCUTS['skip']",
         "caption: case.why_no_similarity(record)",
         "markdown: ui.headline(record)",
         "write: doubt",

@@ -30,34 +30,23 @@ def show(record: ValidationRecord) -> None:
 def _bar(record: ValidationRecord, shown_as: str, may_decide: bool) -> None:
     fields = f"second-look-{record.version}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=faces.BAR):
-        st.button(
+        faces.press_button(
+            "approve",
+            shown_as,
             "Same person",
-            type="primary",
-            icon=":material/how_to_reg:",
-            shortcut=faces.SHORTCUTS["approve"],
-            key=faces.press_key("approve", shown_as),
+            _look_again,
+            (record, Decision.APPROVED, fields),
             disabled=not may_decide,
-            on_click=_look_again,
-            args=(record, Decision.APPROVED, fields),
         )
-        st.button(
+        faces.press_button(
+            "reject",
+            shown_as,
             "Reject",
-            icon=":material/person_off:",
-            shortcut=faces.SHORTCUTS["reject"],
-            key=faces.press_key("reject", shown_as),
+            _look_again,
+            (record, Decision.REJECTED, fields),
             disabled=not may_decide,
-            on_click=_look_again,
-            args=(record, Decision.REJECTED, fields),
         )
-        st.button(
-            "Skip",
-            icon=":material/skip_next:",
-            shortcut=faces.SHORTCUTS["skip"],
-            key=faces.press_key("skip", shown_as),
-            on_click=card.skip,
-            args=(record,),
-            help="Leave it to others.",
-        )
+        faces.press_button("skip", shown_as, "Skip", card.skip, (record,), help="Leave it to others.")
         with card.folded(record, "Reason", ":material/edit_note:"):
             decisions.rejection_reason(fields)
 

@@ -122,32 +122,28 @@ def _bar(record: ValidationRecord, shown_as: str, may_decide: bool, doubt: str) 
     """The buttons, each with its key on the keyboard; the decision is on the record as it is shown."""
     fields = f"review-{record.version}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=faces.BAR):
-        st.button(
+        faces.press_button(
+            "approve",
+            shown_as,
             "Approve",
-            type="primary",
-            icon=":material/how_to_reg:",
-            shortcut=faces.SHORTCUTS["approve"],
-            key=faces.press_key("approve", shown_as),
+            _ask if doubt else _decide,
+            (record, Decision.APPROVED, fields),
             disabled=not may_decide,
-            on_click=_ask if doubt else _decide,
-            args=(record, Decision.APPROVED, fields),
         )
-        st.button(
+        faces.press_button(
+            "reject",
+            shown_as,
             "Reject",
-            icon=":material/person_off:",
-            shortcut=faces.SHORTCUTS["reject"],
-            key=faces.press_key("reject", shown_as),
+            _decide,
+            (record, Decision.REJECTED, fields),
             disabled=not may_decide,
-            on_click=_decide,
-            args=(record, Decision.REJECTED, fields),
         )
-        st.button(
+        faces.press_button(
+            "skip",
+            shown_as,
             "Skip",
-            icon=":material/skip_next:",
-            shortcut=faces.SHORTCUTS["skip"],
-            key=faces.press_key("skip", shown_as),
-            on_click=skip,
-            args=(record,),
+            skip,
+            (record,),
             help="Leave it for later; it keeps waiting.",
         )
         with folded(record, "Reason and note", ":material/edit_note:"):
