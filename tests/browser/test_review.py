@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -127,6 +128,18 @@ class Site:
                 services.claims.release(claim.user_id, claim.registration_id, claim.holder)
         finally:
             services.close()
+
+    def wait_until_free(self, registration_id: str) -> None:
+        """Returns when nobody has the case any more. Raises ``AssertionError`` if somebody keeps it for long."""
+        services = opened(self.data)
+        try:
+            for _ in range(120):
+                if registration_id not in {claim.registration_id for claim in services.claims.standing()}:
+                    return
+                time.sleep(0.5)
+        finally:
+            services.close()
+        raise AssertionError(f"somebody still has {registration_id}")
 
     def decided(self, event: str) -> list[ValidationRecord]:
         return [record for record in self.records(event) if record.review]
@@ -372,7 +385,9 @@ def test_two_reviewers_get_two_cases_and_the_case_of_a_closed_page_comes_back(si
         on_case(first, "team-00")
         queue_of(site, second, "team")
         on_case(second, "team-01")
+        armed(second)
         first.close()
+        site.wait_until_free("team-00")
         second.get_by_role("button", name="Skip").click()
         on_case(second, "team-00")
 
