@@ -25,11 +25,14 @@ from core.domain.records import (
 MAX_DECISIONS = 20
 
 
-def with_attempt(current: ValidationRecord | None, outcome: Outcome, ttl: timedelta) -> ValidationRecord:
+def with_attempt(
+    current: ValidationRecord | None, outcome: Outcome, ttl: timedelta, kept_until: datetime | None = None
+) -> ValidationRecord:
     """``current`` after one more attempt; ``current`` itself where that attempt is already in it.
 
-    The newest attempt speaks for the record. A record of another service that lists no attempts first gets its
-    own state as an entry, so that no outcome is lost from the count.
+    The newest attempt speaks for the record, which expires ``ttl`` after it, but not before ``kept_until``. A record
+    of another service that lists no attempts first gets its own state as an entry, so that no outcome is lost from
+    the count.
     """
     if current is not None and current.attempt(outcome.attempt_id) is not None:
         return current
@@ -62,7 +65,7 @@ def with_attempt(current: ValidationRecord | None, outcome: Outcome, ttl: timede
         verification_attempt=number,
         timestamp=timestamp,
         updated_at=_after(current, timestamp),
-        expires_at=expires_at(timestamp, ttl),
+        expires_at=expires_at(timestamp, ttl, kept_until),
         metadata=Metadata(
             event_id=outcome.event_id,
             ip_address=outcome.ip_address,
@@ -83,7 +86,8 @@ def without_attempt(current: ValidationRecord, attempt_id: str) -> ValidationRec
     """``current`` as if that attempt had never been; None if nothing is left then; ``current`` itself if it does not
     list the attempt.
 
-    If the attempt speaks for the record, the newest of the others does afterwards, with what ``attempts`` has of it.
+    If the attempt speaks for the record, the newest of the others does afterwards, with what ``attempts`` has of it;
+    the record still expires when it would have, because nobody knows how long its event wants it kept.
     What only a record has (attributes, boxes, threshold, reference photo, address) is then absent: it was that of the
     attempt that goes. An attempt with the same id is the same attempt.
     """
@@ -155,6 +159,26 @@ def decided(current: ValidationRecord | None, change: Review | Withdrawal, seen_
     )
 
 
+def redated(current: ValidationRecord, ttl: timedelta, kept_until: datetime | None) -> ValidationRecord:
+    """``current`` so that it expires as if its newest attempt were recorded with these dates; ``current`` itself if
+    it does already. Its version stays: nothing that people decide on changes.
+
+    A record of another service keeps that service's date, unless ``kept_until`` is later. One that never expires
+    stays so.
+    """
+    if current.attempts and current.timestamp:
+        own: int | None = expires_at(current.timestamp, ttl)
+    else:
+        own = current.expires_at if current.own_expires_at is None else current.own_expires_at
+    if own is None:
+        return current
+    wanted = own if kept_until is None else max(own, int(kept_until.timestamp()))
+    if wanted == current.expires_at:
+        return current
+    theirs = None if current.attempts or wanted == own else own
+    return current.model_copy(update={"expires_at": wanted, "own_expires_at": theirs})
+
+
 def newest_first(records: Iterable[ValidationRecord], now: datetime, limit: int | None) -> list[ValidationRecord]:
     """Those that have not expired, newest ``timestamp`` first, equal ones by registration; at most ``limit``."""
     alive = sorted((record for record in records if not record.is_expired(now)), key=lambda r: r.registration_id)
@@ -173,7 +197,6 @@ def _keeping_unknown(record: ValidationRecord, current: ValidationRecord | None)
 def _as_said_by(current: ValidationRecord, entry: Attempt) -> dict[str, Any]:
     """What the record says if ``entry`` is its newest attempt, by field."""
     similarity = entry.similarity
-    sooner = current.timestamp - entry.timestamp if current.timestamp and entry.timestamp else timedelta(0)
     return {
         "validation_status": entry.status,
         "confidence": entry.confidence,
@@ -183,7 +206,6 @@ def _as_said_by(current: ValidationRecord, entry: Attempt) -> dict[str, Any]:
         "comparison_result": None if similarity is None else ComparisonResult(similarity=similarity),
         "attributes": {},
         "timestamp": entry.timestamp,
-        "expires_at": current.expires_at and current.expires_at - int(sooner.total_seconds()),
         "metadata": current.metadata.model_copy(
             update={"source": entry.source, "ip_address": None, "provenance": entry.provenance}
         ),

@@ -86,6 +86,7 @@ class Service(StrEnum):
     ENGINE = "face engine"
     AUDIT = "audit trail"
     CASES = "claims and notes"
+    PROFILES = "event profiles"
     METRICS = "metrics"
     VALIDATION = "validation"
     ERASURE = "erasure"

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 
-def expires_at(newest_attempt: datetime, ttl: timedelta) -> int:
-    """The attribute ``expiresAt`` of a record: epoch seconds, ``ttl`` after its newest attempt."""
-    return int((newest_attempt + ttl).timestamp())
+def expires_at(newest_attempt: datetime, ttl: timedelta, kept_until: datetime | None = None) -> int:
+    """The attribute ``expiresAt`` of a record: epoch seconds, ``ttl`` after its newest attempt, but not before
+    ``kept_until``.
+    """
+    own = int((newest_attempt + ttl).timestamp())
+    return own if kept_until is None else max(own, int(kept_until.timestamp()))
 
 
 def is_expired(expires_at: int | None, now: datetime) -> bool:

@@ -269,6 +269,8 @@ class ValidationRecord(Model):
     timestamp: Timestamp | None = None
     updated_at: Timestamp | None = None
     expires_at: EpochSeconds | None = None
+    #: When another service's record would expire if its event had no later date.
+    own_expires_at: EpochSeconds | None = None
     metadata: Metadata = Field(default_factory=Metadata)
     event_id: str | None = None
     failure_reasons: tuple[str, ...] = ()

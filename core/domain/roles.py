@@ -38,6 +38,7 @@ class Action(StrEnum):
     SEE_EVENTS = "see-events"
     LIST_PEOPLE = "list-people"
     RUN_BATCH = "run-batch"
+    EDIT_EVENT = "edit-event"
     EXPORT = "export"
     LOAD_DATA = "load-data"
     SEE_OPERATIONS = "see-operations"
@@ -62,6 +63,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.SEE_EVENTS: frozenset({_M, _N}),
     Action.LIST_PEOPLE: frozenset({_M}),
     Action.RUN_BATCH: frozenset({_M}),
+    Action.EDIT_EVENT: frozenset({_M, _A}),
     Action.EXPORT: frozenset({_S, _M, _N}),
     Action.LOAD_DATA: frozenset({_A}),
     Action.SEE_OPERATIONS: frozenset({_M, _A}),
@@ -77,6 +79,7 @@ PAGES: Mapping[str, Action] = {
     "review": Action.DECIDE,
     "event_overview": Action.SEE_EVENTS,
     "statistics": Action.SEE_EVENTS,
+    "event_profile": Action.EDIT_EVENT,
     "operations": Action.SEE_OPERATIONS,
     "start": Action.LOAD_DATA,
     "audit": Action.SEE_AUDIT,

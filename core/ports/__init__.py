@@ -13,6 +13,7 @@ from core.ports.engine import Answer, FaceEngine
 from core.ports.erasures import ErasureStore, StoredRecord
 from core.ports.metrics import ExpiryCheck, ServiceMetrics
 from core.ports.photos import ExpiringPhotos, Photos
+from core.ports.profiles import DatedEvents, EventProfileEdits, EventProfiles
 from core.ports.records import EventChanges, ExpiringRecords, ValidationRecords
 from core.ports.registrations import RegistrationImport, Registrations
 from core.ports.second_looks import SecondLooks
@@ -21,8 +22,11 @@ __all__ = [
     "Answer",
     "AuditTrail",
     "Claims",
+    "DatedEvents",
     "ErasureStore",
     "EventChanges",
+    "EventProfileEdits",
+    "EventProfiles",
     "ExpiringCases",
     "ExpiringPhotos",
     "ExpiringRecords",

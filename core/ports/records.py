@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
@@ -80,7 +80,9 @@ class ValidationRecords(Protocol):
         """
         ...
 
-    def record_attempt(self, outcome: Outcome, ttl: timedelta) -> ValidationRecord:
+    def record_attempt(
+        self, outcome: Outcome, ttl: timedelta, kept_until: datetime | None = None
+    ) -> ValidationRecord:
         """Add one attempt, atomically, and return the record with it (``core.domain.attempts.with_attempt``).
 
         Durable when it returns. An ``attempt_id`` that the record already has changes nothing, so a retried write, or
@@ -109,6 +111,15 @@ class ValidationRecords(Protocol):
         then nothing is written. Of several changes to one version exactly one succeeds. A change that the record
         already has (same person, same time) returns that record, so a retried write is no conflict. Also raises
         ``Conflict`` for a withdrawal if no decision stands.
+        """
+        ...
+
+    def redate(self, cases: Sequence[tuple[str, str]], ttl: timedelta, kept_until: datetime | None) -> int:
+        """Make the records of these user and registration ids expire as ``core.domain.attempts.redated`` says; return
+        how many of them change.
+
+        Durable when it returns; if it raises, some may be written. Attempts and decisions that are recorded at the
+        same time are kept, and a record's version stays. Absent records stay absent. Meant for some hundreds.
         """
         ...
 

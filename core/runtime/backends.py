@@ -16,7 +16,10 @@ from core.photos.sanitiser import PhotoSanitiser
 from core.ports import (
     AuditTrail,
     Claims,
+    DatedEvents,
     ErasureStore,
+    EventProfileEdits,
+    EventProfiles,
     ExpiringCases,
     ExpiringPhotos,
     ExpiringRecords,
@@ -64,6 +67,10 @@ class Adapters:
     claims: Claims
     notes: Notes
     looks: SecondLooks
+    profiles: EventProfiles
+    dated: DatedEvents
+    #: The same profiles; None if another system keeps them.
+    profile_edits: EventProfileEdits | None
     #: Seconds for which a batch continues while everything fails.
     batch_patience: float = PATIENCE_SECONDS
     #: The stores from which expired data must be deleted: of records, photos, claims and notes. None if the services
@@ -86,6 +93,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.embedded.engine import LocalEngine
     from core.adapters.embedded.erasures import SqliteErasures
     from core.adapters.embedded.photos import FolderPhotos
+    from core.adapters.embedded.profiles import SqliteDatedEvents, SqliteProfiles
     from core.adapters.embedded.records import SqliteRecords
     from core.adapters.embedded.registrations import SqliteRegistrations
     from core.adapters.embedded.second_looks import SqliteSecondLooks
@@ -104,6 +112,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
     photos = FolderPhotos(settings.data_dir / PHOTOS, max_bytes=settings.max_upload_bytes)
     engine = LocalEngine(infer=settings.infer_age_gender_smile)
     claims, notes = SqliteClaims(database, clock), SqliteNotes(database, clock)
+    profiles = SqliteProfiles(database)
     return Adapters(
         records=records,
         registrations=registrations,
@@ -118,6 +127,9 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
         claims=claims,
         notes=notes,
         looks=SqliteSecondLooks(database),
+        profiles=profiles,
+        dated=SqliteDatedEvents(database),
+        profile_edits=profiles,
         expiring=(erasures, photos, claims, notes),
         importer=registrations,
         verify=records.verify,
@@ -135,6 +147,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.aws.expiry import DynamoExpiryCheck
     from core.adapters.aws.metrics import CloudWatchMetrics
     from core.adapters.aws.photos import S3Photos
+    from core.adapters.aws.profiles import DynamoDatedEvents, DynamoProfiles
     from core.adapters.aws.records import DynamoRecords
     from core.adapters.aws.registrations import MongoRegistrations, connect
     from core.adapters.aws.second_looks import DynamoSecondLooks
@@ -152,6 +165,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     quota = Quota.of(settings.rekognition_calls_per_second)
     batch_retry = Retry(BATCH_CALL_DEADLINE, call_timeout=clients.CALL_TIMEOUT_SECONDS)
     collection = connect(uri, settings.store_deadline_seconds)[name][settings.mongodb_collection]
+    profiles = DynamoProfiles(clients.client("dynamodb", region), settings.state_table, store_retry, clock)
     return Adapters(
         records=DynamoRecords(
             clients.client("dynamodb", region), table, store_retry, clock, index_check=settings.event_index_check
@@ -170,6 +184,9 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         claims=DynamoClaims(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         notes=DynamoNotes(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         looks=DynamoSecondLooks(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
+        profiles=profiles,
+        dated=DynamoDatedEvents(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
+        profile_edits=profiles,
         metrics=CloudWatchMetrics(clients.client("cloudwatch", region), table, store_retry),
         expiry=DynamoExpiryCheck(clients.client("dynamodb", region), table, store_retry, clock),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from threading import Event
 
 from core.domain.clock import Clock, utc_now
 from core.runtime import backends
@@ -23,6 +24,7 @@ from core.runtime.observed import (
     ObservedSecondLooks,
 )
 from core.runtime.observed_cases import ObservedClaims, ObservedExpiringCases, ObservedNotes
+from core.runtime.observed_profiles import ObservedDatedEvents, ObservedProfileEdits, ObservedProfiles
 from core.runtime.observed_services import ObservedErasures, ObservedRetention, ObservedValidation
 from core.runtime.observer import Observer
 from core.runtime.operation_metrics import OperationMetrics
@@ -31,6 +33,8 @@ from core.services import worklist
 from core.services.batch import Batches
 from core.services.cases import ClaimsUnlessErased, NotesUnlessErased
 from core.services.erasure import Erasures
+from core.services.event_dates import EventDates
+from core.services.event_profiles import ProfileService
 from core.services.forgetting import Forgetting
 from core.services.hashing import id_hash
 from core.services.reference_check import ReferenceCheck
@@ -94,6 +98,16 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         announce=forgetting.announce,
         count_notes=lambda user_id: len(notes.of(user_id)),
     )
+    profiles = ObservedProfiles(adapters.profiles, observer)
+    edits = ObservedProfileEdits(adapters.profile_edits, observer) if adapters.profile_edits else None
+    event_dates = EventDates(
+        records,
+        profiles,
+        ObservedDatedEvents(adapters.dated, observer),
+        clock,
+        settings.record_ttl,
+        records.forget_event,
+    )
     retention = None
     if adapters.expiring and importer:
         expiring_records, expiring_photos, expiring_claims, expiring_notes = adapters.expiring
@@ -105,6 +119,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
             clock,
             settings.record_ttl,
             SteadyClock(settings.data_dir, clock),
+            lambda: event_dates.catch_up(Event(), everything=True),
             claims=ObservedExpiringCases(expiring_claims, observer, "claims"),
             notes=ObservedExpiringCases(expiring_notes, observer, "notes"),
         )
@@ -116,6 +131,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         policy=settings.policy,
         clock=clock,
         record_ttl=settings.record_ttl,
+        event_dates=event_dates,
         erasures=erasures,
     )
     validation = validating(
@@ -165,6 +181,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         audit=audit,
         claims=ClaimsUnlessErased(claims, records, erasures),
         notes=NotesUnlessErased(notes, records, erasures),
+        profiles=profiles,
         sanitiser=adapters.sanitiser,
         validation=ObservedValidation(validation, observer),
         erasures=ObservedErasures(erasures, observer),
@@ -172,6 +189,8 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         batches=batches,
         references=references,
         second_looks=second_looks,
+        profile_service=ProfileService(profiles, edits, clock),
+        event_dates=event_dates,
         importer=importer,
         operation_metrics=metrics,
         observer=observer,

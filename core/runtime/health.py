@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 
 
 #: The services without which Facedesk still validates photos and decides cases: people then do not see who has which
-#: case, and cannot read or write notes.
-_DISPENSABLE = frozenset({Service.CASES})
+#: case, and cannot read or write notes, or the profiles of events.
+_DISPENSABLE = frozenset({Service.CASES, Service.PROFILES})
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ def check(services: Services) -> list[Health]:
         Service.ENGINE: services.engine.ping,
         Service.AUDIT: services.audit.ping,
         Service.CASES: services.claims.ping,
+        Service.PROFILES: services.profiles.ping,
     }
     with ThreadPoolExecutor(len(pings), thread_name_prefix="health") as threads:
         return list(threads.map(_health, pings, pings.values()))

@@ -1,7 +1,7 @@
 """Background work of a server.
 
-It notices erasures by other processes, resumes interrupted erasures, and once a day deletes expired records and
-checks the database.
+It notices erasures by other processes, resumes interrupted erasures and changes of events' dates, and once a day
+deletes expired records and checks the database.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 #: Time between two checks for erasures that other processes have completed. An erased person is out of this process's
 #: memory after two checks.
 NOTICE_EVERY = timedelta(seconds=10)
-#: Time between two attempts to resume interrupted erasures.
+#: Time between two attempts to resume what was interrupted.
 RESUME_EVERY = timedelta(minutes=5)
 #: Time between two sweeps of expired records.
 SWEEP_EVERY = timedelta(days=1)
@@ -48,6 +48,7 @@ class Housekeeping:
         while True:
             if turn % (RESUME_EVERY // NOTICE_EVERY) == 0:
                 self._try("resume erasures", lambda: self._services().erasures.resume())
+                self._try("date records anew", lambda: self._services().event_dates.catch_up(self._closing))
             if turn % (SWEEP_EVERY // NOTICE_EVERY) == 0:
                 self._try("delete expired records", self._sweep)
                 self._try("check the database", self._verify)
@@ -58,7 +59,9 @@ class Housekeeping:
                 return
 
     def _sweep(self) -> None:
-        if retention := self._services().retention:
+        if (retention := self._services().retention) is None:
+            self._services().event_dates.catch_up(self._closing, everything=True)
+        else:
             try:
                 retention.sweep()
             except Conflict as jumped:  # its message contains no ids

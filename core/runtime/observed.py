@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -73,9 +73,11 @@ class ObservedRecords(Observed):
         with self._call("event_notice"):
             return self._port.event_notice()
 
-    def record_attempt(self, outcome: Outcome, ttl: timedelta) -> ValidationRecord:
+    def record_attempt(
+        self, outcome: Outcome, ttl: timedelta, kept_until: datetime | None = None
+    ) -> ValidationRecord:
         with self._call("record_attempt", outcome.user_id, outcome.registration_id, outcome.event_id):
-            return self._port.record_attempt(outcome, ttl)
+            return self._port.record_attempt(outcome, ttl, kept_until)
 
     def take_back(self, user_id: str, registration_id: str, attempt_id: str) -> ValidationRecord | None:
         with self._call("take_back", user_id, registration_id):
@@ -86,6 +88,10 @@ class ObservedRecords(Observed):
     ) -> ValidationRecord:
         with self._call("decide", user_id, registration_id):
             return self._port.decide(user_id, registration_id, change, seen_version)
+
+    def redate(self, cases: Sequence[tuple[str, str]], ttl: timedelta, kept_until: datetime | None) -> int:
+        with self._call("redate"):
+            return self._port.redate(cases, ttl, kept_until)
 
     def ping(self) -> None:
         with self._call("ping"):

@@ -27,6 +27,8 @@ SERVICES: Mapping[str, str] = {
     "audit": Service.AUDIT,
     "claims": Service.CASES,
     "notes": Service.CASES,
+    "profiles": Service.PROFILES,
+    "dated events": Service.PROFILES,
     "looks": Service.SECOND_LOOKS,
     "batch": Service.ENGINE,
     "metrics": Service.METRICS,

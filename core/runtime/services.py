@@ -10,6 +10,7 @@ from core.photos.sanitiser import PhotoSanitiser
 from core.ports import (
     AuditTrail,
     Claims,
+    EventProfiles,
     ExpiryCheck,
     FaceEngine,
     Notes,
@@ -23,6 +24,8 @@ from core.runtime.observed_services import ObservedErasures, ObservedRetention, 
 from core.runtime.observer import Observer
 from core.runtime.operation_metrics import OperationMetrics
 from core.services.batch import Batches
+from core.services.event_dates import EventDates
+from core.services.event_profiles import ProfileService
 from core.services.forgetting import Forgetting
 from core.services.reference_check import ReferenceCheck
 from core.services.second_looks import SecondLookService
@@ -42,6 +45,7 @@ class Services:
     audit: AuditTrail
     claims: Claims
     notes: Notes
+    profiles: EventProfiles
     sanitiser: PhotoSanitiser
     validation: ObservedValidation
     erasures: ObservedErasures
@@ -49,6 +53,8 @@ class Services:
     batches: Batches
     references: ReferenceCheck
     second_looks: SecondLookService
+    profile_service: ProfileService
+    event_dates: EventDates
     #: None if registrations are read-only.
     importer: RegistrationImport | None
     #: The operations of this process in the last 24 hours.
@@ -70,7 +76,15 @@ class Services:
         for close in self.closing:
             close()
         stores = (self.records, self.registrations, self.photos, self.engine, self.audit, self.erasures)
-        for part in (self.validation, self.sanitiser, *stores, self.claims, self.notes, self.second_looks):
+        for part in (
+            self.validation,
+            self.sanitiser,
+            *stores,
+            self.claims,
+            self.notes,
+            self.second_looks,
+            self.event_dates,
+        ):
             part.close()
         if self.metrics:
             self.metrics.close()

@@ -100,8 +100,10 @@ class LiveRecords:
     def event_notice(self) -> str | None:
         return self._store.event_notice()
 
-    def record_attempt(self, outcome: Outcome, ttl: timedelta) -> ValidationRecord:
-        return self._written(self._store.record_attempt(outcome, ttl))
+    def record_attempt(
+        self, outcome: Outcome, ttl: timedelta, kept_until: datetime | None = None
+    ) -> ValidationRecord:
+        return self._written(self._store.record_attempt(outcome, ttl, kept_until))
 
     def take_back(self, user_id: str, registration_id: str, attempt_id: str) -> ValidationRecord | None:
         left = self._store.take_back(user_id, registration_id, attempt_id)
@@ -118,6 +120,15 @@ class LiveRecords:
             if current := self._store.get(user_id, registration_id):
                 self._written(current)
             raise
+
+    def redate(self, cases: Sequence[tuple[str, str]], ttl: timedelta, kept_until: datetime | None) -> int:
+        """As the port does. ``forget_event`` must be called when all records of the event have been dated."""
+        return self._store.redate(cases, ttl, kept_until)
+
+    def forget_event(self, event_id: str) -> None:
+        """Drops the event's frame, which is read again when requested."""
+        with self._lock:
+            self._events.pop(event_id, None)
 
     def ping(self) -> None:
         self._store.ping()

@@ -45,11 +45,14 @@ class Retention:
         clock: Clock,
         record_ttl: timedelta,
         steady: Callable[[], bool],
+        catch_up: Callable[[], object],
         *,
         claims: ExpiringCases,
         notes: ExpiringCases,
     ) -> None:
-        """``steady`` says whether the clock can be trusted (``core.services.steady_clock``)."""
+        """``steady`` says whether the clock can be trusted (``core.services.steady_clock``). ``catch_up`` dates the
+        records that are to be kept for longer than they say (``core.services.event_dates``).
+        """
         self._records = records
         self._registrations = registrations
         self._photos = photos
@@ -57,6 +60,7 @@ class Retention:
         self._clock = clock
         self._record_ttl = record_ttl
         self._steady = steady
+        self._catch_up = catch_up
         self._claims = claims
         self._notes = notes
 
@@ -70,6 +74,7 @@ class Retention:
         If the clock has not been steady for some days, nothing is deleted, and ``Conflict`` is raised if a record
         seems to have expired. ``trust_clock`` skips this check, for somebody who has checked the clock.
         """
+        self._catch_up()
         if not self._steady() and not trust_clock:
             if not self._records.expired(self._clock(), 1):
                 return Swept(0, 0)  # as in a new installation: nothing to warn of

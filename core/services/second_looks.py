@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from core.domain.agreement import Agreements, agreements
 from core.domain.clock import Clock, Stopwatch, elapsed
+from core.domain.decisions import checked_reason
 from core.domain.error_rates import ErrorRate, ErrorRates, error_rates, false_accepts_at
 from core.domain.errors import Conflict
 from core.domain.records import Decision, Status, ValidationRecord
 from core.domain.second_looks import Kind, SecondLook, is_sampled, turn
 from core.ports import SecondLooks, ValidationRecords
 from core.services.hashing import ColumnHash, IdHash
-from core.services.validation import checked_reason
 
 if TYPE_CHECKING:  # half a second to load, and only frames need them
     import numpy as np

@@ -14,6 +14,7 @@ from typing import Any
 from core.domain.attempts import with_attempt
 from core.domain.cases import MAX_NOTE
 from core.domain.clock import Clock
+from core.domain.decisions import checked_reason, needs_note
 from core.domain.errors import (
     Conflict,
     InvalidInput,
@@ -25,6 +26,7 @@ from core.domain.errors import (
     Unavailable,
 )
 from core.domain.policy import Policy, Verdict, judge
+from core.domain.profiles import EventProfile
 from core.domain.reasons import Reason
 from core.domain.records import (
     Attempt,
@@ -43,24 +45,16 @@ from core.photos.sanitiser import CleanPhoto, PhotoSanitiser
 from core.ports import FaceEngine, Photos, Registrations, ValidationRecords
 from core.services import photo_keys
 from core.services.erasure import ERASED, Erasures
+from core.services.event_dates import EventDates
 
 logger = logging.getLogger(__name__)
 
-#: The reasons that a reviewer can give for a rejection: all for which a photo can fail.
-REJECTION_REASONS = tuple(
-    reason for reason in Reason if reason not in (Reason.ENGINE_UNAVAILABLE, Reason.REFERENCE_UNUSABLE)
-)
 #: For how long a decision can be undone. Pages offer it for a shorter time; a slow press still counts.
 UNDO_WITHIN = timedelta(minutes=1)
 #: Replaces an erasure's id if the journal could not be read: any erasure then counts as a later one.
 UNKNOWN = ""
 #: Threads for engine calls: two for each submission, of the most that are served at once.
 ENGINE_THREADS = 64
-
-
-def needs_note(record: ValidationRecord) -> bool:
-    """Whether a decision on the record changes what was found or decided before, and must therefore say why."""
-    return record.validation_status in (Status.SUCCESS, Status.FAILED)
 
 
 @dataclass(frozen=True)
@@ -84,18 +78,6 @@ class Submitter:
     ip_address: str | None = None
 
 
-def checked_reason(decision: Decision, reason: str | None) -> str | None:
-    """Returns the reason that goes with a reviewer's decision: none with an approval.
-
-    Raises ``InvalidInput`` for a rejection without one of ``REJECTION_REASONS``.
-    """
-    if decision is Decision.APPROVED:
-        return None
-    if reason not in REJECTION_REASONS:
-        raise InvalidInput("A rejection needs one of the listed reasons.")
-    return reason
-
-
 class ValidationService:
     """Validates photos and records reviewers' decisions. An attempt that was acknowledged is never lost."""
 
@@ -111,6 +93,7 @@ class ValidationService:
         record_ttl: timedelta,
         engine_deadline: float,
         erasures: Erasures | None = None,
+        event_dates: EventDates | None = None,
         *,
         engine_threads: int = ENGINE_THREADS,
         engine_must_answer: bool = False,
@@ -118,7 +101,8 @@ class ValidationService:
         """``engine_deadline`` is in seconds. When it has passed, the attempt is recorded as pending.
 
         With ``engine_must_answer`` it is not recorded and the error is raised instead, as the caller can try again.
-        Without ``erasures`` the service assumes that nobody is ever erased.
+        Without ``erasures`` the service assumes that nobody is ever erased, without ``event_dates`` that no event has
+        a profile.
         """
         self._records = records
         self._registrations = registrations
@@ -126,11 +110,12 @@ class ValidationService:
         self._engine = engine
         self._sanitiser = sanitiser
         self._policy = policy
-        self._provenance = engine.provenance.model_copy(update={"rules": policy.digest})
+        self._provenance = engine.provenance
         self._clock = clock
         self._record_ttl = record_ttl
         self._engine_deadline = engine_deadline
         self._erasures = erasures
+        self._event_dates = event_dates
         self._engine_must_answer = engine_must_answer
         self._threads = ThreadPoolExecutor(engine_threads, thread_name_prefix="face-engine")
 
@@ -322,7 +307,10 @@ class ValidationService:
         submitter: Submitter,
         must_store: bool,
     ) -> Validation:
-        verdict, provenance = self._examine(photo, registration.reference_photo_key)
+        profile = self._profile(registration.event_id, must_store)
+        policy = profile.rules.over(self._policy) if profile else self._policy
+        kept_until = profile.kept_until if profile else None
+        verdict, provenance = self._examine(policy, photo, registration.reference_photo_key)
         outcome = Outcome(
             attempt_id=attempt_id,
             user_id=registration.user_id,
@@ -339,17 +327,30 @@ class ValidationService:
         )
         stored = True
         try:
-            record = self._records.record_attempt(outcome, self._record_ttl)
+            record = self._records.record_attempt(outcome, self._record_ttl, kept_until)
         except ServiceError as error:
             if must_store:
                 raise
             # The error's own message may name a registration, so it is not logged.
             kind = type(error).__name__
             logger.warning("a verdict was not stored, as its caller allowed: %s (%s)", kind, error.code)
-            record, stored = with_attempt(None, outcome, self._record_ttl), False
+            record, stored = with_attempt(None, outcome, self._record_ttl, kept_until), False
+        if stored and self._event_dates:
+            self._event_dates.date_again(record, kept_until)
         return Validation(record, record.attempt(attempt_id) or record.outcomes[-1], stored)
 
-    def _examine(self, photo: CleanPhoto, reference_key: str | None) -> tuple[Verdict, Provenance]:
+    def _profile(self, event_id: str, must_store: bool) -> EventProfile | None:
+        """The event's profile, if any. None also if it is out of reach and the caller allowed that."""
+        if self._event_dates is None:
+            return None
+        try:
+            return self._event_dates.profile(event_id)
+        except ServiceError:
+            if must_store:
+                raise
+            return None
+
+    def _examine(self, policy: Policy, photo: CleanPhoto, reference_key: str | None) -> tuple[Verdict, Provenance]:
         """Returns the verdict and what made it: ``pending`` with ENGINE_UNAVAILABLE if the engine gave no answer
         within its deadline; then no model and no rules had a part in it.
 
@@ -363,13 +364,13 @@ class ValidationService:
         try:
             compared, reference_unusable = comparing.result(timeout=0)
             verdict = judge(
-                self._policy,
+                policy,
                 detecting.result(timeout=0),
                 (photo.width, photo.height),
                 compared,
                 reference_unusable=reference_unusable,
             )
-            return verdict, self._provenance
+            return verdict, self._provenance.model_copy(update={"rules": policy.digest})
         except Exception as error:
             # The photo must not be lost, whatever the engine raises.
             if self._engine_must_answer:

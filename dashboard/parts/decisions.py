@@ -10,10 +10,10 @@ import streamlit as st
 
 from core.domain import reasons
 from core.domain.cases import MAX_NOTE
+from core.domain.decisions import REJECTION_REASONS, needs_note
 from core.domain.errors import Conflict, FacedeskError
 from core.domain.records import Decision, Review, Status, ValidationRecord
 from core.domain.roles import Action
-from core.services.validation import REJECTION_REASONS, needs_note
 from dashboard.parts import notices, toast, ui, your_name
 from dashboard.services import get_services
 

@@ -265,8 +265,8 @@ def test_without_the_newest_attempt_the_one_before_speaks(records: ValidationRec
     left = records.take_back("user-1", "reg-1", "attempt-2")
     assert left is not None
     assert records.get("user-1", "reg-1") == left
-    # What only the record has of the earlier attempt is not known any more.
-    unknown = {"updated_at", "comparison_result", "attributes", "stored_face_key"}
+    # What only the record has of the earlier attempt is not known any more, nor when it would have expired.
+    unknown = {"updated_at", "expires_at", "comparison_result", "attributes", "stored_face_key"}
     assert left.model_dump(exclude=unknown) == before.model_dump(exclude=unknown)
     assert (left.similarity, left.attributes, left.stored_face_key) == (before.similarity, {}, None)
 
@@ -696,3 +696,87 @@ def test_an_attempt_is_not_lost_to_a_decision_made_meanwhile(race_bench: Bench) 
     found = race_bench.records.get("user-1", "reg-1")
     assert found is not None
     assert found.attempt("attempt-2") is not None
+
+
+# Dates
+
+DAY = timedelta(days=1)
+CASE = ("user-1", "reg-1")
+
+
+def expires(records: ValidationRecords) -> datetime:
+    record = records.get(*CASE)
+    assert record
+    assert record.expires_at
+    return datetime.fromtimestamp(record.expires_at, UTC)
+
+
+def test_a_record_expires_by_its_age_but_not_before_the_event_lets_it(records: ValidationRecords) -> None:
+    records.record_attempt(an_outcome(), TTL, NOON + 40 * DAY)
+    assert expires(records) == NOON + 40 * DAY
+    records.record_attempt(an_outcome("attempt-2", timestamp=NOON + DAY), TTL, NOON + 10 * DAY)
+    assert expires(records) == NOON + 31 * DAY
+
+
+@pytest.mark.parametrize("days", [10, 40, 50, None])
+def test_a_record_that_is_dated_anew_expires_as_if_it_were_recorded_with_the_new_date(
+    records: ValidationRecords, days: int | None
+) -> None:
+    records.record_attempt(an_outcome(), TTL, NOON + 40 * DAY)
+    until = None if days is None else NOON + days * DAY
+    changed = records.redate([CASE, ("user-2", "reg-2")], TTL, until)
+    assert expires(records) == NOON + max(days or 0, 30) * DAY
+    assert changed == (days != 40)
+
+
+def test_a_new_date_leaves_all_else_of_a_record_as_it_was(records: ValidationRecords) -> None:
+    before = records.record_attempt(an_outcome(), TTL)
+    records.redate([CASE], TTL, NOON + 40 * DAY)
+    after = records.get(*CASE)
+    assert after
+    assert after.model_copy(update={"expires_at": before.expires_at}) == before
+    assert after.version == before.version
+
+
+def test_an_expired_record_is_not_dated_anew(bench: Bench) -> None:
+    bench.records.record_attempt(an_outcome(), TTL)
+    bench.clock.advance(TTL)
+    assert bench.records.redate([CASE], TTL, NOON + 40 * DAY) == 0
+    assert bench.records.get(*CASE) is None
+
+
+def test_the_record_of_another_service_gets_its_own_date_back(bench: Bench) -> None:
+    own = NOON + 29 * DAY
+    bench.foreign(expiresAt=int(own.timestamp()), theirs={"kept": [1, "two"]})
+    for until, wanted in [(NOON + 40 * DAY, 40), (NOON + 60 * DAY, 60), (NOON + 35 * DAY, 35), (NOON + 5 * DAY, 29)]:
+        bench.records.redate([CASE], TTL, until)
+        assert expires(bench.records) == NOON + wanted * DAY
+    record = bench.records.get(*CASE)
+    assert record
+    assert record.to_dict()["theirs"] == {"kept": [1, "two"]}
+    assert "ownExpiresAt" not in record.to_dict()
+
+
+def test_a_record_that_never_expires_stays_so(bench: Bench) -> None:
+    bench.foreign(expiresAt=None)
+    bench.records.redate([CASE], TTL, NOON + 40 * DAY)
+    record = bench.records.get(*CASE)
+    assert record
+    assert record.expires_at is None
+
+
+def test_an_attempt_while_a_record_is_dated_anew_is_not_lost(race_bench: Bench) -> None:
+    records = race_bench.records
+    records.record_attempt(an_outcome("attempt-0"), TTL)
+    with ThreadPoolExecutor(8) as threads:
+        attempts = [
+            threads.submit(records.record_attempt, an_outcome(f"attempt-{number}"), TTL, NOON + 50 * DAY)
+            for number in range(1, 20)
+        ]
+        dates = [threads.submit(records.redate, [CASE], TTL, NOON + 50 * DAY) for _ in range(20)]
+        for done in (*attempts, *dates):
+            done.result()
+    record = records.get(*CASE)
+    assert record
+    assert record.verification_attempt == 20
+    assert expires(records) == NOON + 50 * DAY

@@ -26,6 +26,7 @@ from core.domain.errors import (
     Unavailable,
 )
 from core.domain.frames import record_frame, registration_frame
+from core.domain.profiles import EventProfile
 from core.domain.records import Decision, Outcome, Registration, Source, Status, ValidationRecord, isoformat
 from core.domain.roles import ALLOWED, Action, Principal, Role, local
 from core.runtime.facades.guard import Guard, GuardedServices
@@ -120,6 +121,17 @@ CALLS: dict[str, tuple[tuple[Action, ...], Callable[[GuardedServices], Any]]] = 
     "claims.standing": ((Action.DECIDE, Action.SEE_EVENTS), lambda s: s.claims.standing()),
     "notes.add": ((Action.NOTE,), lambda s: s.notes.add("user-1", "reg-1", "event-1", "They called.", "n1")),
     "notes.of": ((Action.NOTE,), lambda s: s.notes.of("user-1", "reg-1")),
+    "profiles.get": (
+        (Action.SEE_EVENTS, Action.DECIDE, Action.VALIDATE, Action.EDIT_EVENT),
+        lambda s: s.profiles.get("event-1"),
+    ),
+    "profiles.all": ((Action.SEE_EVENTS, Action.DECIDE, Action.EDIT_EVENT), lambda s: s.profiles.all()),
+    "profiles.save": ((Action.EDIT_EVENT,), lambda s: s.profiles.save(EventProfile(event_id="event-1", name="Gala"))),
+    "profiles.shortening": (
+        (Action.EDIT_EVENT,),
+        lambda s: s.profiles.shortening(EventProfile(event_id="event-1")),
+    ),
+    "profiles.redate": ((Action.EDIT_EVENT,), lambda s: s.profiles.redate("event-1", Event())),
     "second_looks.wanted": ((Action.SECOND_LOOK,), lambda s: s.second_looks.wanted("event-1", "Ada")),
     "second_looks.wants": ((Action.SECOND_LOOK,), lambda s: s.second_looks.wants(SEEN, "Ada")),
     "second_looks.store": (

@@ -50,7 +50,9 @@ def cases(desk: Desk, clock: FakeClock) -> Iterator[dict[str, Any]]:
 
 @pytest.fixture
 def retention(desk: Desk, store: SqliteErasures, clock: FakeClock, cases: dict[str, Any]) -> Retention:
-    return Retention(store, desk.registrations, desk.photos, desk.audit, clock, TTL, lambda: True, **cases)
+    return Retention(
+        store, desk.registrations, desk.photos, desk.audit, clock, TTL, lambda: True, lambda: None, **cases
+    )
 
 
 def attempted(desk: Desk, at: datetime, key: str = KEY, **changes: Any) -> None:
@@ -196,7 +198,7 @@ def watchful(desk: Desk, store: SqliteErasures, clock: FakeClock, tmp_path: Path
     steady = SteadyClock(tmp_path / "state", clock)
     steady()
     clock.advance(STEADY)
-    return Retention(store, desk.registrations, desk.photos, desk.audit, clock, TTL, steady, **cases)
+    return Retention(store, desk.registrations, desk.photos, desk.audit, clock, TTL, steady, lambda: None, **cases)
 
 
 def test_a_clock_that_jumps_ahead_and_back_takes_nothing_away(
@@ -224,7 +226,7 @@ def test_a_new_installation_says_nothing_of_the_clock(
 ) -> None:
     steady = SteadyClock(tmp_path / "new", clock)
     store = SqliteErasures(tmp_path / "facedesk.sqlite3")
-    fresh = Retention(store, desk.registrations, desk.photos, desk.audit, clock, TTL, steady, **cases)
+    fresh = Retention(store, desk.registrations, desk.photos, desk.audit, clock, TTL, steady, lambda: None, **cases)
     assert fresh.sweep() == Swept(0, 0)
     store.close()
 

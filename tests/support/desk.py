@@ -13,6 +13,7 @@ from core.adapters.embedded.audit import SqliteAudit
 from core.adapters.embedded.cases import SqliteClaims, SqliteNotes
 from core.adapters.embedded.erasures import SqliteErasures
 from core.adapters.embedded.photos import FolderPhotos
+from core.adapters.embedded.profiles import SqliteDatedEvents, SqliteProfiles
 from core.adapters.embedded.records import SqliteRecords
 from core.adapters.embedded.registrations import SqliteRegistrations
 from core.adapters.embedded.second_looks import SqliteSecondLooks
@@ -112,6 +113,7 @@ def desk(
     )
     engine, audit, erasure_store = ChosenEngine(), SqliteAudit(database), SqliteErasures(database)
     looks = SqliteSecondLooks(database)
+    profiles = SqliteProfiles(database)
     settings = Settings(data_dir=tmp_path, hash_key="a key of these tests", _env_file=None, **more_settings)
     # Less than may be set: a test that waits for the engine's deadline is to be short.
     settings = settings.model_copy(update={"engine_deadline_seconds": 1.0})
@@ -131,6 +133,9 @@ def desk(
         claims=SqliteClaims(database, utc_now),
         notes=SqliteNotes(database, utc_now),
         looks=looks,
+        profiles=profiles,
+        dated=SqliteDatedEvents(database),
+        profile_edits=profiles,
     )
     services = assemble(settings, adapters)
     yield Desk(services, registrations, photos, tmp_path / "photos", engine, audit, erasure_store, looks)

@@ -35,6 +35,7 @@ _PORTS: dict[str, type] = {
     "audit": ports.AuditTrail,
     "claims": ports.Claims,
     "notes": ports.Notes,
+    "profiles": ports.EventProfiles,
     "metrics": ports.ServiceMetrics,
     "expiry": ports.ExpiryCheck,
 }
@@ -43,11 +44,13 @@ _WATCHED = ("validation", "erasures", "retention")
 #: A facade -> the part of the services that it hands on.
 _FACADES = {
     **{name: name for name in ("records", "registrations", "validation", "batches", "references", "erasures")},
+    "profiles": "profile_service",
     **{name: name for name in ("audit", "claims", "notes", "second_looks", "metrics", "expiry", "operation_metrics")},
 }
 #: Methods that other parts call and that belong to no port -> their parameters.
 _OF_NO_PORT: dict[Any, list[str]] = {
     LiveRecords.forget: ["user_id"],
+    LiveRecords.forget_event: ["event_id"],
     Forgetting.on_erased: ["forget"],
     Forgetting.announce: ["user_id"],
     ReferenceCheck.forget: ["is_erased"],
@@ -62,9 +65,18 @@ _OF_NO_PORT: dict[Any, list[str]] = {
     GuardedRecords.count_unreadable: ["event_id"],
     GuardedRegistrations.search: ["text", "limit"],
 }
-#: Methods of facades that differ from what they hand on: who erases or writes a note, and in which events people are
-#: found, is for the facade to say, and a count is made of what is read.
-_DIFFERENT = {"erasures.erase", "notes.add", "records.count_unreadable", "registrations.search"}
+#: Methods of facades that differ from what they hand on: who erases, writes a note or changes a profile, and in which
+#: events people are found, is for the facade to say, and a count is made of what is read. The dates of events have no
+#: facade but that of the profiles.
+_DIFFERENT = {
+    "erasures.erase",
+    "notes.add",
+    "profiles.redate",
+    "profiles.save",
+    "profiles.shortening",
+    "records.count_unreadable",
+    "registrations.search",
+}
 
 AWS: dict[str, Any] = {
     "backend": "aws",
@@ -99,6 +111,10 @@ def differences(services: Services) -> Iterator[str]:
     yield from _of_retention(services)
     for layer in _layers(services.second_looks._looks):
         yield from _differences("second looks", layer, ports.SecondLooks)
+    for layer in _layers(services.profile_service._edits):
+        yield from _differences("changes of profiles", layer, ports.EventProfileEdits)
+    for layer in _layers(services.event_dates._dated):
+        yield from _differences("dated events", layer, ports.DatedEvents)
     for engine in _layers(services.references._engine):
         yield from _differences("batch engine", engine, ports.FaceEngine)
     yield from _of_facades(services)
@@ -122,6 +138,8 @@ def all_layers(services: Services) -> Iterator[Any]:
     yield from _layers(erasures._store)
     yield from _layers(services.references._engine)
     yield from _layers(services.second_looks._looks)
+    yield from _layers(services.profile_service._edits)
+    yield from _layers(services.event_dates._dated)
     if services.retention:
         retention = services.retention._of
         for store in (retention._records, retention._photos, retention._claims, retention._notes):

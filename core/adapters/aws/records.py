@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,7 @@ from core.adapters.aws.event_reads import EventReads
 from core.adapters.aws.items import Expression, Item, changed_values, key_of, partition_of, record_of
 from core.adapters.aws.pages import asking, items_of, pages
 from core.adapters.aws.table import RECORDS_NOT_CONFIGURED
-from core.domain.attempts import decided, newest_first, with_attempt, without_attempt
+from core.domain.attempts import decided, newest_first, redated, with_attempt, without_attempt
 from core.domain.clock import Clock, Stopwatch, elapsed
 from core.domain.errors import Service, Unavailable
 from core.domain.records import Outcome, Review, ValidationRecord, Withdrawal
@@ -30,6 +31,9 @@ SERVICE = Service.RECORDS
 
 #: The attributes that every writer changes with an item: a write requires that these are as they were read.
 _VERSION = ("updatedAt", "timestamp", "verificationAttempt", "validationStatus")
+
+#: Records that are dated anew at once. Nobody waits for it, so that others have most of the table's capacity.
+_AT_ONCE = 8
 
 _errors = partial(translated, SERVICE, RECORDS_NOT_CONFIGURED)
 
@@ -85,9 +89,11 @@ class DynamoRecords:
     def event_notice(self) -> str | None:
         return self._events.notice
 
-    def record_attempt(self, outcome: Outcome, ttl: timedelta) -> ValidationRecord:
+    def record_attempt(
+        self, outcome: Outcome, ttl: timedelta, kept_until: datetime | None = None
+    ) -> ValidationRecord:
         key = key_of(outcome.user_id, outcome.registration_id)
-        return self._change(key, lambda current: with_attempt(current, outcome, ttl))
+        return self._change(key, lambda current: with_attempt(current, outcome, ttl, kept_until))
 
     def take_back(self, user_id: str, registration_id: str, attempt_id: str) -> ValidationRecord | None:
         key = key_of(user_id, registration_id)
@@ -108,6 +114,20 @@ class DynamoRecords:
         self, user_id: str, registration_id: str, change: Review | Withdrawal, seen_version: str
     ) -> ValidationRecord:
         return self._change(key_of(user_id, registration_id), lambda current: decided(current, change, seen_version))
+
+    def redate(self, cases: Sequence[tuple[str, str]], ttl: timedelta, kept_until: datetime | None) -> int:
+        def once(case: tuple[str, str]) -> bool:
+            key = key_of(*case)
+            stored = self._read(key)
+            current = self._alive(stored)
+            changed = redated(current, ttl, kept_until) if current else None
+            if current is None or changed is None or changed is current:
+                return False
+            self._write(key, stored, current, changed)
+            return True
+
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="redate") as threads:
+            return sum(threads.map(lambda case: self._race(lambda: once(case)), cases))
 
     def ping(self) -> None:
         # The read that every method needs. DescribeTable would need a permission of its own.

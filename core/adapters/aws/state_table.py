@@ -71,8 +71,8 @@ class StateTable:
         }
         return items_of(pages(asking(self._client.query, self._retry, self._errors), request))
 
-    def put(self, part: str, place: str, item: Item, when: Condition) -> bool:
-        """Write the item in place of any other if the condition holds; returns whether it did. Durable then.
+    def put(self, part: str, place: str, item: Item, when: Condition | None = None) -> bool:
+        """Write the item in place of any other if the condition, if any, holds; returns whether it did. Durable then.
 
         False also if an earlier try, whose answer was lost, has written it and the condition does not allow for that.
         """

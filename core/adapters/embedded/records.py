@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from core.adapters.embedded.schema import SCHEMA
 from core.adapters.shared.records import TO_THE_SECOND, newest_of_event
-from core.domain.attempts import decided, newest_first, with_attempt, without_attempt
+from core.domain.attempts import decided, newest_first, redated, with_attempt, without_attempt
 from core.domain.clock import Clock
 from core.domain.columns import STORED_COLUMNS
 from core.domain.errors import Refused, Service
@@ -143,11 +143,14 @@ class SqliteRecords:
     def event_notice(self) -> str | None:
         return None
 
-    def record_attempt(self, outcome: Outcome, ttl: timedelta) -> ValidationRecord:
+    def record_attempt(
+        self, outcome: Outcome, ttl: timedelta, kept_until: datetime | None = None
+    ) -> ValidationRecord:
         with self._database.write() as connection:
             stored = self._item(connection, outcome.user_id, outcome.registration_id)
             current = self._alive(stored)
-            return _save(connection, stored if current else {}, current, with_attempt(current, outcome, ttl))
+            changed = with_attempt(current, outcome, ttl, kept_until)
+            return _save(connection, stored if current else {}, current, changed)
 
     def take_back(self, user_id: str, registration_id: str, attempt_id: str) -> ValidationRecord | None:
         with self._database.write() as connection:
@@ -167,6 +170,15 @@ class SqliteRecords:
             stored = self._item(connection, user_id, registration_id)
             current = self._alive(stored)
             return _save(connection, stored, current, decided(current, change, seen_version))
+
+    def redate(self, cases: Sequence[tuple[str, str]], ttl: timedelta, kept_until: datetime | None) -> int:
+        changes = 0
+        with self._database.write() as connection:
+            for user_id, registration_id in cases:
+                stored = self._item(connection, user_id, registration_id)
+                if current := self._alive(stored):
+                    changes += _save(connection, stored, current, redated(current, ttl, kept_until)) is not current
+        return changes
 
     def ping(self) -> None:
         self._database.check()

@@ -190,6 +190,18 @@ CREATE TABLE second_looks (
     PRIMARY KEY (event_id, case_hash)
 ) WITHOUT ROWID;
 """
+# The profile is the source of truth of its version, too.
+_PROFILES = """
+CREATE TABLE event_profiles (
+    event_id TEXT PRIMARY KEY,
+    version INTEGER NOT NULL AS (profile ->> '$.version') STORED,
+    profile TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE dated_events (
+    event_id TEXT PRIMARY KEY,
+    kept_until TEXT
+) WITHOUT ROWID;
+"""
 
 
 def _first_version(connection: apsw.Connection) -> None:
@@ -261,6 +273,7 @@ SCHEMA = Schema(
         script(_CASES),  # adds the claims of cases and the notes on them
         script(_SECOND_LOOKS),
         _provenance_in_columns,
+        script(_PROFILES),
     ),
     before={
         "faceVerifications": frozenset({"userId", "registrationId", "timestamp", "item"}),

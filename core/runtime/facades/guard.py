@@ -19,6 +19,7 @@ from core.runtime.facades.cases import GuardedClaims, GuardedNotes
 from core.runtime.facades.event_work import GuardedBatches, GuardedLoading, GuardedReferenceCheck
 from core.runtime.facades.people import GuardedRecords, GuardedRegistrations, GuardedValidation
 from core.runtime.facades.permissions import Permissions
+from core.runtime.facades.profiles import GuardedProfiles
 from core.runtime.facades.second_looks import GuardedSecondLooks
 from core.runtime.facades.trail import PrincipalTrail
 from core.runtime.health import Health, check
@@ -54,6 +55,7 @@ class GuardedServices:
     audit: GuardedAuditTrail
     claims: GuardedClaims
     notes: GuardedNotes
+    profiles: GuardedProfiles
     operation_metrics: GuardedOperationMetrics
     #: None if registrations are read-only.
     loading: GuardedLoading | None
@@ -104,6 +106,7 @@ class Guard:
             audit=GuardedAuditTrail(of.audit, permissions),
             claims=GuardedClaims(of.claims, permissions),
             notes=GuardedNotes(of.notes, of.settings, of.clock, permissions),
+            profiles=GuardedProfiles(of.profile_service, of.event_dates, permissions),
             operation_metrics=GuardedOperationMetrics(of.operation_metrics, permissions),
             loading=loading,
             metrics=GuardedMetrics(of.metrics, permissions) if of.metrics else None,

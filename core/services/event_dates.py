@@ -1,0 +1,180 @@
+"""Keeps the records of events until the dates that the events' profiles say, whatever was changed when.
+
+A record expires ``RECORD_TTL_DAYS`` after its newest attempt, but not before its event's end and the days that the
+profile adds to it. An attempt is dated by the profile as it was read before; who records it looks at the profile once
+more afterwards. A change of a profile has the event's records dated anew in the background. That may be interrupted
+at any time, and may run in several processes at once: it writes nothing but the dates of the newest profile, and is
+only finished for the dates that ``DatedEvents`` has.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from core.domain.clock import Clock
+from core.domain.errors import NotConfigured, ServiceError
+from core.domain.profiles import EventProfile
+from core.domain.records import ValidationRecord
+from core.flow.crew import End, Progress
+from core.ports import DatedEvents, EventProfiles, ValidationRecords
+
+if TYPE_CHECKING:  # half a second to load, and only frames need it
+    from pandas import DataFrame, Series
+
+logger = logging.getLogger(__name__)
+
+#: Records that are dated between two looks at the profile.
+CHUNK = 200
+
+
+@dataclass(frozen=True)
+class Shortening:
+    """What an event's records lose by a change of its dates: how many expire sooner, and how many of them at once.
+
+    ``first`` is when the next of the others expires.
+    """
+
+    records: int = 0
+    at_once: int = 0
+    first: datetime | None = None
+
+
+class EventDates:
+    """The dates of events' records. ``kept_until`` is for those who write records, the rest for profiles' changes."""
+
+    def __init__(
+        self,
+        records: ValidationRecords,
+        profiles: EventProfiles,
+        dated: DatedEvents,
+        clock: Clock,
+        record_ttl: timedelta,
+        on_dated: Callable[[str], object],
+    ) -> None:
+        """``on_dated`` is called with the id of an event whose records have been dated anew."""
+        self._records = records
+        self._profiles = profiles
+        self._dated = dated
+        self._clock = clock
+        self._record_ttl = record_ttl
+        self._on_dated = on_dated
+
+    def profile(self, event_id: str) -> EventProfile | None:
+        """The event's profile. None also if there is no store of profiles, as in an installation of before."""
+        try:
+            return self._profiles.get(event_id)
+        except NotConfigured:
+            return None
+
+    def kept_until(self, event_id: str) -> datetime | None:
+        """Until when the event's records are kept at least."""
+        profile = self.profile(event_id)
+        return profile.kept_until if profile else None
+
+    def date_again(self, record: ValidationRecord, kept_until: datetime | None) -> None:
+        """Dates the record, which was written with this date, by a profile that has changed meanwhile.
+
+        An error is only logged, because the record is written; ``catch_up`` dates it later.
+        """
+        try:
+            while record.event and (newer := self.kept_until(record.event)) != kept_until:
+                self._records.redate([(record.user_id, record.registration_id)], self._record_ttl, newer)
+                kept_until = newer
+        except ServiceError as error:
+            # The error's own message may name a registration, so it is not logged.
+            logger.warning("a record was not dated anew: %s (%s)", type(error).__name__, error.code)
+
+    def shortening(self, profile: EventProfile) -> Shortening:
+        """What the event's records would lose if this were its profile."""
+        records = self._records.event_frame(profile.event_id)
+        wanted = self._wanted(records, profile.kept_until)
+        sooner = wanted[wanted < records["expiresAt"]]
+        now = self._clock()
+        later = sooner[sooner > now]
+        first = None if later.empty else later.min().to_pydatetime()
+        return Shortening(len(sooner), len(sooner) - len(later), first)
+
+    def unfinished(self) -> list[str]:
+        """The events whose records are not all dated by their profiles, by id."""
+        try:
+            wanted = {profile.event_id: profile.kept_until for profile in self._profiles.all()}
+            done = dict(self._dated.all())
+        except NotConfigured:
+            return []
+        return sorted(each for each in wanted | done if wanted.get(each) != done.get(each))
+
+    def catch_up(self, stop: threading.Event, *, everything: bool = False) -> None:
+        """Dates the records of all unfinished events, or, with ``everything``, of all events that have a profile.
+
+        The latter finds records that other services wrote, and attempts whose process was killed.
+        """
+        events = self.unfinished()
+        if everything:
+            now = self._clock()
+            standing = [p.event_id for p in self._profiles.all() if p.kept_until and p.kept_until > now]
+            events = sorted({*events, *standing})
+        for event_id in events:
+            self.run(event_id, stop)
+
+    def run(
+        self, event_id: str, stop: threading.Event, report: Callable[[Progress], None] = lambda progress: None
+    ) -> Progress:
+        """Dates the event's records by its profile, and by any newer one that it gets meanwhile.
+
+        Returns the last progress, which is reported after each ``CHUNK`` of records. Raises ``ServiceError``.
+        """
+        while True:
+            kept_until = self.kept_until(event_id)
+            progress = self._pass(event_id, kept_until, stop, report)
+            if progress is None:
+                continue
+            self._on_dated(event_id)
+            if progress.end is not End.DONE:
+                return progress
+            self._dated.set(event_id, kept_until)
+            if self.kept_until(event_id) == kept_until:
+                return progress
+
+    def close(self) -> None:
+        self._profiles.close()
+        self._dated.close()
+
+    def _pass(
+        self,
+        event_id: str,
+        kept_until: datetime | None,
+        stop: threading.Event,
+        report: Callable[[Progress], None],
+    ) -> Progress | None:
+        """Dates the records once. None if the profile got other dates meanwhile."""
+        cases = list(self._to_date(event_id, kept_until))
+        progress = Progress(len(cases))
+        for start in range(0, len(cases), CHUNK):
+            if stop.is_set():
+                return Progress(len(cases), start, end=End.STOPPED)
+            if self.kept_until(event_id) != kept_until:
+                return None
+            self._records.redate(cases[start : start + CHUNK], self._record_ttl, kept_until)
+            progress = Progress(len(cases), min(start + CHUNK, len(cases)))
+            report(progress)
+        return Progress(len(cases), len(cases), end=End.DONE)
+
+    def _to_date(self, event_id: str, kept_until: datetime | None) -> Iterator[tuple[str, str]]:
+        """The event's records that seem to expire at another time than they should."""
+        for records in self._records.event_batches(event_id):
+            wrong = records[
+                (self._wanted(records, kept_until) != records["expiresAt"]) & records["expiresAt"].notna()
+            ]
+            yield from zip(wrong["userId"], wrong["registrationId"], strict=True)
+
+    def _wanted(self, records: DataFrame, kept_until: datetime | None) -> Series[Any]:
+        """When each of the records should expire if Facedesk wrote it. Whole seconds, as ``expiresAt`` has them."""
+        import pandas as pd
+
+        wanted: Series[Any] = (records["timestamp"] + self._record_ttl).dt.floor("s")
+        return wanted if kept_until is None else wanted.clip(lower=pd.Timestamp(kept_until).floor("s"))  # type: ignore[call-overload]
