@@ -135,8 +135,8 @@ class Settings(Policy, BaseSettings):
         "facedesk-state",
         min_length=3,
         validation_alias="DYNAMODB_STATE_TABLE",
-        description="DynamoDB table of what Facedesk itself keeps: who has which case, the notes on cases, and "
-        "second looks",
+        description="DynamoDB table of what Facedesk itself keeps: who has which case, the notes on cases, second "
+        "looks, and the profiles of events",
     )
     event_index_check_minutes: float = Field(
         30,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from core.domain.errors import Conflict, FacedeskError
 from core.flow.crew import Progress
@@ -67,6 +68,15 @@ class Jobs:
                 raise Conflict("This is running already.")
             job = self._jobs[kind, event_id] = Job(work, operator)
             return job
+
+    def restart(self, kind: str, event_id: str, work: Work, operator: str | None) -> None:
+        """Starts a job that can go on where an earlier one stopped, which it stops if it runs."""
+        known = self.of(kind, event_id)
+        if known and known.running:
+            known.stop.set()
+            known.join(GRACE_SECONDS)
+        with suppress(Conflict):  # the earlier one goes on, and finds out by itself what is new
+            self.start(kind, event_id, work, operator)
 
     def of(self, kind: str, event_id: str) -> Job | None:
         return self._jobs.get((kind, event_id))

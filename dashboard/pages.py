@@ -20,6 +20,7 @@ USER_LOOKUP = _FOLDER / "user_lookup.py"
 REVIEW = _FOLDER / "review.py"
 EVENT_OVERVIEW = _FOLDER / "event_overview.py"
 STATISTICS = _FOLDER / "statistics.py"
+EVENT_PROFILE = _FOLDER / "event_profile.py"
 OPERATIONS = _FOLDER / "operations.py"
 START = _FOLDER / "start.py"
 AUDIT = _FOLDER / "audit.py"
@@ -46,6 +47,7 @@ _SECTIONS = {
     "Event": (
         _Entry(EVENT_OVERVIEW, "Event overview", ":material/event_available:"),
         _Entry(STATISTICS, "Statistics", ":material/bar_chart:"),
+        _Entry(EVENT_PROFILE, "Event settings", ":material/edit_calendar:"),
     ),
     "Operations": (_Entry(OPERATIONS, "Operations", ":material/monitoring:"),),
     "Privacy": (

@@ -24,6 +24,7 @@ from dashboard.jobs import Job, Work, jobs
 from dashboard.parts import event, ui
 
 BATCH, CHECK = "batch", "reference-check"
+_TITLES = {BATCH: "Checking the photos already sent", CHECK: "Checking the reference photos"}
 #: Seconds between two looks at what runs.
 LOOK_SECONDS = 1
 
@@ -46,7 +47,7 @@ def under_way(services: GuardedServices, event_id: str) -> frozenset[str]:
     for kind, ended in ((BATCH, _batch_ended), (CHECK, _check_ended)):
         job = jobs().of(kind, event_id)
         if job and job.running:
-            st.fragment(_running, run_every=LOOK_SECONDS)(kind, event_id, job)
+            st.fragment(running, run_every=LOOK_SECONDS)(kind, _TITLES[kind], job)
         elif ended(services, event_id, job):
             free.add(kind)
     return frozenset(free)
@@ -63,15 +64,15 @@ def offers(services: GuardedServices, event_id: str, kinds: frozenset[str]) -> N
 # What runs
 
 
-def _running(kind: str, event_id: str, job: Job) -> None:
+def running(kind: str, title: str, job: Job) -> None:
+    """How far a job is, with a button that stops it. For a fragment; when the job ends, the page runs again."""
     if not job.running:
         st.rerun()
-    title = "Checking the photos already sent" if kind == BATCH else "Checking the reference photos"
     with st.container(border=True):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown(f"**{title}**")
             if job.stop.is_set():
-                st.caption("Stopping. The photos that are being checked now are still finished.")
+                st.caption("Stopping. What is being done right now is still finished.")
             else:
                 st.button("Stop", icon=":material/stop_circle:", key=f"stop-{kind}", on_click=job.stop.set)
         if job.operator:

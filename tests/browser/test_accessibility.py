@@ -40,6 +40,7 @@ SHOWN = {
     "event_overview": ("event_overview", "Ready to enter"),
     "event_overview, unknown": ("event_overview?event_id=nobody", "unknown event"),
     "statistics": ("statistics?threshold=99", "Who would change as CSV"),
+    "event_profile": ("event_profile", "Rules of this event"),
     "operations": ("operations", "Every service answers"),
     "audit": ("audit", "Audit trail"),
     "erasure": ("erasure", "Which person?"),

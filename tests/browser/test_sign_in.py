@@ -33,6 +33,7 @@ LINKS = {
     "review": "Review queue",
     "event_overview": "Event overview",
     "statistics": "Statistics",
+    "event_profile": "Event settings",
     "operations": "Operations",
     "audit": "Audit trail",
     "erasure": "Erase a person",

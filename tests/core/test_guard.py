@@ -122,7 +122,7 @@ CALLS: dict[str, tuple[tuple[Action, ...], Callable[[GuardedServices], Any]]] = 
     "notes.add": ((Action.NOTE,), lambda s: s.notes.add("user-1", "reg-1", "event-1", "They called.", "n1")),
     "notes.of": ((Action.NOTE,), lambda s: s.notes.of("user-1", "reg-1")),
     "profiles.get": (
-        (Action.SEE_EVENTS, Action.DECIDE, Action.VALIDATE, Action.EDIT_EVENT),
+        (Action.SEE_EVENTS, Action.FIND_PEOPLE, Action.EDIT_EVENT),
         lambda s: s.profiles.get("event-1"),
     ),
     "profiles.all": ((Action.SEE_EVENTS, Action.DECIDE, Action.EDIT_EVENT), lambda s: s.profiles.all()),

@@ -31,7 +31,7 @@ MARKDOWN = re.findall(
     r"\w+",
     """write markdown caption error warning info success exception toast title header subheader metric badge button
     link_button page_link download_button form_submit_button radio pills segmented_control selectbox multiselect
-    checkbox toggle slider text_input text_area number_input date_input file_uploader camera_input tabs expander
+    checkbox toggle slider text_input text_area number_input date_input datetime_input file_uploader camera_input tabs expander
     popover status spinner dialog image progress html latex Page
     banner banner_on_failure chart_card file_links link distribution number box show _ended""",
 )
@@ -48,7 +48,9 @@ RENDERED_OPTIONS = ("radio", "pills", "segmented_control")
 PLACES = {
     **dict.fromkeys(("image", "page_link"), 0),
     **dict.fromkeys(("download_button", "link_button", "selectbox", "multiselect", "slider", "text_input"), 1),
-    **dict.fromkeys(("text_area", "number_input", "date_input", "file_uploader", "camera_input", "toggle"), 1),
+    **dict.fromkeys(
+        ("text_area", "number_input", "date_input", "datetime_input", "file_uploader", "camera_input", "toggle"), 1
+    ),
     **dict.fromkeys(("checkbox", "popover", "banner_on_failure", "chart_card", "file_links", "distribution"), 1),
     "number": 1,
     "box": 2,
@@ -148,6 +150,13 @@ REVIEWED: dict[str, set[str]] = {
         "button: why_not",
         "caption: SMALLER",
         "caption: services.settings.max_upload_mb",
+    },
+    "dashboard/sections/event_profile.py": {
+        "banner: sentence",
+        "caption: ui.when(profile.changed_at, get_services().clock())",
+        "datetime_input: label",
+        "datetime_input: meaning",
+        "number_input: label",
     },
     "dashboard/sections/erasure.py": {
         "markdown: count",

@@ -24,6 +24,7 @@ import pytest
 
 from core.adapters.aws import clients
 from core.adapters.embedded.engine import LocalEngine
+from core.domain.clock import Clock, utc_now
 from core.domain.records import Registration
 from core.ports import FaceEngine
 from core.runtime.bootstrap import build
@@ -111,13 +112,13 @@ def environment_of(variables: Mapping[str, str]) -> Iterator[None]:
         yield
 
 
-def built(variables: Mapping[str, str]) -> Services:
+def built(variables: Mapping[str, str], clock: Clock = utc_now) -> Services:
     with environment_of(variables):
-        return build(Settings(_env_file=None))
+        return build(Settings(_env_file=None), clock)
 
 
 @contextmanager
-def production(servers: Servers, **variables: str) -> Iterator[Site]:
+def production(servers: Servers, clock: Clock = utc_now, **variables: str) -> Iterator[Site]:
     """Production on ``servers`` with a table, a bucket and a collection of its own; ``variables`` come last."""
     bucket, registrations = fresh_name("faces"), f"registrations_{uuid4().hex}"
     environment = {
@@ -153,17 +154,17 @@ def production(servers: Servers, **variables: str) -> Iterator[Site]:
         def add(new: list[Registration]) -> None:
             collection.insert_many([_document(registration) for registration in new])
 
-        services = built(environment)
+        services = built(environment, clock)
         yield Site(services, environment, add, keys)
         services.close()
         collection.drop()
 
 
 @contextmanager
-def embedded(data: Path, **variables: str) -> Iterator[Site]:
+def embedded(data: Path, clock: Clock = utc_now, **variables: str) -> Iterator[Site]:
     """The embedded backend on the folder ``data``; ``variables`` come last."""
     environment = {"FACEDESK_DATA_DIR": str(data), **variables}
-    services = built(environment)
+    services = built(environment, clock)
     importer = services.importer
     assert importer is not None
     photos = data / "photos"

@@ -29,8 +29,8 @@ class GuardedProfiles:
         return self._profiles.is_read_only
 
     def get(self, event_id: str) -> EventProfile:
-        """As ``ProfileService.get``. Requires ``SEE_EVENTS``, ``DECIDE``, ``VALIDATE`` or ``EDIT_EVENT``."""
-        actions = (Action.SEE_EVENTS, Action.DECIDE, Action.VALIDATE, Action.EDIT_EVENT)
+        """As ``ProfileService.get``. Requires ``SEE_EVENTS``, ``FIND_PEOPLE`` or ``EDIT_EVENT``."""
+        actions = (Action.SEE_EVENTS, Action.FIND_PEOPLE, Action.EDIT_EVENT)
         with self._permissions.event_reading(*actions, event_id=event_id):
             return self._profiles.get(event_id)
 

@@ -1,0 +1,33 @@
+"""Event settings: an event's name, dates, how long its records are kept, and its own rules."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.domain.profiles import EventProfile
+from dashboard.parts import event, ui
+from dashboard.sections import event_profile as sections
+from dashboard.services import get_services
+
+services = get_services()
+
+
+def main() -> None:
+    st.title("Event settings", anchor=False)
+    events: list[str] = []
+    with ui.banner_on_failure("read the list of events"):
+        described = (each.event_id for each in services.profiles.all())
+        events = sorted({*event.event_ids(), *described})
+    event_id = sections.choose(st.container(width=560), events)
+    if event_id is None:
+        st.caption("Choose an event, or type the id of a new one.")
+        return
+    profile: EventProfile | None = None
+    with ui.banner_on_failure("read this event's settings"):
+        profile = services.profiles.get(event_id)
+    if profile:
+        sections.under_way(event_id)
+        sections.form(profile, services.settings.policy)
+
+
+main()
