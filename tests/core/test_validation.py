@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from core.domain.clock import utc_now
 from core.domain.errors import (
     Conflict,
     InvalidInput,
+    NotConfigured,
     PhotoNotFound,
     PhotoRefused,
     Refused,
     RegistrationNotFound,
     Unavailable,
 )
+from core.domain.profiles import EventProfile, EventRules
 from core.domain.reasons import Reason
 from core.domain.records import Decision, Provenance, Source, Status
 from core.services.validation import Submitter
@@ -275,3 +280,79 @@ def test_a_caller_who_would_do_without_storing_still_has_it_stored(desk: Desk, a
     found = desk.validation.validate_upload("reg-1", astronaut_jpeg, "a1", AT_THE_DESK, must_store=False)
     assert found.stored
     assert desk.records.get("user-1", "reg-1") == found.record
+
+
+# Events with a profile
+
+IN_60_DAYS = timedelta(days=60)
+
+
+def described(desk: Desk, **changes: Any) -> EventProfile:
+    seen = desk.services.profile_service.get("event-1")
+    return desk.services.profile_service.save(seen.model_copy(update=changes), "Ada")
+
+
+def expiry_of(desk: Desk) -> datetime:
+    record = desk.records.get("user-1", "reg-1")
+    assert record
+    assert record.expires_at
+    return datetime.fromtimestamp(record.expires_at, UTC)
+
+
+def test_an_event_judges_by_its_own_rules(desk: Desk, astronaut_jpeg: bytes) -> None:
+    everywhere = desk.validation.validate_upload("reg-1", astronaut_jpeg, "a1", AT_THE_DESK)
+    described(desk, rules=EventRules(similarity_threshold=95, review_threshold=90))
+    desk.engine.similarity = 92.0
+    here = desk.validation.validate_upload("reg-1", astronaut_jpeg, "a2", AT_THE_DESK)
+    assert here.record.validation_status is Status.PENDING
+    assert here.record.comparison_result
+    assert here.record.comparison_result.threshold == 95
+    assert here.attempt.provenance
+    assert everywhere.attempt.provenance
+    assert here.attempt.provenance.rules != everywhere.attempt.provenance.rules
+
+
+def test_a_record_is_kept_until_its_event_is_over(desk: Desk, astronaut_jpeg: bytes) -> None:
+    profile = described(desk, ends_at=utc_now() + IN_60_DAYS)
+    desk.validation.validate_upload("reg-1", astronaut_jpeg, "a1", AT_THE_DESK)
+    assert profile.kept_until
+    assert expiry_of(desk) == profile.kept_until.replace(microsecond=0)
+
+
+def test_an_attempt_during_which_the_event_was_moved_is_kept_until_the_new_end(
+    desk: Desk, astronaut_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described(desk, ends_at=utc_now() + timedelta(days=40))
+    detect = desk.engine.detect
+    later = []
+
+    def moved(jpeg: bytes) -> Any:
+        later.append(described(desk, ends_at=utc_now() + IN_60_DAYS).kept_until)
+        return detect(jpeg)
+
+    monkeypatch.setattr(desk.engine, "detect", moved)
+    desk.validation.validate_upload("reg-1", astronaut_jpeg, "a1", AT_THE_DESK)
+    assert expiry_of(desk) == later[0].replace(microsecond=0)
+
+
+def test_nothing_is_judged_while_the_events_rules_are_out_of_reach(
+    desk: Desk, astronaut_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(_: object, event_id: str) -> None:
+        raise Unavailable("event profiles", "Down")
+
+    monkeypatch.setattr(type(desk.services.profiles), "get", down)
+    with pytest.raises(Unavailable):
+        desk.validation.validate_upload("reg-1", astronaut_jpeg, "a1", AT_THE_DESK)
+    assert desk.records.get("user-1", "reg-1") is None
+
+
+def test_an_installation_without_a_store_of_profiles_judges_as_before(
+    desk: Desk, astronaut_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(_: object, event_id: str) -> None:
+        raise NotConfigured("event profiles", "ResourceNotFoundException")
+
+    monkeypatch.setattr(type(desk.services.profiles), "get", absent)
+    record = desk.validation.validate_upload("reg-1", astronaut_jpeg, "a1", AT_THE_DESK).record
+    assert record.validation_status is Status.SUCCESS

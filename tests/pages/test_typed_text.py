@@ -31,8 +31,8 @@ MARKDOWN = re.findall(
     r"\w+",
     """write markdown caption error warning info success exception toast title header subheader metric badge button
     link_button page_link download_button form_submit_button radio pills segmented_control selectbox multiselect
-    checkbox toggle slider text_input text_area number_input date_input datetime_input file_uploader camera_input tabs expander
-    popover status spinner dialog image progress html latex Page
+    checkbox toggle slider text_input text_area number_input date_input datetime_input file_uploader camera_input tabs
+    expander popover status spinner dialog image progress html latex Page
     banner banner_on_failure chart_card file_links link distribution number box show _ended""",
 )
 #: Their arguments, by place and by name, that are no text, or are shown as they are.
