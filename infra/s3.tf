@@ -35,7 +35,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "photos" {
   bucket = aws_s3_bucket.photos.id
 
   # S3 rounds up to the next midnight: a photo outlives the record of its attempt. One that is run again or tried again
-  # later is counted from its own day all the same. Reference photos must lie under another prefix: those stay.
+  # later is counted from its own day all the same. A photo that its event wants kept for longer is copied onto itself
+  # by Facedesk, and is counted anew. Reference photos must lie under another prefix: those stay.
   rule {
     id     = "expire-submitted-photos"
     status = "Enabled"

@@ -12,13 +12,14 @@ from core.ports.cases import Claims, ExpiringCases, Notes
 from core.ports.engine import Answer, FaceEngine
 from core.ports.erasures import ErasureStore, StoredRecord
 from core.ports.metrics import ExpiryCheck, ServiceMetrics
-from core.ports.photos import ExpiringPhotos, Photos
+from core.ports.photos import AgeingPhotos, ExpiringPhotos, Photos
 from core.ports.profiles import DatedEvents, EventProfileEdits, EventProfiles
 from core.ports.records import EventChanges, ExpiringRecords, ValidationRecords
 from core.ports.registrations import RegistrationImport, Registrations
 from core.ports.second_looks import SecondLooks
 
 __all__ = [
+    "AgeingPhotos",
     "Answer",
     "AuditTrail",
     "Claims",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from datetime import datetime
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime, timedelta
 from typing import Protocol
 
 
@@ -47,5 +47,17 @@ class ExpiringPhotos(Photos, Protocol):
         """Erase the photos whose keys begin with ``folder`` and that were stored before ``before``; returns how many.
 
         ``named`` returns those of some hundred keys that must stay.
+        """
+        ...
+
+
+class AgeingPhotos(Photos, Protocol):
+    """What a photo store can do in addition if a service deletes submitted photos by their age alone."""
+
+    def renew(self, kept_until: Mapping[str, datetime], ttl: timedelta, now: datetime) -> int:
+        """Store those of the photos again that would otherwise be deleted, at the age of ``ttl``, before the time
+        that ``kept_until`` has for their key (``core.domain.expiry.is_due_for_renewal``); return how many.
+
+        Must be called once a day. Photos that do not exist are left out. A photo is the same before and afterwards.
         """
         ...

@@ -14,6 +14,7 @@ from core.flow.crew import PATIENCE_SECONDS
 from core.flow.retry import Retry
 from core.photos.sanitiser import PhotoSanitiser
 from core.ports import (
+    AgeingPhotos,
     AuditTrail,
     Claims,
     DatedEvents,
@@ -76,6 +77,8 @@ class Adapters:
     #: The stores from which expired data must be deleted: of records, photos, claims and notes. None if the services
     #: delete it themselves.
     expiring: tuple[ExpiringRecords, ExpiringPhotos, ExpiringCases, ExpiringCases] | None = None
+    #: The same photos, if a service deletes them by their age; None if they are deleted with their records.
+    ageing: AgeingPhotos | None = None
     importer: RegistrationImport | None = None
     metrics: ServiceMetrics | None = None
     #: None if Facedesk itself deletes expired records.
@@ -165,6 +168,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     quota = Quota.of(settings.rekognition_calls_per_second)
     batch_retry = Retry(BATCH_CALL_DEADLINE, call_timeout=clients.CALL_TIMEOUT_SECONDS)
     collection = connect(uri, settings.store_deadline_seconds)[name][settings.mongodb_collection]
+    photos = S3Photos(clients.client("s3", region), bucket, store_retry, max_bytes=settings.max_upload_bytes)
     profiles = DynamoProfiles(clients.client("dynamodb", region), settings.state_table, store_retry, clock)
     return Adapters(
         records=DynamoRecords(
@@ -173,7 +177,8 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         registrations=MongoRegistrations(
             collection, settings.mongodb_fields, settings.store_deadline_seconds, bucket=bucket
         ),
-        photos=S3Photos(clients.client("s3", region), bucket, store_retry, max_bytes=settings.max_upload_bytes),
+        photos=photos,
+        ageing=photos,
         engine=RekognitionEngine(rekognition, engine_retry, quota, infer=infer),
         batch_engine=RekognitionEngine(rekognition, batch_retry, quota, patient=True, infer=infer),
         batch_workers=workers,

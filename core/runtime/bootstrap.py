@@ -13,17 +13,16 @@ from core.runtime.observed import (
     ObservedAuditTrail,
     ObservedEngine,
     ObservedErasureStore,
-    ObservedExpiringPhotos,
     ObservedExpiringRecords,
     ObservedExpiryCheck,
     ObservedImport,
     ObservedMetrics,
-    ObservedPhotos,
     ObservedRecords,
     ObservedRegistrations,
     ObservedSecondLooks,
 )
 from core.runtime.observed_cases import ObservedClaims, ObservedExpiringCases, ObservedNotes
+from core.runtime.observed_photos import ObservedAgeingPhotos, ObservedExpiringPhotos, ObservedPhotos
 from core.runtime.observed_profiles import ObservedDatedEvents, ObservedProfileEdits, ObservedProfiles
 from core.runtime.observed_services import ObservedErasures, ObservedRetention, ObservedValidation
 from core.runtime.observer import Observer
@@ -107,6 +106,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         clock,
         settings.record_ttl,
         records.forget_event,
+        ObservedAgeingPhotos(adapters.ageing, observer) if adapters.ageing else None,
     )
     retention = None
     if adapters.expiring and importer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +15,9 @@ from core.ports import (
     AuditTrail,
     ErasureStore,
     EventChanges,
-    ExpiringPhotos,
     ExpiringRecords,
     ExpiryCheck,
     FaceEngine,
-    Photos,
     RegistrationImport,
     Registrations,
     SecondLooks,
@@ -166,57 +164,6 @@ class ObservedImport(Observed):
     def erase(self, user_id: str) -> int:
         with self._call("erase", user_id):
             return self._port.erase(user_id)
-
-
-class ObservedPhotos(Observed):
-    """``Photos`` with every call recorded. No key is logged: another service's key may contain a name."""
-
-    def __init__(self, port: Photos, observer: Observer) -> None:
-        super().__init__(observer, "photos")
-        self._port = port
-
-    def put(self, key: str, data: bytes) -> None:
-        with self._call("put"):
-            self._port.put(key, data)
-
-    def get(self, key: str) -> bytes:
-        with self._call("get"):
-            return self._port.get(key)
-
-    def exists(self, key: str) -> bool:
-        with self._call("exists"):
-            return self._port.exists(key)
-
-    def under(self, folder: str) -> list[str]:
-        with self._call("under"):
-            return self._port.under(folder)
-
-    def erase(self, key: str) -> None:
-        with self._call("erase"):
-            self._port.erase(key)
-
-    def erase_under(self, folder: str, kept: Collection[str] = ()) -> None:
-        with self._call("erase_under"):
-            self._port.erase_under(folder, kept)
-
-    def ping(self) -> None:
-        with self._call("ping"):
-            self._port.ping()
-
-    def close(self) -> None:
-        self._port.close()
-
-
-class ObservedExpiringPhotos(ObservedPhotos):
-    """``ExpiringPhotos`` with every call recorded."""
-
-    def __init__(self, port: ExpiringPhotos, observer: Observer) -> None:
-        super().__init__(port, observer)
-        self._expiring = port
-
-    def expire(self, folder: str, before: datetime, named: Callable[[set[str]], set[str]]) -> int:
-        with self._call("expire"):
-            return self._expiring.expire(folder, before, named)
 
 
 class ObservedEngine(Observed):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from core.domain.errors import NotConfigured, ServiceError
 from core.domain.profiles import EventProfile
 from core.domain.records import ValidationRecord
 from core.flow.crew import End, Progress
-from core.ports import DatedEvents, EventProfiles, ValidationRecords
+from core.ports import AgeingPhotos, DatedEvents, EventProfiles, ValidationRecords
 
 if TYPE_CHECKING:  # half a second to load, and only frames need it
     from pandas import DataFrame, Series
@@ -55,14 +55,19 @@ class EventDates:
         clock: Clock,
         record_ttl: timedelta,
         on_dated: Callable[[str], object],
+        photos: AgeingPhotos | None = None,
     ) -> None:
-        """``on_dated`` is called with the id of an event whose records have been dated anew."""
+        """``on_dated`` is called with the id of an event whose records have been dated anew.
+
+        ``photos`` is None if submitted photos are deleted with their records.
+        """
         self._records = records
         self._profiles = profiles
         self._dated = dated
         self._clock = clock
         self._record_ttl = record_ttl
         self._on_dated = on_dated
+        self._photos = photos
 
     def profile(self, event_id: str) -> EventProfile | None:
         """The event's profile. None also if there is no store of profiles, as in an installation of before."""
@@ -115,11 +120,10 @@ class EventDates:
         """
         events = self.unfinished()
         if everything:
-            now = self._clock()
-            standing = [p.event_id for p in self._profiles.all() if p.kept_until and p.kept_until > now]
-            events = sorted({*events, *standing})
+            events = sorted({*events, *self._standing()})
         for event_id in events:
-            self.run(event_id, stop)
+            self._date_records(event_id, stop, lambda progress: None)
+        self._keep_photos(events)
 
     def run(
         self, event_id: str, stop: threading.Event, report: Callable[[Progress], None] = lambda progress: None
@@ -128,6 +132,11 @@ class EventDates:
 
         Returns the last progress, which is reported after each ``CHUNK`` of records. Raises ``ServiceError``.
         """
+        progress = self._date_records(event_id, stop, report)
+        self._keep_photos([event_id])
+        return progress
+
+    def _date_records(self, event_id: str, stop: threading.Event, report: Callable[[Progress], None]) -> Progress:
         while True:
             kept_until = self.kept_until(event_id)
             progress = self._pass(event_id, kept_until, stop, report)
@@ -139,6 +148,25 @@ class EventDates:
             self._dated.set(event_id, kept_until)
             if self.kept_until(event_id) == kept_until:
                 return progress
+
+    def _standing(self) -> dict[str, datetime]:
+        """The events whose records are kept until a time in the future, and that time."""
+        try:
+            profiles, now = self._profiles.all(), self._clock()
+        except NotConfigured:
+            return {}
+        return {each.event_id: each.kept_until for each in profiles if each.kept_until and each.kept_until > now}
+
+    def _keep_photos(self, events: Collection[str]) -> None:
+        """Keeps the photo of each record of the events, that of its newest attempt, for as long as the record."""
+        if self._photos is None or not events:
+            return
+        kept_until: dict[str, datetime] = {}
+        for event_id, until in self._standing().items():
+            for records in self._records.event_batches(event_id) if event_id in events else ():
+                for key in records["faceImageKey"].dropna():
+                    kept_until[key] = max(until, kept_until.get(key, until))
+        self._photos.renew(kept_until, self._record_ttl, self._clock())
 
     def close(self) -> None:
         self._profiles.close()

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.adapters.aws.expiry import DynamoExpiryCheck, IgnoredExpiry
 from core.adapters.aws.table_pass import TablePass
+from core.domain.expiry import is_due_for_renewal
 from core.flow.pace import Pace
 from core.flow.retry import Retry
 from tests.support.clock import NOON
@@ -169,3 +172,26 @@ def test_a_record_that_changes_meanwhile_is_left(
     found = dynamodb.scan(TableName=table)["Items"]
     assert (counts.set, counts.changed) == (0, 1)
     assert len(found) == (after is not None)
+
+
+# Photos that a service deletes by their age
+
+
+@given(
+    days=st.integers(0, 400),
+    ttl=st.integers(10, 60),
+    late=st.lists(st.integers(0, 2), min_size=60, max_size=60),
+)
+def test_a_photo_that_is_renewed_lasts_until_its_event_is_over_and_not_much_longer(
+    days: int, ttl: int, late: list[int]
+) -> None:
+    """Somebody looks once a day, and sometimes one or two days late; a photo is deleted at the age of ``ttl``."""
+    day = timedelta(days=1)
+    kept_until, stored_at, now = NOON + days * day, NOON, NOON
+    looks = iter(late * 8)
+    while now < kept_until:
+        assert now < stored_at + ttl * day, "it was deleted"
+        if is_due_for_renewal(stored_at, kept_until, ttl * day, now):
+            stored_at = now
+        now += (1 + next(looks)) * day
+    assert kept_until <= stored_at + ttl * day <= max(kept_until + 3 * day, NOON + ttl * day)

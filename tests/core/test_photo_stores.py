@@ -568,3 +568,36 @@ def test_a_connection_cut_amid_the_body_is_unavailable(s3_credentials: None, mon
         with pytest.raises(Unavailable):
             S3Photos(clients.client("s3", REGION), "faces", NO_RETRY).get(KEY)
         server.shutdown()
+
+
+# Photos that a service deletes by their age
+
+DAY = timedelta(days=1)
+OLD, PHOTO = timedelta(days=30), b"\xff\xd8 a photo"
+
+
+def test_a_photo_is_renewed_when_it_would_be_deleted_too_early(s3_bucket: Bucket) -> None:
+    photos = S3Photos(s3_bucket.client, s3_bucket.name, Retry(deadline=8, call_timeout=4))
+    now = utc_now()
+    keys = [f"face-images/{number}.jpg" for number in range(3)]
+    for key in (*keys, "reference-faces/0.jpg"):
+        photos.put(key, PHOTO)
+    until = {keys[0]: now + 80 * DAY, keys[1]: now + 20 * DAY, "reference-faces/0.jpg": now + 80 * DAY}
+    assert photos.renew(until, OLD, now) == 0
+    assert photos.renew(until, OLD, now + 29 * DAY) == 1
+    assert [photos.get(key) for key in keys] == [PHOTO] * 3
+
+
+def test_a_photo_that_does_not_exist_is_not_renewed(s3_bucket: Bucket) -> None:
+    photos = S3Photos(s3_bucket.client, s3_bucket.name, Retry(deadline=8, call_timeout=4))
+    now = utc_now()
+    assert photos.renew({"face-images/0.jpg": now + 80 * DAY}, OLD, now + 29 * DAY) == 0
+
+
+def test_all_photos_of_a_large_bucket_are_renewed(s3_bucket: Bucket) -> None:
+    photos = S3Photos(s3_bucket.client, s3_bucket.name, Retry(deadline=8, call_timeout=4))
+    now = utc_now()
+    keys = [f"face-images/{number}.jpg" for number in range(1_010)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda key: photos.put(key, PHOTO), keys))
+    assert photos.renew(dict.fromkeys((keys[0], keys[-1], keys[500]), now + 80 * DAY), OLD, now + 29 * DAY) == 3

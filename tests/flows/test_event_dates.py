@@ -226,3 +226,26 @@ def test_records_of_other_services_are_kept_too_once_the_day_comes(site: Site, c
 def test_a_profile_of_before_an_installation_had_any_is_none(site: Site) -> None:
     profile = site.services.profile_service.get("never seen")
     assert profile == EventProfile(event_id="never seen")
+
+
+def test_the_photos_of_an_events_records_are_kept_with_them(site: Site, clock: FakeClock) -> None:
+    clock.now = NOON
+    event = Event(site, clock)
+    event.profile((60, 0))
+    event.attempt(0)
+    event.attempt(1)
+    asked: list[dict[str, datetime]] = []
+
+    class Ageing:
+        def renew(self, kept_until: dict[str, datetime], ttl: timedelta, now: datetime) -> int:
+            asked.append(kept_until)
+            return 0
+
+    services = site.services
+    photos: Any = Ageing()
+    dates = event_dates.EventDates(
+        services.records, services.profiles, services.event_dates._dated, clock, TTL, print, photos
+    )
+    dates.run(event.id, GO_ON)
+    found = [event._stored(number) for number in (0, 1)]
+    assert asked == [{record.face_image_key: event.kept_until for record in found if record}]

@@ -24,6 +24,8 @@ _PROVISIONER = frozenset(str(ROOT / "core/adapters/aws" / name) for name in ("pr
 _ACTIONS = {
     "s3:ListObjectsV2": "s3:ListBucket",
     "s3:ListObjectVersions": "s3:ListBucketVersions",
+    # It reads the photo, too, which needs s3:GetObject: the role has that for all photos.
+    "s3:CopyObject": "s3:PutObject",
     # Ours are never without a version.
     "s3:DeleteObject": "s3:DeleteObjectVersion",
 }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError, FlexibleChecksumError, IncompleteReadError
@@ -12,7 +13,9 @@ from botocore.exceptions import ClientError, FlexibleChecksumError, IncompleteRe
 from core.adapters.aws.clients import translated
 from core.adapters.shared.photos import MAX_PHOTO_BYTES, is_valid_key, not_found, require_valid_key, too_large
 from core.domain.errors import Service, Unavailable
+from core.domain.expiry import is_due_for_renewal
 from core.flow.retry import Retry
+from core.photos.keys import SUBMITTED
 
 _CHUNK_BYTES = 256 * 1024
 
@@ -70,6 +73,15 @@ class S3Photos:
     def erase_under(self, folder: str, kept: Collection[str] = ()) -> None:
         self._erase((name, version) for name, version in self._versions(folder) if name not in kept)
 
+    def renew(self, kept_until: Mapping[str, datetime], ttl: timedelta, now: datetime) -> int:
+        """As ``AgeingPhotos.renew``. Lists all submitted photos once, whatever is renewed."""
+        due = [
+            key
+            for key, stored_at in (self._submitted() if kept_until else ())
+            if key in kept_until and is_due_for_renewal(stored_at, kept_until[key], ttl, now)
+        ]
+        return sum(map(self._renewed, due))
+
     def ping(self) -> None:
         def attempt() -> None:
             with translated(Service.PHOTOS):
@@ -79,6 +91,44 @@ class S3Photos:
 
     def close(self) -> None:
         self._client.close()
+
+    def _submitted(self) -> Iterator[tuple[str, datetime]]:
+        """Key and age of each submitted photo."""
+        request = {"Bucket": self._bucket, "Prefix": SUBMITTED}
+
+        def page() -> Any:
+            with translated(Service.PHOTOS):
+                return self._client.list_objects_v2(**request)
+
+        while True:
+            answer = self._retry(page)
+            yield from ((entry["Key"], entry["LastModified"]) for entry in answer.get("Contents", ()))
+            if not answer.get("IsTruncated"):
+                return
+            request["ContinuationToken"] = answer["NextContinuationToken"]
+
+    def _renewed(self, key: str) -> bool:
+        """Copies the photo onto itself; False if it is gone meanwhile."""
+
+        def once() -> bool:
+            with translated(Service.PHOTOS):
+                try:
+                    self._client.copy_object(
+                        Bucket=self._bucket,
+                        Key=key,
+                        CopySource={"Bucket": self._bucket, "Key": key},
+                        # S3 refuses a copy onto itself that changes nothing.
+                        MetadataDirective="REPLACE",
+                        ContentType="image/jpeg",
+                        TaggingDirective="REPLACE",  # without it, reading tags would need a permission of its own
+                    )
+                except ClientError as error:
+                    if error.response.get("Error", {}).get("Code") == "NoSuchKey":
+                        return False
+                    raise
+                return True
+
+        return self._retry(once)
 
     def _versions(self, prefix: str) -> Iterator[tuple[str, str]]:
         """Key and version of every object whose key begins with ``prefix``, and of delete markers.
