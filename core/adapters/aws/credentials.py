@@ -70,6 +70,8 @@ class Credentials:
         found = self._found = self._found or _looked_up()
         try:
             return found.get_frozen_credentials() if found else None
+        except RecursionError:
+            raise  # a kind of RuntimeError that may come up anywhere, and says nothing of credentials
         except RuntimeError as error:
             # botocore raises it if the credentials that it was just given have expired already.
             raise CredentialRetrievalError(provider="botocore", error_msg=str(error)) from error
