@@ -167,6 +167,19 @@ class Settings(Policy, BaseSettings):
         "submittedPhotoKey (`faceImageKey`)",
     )
 
+    mongodb_events_collection: str | None = Field(
+        None,
+        description="a collection of this database in which another system keeps the profiles of events; without it "
+        "Facedesk keeps them",
+    )
+    mongodb_event_fields: Json[dict[str, str]] = Field(
+        default_factory=dict,
+        validate_default=False,
+        description='JSON: where a document of an event keeps what, e.g. `{"startsAt": "schedule.begin"}`; names: '
+        "eventId (`_id`), name, timeZone, startsAt, endsAt, photoDeadline, keepDays, similarityThreshold, "
+        "reviewThreshold",
+    )
+
     infer_age_gender_smile: bool = Field(
         False,
         description="whether the face engine infers age, gender and smile of each person, for statistics; no rule "

@@ -16,12 +16,14 @@ from core.domain.records import Model, Percent, Timestamp
 KEEP_DAYS = 7
 #: The most characters of an event's name.
 MAX_NAME = 200
+#: The most days that records can be kept after an event.
+MAX_KEEP_DAYS = 3650
 
 
 def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (ValueError, OSError):  # also for a folder's name, a path, and none at all
+    except (KeyError, ValueError, OSError):  # also for the name of a folder, a path, and none at all
         raise ValueError("not a time zone such as Europe/Berlin") from None
     return name
 
@@ -73,11 +75,13 @@ class EventProfile(Model):
     ends_at: Timestamp | None = None
     photo_deadline: Timestamp | None = None
     #: Days that records are kept after the end.
-    keep_days: int = Field(KEEP_DAYS, ge=0, le=3650)
+    keep_days: int = Field(KEEP_DAYS, ge=0, le=MAX_KEEP_DAYS)
     rules: EventRules = Field(default_factory=EventRules)
     version: int = Field(0, ge=0)
     changed_at: Timestamp | None = None
     changed_by: str | None = None
+    #: Names of the fields that another system wrote in a form that could not be read, separated by spaces.
+    unreadable: str = ""
 
     @model_validator(mode="after")
     def _in_order(self) -> EventProfile:

@@ -149,10 +149,12 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.aws.erasures import DynamoErasures
     from core.adapters.aws.expiry import DynamoExpiryCheck
     from core.adapters.aws.metrics import CloudWatchMetrics
+    from core.adapters.aws.mongo_profiles import MongoProfiles
+    from core.adapters.aws.mongodb import connect
     from core.adapters.aws.photos import S3Photos
     from core.adapters.aws.profiles import DynamoDatedEvents, DynamoProfiles
     from core.adapters.aws.records import DynamoRecords
-    from core.adapters.aws.registrations import MongoRegistrations, connect
+    from core.adapters.aws.registrations import MongoRegistrations
     from core.adapters.aws.second_looks import DynamoSecondLooks
 
     region, table, bucket = settings.aws_region, settings.dynamodb_table, settings.images_bucket
@@ -167,15 +169,22 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     infer = settings.infer_age_gender_smile
     quota = Quota.of(settings.rekognition_calls_per_second)
     batch_retry = Retry(BATCH_CALL_DEADLINE, call_timeout=clients.CALL_TIMEOUT_SECONDS)
-    collection = connect(uri, settings.store_deadline_seconds)[name][settings.mongodb_collection]
     photos = S3Photos(clients.client("s3", region), bucket, store_retry, max_bytes=settings.max_upload_bytes)
-    profiles = DynamoProfiles(clients.client("dynamodb", region), settings.state_table, store_retry, clock)
+    database = connect(uri, settings.store_deadline_seconds)[name]
+    profiles: EventProfiles
+    profiles = edits = DynamoProfiles(clients.client("dynamodb", region), settings.state_table, store_retry, clock)
+    if settings.mongodb_events_collection:
+        events = database[settings.mongodb_events_collection]
+        profiles = MongoProfiles(events, settings.mongodb_event_fields, settings.store_deadline_seconds)
     return Adapters(
         records=DynamoRecords(
             clients.client("dynamodb", region), table, store_retry, clock, index_check=settings.event_index_check
         ),
         registrations=MongoRegistrations(
-            collection, settings.mongodb_fields, settings.store_deadline_seconds, bucket=bucket
+            database[settings.mongodb_collection],
+            settings.mongodb_fields,
+            settings.store_deadline_seconds,
+            bucket=bucket,
         ),
         photos=photos,
         ageing=photos,
@@ -191,7 +200,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         looks=DynamoSecondLooks(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         profiles=profiles,
         dated=DynamoDatedEvents(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
-        profile_edits=profiles,
+        profile_edits=None if settings.mongodb_events_collection else edits,
         metrics=CloudWatchMetrics(clients.client("cloudwatch", region), table, store_retry),
         expiry=DynamoExpiryCheck(clients.client("dynamodb", region), table, store_retry, clock),
     )

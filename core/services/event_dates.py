@@ -105,13 +105,18 @@ class EventDates:
         return Shortening(len(sooner), len(sooner) - len(later), first)
 
     def unfinished(self) -> list[str]:
-        """The events whose records are not all dated by their profiles, by id."""
+        """The events whose records are not all dated by their profiles, by id.
+
+        An event whose profile another system took away, or wrote in a form that cannot be read, keeps its dates: the
+        records of a passing mistake must not be deleted.
+        """
         try:
-            wanted = {profile.event_id: profile.kept_until for profile in self._profiles.all()}
-            done = dict(self._dated.all())
+            profiles, done = self._profiles.all(), self._dated.all()
         except NotConfigured:
             return []
-        return sorted(each for each in wanted | done if wanted.get(each) != done.get(each))
+        return [
+            each.event_id for each in profiles if not each.unreadable and each.kept_until != done.get(each.event_id)
+        ]
 
     def catch_up(self, stop: threading.Event, *, everything: bool = False) -> None:
         """Dates the records of all unfinished events, or, with ``everything``, of all events that have a profile.
@@ -155,7 +160,11 @@ class EventDates:
             profiles, now = self._profiles.all(), self._clock()
         except NotConfigured:
             return {}
-        return {each.event_id: each.kept_until for each in profiles if each.kept_until and each.kept_until > now}
+        return {
+            each.event_id: each.kept_until
+            for each in profiles
+            if each.kept_until and each.kept_until > now and not each.unreadable
+        }
 
     def _keep_photos(self, events: Collection[str]) -> None:
         """Keeps the photo of each record of the events, that of its newest attempt, for as long as the record."""

@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.domain.errors import FacedeskError
 from core.domain.policy import Policy
-from core.domain.profiles import MAX_NAME, EventProfile, EventRules, checked
+from core.domain.profiles import MAX_KEEP_DAYS, MAX_NAME, EventProfile, EventRules, checked
 from core.services.event_dates import Shortening
 from dashboard.jobs import jobs
 from dashboard.parts import batch, rules, ui
@@ -66,6 +66,9 @@ def form(profile: EventProfile, policy: Policy) -> None:
     read_only = get_services().profiles.is_read_only
     if read_only:
         st.info("Another system keeps the profiles of events. Change them there.", icon=":material/lock:")
+    if profile.unreadable:
+        sentence = "Some values of this event could not be used, so its records keep the dates that they have."
+        ui.banner("warning", sentence, profile.unreadable, icon=":material/rule:")
     # A field keeps what was typed until the profile is another.
     key = f"{profile.event_id}-{profile.version}"
     zones = sorted(available_timezones())
@@ -97,7 +100,7 @@ def form(profile: EventProfile, policy: Policy) -> None:
             st.number_input(
                 "Days to keep the records after the end",
                 0,
-                3650,
+                MAX_KEEP_DAYS,
                 profile.keep_days,
                 key=f"keep-{key}",
                 help="Photos and outcomes are kept at least until then, so that nobody who has passed has to try "

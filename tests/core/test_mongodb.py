@@ -19,7 +19,8 @@ from pydantic import SecretStr
 from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect
 
-from core.adapters.aws.registrations import MongoRegistrations, connect
+from core.adapters.aws.mongodb import connect
+from core.adapters.aws.registrations import MongoRegistrations
 from core.domain.errors import InvalidInput, Refused, Service, ServiceError, SettingsError, Unavailable
 from core.domain.records import Registration
 

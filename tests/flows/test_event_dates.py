@@ -249,3 +249,19 @@ def test_the_photos_of_an_events_records_are_kept_with_them(site: Site, clock: F
     dates.run(event.id, GO_ON)
     found = [event._stored(number) for number in (0, 1)]
     assert asked == [{record.face_image_key: event.kept_until for record in found if record}]
+
+
+@pytest.mark.parametrize("profiles", [[], [EventProfile(event_id="x", unreadable="endsAt", version=1)]])
+def test_a_profile_that_another_system_loses_or_spoils_deletes_nothing(
+    site: Site, clock: FakeClock, profiles: list[EventProfile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.now = NOON
+    event = Event(site, clock)
+    event.profile((60, 0))
+    event.attempt(0)
+    event.days(40)
+    spoilt = [each.model_copy(update={"event_id": event.id}) for each in profiles]
+    monkeypatch.setattr(type(site.services.profiles), "all", lambda _: spoilt)
+    monkeypatch.setattr(type(site.services.profiles), "get", lambda _, __: next(iter(spoilt), None))
+    site.services.event_dates.catch_up(GO_ON, everything=True)
+    event.check()

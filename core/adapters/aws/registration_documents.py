@@ -38,7 +38,7 @@ class Documents:
         return self._ids.text(self.value(document, name))
 
     def value(self, document: Document, name: str) -> Any:
-        return _at(document, self._paths[name])
+        return at(document, self._paths[name])
 
     def own_id(self, document: Document) -> str:
         """What MongoDB itself tells the document by, as text."""
@@ -76,13 +76,13 @@ class Documents:
         return key, "" if key else f"{name}:other-bucket"
 
 
-def _at(value: Any, path: Sequence[str]) -> Any:
+def at(value: Any, path: Sequence[str]) -> Any:
     """The value at the path; below a list, the values of its members, as MongoDB compares them."""
     if not path:
         return value
     if isinstance(value, list):
-        return [_at(member, path) for member in value]
-    return _at(value.get(path[0]), path[1:]) if isinstance(value, Mapping) else None
+        return [at(member, path) for member in value]
+    return at(value.get(path[0]), path[1:]) if isinstance(value, Mapping) else None
 
 
 def _text(value: Any) -> str:

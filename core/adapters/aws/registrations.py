@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Collection as Several
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 import pandas as pd
 import pymongo
-from bson.binary import UuidRepresentation
-from bson.codec_options import CodecOptions, DatetimeConversion
-from bson.errors import BSONError
-from dns.exception import DNSException
-from pydantic import SecretStr
 from pymongo.collection import Collection
-from pymongo.errors import (
-    ConnectionFailure,
-    ExecutionTimeout,
-    OperationFailure,
-    PyMongoError,
-)
 
 from core.adapters.aws import search_patterns
+from core.adapters.aws.mongodb import Calls, as_stored, is_path
 from core.adapters.aws.registration_documents import IDS, Documents
 from core.adapters.aws.registration_ids import Document, Ids, perhaps_none
 from core.domain.columns import REGISTRATION_DTYPES
-from core.domain.errors import InvalidInput, Refused, Service, ServiceError, SettingsError, Unavailable
+from core.domain.errors import InvalidInput, Refused, Service, SettingsError, Unavailable
 from core.domain.frames import registration_frame
 from core.domain.records import Registration
 from core.domain.search import Found, Query, in_order
-from core.flow.retry import Retry
 
 T = TypeVar("T")
 
@@ -47,42 +35,10 @@ DEFAULT_FIELDS: Mapping[str, str] = {
     "submittedPhotoKey": "faceImageKey",
 }
 
-#: The share of the deadline that a call may take: two tries fit, with a wait between them.
-_CALL_SHARE = 0.375
-#: MongoDB's codes for passing faults for which the driver has no exception of its own: host unreachable, host not
-#: found, network timeout, time limit exceeded, read concern not available yet, interrupted.
-_PASSING_CODES = frozenset({6, 7, 89, 262, 134, 11601})
 #: The most matches of a search that are read and counted.
 _MAX_MATCHES = 1000
 
 _log = logging.getLogger(__name__)
-
-
-def connect(uri: SecretStr, deadline_seconds: float) -> pymongo.MongoClient[Document]:
-    """A client that tries once, with short timeouts. It connects at the first call.
-
-    The URI sets read preference and read concern. Raises ``SettingsError``, which never contains the URI because it
-    holds a password.
-    """
-    timeout_ms = int(1000 * _CALL_SHARE * deadline_seconds)
-    try:
-        # The driver would take any other text as the name of a host.
-        if not uri.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
-            raise ValueError("no MongoDB URI")
-        return pymongo.MongoClient(
-            uri.get_secret_value(),
-            connect=False,
-            retryReads=False,  # only core.flow.retry retries
-            serverSelectionTimeoutMS=timeout_ms,
-            connectTimeoutMS=timeout_ms,
-            socketTimeoutMS=timeout_ms,
-            waitQueueTimeoutMS=timeout_ms,
-            appname="facedesk",
-        )
-    except (PyMongoError, ValueError, TypeError) as error:
-        raise SettingsError(
-            f"Bad setting MONGODB_URI: not a valid MongoDB connection string ({type(error).__name__})"
-        ) from None
 
 
 class MongoRegistrations:
@@ -109,17 +65,16 @@ class MongoRegistrations:
         if unknown:
             known = ", ".join(DEFAULT_FIELDS)
             raise SettingsError(f"Bad setting MONGODB_FIELDS: unknown field {unknown[0]!r}. The fields are {known}")
-        bad = next((name for name, path in fields.items() if not _is_path(path)), None)
+        bad = next((name for name, path in fields.items() if not is_path(path)), None)
         if bad:
             raise SettingsError(f"Bad setting MONGODB_FIELDS: {bad} must be a field or a dotted path to one")
         self._ids = Ids(collection.codec_options.uuid_representation)
-        self._collection = collection.with_options(_as_stored(collection.codec_options))
+        self._collection = collection.with_options(as_stored(collection.codec_options))
         self._fields = {**DEFAULT_FIELDS, **fields}
         # Whole top-level fields, because a projection accepts only one of two overlapping paths.
         self._projection = {path.split(".")[0]: 1 for path in self._fields.values()} | {"_id": 1}
         self._documents = Documents(self._fields, self._ids, bucket)
-        self._call_timeout = _CALL_SHARE * deadline_seconds
-        self._retry = Retry(deadline_seconds, self._call_timeout)
+        self._call = Calls(SERVICE, deadline_seconds)
 
     def get(self, registration_id: str) -> Registration | None:
         found = self._with("registrationId", registration_id)
@@ -244,14 +199,6 @@ class MongoRegistrations:
     def _find(self, query: Document, **options: Any) -> list[Document]:
         return self._call(lambda: list(self._collection.find(query, self._projection, **options)))
 
-    def _call(self, call: Callable[[], T]) -> T:
-        def attempt() -> T:
-            # Limits the whole attempt: choosing a server, connecting, every batch. Sets maxTimeMS for the server too.
-            with _translated(), pymongo.timeout(self._call_timeout):
-                return call()
-
-        return self._retry(attempt)
-
     def _usable(self, documents: list[Document]) -> list[Registration]:
         lacking = [problems for document in documents if (problems := self._documents.lacking(document))]
         if lacking:
@@ -281,45 +228,5 @@ def _require_text(value: str) -> str:
     return value
 
 
-def _is_path(path: str) -> bool:
-    return all(part and not part.startswith("$") for part in path.split("."))
-
-
-def _as_stored(options: CodecOptions[Document]) -> CodecOptions[Document]:
-    """Has the driver decode all that a document can contain: a time or bytes that it could not would end the read."""
-    return options.with_options(
-        uuid_representation=UuidRepresentation.UNSPECIFIED,
-        datetime_conversion=DatetimeConversion.DATETIME_AUTO,
-        unicode_decode_error_handler="surrogateescape",
-    )
-
-
 def _unique(registrations: list[Registration]) -> list[Registration]:
     return list({registration.registration_id: registration for registration in registrations}.values())
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turns the driver's errors into those of ``core.domain.errors``. Their texts are left out: they name hosts."""
-    try:
-        yield
-    except PyMongoError as error:
-        raise _from_driver(error) from error
-    except BSONError as error:
-        raise Refused(SERVICE, type(error).__name__) from error
-
-
-def _from_driver(error: PyMongoError) -> ServiceError:
-    if isinstance(error.__cause__, DNSException):
-        # The driver looks up the servers of a mongodb+srv URI at the first call, and calls a failure a wrong setting.
-        return Unavailable(SERVICE, type(error.__cause__).__name__)
-    code = type(error).__name__
-    if isinstance(error, OperationFailure) and error.details:
-        code = str(error.details.get("codeName") or error.code or code)
-    passing = (
-        isinstance(error, ConnectionFailure | ExecutionTimeout)
-        or (isinstance(error, OperationFailure) and error.code in _PASSING_CODES)
-        or error.timeout
-        or error.has_error_label("RetryableError")
-    )
-    return Unavailable(SERVICE, code) if passing else Refused(SERVICE, code)
