@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.domain.roles import Action
 from dashboard import pages
-from dashboard.parts import case, decisions, event, notes, notices, photos, rules, ui
+from dashboard.parts import case, decisions, event, notes, notices, photos, profiles, ui
 from dashboard.sections import user_lookup as sections
 from dashboard.services import get_services
 
@@ -52,7 +52,7 @@ def main() -> None:
         photos.reveal_button(user_id)
         pages.link(pages.ERASURE, "Erase this person", ":material/person_remove:", {"user_id": user_id})
     record = sections.history(records)
-    policy = rules.policy(record.event)
+    policy = profiles.policy(record.event)
     # Side by side where there is room.
     with st.container(horizontal=True, gap="medium"):
         left, right = st.container(width=case.WIDTH), st.container(width=310)

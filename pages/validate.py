@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.domain.records import Registration
-from dashboard.parts import case, decisions, notes, notices, rules, ui
+from dashboard.parts import case, decisions, notes, notices, profiles, ui
 from dashboard.sections import validate as sections
 from dashboard.services import get_services
 
@@ -37,7 +37,7 @@ def main() -> Registration | None:
         if registration is None:
             sections.nothing_chosen()
             return None
-        policy = rules.policy(registration.event_id)
+        policy = profiles.policy(registration.event_id)
         judged = photo is None or (submission is not None and submission.is_of(record))
         if photo and submission and (pressed or not judged):
             sections.chosen_photo(submission, photo, registration, record, pressed=pressed)

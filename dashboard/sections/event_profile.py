@@ -12,7 +12,7 @@ from core.domain.policy import Policy
 from core.domain.profiles import MAX_KEEP_DAYS, MAX_NAME, EventProfile, EventRules, checked
 from core.services.event_dates import Shortening
 from dashboard.jobs import jobs
-from dashboard.parts import batch, rules, ui
+from dashboard.parts import batch, profiles, ui
 from dashboard.services import get_services
 
 JOB = "dates"
@@ -207,7 +207,7 @@ def _save(profile: EventProfile) -> None:
     except FacedeskError as error:
         st.session_state[_FAILED] = str(error)
         return
-    rules.forget()
+    profiles.forget()
     st.session_state[_SAVED] = True
     event_id, redate = profile.event_id, services.profiles.redate
     jobs().restart(JOB, event_id, lambda stop, report: redate(event_id, stop, report), services.principal.name)

@@ -11,7 +11,7 @@ from core.domain.changes import DECIDING, changed
 from core.domain.records import ValidationRecord
 from core.domain.statistics import latest_valid, user_statistics
 from dashboard.charts import case as case_charts
-from dashboard.parts import case, event, photos, rules, search, ui
+from dashboard.parts import case, event, photos, profiles, search, ui
 from dashboard.services import get_services
 
 #: Rows of the history with thumbnails and text; the CSV has all.
@@ -143,7 +143,7 @@ def timeline(record: ValidationRecord) -> None:
     )
     count = len(shown)
     frame = shown.assign(changed=changed(shown, np.arange(count), count)) if count else shown
-    threshold = rules.policy(record.event).similarity_threshold
+    threshold = profiles.policy(record.event).similarity_threshold
     event.chart_card(
         "Attempts over time",
         None if frame.empty else case_charts.attempts_timeline(frame, threshold, case.palette()),

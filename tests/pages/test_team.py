@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from core.domain.cases import LEASE, Claim
 from core.domain.clock import utc_now
+from core.domain.errors import Unavailable
+from core.domain.profiles import EventProfile
 from core.domain.records import Decision, Source, Status
 from core.services.validation import Submitter
 from dashboard.access import names
@@ -217,3 +220,40 @@ class TestSecondLooks:
     def test_nobody_gets_their_own_decision(self, run_page: RunPage, decided: Desk) -> None:
         app = press(run_page("review", view=waiting.AGAIN), "Skip")
         assert "No case wants a second look by you" in text_of(app)
+
+
+# The order
+
+
+def test_cases_of_the_event_that_starts_next_come_first(
+    run_page: RunPage, queue: Desk, astronaut_jpeg: bytes
+) -> None:
+    later = {"registration_id": "reg-3", "user_id": "user-3", "event_id": "event-2", "name": "Mae Example"}
+    queue.registrations.import_many([REGISTERED.model_copy(update=later)])
+    queue.validation.validate_upload("reg-3", astronaut_jpeg, "a3", Submitter(Source.API))
+    for event_id, days in (("event-1", 9), ("event-2", 2)):
+        starts = utc_now() + timedelta(days=days)
+        queue.services.profile_service.save(EventProfile(event_id=event_id, starts_at=starts), "Ada")
+    assert "reg-1 · event-1" in text_of(run_page("review"))
+    queue.services.claims.release_all(next(iter(queue.services.claims.standing())).holder)
+    assert "reg-3 · event-2" in text_of(run_page("review", order=waiting.BY_START))
+
+
+def test_cases_of_events_that_have_begun_or_have_no_date_come_last() -> None:
+    now = utc_now()
+    starts = {"soon": now + timedelta(hours=1), "later": now + timedelta(days=3), "begun": now - timedelta(hours=1)}
+    events = ["none", "begun", "later", "soon", "later"]
+    frame = pd.DataFrame({"eventId": events, "number": range(5)})
+    ordered = waiting.by_start(frame, starts, now)
+    assert list(ordered["number"]) == [3, 2, 4, 0, 1]
+    assert list(ordered.columns) == ["eventId", "number"]
+
+
+def test_without_profiles_cases_keep_their_order(
+    run_page: RunPage, queue: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise Unavailable("event profiles", "Down")
+
+    monkeypatch.setattr(type(queue.services.profiles), "all", refuse)
+    assert "reg-1 · event-1" in text_of(run_page("review", order=waiting.BY_START))

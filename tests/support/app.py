@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from core.runtime.services import Services
 from dashboard import services as dashboard_services
 from dashboard.access import names
-from dashboard.parts import event, photos
+from dashboard.parts import event, photos, profiles
 from tests.support.desk import Desk
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +47,7 @@ def run_page(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ru
     dashboard_services.shared.clear()
     for cached in (photos._data_uri, event._registrations, event._event_ids):
         cached.clear()
+    profiles.forget()
     monkeypatch.setattr(dashboard_services, "build", lambda _settings: services)
     # AppTest has no connection, and gives a mock where a browser's address would be.
     monkeypatch.setattr(type(st.context), "ip_address", None)

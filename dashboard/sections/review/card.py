@@ -15,7 +15,7 @@ from core.domain.cases import MAX_NOTE, Claim, Note
 from core.domain.errors import FacedeskError
 from core.domain.records import Decision, Registration, ValidationRecord
 from core.services.review_queue import Case, Reviewer
-from dashboard.parts import case, decisions, faces, notes, notices, photos, rules, ui, your_name
+from dashboard.parts import case, decisions, faces, notes, notices, photos, profiles, ui, your_name
 from dashboard.sections.review import waiting, work
 from dashboard.services import get_services
 
@@ -99,7 +99,7 @@ def _question(record: ValidationRecord) -> None:
             st.markdown(f"**{ui.headline(record)}**", width="content")
             st.caption(case.why_no_similarity(record), width="content")
             return
-        threshold, review_from = case.thresholds(record, rules.policy(record.event))
+        threshold, review_from = case.thresholds(record, profiles.policy(record.event))
         st.markdown("**Are these the same person?**", width="content")
         st.caption(
             f"Similarity {record.similarity:.1f} · {threshold:g} or more passes, below {review_from:g} fails",
@@ -247,7 +247,7 @@ def _hand_over(record: ValidationRecord, key: str, colleagues: Mapping[str, Clai
 
 def _below(record: ValidationRecord, written: list[Note]) -> None:
     """The figures and the history, below what is needed for most decisions."""
-    policy = rules.policy(record.event)
+    policy = profiles.policy(record.event)
     with st.container(border=True), st.container(horizontal=True):
         with st.container(width=300):
             case.similarity(record, policy)
@@ -271,7 +271,7 @@ def with_colleague(record: ValidationRecord, claim: Claim) -> None:
 
 def result(record: ValidationRecord) -> None:
     """A case that does not wait any more: what came of it, and what can still be done."""
-    policy = rules.policy(record.event)
+    policy = profiles.policy(record.event)
     with st.container(horizontal=True, vertical_alignment="center"):
         _next_case_button()
         st.caption("This case no longer waits.", width="content")

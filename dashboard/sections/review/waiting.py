@@ -17,13 +17,15 @@ from core.domain.frames import record_frame
 from core.domain.records import Status
 from core.services.review_queue import Case, Opened, Reviewer
 from dashboard import reviewers
-from dashboard.parts import event, ui
+from dashboard.parts import event, profiles, ui
 from dashboard.sections.review import work
 from dashboard.services import get_services
 
 ALL = "All events"
 ONE, LIST, AGAIN = "One by one", "List", "Second looks"
 ANY_REASON, COMPARE = "Any reason", "A person must compare"
+#: In which order cases come.
+OLDEST, BY_START = "Oldest first", "By the event's start"
 #: Which cases are wanted, by who has them and how long they have waited.
 ANYBODY, NOBODY, MINE, OVERDUE = "Everything", "With nobody", "With me", "Overdue"
 
@@ -70,10 +72,11 @@ def due() -> datetime:
 
 @dataclass(frozen=True)
 class Filters:
-    """Which cases are wanted; the link has them."""
+    """Which cases are wanted, and in which order; the link has them."""
 
     reason: str
     which: str
+    order: str
 
     @classmethod
     def shown(cls, waiting: pd.DataFrame) -> Filters:
@@ -98,14 +101,25 @@ class Filters:
                 width=260,
                 help=f"A case is overdue after {get_services().settings.review_due_hours:g} hours.",
             )
-        return cls(reason, which)
+            order = st.selectbox(
+                "Order",
+                [OLDEST, BY_START],
+                key="order",
+                bind="query-params",
+                width=260,
+                help="By the event's start: cases of the event that begins next come first, those of events that are "
+                "over or have no date last.",
+            )
+        return cls(reason, which, order)
 
     @property
     def are_set(self) -> bool:
         return (self.reason, self.which) != (ANY_REASON, ANYBODY)
 
     def of(self, waiting: pd.DataFrame, standing: Mapping[Case, Claim], me: Reviewer) -> pd.DataFrame:
-        """The rows of ``waiting`` that are wanted."""
+        """The rows of ``waiting``, which are oldest first, that are wanted, in the order that is wanted."""
+        if self.order == BY_START:
+            waiting = by_start(waiting, profiles.starts(), get_services().clock())
         if self.reason == COMPARE:
             waiting = waiting[waiting["reasons"].fillna("") == ""]
         elif self.reason != ANY_REASON:
@@ -118,6 +132,17 @@ class Filters:
             chosen = pd.Series([case in wanted for case in cases(waiting)], index=waiting.index, dtype=bool)
             return waiting[chosen if self.which == MINE else ~chosen]
         return waiting
+
+
+def by_start(waiting: pd.DataFrame, starts: Mapping[str, datetime], now: datetime) -> pd.DataFrame:
+    """The rows by the start of their event, which ``starts`` has by its id; those of one event stay in their order.
+
+    Cases of events that have begun come last, as do those without a date: nobody waits at their doors.
+    """
+    begins = pd.to_datetime(waiting["eventId"].map(dict(starts)), utc=True)
+    return (
+        waiting.assign(begins=begins.where(begins > now)).sort_values("begins", kind="stable").drop(columns="begins")
+    )
 
 
 def cases(waiting: pd.DataFrame) -> list[Case]:
