@@ -18,7 +18,7 @@ from core.runtime.services import Services
 from core.services import event_dates
 from core.settings import Backend
 from tests.support.clock import NOON, FakeClock
-from tests.support.production import Servers, Site, embedded, production
+from tests.support.production import Site, backend_of
 from tests.support.records import an_outcome
 
 DAY = timedelta(days=1)
@@ -142,17 +142,12 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture(scope="module", params=[Backend.EMBEDDED, Backend.AWS])
+@pytest.fixture(scope="module", params=list(Backend))
 def site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, clock: FakeClock
 ) -> Iterator[Site]:
-    if request.param is Backend.EMBEDDED:
-        with embedded(tmp_path_factory.mktemp("embedded"), clock) as site:
-            yield site
-    else:
-        servers: Servers = request.getfixturevalue("servers")
-        with production(servers, clock) as site:
-            yield site
+    with backend_of(request, tmp_path_factory, clock) as site:
+        yield site
 
 
 @pytest.fixture(scope="module", autouse=True)

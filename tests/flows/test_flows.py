@@ -13,20 +13,15 @@ from core.domain.records import Decision, Source, Status, ValidationRecord
 from core.services.validation import Submitter
 from core.settings import Backend
 from tests.support.portraits import as_jpeg, hopper
-from tests.support.production import Servers, Site, embedded, production
+from tests.support.production import Site, backend_of
 
 AT_THE_DESK = Submitter(Source.DASHBOARD, "asha", "127.0.0.1")
 
 
-@pytest.fixture(scope="module", params=[Backend.EMBEDDED, Backend.AWS])
+@pytest.fixture(scope="module", params=list(Backend))
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    if request.param is Backend.EMBEDDED:
-        with embedded(tmp_path_factory.mktemp("embedded")) as site:
-            yield site
-    else:
-        servers: Servers = request.getfixturevalue("servers")
-        with production(servers) as site:
-            yield site
+    with backend_of(request, tmp_path_factory) as site:
+        yield site
 
 
 def submitted(site: Site, registration_id: str, photo: bytes) -> ValidationRecord:

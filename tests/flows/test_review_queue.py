@@ -17,19 +17,14 @@ from core.domain.errors import Conflict, Service, Unavailable
 from core.domain.records import Decision, Status
 from core.services.review_queue import Case, Reviewer
 from core.settings import Backend
-from tests.support.production import Servers, Site, embedded, production
+from tests.support.production import Site, backend_of
 from tests.support.records import an_outcome
 
 
-@pytest.fixture(scope="module", params=[Backend.EMBEDDED, Backend.AWS])
+@pytest.fixture(scope="module", params=list(Backend))
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    if request.param is Backend.EMBEDDED:
-        with embedded(tmp_path_factory.mktemp("embedded")) as site:
-            yield site
-    else:
-        servers: Servers = request.getfixturevalue("servers")
-        with production(servers) as site:
-            yield site
+    with backend_of(request, tmp_path_factory) as site:
+        yield site
 
 
 def queue(site: Site, cases: int) -> list[Case]:

@@ -16,7 +16,7 @@ from core.domain.records import ComparisonResult, Decision, Outcome, Status, Val
 from core.domain.roles import Principal, Role, local
 from core.runtime.facades.guard import Guard, GuardedServices
 from core.settings import Backend
-from tests.support.production import Servers, Site, built, embedded, production
+from tests.support.production import Site, backend_of
 
 A, R = Decision.APPROVED, Decision.REJECTED
 #: Of the photos that pass 10 % show another person, as do half of those that wait. Bob approves a fifth of these, and
@@ -26,15 +26,10 @@ PASSES, CASES = 200, 100
 SHARES = {"SECOND_LOOK_DECISIONS": "1", "SECOND_LOOK_PASSES": "0.4"}
 
 
-@pytest.fixture(scope="module", params=[Backend.EMBEDDED, Backend.AWS])
+@pytest.fixture(scope="module", params=list(Backend))
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    if request.param is Backend.EMBEDDED:
-        with embedded(tmp_path_factory.mktemp("embedded"), **SHARES) as site:
-            yield site
-    else:
-        servers: Servers = request.getfixturevalue("servers")
-        with production(servers, **SHARES) as site:
-            yield site
+    with backend_of(request, tmp_path_factory, **SHARES) as site:
+        yield site
 
 
 class Event:

@@ -30,7 +30,7 @@ from core.ports import FaceEngine
 from core.runtime.bootstrap import build
 from core.runtime.services import Services
 from core.services.validation import ValidationService
-from core.settings import Settings
+from core.settings import Backend, Settings
 from tests.support.dynamodb import create_audit_table, create_state_table, create_table
 from tests.support.rekognition import RekognitionServer
 from tests.support.servers import CREDENTIALS, REGION, fresh_name
@@ -177,6 +177,19 @@ def embedded(data: Path, clock: Clock = utc_now, **variables: str) -> Iterator[S
 
     yield Site(services, environment, register, keys)
     services.close()
+
+
+@contextmanager
+def backend_of(
+    request: pytest.FixtureRequest, folders: pytest.TempPathFactory, clock: Clock = utc_now, **variables: str
+) -> Iterator[Site]:
+    """The backend that the fixture's parameter names, for fixtures of a module: ``params=list(Backend)``."""
+    if request.param is Backend.EMBEDDED:
+        with embedded(folders.mktemp("embedded"), clock, **variables) as site:
+            yield site
+    else:
+        with production(request.getfixturevalue("servers"), clock, **variables) as site:
+            yield site
 
 
 def _document(registration: Registration) -> dict[str, Any]:
