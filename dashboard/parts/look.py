@@ -9,6 +9,8 @@ TOP = 56
 
 #: What the key of a card with a chart begins with.
 CHART_CARD = "chart-card"
+#: The key of a container that is left out of what is printed.
+SCREEN_ONLY = "screen-only"
 
 
 def colour(option: str) -> str:
@@ -20,9 +22,11 @@ def colour(option: str) -> str:
 
 def style() -> None:
     """Gives every page its style: to be called once a run."""
-    st.html(_STYLE % {"top": TOP, "card": CHART_CARD, "text": colour("textColor")})
+    st.html(_STYLE % {"top": TOP, "card": CHART_CARD, "screen": SCREEN_ONLY, "text": colour("textColor")})
 
 
+#: On paper there is nothing to press, and charts keep the widths that they have in a window: the page is made smaller,
+#: so that those of a window fit on a sheet. Without exact colours, white text of the dark theme would be on white paper.
 #: A chart keeps the width that its words need: where too little is left, the next one goes below it.
 #: Streamlit writes a chosen segment and a slider's value in the primary colour. White on that colour is readable, so
 #: that it is too dark to be read on a dark background.
@@ -34,4 +38,16 @@ _STYLE = """<style>
 }
 [data-testid=stToastContainer] { top: -0.4rem; right: 0; }
 [data-variant=segmented_control][aria-checked=true] p, [data-testid=stSliderThumbValue] p { color: %(text)s; }
+@media print {
+    @page { size: A4; margin: 10mm; }
+    html { zoom: 0.58; print-color-adjust: exact; }
+    [data-testid=stSidebar], [data-testid=stHeader], [data-testid=stToolbar], [data-testid=stToastContainer],
+    [data-testid=stButton], [data-testid=stLinkButton], [data-testid=stDownloadButton], [data-testid=stPopover],
+    [data-testid=stExpander], [data-testid=stCheckbox], [data-testid=stTooltipIcon] { display: none; }
+    [data-testid=stMainBlockContainer] { padding: 0; }
+    [data-testid=stHorizontalBlock] { flex-flow: row nowrap !important; }
+    [data-testid=stColumn] { min-width: 0 !important; flex: 1 1 0 !important; overflow: hidden; }
+    .st-key-%(screen)s { display: none; }
+    [class*=st-key-%(card)s], [data-testid=stMetric] { break-inside: avoid; }
+}
 </style>"""

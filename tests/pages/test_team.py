@@ -236,7 +236,7 @@ def test_cases_of_the_event_that_starts_next_come_first(
         queue.services.profile_service.save(EventProfile(event_id=event_id, starts_at=starts), "Ada")
     assert "reg-1 · event-1" in text_of(run_page("review"))
     queue.services.claims.release_all(next(iter(queue.services.claims.standing())).holder)
-    assert "reg-3 · event-2" in text_of(run_page("review", order=waiting.BY_START))
+    assert "reg-3 · event-2" in text_of(run_page("review", sort=waiting.BY_START))
 
 
 def test_cases_of_events_that_have_begun_or_have_no_date_come_last() -> None:
@@ -256,4 +256,4 @@ def test_without_profiles_cases_keep_their_order(
         raise Unavailable("event profiles", "Down")
 
     monkeypatch.setattr(type(queue.services.profiles), "all", refuse)
-    assert "reg-1 · event-1" in text_of(run_page("review", order=waiting.BY_START))
+    assert "reg-1 · event-1" in text_of(run_page("review", sort=waiting.BY_START))

@@ -104,7 +104,7 @@ class Filters:
             order = st.selectbox(
                 "Order",
                 [OLDEST, BY_START],
-                key="order",
+                key="sort",
                 bind="query-params",
                 width=260,
                 help="By the event's start: cases of the event that begins next come first, those of events that are "
