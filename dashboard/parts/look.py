@@ -9,6 +9,8 @@ TOP = 56
 
 #: What the key of a card with a chart begins with.
 CHART_CARD = "chart-card"
+#: What the keys of the parts of a sentence of links begin with, and how they end for the link that was followed.
+SENTENCE, CHOSEN = "sentence-part", "-chosen"
 
 
 def colour(option: str) -> str:
@@ -20,7 +22,7 @@ def colour(option: str) -> str:
 
 def style() -> None:
     """Gives every page its style: to be called once a run."""
-    st.html(_STYLE % {"top": TOP, "card": CHART_CARD, "text": colour("textColor")})
+    st.html(_STYLE % {"top": TOP, "card": CHART_CARD, "sentence": SENTENCE, "text": colour("textColor")})
 
 
 #: A chart keeps the width that its words need: where too little is left, the next one goes below it.
@@ -32,6 +34,10 @@ _STYLE = """<style>
 @media (min-width: 641px) {
     [data-testid=stMainBlockContainer] { padding-left: 2rem; padding-right: 2rem; }
 }
+[class*=st-key-%(sentence)s] [data-testid=stPageLink-NavLink] { background: none; padding: 0; }
+[class*=st-key-%(sentence)s] [data-testid=stPageLink-NavLink] p { font-size: 1.1rem; font-weight: 400; }
+[class*=st-key-%(sentence)s] [data-testid=stPageLink-NavLink] p { text-decoration: underline; color: %(text)s; }
+[class*=st-key-%(sentence)s-chosen] [data-testid=stPageLink-NavLink] p { font-weight: 700; text-decoration: none; }
 [data-testid=stToastContainer] { top: -0.4rem; right: 0; }
 [data-variant=segmented_control][aria-checked=true] p, [data-testid=stSliderThumbValue] p { color: %(text)s; }
 </style>"""

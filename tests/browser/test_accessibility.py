@@ -39,7 +39,7 @@ SHOWN = {
     "review": ("review", "Are these the same person?"),
     "event_overview": ("event_overview", "Ready to enter"),
     "event_overview, unknown": ("event_overview?event_id=nobody", "unknown event"),
-    "statistics": ("statistics?threshold=99", "Who would change as CSV"),
+    "statistics": ("statistics?threshold=99", "Who would change"),
     "operations": ("operations", "Every service answers"),
     "audit": ("audit", "Audit trail"),
     "erasure": ("erasure", "Which person?"),
