@@ -5,9 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from core.domain import statistics
-from dashboard.parts import batch, event, ui
+from dashboard.parts import batch, event, profiles, ui
 from dashboard.parts.kept import kept
 from dashboard.sections import event_overview as sections
+from dashboard.sections import people
 from dashboard.services import get_services
 
 services = get_services()
@@ -35,15 +36,18 @@ def main() -> None:
     standing = event.standing(registered, records)
     readiness = standing.readiness
     st.caption(f"{readiness.registered:,} registered · {readiness.attempted:,} tried")
+    people.sentence(event_id, readiness, standing.people, now)
+    people.outlook(readiness, standing.people, now, profiles.starts().get(event_id))
+    people.people_list(event_id, standing.people, now)
     sections.headline(readiness, records, now)
     startable = batch.under_way(services, event_id)
     since = (now - sections.SPANS[span]).replace(second=0, microsecond=0)
     recent = kept(statistics.filtered, records, since=since)
-    sections.readiness_and_pace(readiness, recent)
-    sections.reasons_similarity_quality(recent)
+    sections.readiness_and_pace(readiness, recent, span)
+    sections.reasons_similarity_quality(recent, span)
     event.file_links(f"The last {span}", event.files(event_id, "records", {"since": since.isoformat()}), "span")
     sections.attempts_and_latest(event_id, records)
-    sections.lists(event_id, standing.never_tried, records, now)
+    sections.expiring_records(event_id, records, now)
     sections.unreadable_records(event_id, records)
     sections.unreadable_registrations(event_id, registered)
     batch.offers(services, event_id, startable)

@@ -108,6 +108,11 @@ def labels(codes: Iterable[str]) -> str:
     return ", ".join(map(label, main_first(codes)))
 
 
+def sentences(codes: Iterable[str]) -> list[str]:
+    """What to send to the person, of the main reason first, each sentence once."""
+    return list(dict.fromkeys(map(advice, main_first(codes))))
+
+
 def advice(code: str) -> str:
     """The sentence to send to the person; for an unknown code a general one."""
     if is_known(code):

@@ -121,8 +121,8 @@ class Readiness:
 
 
 def readiness(registrations: pd.DataFrame, records: pd.DataFrame) -> Readiness:
-    places = _places(registrations, records)
-    tried = places[places >= 0]
+    at = places(registrations, records)
+    tried = at[at >= 0]
     registered = np.zeros(len(records), dtype=bool)
     registered[tried] = True
     of_status = records["status"].iloc[tried].value_counts()
@@ -142,7 +142,7 @@ def readiness(registrations: pd.DataFrame, records: pd.DataFrame) -> Readiness:
 
 def never_tried(registrations: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
     """The registrations without a record, in their order."""
-    return registrations[_places(registrations, records) < 0]
+    return registrations[places(registrations, records) < 0]
 
 
 def backlog(records: pd.DataFrame, due: datetime) -> tuple[datetime | None, int]:
@@ -352,14 +352,14 @@ def filtered(
     return records[np.logical_and.reduce(fits)] if fits else records
 
 
-def _places(registrations: pd.DataFrame, records: pd.DataFrame) -> npt.NDArray[np.int64]:
+def places(registrations: pd.DataFrame, records: pd.DataFrame) -> npt.NDArray[np.int64]:
     """For each registration the place of its record in ``records``, -1 where there is none.
 
     pandas' merge, which sorts the keys, takes five times as long.
     """
     found = pc.index_in(_keys(registrations), value_set=_keys(records))
-    places: npt.NDArray[np.int64] = pc.fill_null(found, -1).to_numpy().astype("int64")
-    return places
+    at: npt.NDArray[np.int64] = pc.fill_null(found, -1).to_numpy().astype("int64")
+    return at
 
 
 def _keys(frame: pd.DataFrame) -> pa.ChunkedArray:

@@ -97,6 +97,22 @@ REGISTRATION_EXPORT = (
     "submittedPhotoKey",
 )
 
+#: One row for each registration, with what came of it; as public as ``RECORD_EXPORT``.
+PEOPLE_EXPORT = (
+    "registrationId",
+    "userId",
+    "eventId",
+    "name",
+    "email",
+    "status",
+    "reasons",
+    "why",
+    "attempts",
+    "timestamp",
+    "expiresAt",
+    "message",
+)
+
 #: Text, a number, a truth value, a moment, or None for a missing value, in each column.
 Row = Sequence[object]
 Batch = pd.DataFrame | list[Row]

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from core.domain.audit import Result
+from core.domain.people import Group, Order
 from core.domain.records import MAX_ATTEMPTS, Quality, Status, ValidationRecord
 from core.domain.roles import Action
 from core.domain.statistics import NOT_MEASURED, UserStatistics
@@ -187,6 +188,16 @@ USER_HISTORY = _files(
 RECORDS = _files(
     f"{_EVENT}/records", _OF_EVENTS, "An event's records", parameters=_FILTERS, types=(CSV, XLSX, PARQUET)
 )
+PEOPLE = _files(
+    f"{_EVENT}/people",
+    _OF_EVENTS,
+    "An event's registered people, each with what came of it and what to send to them",
+    parameters=(
+        _query("who", {"type": "string", "enum": [each.value for each in Group]}, "People of this group"),
+        _query("search", {"type": "string"}, "People whose name, e-mail or ids have all these words in them"),
+        _query("sort", {"type": "string", "enum": [each.value for each in Order]}, "The order; name without it"),
+    ),
+)
 NEVER_TRIED = _files(f"{_EVENT}/never-tried", _OF_EVENTS, "An event's registrations without a record")
 UNREADABLE_RECORDS = _files(
     f"{_EVENT}/unreadable-records", _OF_EVENTS, "What could not be read of an event's records"
@@ -244,6 +255,7 @@ ENDPOINTS = (
     RECORD,
     *USER_HISTORY,
     *RECORDS,
+    *PEOPLE,
     *NEVER_TRIED,
     *UNREADABLE_RECORDS,
     *UNREADABLE_REGISTRATIONS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import zlib
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,13 +17,17 @@ from starlette.types import Receive, Scope, Send
 
 from core.domain import statistics
 from core.domain.audit import AuditFilter, Result
+from core.domain.clock import utc_now
 from core.domain.errors import InvalidInput, NotFound
+from core.domain.file_names import content_disposition, file_name
 from core.domain.frames import record_frame
+from core.domain.people import Group, Order, listed, people
 from core.domain.records import KEY_ATTRIBUTES, Quality, Status
 from core.domain.roles import Action
 from core.runtime.facades.guard import GuardedServices
 from core.services.export import as_csv, as_parquet
 from core.services.tables import (
+    PEOPLE_EXPORT,
     RECORD_EXPORT,
     REGISTRATION_EXPORT,
     Batch,
@@ -62,6 +66,7 @@ def handlers(downloads: Downloads) -> dict[Endpoint, Handler]:
     """Those of all the endpoints that answer with such a file."""
     of_event: dict[tuple[Endpoint, ...], EventFile] = {
         endpoints.RECORDS: records,
+        endpoints.PEOPLE: people_of_group,
         endpoints.NEVER_TRIED: never_tried,
         endpoints.UNREADABLE_RECORDS: unreadable_records,
         endpoints.UNREADABLE_REGISTRATIONS: unreadable_registrations,
@@ -104,7 +109,7 @@ def _of_event(downloads: Downloads, asked: Endpoint, read: EventFile) -> Handler
             written = _WRITE[asked.file](read(services, event_id, request.query_params))
             yield from services.acting.export(f"{name}.{ENDINGS[asked.file]}", written, event_id=event_id)
 
-        return await _file(request, downloads, name, asked.file, parts())
+        return await _file(request, downloads, name, asked.file, parts(), event_id)
 
     return endpoint
 
@@ -133,6 +138,21 @@ def _audit(downloads: Downloads, file_type: str) -> Handler:
 def records(services: GuardedServices, event_id: str, query: QueryParams) -> Table:
     """The event's records that match the filters (columns: ``core.domain.columns.RECORD_COLUMNS``)."""
     return Table(RECORD_EXPORT, _matching(services, event_id, query))
+
+
+def people_of_group(services: GuardedServices, event_id: str, query: QueryParams) -> Table:
+    """The registered people of a group, as the event's page lists them."""
+    group = Group(_choice(query, "who", list(Group)) or Group.REGISTERED)
+    order = Order(_choice(query, "sort", list(Order)) or Order.NAME)
+    text = one(query, "search") or ""
+
+    def batches() -> Iterator[Batch]:
+        registered = services.registrations.event_frame(event_id)
+        yield []  # a place to stop at
+        everybody = people(registered, services.records.event_frame(event_id))
+        yield from chunks(listed(everybody, group, text, order, services.clock()))
+
+    return Table(PEOPLE_EXPORT, batches())
 
 
 def never_tried(services: GuardedServices, event_id: str, _query: QueryParams) -> Table:
@@ -228,7 +248,12 @@ def _threshold(query: QueryParams) -> float:
     return threshold
 
 
-def _choices(query: QueryParams, name: str, known: list[str]) -> list[str]:
+def _choice(query: QueryParams, name: str, known: Sequence[str]) -> str | None:
+    one(query, name)
+    return next(iter(_choices(query, name, known)), None)
+
+
+def _choices(query: QueryParams, name: str, known: Sequence[str]) -> list[str]:
     given = query.getlist(name)
     if not set(given) <= set(known):
         raise InvalidInput(f"The parameter {name} must be one of: {', '.join(known)}.")
@@ -246,13 +271,15 @@ def _moment(query: QueryParams, name: str) -> datetime | None:
         raise InvalidInput(f"The parameter {name} must be a time in ISO-8601.") from None
 
 
-async def _file(request: Request, downloads: Downloads, name: str, file_type: str, parts: Parts) -> Response:
+async def _file(
+    request: Request, downloads: Downloads, what: str, file_type: str, parts: Parts, event_id: str | None = None
+) -> Response:
     """``parts`` as a download. The first is made before the answer begins: what fails till then is told as JSON.
 
     Text is packed for whom takes it; the other types are by themselves.
     """
     headers = {
-        "Content-Disposition": f'attachment; filename="{name}.{ENDINGS[file_type]}"',
+        "Content-Disposition": content_disposition(file_name(what, ENDINGS[file_type], utc_now(), event_id)),
         "Content-Type": file_type,
     }
     if file_type is CSV:

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.domain import statistics
+from core.domain.people import people
 from core.domain.roles import View
 from core.domain.statistics import Readiness
 from core.runtime.facades.guard import GuardedServices
@@ -84,12 +85,12 @@ class Standing:
     registrations: pd.DataFrame
     records: pd.DataFrame
     readiness: Readiness
-    never_tried: pd.DataFrame
+    people: pd.DataFrame
 
 
 def standing(registrations: pd.DataFrame, records: pd.DataFrame) -> Standing:
     readiness = kept(statistics.readiness, registrations, records)
-    return Standing(registrations, records, readiness, kept(statistics.never_tried, registrations, records))
+    return Standing(registrations, records, readiness, kept(people, registrations, records))
 
 
 def notice() -> None:
@@ -142,12 +143,11 @@ def files(event_id: str, name: str, query: Mapping[str, object] | None = None) -
 
 
 def file_links(what: str, files: Files, key: str, *, parquet: bool = False) -> None:
-    """Links to the files, side by side; ``what`` is in them, "" where the page says so."""
+    """A button that offers the files, one link for each format; ``what`` is in them, "" where the page says so."""
     endings = {"csv": "CSV", "xlsx": "Excel"} | ({"parquet": "Parquet"} if parquet else {})
-    with st.container(horizontal=True, width="content"):
+    with st.popover(what or "Download", icon=":material/download:", key=f"{key}-files"):
         for ending, word in endings.items():
-            label = f"{what} as {word}" if what else word
-            st.link_button(label, files.address(ending), icon=":material/download:", key=f"{key}-{ending}")
+            st.link_button(word, files.address(ending), key=f"{key}-{ending}", width="stretch")
 
 
 def bins(records: pd.DataFrame, column: str, low: float, high: float, width: float) -> pd.DataFrame:
@@ -211,6 +211,8 @@ def table(rows: pd.DataFrame, columns: Iterable[str], alt: str) -> None:
             "Similarity": st.column_config.NumberColumn(format="%.1f"),
             "Confidence": st.column_config.NumberColumn(format="%.1f"),
             "Last attempt": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm:ss"),
+            "Case": st.column_config.LinkColumn(display_text="Open", width="small"),
+            "What to send": st.column_config.TextColumn(width="medium"),
             "Expires": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
         },
     )

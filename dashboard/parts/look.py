@@ -11,6 +11,8 @@ TOP = 56
 CHART_CARD = "chart-card"
 #: The key of a container that is left out of what is printed.
 SCREEN_ONLY = "screen-only"
+#: What the keys of the parts of a sentence of links begin with, and how they end for the link that was followed.
+SENTENCE, CHOSEN = "sentence-part", "-chosen"
 
 
 def colour(option: str) -> str:
@@ -22,7 +24,8 @@ def colour(option: str) -> str:
 
 def style() -> None:
     """Gives every page its style: to be called once a run."""
-    st.html(_STYLE % {"top": TOP, "card": CHART_CARD, "screen": SCREEN_ONLY, "text": colour("textColor")})
+    keys = {"card": CHART_CARD, "screen": SCREEN_ONLY, "sentence": SENTENCE}
+    st.html(_STYLE % {"top": TOP, **keys, "text": colour("textColor")})
 
 
 #: On paper there is nothing to press, and charts keep the widths that they have in a window: the page is made smaller,
@@ -36,6 +39,10 @@ _STYLE = """<style>
 @media (min-width: 641px) {
     [data-testid=stMainBlockContainer] { padding-left: 2rem; padding-right: 2rem; }
 }
+[class*=st-key-%(sentence)s] [data-testid=stPageLink-NavLink] { background: none; padding: 0; }
+[class*=st-key-%(sentence)s] [data-testid=stPageLink-NavLink] p { font-size: 1.1rem; font-weight: 400; }
+[class*=st-key-%(sentence)s] [data-testid=stPageLink-NavLink] p { text-decoration: underline; color: %(text)s; }
+[class*=st-key-%(sentence)s-chosen] [data-testid=stPageLink-NavLink] p { font-weight: 700; text-decoration: none; }
 [data-testid=stToastContainer] { top: -0.4rem; right: 0; }
 [data-variant=segmented_control][aria-checked=true] p, [data-testid=stSliderThumbValue] p { color: %(text)s; }
 @media print {

@@ -14,6 +14,7 @@ import streamlit as st
 
 from core.domain import reasons
 from core.domain.errors import FacedeskError, ServiceError
+from core.domain.people import NEVER_TRIED
 from core.domain.records import (
     Attempt,
     Decision,
@@ -45,7 +46,7 @@ STATUS = {
     Status.FAILED: StatusLook(WORDS[Status.FAILED], ":material/cancel:", "red"),
     Status.UNKNOWN: StatusLook(WORDS[Status.UNKNOWN], ":material/help:", "gray"),
 }
-STATUS_WORDS = {str(status): look.word for status, look in STATUS.items()}
+STATUS_WORDS = {str(status): look.word for status, look in STATUS.items()} | {NEVER_TRIED: "Never tried"}
 COLUMN_WORDS = {
     "userId": "User",
     "registrationId": "Registration",
@@ -57,10 +58,13 @@ COLUMN_WORDS = {
     "confidence": "Confidence",
     "quality": "Quality",
     "reasons": "Reasons",
+    "why": "Reasons",
     "attempts": "Attempts",
     "source": "Source",
     "timestamp": "Last attempt",
     "expiresAt": "Expires",
+    "case": "Case",
+    "message": "What to send",
     "referencePhotoKey": "Reference photo",
     "submittedPhotoKey": "Submitted photo",
     "document": "Document",
@@ -271,7 +275,7 @@ def attempts_table(attempts: Sequence[Attempt], threshold: float) -> None:
 
 def advice_text(codes: Sequence[str]) -> str:
     """What to send to the person, a sentence a line, of the main reason first."""
-    return "\n".join(dict.fromkeys(map(reasons.advice, reasons.main_first(codes))))
+    return "\n".join(reasons.sentences(codes))
 
 
 def span_control(spans: Iterable[str], default: str, on_change: Callable[[], None] | None = None) -> str:

@@ -33,5 +33,5 @@ def show(noun: Literal["record", "registration"], *frames: pd.DataFrame, files: 
     with st.expander(sentence, icon=":material/warning:"):
         st.caption(_MEANING[noun])
         if files:
-            event.file_links("All", files, f"unreadable-{noun}s")
+            event.file_links("", files, f"unreadable-{noun}s")
         event.table(lines, statistics.UNREADABLE_COLUMNS, sentence)

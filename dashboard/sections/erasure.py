@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.domain.erasures import ErasureCounts, Receipt
 from core.domain.errors import ServiceError
+from core.domain.file_names import file_name
 from core.services.erasure import Preview
 from dashboard.parts import ui
 from dashboard.services import get_services
@@ -103,7 +104,7 @@ def receipt_card(receipt: Receipt) -> None:
         st.download_button(
             "Receipt",
             receipt.model_dump_json(by_alias=True, exclude_none=True, indent=2),
-            file_name=f"erasure-{receipt.erasure_id[:8]}.json",
+            file_name=file_name(f"erasure-{receipt.erasure_id[:8]}", "json", receipt.ended_at),
             mime="application/json",
             icon=":material/download:",
             on_click="ignore",

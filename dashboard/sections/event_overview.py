@@ -12,7 +12,7 @@ from core.domain.records import Status
 from core.domain.statistics import Readiness
 from dashboard import pages
 from dashboard.charts import event as event_charts
-from dashboard.parts import case, event, ui, unreadable
+from dashboard.parts import case, event, look, ui, unreadable
 from dashboard.parts.kept import kept
 from dashboard.services import get_services
 
@@ -42,9 +42,11 @@ def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None
     due_hours = get_services().settings.review_due_hours
     share = "–" if readiness.share_ready is None else f"{readiness.share_ready:.1%}"
     with st.container(horizontal=True):
-        st.metric("Ready to enter", share, help="Registered people whose photo passed", border=True, height="stretch")
         st.metric(
-            "Passed",
+            "Ready to enter · now", share, help="Registered people whose photo passed", border=True, height="stretch"
+        )
+        st.metric(
+            "Passed · now",
             f"{readiness.passed:,}",
             delta=f"{lately['success']:,} in 24 h",
             delta_arrow="off",
@@ -54,7 +56,7 @@ def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None
         )
         oldest, overdue = statistics.backlog(records, now - timedelta(hours=due_hours))
         st.metric(
-            "Waiting for review",
+            "Waiting for review · now",
             f"{readiness.waiting:,}",
             delta=None if oldest is None else f"oldest {ui.how_long(now - oldest)}, {overdue:,} overdue",
             delta_arrow="off",
@@ -64,7 +66,7 @@ def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None
             height="stretch",
         )
         st.metric(
-            "Failed, not yet retried",
+            "Failed, not yet retried · now",
             f"{readiness.failed:,}",
             delta=f"{lately['failed']:,} in 24 h",
             delta_arrow="off",
@@ -72,10 +74,10 @@ def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None
             border=True,
             height="stretch",
         )
-        st.metric("Never tried", f"{readiness.never_tried:,}", border=True, height="stretch")
+        st.metric("Never tried · now", f"{readiness.never_tried:,}", border=True, height="stretch")
         if readiness.unknown:
             st.metric(
-                "Status unknown",
+                "Status unknown · now",
                 f"{readiness.unknown:,}",
                 help="Another service wrote no status, or one that Facedesk does not know. These people are not "
                 "counted as ready.",
@@ -84,13 +86,13 @@ def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None
             )
 
 
-def readiness_and_pace(readiness: Readiness, recent: pd.DataFrame) -> None:
+def readiness_and_pace(readiness: Readiness, recent: pd.DataFrame, span: str) -> None:
     palette = case.palette()
     unit, pace = kept(statistics.over_time, recent, str(ui.viewer_zone()))
     funnel, over_time = st.columns([2, 3])
     with funnel:
         event.chart_card(
-            "Readiness",
+            "Readiness · now",
             event.drawn(event_charts.funnel, readiness, palette) if readiness.registered else None,
             event_charts.describe_funnel(readiness),
             empty="Nobody is registered for this event.",
@@ -98,7 +100,7 @@ def readiness_and_pace(readiness: Readiness, recent: pd.DataFrame) -> None:
         )
     with over_time:
         event.chart_card(
-            f"Validations per {unit}",
+            f"Validations per {unit} · last {span}",
             event.drawn(event_charts.outcomes_over_time, unit, pace, palette) if len(recent) else None,
             kept(event_charts.describe_over_time, unit, pace),
             empty="No photo was validated in this span of time.",
@@ -107,7 +109,7 @@ def readiness_and_pace(readiness: Readiness, recent: pd.DataFrame) -> None:
         )
 
 
-def reasons_similarity_quality(recent: pd.DataFrame) -> None:
+def reasons_similarity_quality(recent: pd.DataFrame, span: str) -> None:
     services = get_services()
     palette = case.palette()
     ranked = kept(statistics.reasons_ranked, kept(statistics.filtered, recent, statuses=(Status.FAILED,)))
@@ -117,7 +119,7 @@ def reasons_similarity_quality(recent: pd.DataFrame) -> None:
     threshold = services.settings.policy.similarity_threshold
     with why:
         event.chart_card(
-            "Why people fail",
+            f"Why people fail · last {span}",
             event.drawn(event_charts.reasons_bar, ranked, palette) if len(ranked) else None,
             event_charts.describe_reasons(ranked),
             empty="Nobody failed in this span of time.",
@@ -125,7 +127,7 @@ def reasons_similarity_quality(recent: pd.DataFrame) -> None:
         )
     with similarity:
         event.chart_card(
-            f"Similarity · threshold {threshold:g}",
+            f"Similarity, threshold {threshold:g} · last {span}",
             event.drawn(event_charts.histogram, bins, "similarity, 0–100", palette, threshold=threshold)
             if recent["similarity"].notna().any()
             else None,
@@ -135,7 +137,7 @@ def reasons_similarity_quality(recent: pd.DataFrame) -> None:
         )
     with by_quality:
         event.chart_card(
-            "Quality by outcome",
+            f"Quality by outcome · last {span}",
             event.drawn(event_charts.quality_bars, quality, palette) if len(recent) else None,
             event_charts.describe_quality(quality),
             empty="No photo was validated in this span of time.",
@@ -149,13 +151,13 @@ def attempts_and_latest(event_id: str, records: pd.DataFrame) -> None:
     with left:
         passed = int(tries["count"].sum())
         event.chart_card(
-            "Attempts until passed",
+            "Attempts until passed · all time",
             event.drawn(event_charts.attempts_bars, tries, case.palette()) if passed else None,
             event_charts.describe_attempts(tries),
             empty="Nobody has passed yet.",
             key="tries",
         )
-    with right, st.container(border=True):
+    with right, st.container(border=True, key=look.SCREEN_ONLY):
         with st.container(horizontal=True, horizontal_alignment="distribute"):
             st.markdown("**Latest**")
             live = st.toggle(
@@ -179,21 +181,14 @@ def latest(event_id: str) -> None:
             event.table(newest, columns, "The latest validations, newest first")
 
 
-def lists(event_id: str, untried: pd.DataFrame, records: pd.DataFrame, now: datetime) -> None:
-    with st.expander(f"Registered, never tried ({len(untried):,})", icon=":material/person_alert:"):
-        if untried.empty:
-            st.caption("Everybody who is registered has sent a photo.")
-        else:
-            event.file_links("All", event.files(event_id, "never-tried"), "never-tried")
-            columns = ("registrationId", "userId", "name", "email")
-            event.table(untried, columns, "People who are registered and never tried")
+def expiring_records(event_id: str, records: pd.DataFrame, now: datetime) -> None:
     ending = kept(statistics.expiring, records, now.replace(second=0, microsecond=0))
     with st.expander(f"Records that expire within a week ({len(ending):,})", icon=":material/auto_delete:"):
         if ending.empty:
             st.caption("None.")
         else:
             st.caption("Expired records are no longer shown, counted or exported. Export them while they are here.")
-            event.file_links("All", event.files(event_id, "expiring"), "expiring")
+            event.file_links("", event.files(event_id, "expiring"), "expiring")
             expiring = ("registrationId", "userId", "status", "timestamp", "expiresAt")
             event.table(ending, expiring, "Records that expire within a week")
 

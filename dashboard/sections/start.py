@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from core.domain.file_names import file_name
 from core.runtime.facades.event_work import GuardedLoading
 from core.services.export import as_csv
 from core.services.importing import ImportReport, Notice
@@ -248,7 +249,7 @@ def problems_table(problems: Sequence[Problem], sentence: str) -> None:
         st.download_button(
             "Refused lines as CSV",
             lambda: b"".join(as_csv(refused_lines(problems))),
-            file_name="refused-lines.csv",
+            file_name=file_name("refused-lines", "csv", get_services().clock()),
             mime="text/csv",
             icon=":material/download:",
             on_click="ignore",

@@ -285,7 +285,7 @@ class TestSessions:
 
 @pytest.mark.usefixtures("record")
 class TestWhatIsSeen:
-    @pytest.mark.parametrize("name", ["records", "expiring", "what-if", "never-tried"])
+    @pytest.mark.parametrize("name", ["records", "people", "expiring", "what-if", "never-tried"])
     @pytest.mark.parametrize("ending", ["csv", "xlsx"])
     def test_no_file_of_an_analyst_names_anybody(self, client: Client, name: str, ending: str) -> None:
         path = f"/api/exports/events/event-1/{name}.{ending}?threshold=10"
@@ -371,7 +371,9 @@ class TestOrder:
     @pytest.mark.parametrize("path", OF_ANALYSTS)
     def test_rows_are_ordered_by_what_the_file_shows(self, client: Client, path: str) -> None:
         rows = shown_to_an_analyst(client, path)
-        keys = [name for name in ("timestamp", "registrationId", "userId", "field") if name in rows]
+        # People are listed by name, which is nothing here: what is left is the order of the pseudonyms.
+        shown = ("registrationId",) if "/people." in path else ("timestamp", "registrationId", "userId", "field")
+        keys = [name for name in shown if name in rows]
         assert len(rows) >= 15
         assert rows[keys].equals(rows.sort_values(keys, ignore_index=True)[keys])
 
@@ -379,7 +381,8 @@ class TestOrder:
     def test_no_exact_time_or_similarity_is_in_a_file(self, client: Client, path: str) -> None:
         rows = shown_to_an_analyst(client, path)
         for name in {"timestamp", "updatedAt", "expiresAt"} & set(rows):
-            assert (pd.to_datetime(rows[name]).dt.floor("15min") == pd.to_datetime(rows[name])).all()
+            times = pd.to_datetime(rows[name].dropna())
+            assert (times.dt.floor("15min") == times).all()
         assert set(rows.get("similarity", [])) <= {77.9}
 
     def test_a_managers_files_have_exact_values(self, client: Client) -> None:

@@ -8,6 +8,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
+from email.message import Message
+from urllib.parse import quote
 
 import httpx
 import numpy as np
@@ -18,7 +21,8 @@ from core.domain.errors import Unavailable
 from core.domain.frames import record_frame
 from core.runtime.services import Services
 from core.services.export import BOM
-from core.services.tables import RECORD_EXPORT, REGISTRATION_EXPORT
+from core.services.tables import PEOPLE_EXPORT, RECORD_EXPORT, REGISTRATION_EXPORT
+from dashboard.api import exports
 from dashboard.api.exports import takes_gzip
 from tests.api.conftest import Client, MakeApi, PutBatches, is_error, rows, serving
 from tests.core.test_export import as_text
@@ -28,7 +32,7 @@ from tests.support.frames import registration_rows
 
 EVENT = "/api/exports/events/event-1"
 RECORDS = f"{EVENT}/records.csv"
-ALL = ("records", "never-tried", "expiring", "what-if")
+ALL = ("records", "people", "never-tried", "expiring", "what-if")
 #: Generous: nothing here takes long.
 HANG_SECONDS = 30
 
@@ -72,11 +76,19 @@ def registrations_of(answer: httpx.Response) -> list[str]:
         (f"{RECORDS}?since=0001-01-01", ["reg-1", "reg-3"]),
         (f"{RECORDS}?until=2020-01-01T00:00:00Z", []),
         (f"{EVENT}/never-tried.csv", ["reg-2"]),
+        (f"{EVENT}/people.csv", ["reg-1", "reg-2"]),
+        (f"{EVENT}/people.csv?who=not-ready", ["reg-2"]),
+        (f"{EVENT}/people.csv?who=passed", ["reg-1"]),
+        (f"{EVENT}/people.csv?who=expiring", ["reg-1"]),
+        (f"{EVENT}/people.csv?who=failed", []),
+        (f"{EVENT}/people.csv?search=ADA+reg-2", ["reg-2"]),
+        (f"{EVENT}/people.csv?who=passed&search=reg-2", []),
         (f"{EVENT}/expiring.csv", ["reg-1"]),
         (f"{EVENT}/what-if.csv?threshold=99", ["reg-1"]),
         (f"{EVENT}/what-if.csv?threshold=99&status=failed", []),
         ("/api/exports/events/none/records.csv", []),
         ("/api/exports/events/none/never-tried.csv", []),
+        ("/api/exports/events/none/people.csv", []),
     ],
 )
 def test_an_export_has_the_rows_that_it_promises(client: Client, path: str, found: list[str]) -> None:
@@ -93,10 +105,47 @@ def test_the_reference_problems_are_those_of_the_last_check(client: Client, serv
 
 
 @pytest.mark.usefixtures("recorded")
+def test_the_people_have_what_came_of_them_and_what_to_send(client: Client) -> None:
+    answer = client.get(f"{EVENT}/people.csv?sort=newest")
+    passed, untried = rows(answer)
+    assert tuple(passed) == PEOPLE_EXPORT
+    assert [passed[name] for name in ("name", "status", "attempts", "message")] == ["Ada Example", "success", "1", ""]
+    assert [untried[name] for name in ("status", "attempts", "timestamp")] == ["never-tried", "0", ""]
+    assert untried["message"].startswith("We do not have a photo of you yet.")
+
+
+@pytest.mark.parametrize("query", ["who=everybody", "sort=age", "who=failed&who=passed", "search=a&search=b"])
+def test_a_list_of_people_that_cannot_be_is_named(client: Client, query: str) -> None:
+    answer = client.get(f"{EVENT}/people.csv?{query}")
+    assert is_error(answer, 400)
+    assert query.partition("=")[0] in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        (f"{EVENT}/records.csv", "event-1_2026-11-25_records.csv"),
+        (f"{EVENT}/records.parquet", "event-1_2026-11-25_records.parquet"),
+        (f"{EVENT}/people.xlsx", "event-1_2026-11-25_people.xlsx"),
+        (f"{EVENT}/what-if.csv?threshold=99", "event-1_2026-11-25_what-if.csv"),
+        (f"/api/exports/events/{quote('展示会/1', safe='')}/records.csv", "展示会-1_2026-11-25_records.csv"),
+        ("/api/exports/users/user-1/history.csv", "2026-11-25_face-validation-history.csv"),
+        ("/api/exports/audit.csv", "2026-11-25_audit.csv"),
+    ],
+)
+def test_a_download_is_named_after_its_event_its_date_and_what_it_is(
+    client: Client, monkeypatch: pytest.MonkeyPatch, path: str, name: str
+) -> None:
+    monkeypatch.setattr(exports, "utc_now", lambda: datetime(2026, 11, 25, 23, tzinfo=UTC))
+    said = Message()
+    said["Content-Disposition"] = client.get(path).headers["content-disposition"]
+    assert (said.get_content_disposition(), said.get_filename()) == ("attachment", name)
+
+
+@pytest.mark.usefixtures("recorded")
 def test_parquet_has_the_records_of_the_frame_with_their_types(client: Client, desk: Desk) -> None:
     answer = client.get(f"{EVENT}/records.parquet")
     assert answer.headers["content-type"] == "application/vnd.apache.parquet"
-    assert answer.headers["content-disposition"] == 'attachment; filename="records.parquet"'
     assert "content-encoding" not in answer.headers
     found = pd.read_parquet(io.BytesIO(answer.content))
     pd.testing.assert_frame_equal(
@@ -141,8 +190,8 @@ def test_the_what_if_says_what_would_become_of_each(client: Client) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_an_event_without_records_is_the_header_alone(client: Client, name: str) -> None:
-    columns = [*RECORD_EXPORT, "becomes"] if name == "what-if" else RECORD_EXPORT
-    expected = REGISTRATION_EXPORT if name == "never-tried" else columns
+    others = {"people": PEOPLE_EXPORT, "never-tried": REGISTRATION_EXPORT, "what-if": [*RECORD_EXPORT, "becomes"]}
+    expected = others.get(name, RECORD_EXPORT)
     answer = client.get(address(name).replace("event-1", "none"))
     assert answer.content == BOM + ",".join(expected).encode() + b"\r\n"
 

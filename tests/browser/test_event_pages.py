@@ -12,8 +12,9 @@ import openpyxl
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from core.domain.clock import utc_now
 from dashboard.access import names
-from tests.support.browser import ROOT, armed, dashboard
+from tests.support.browser import ROOT, armed, dashboard, file_link
 
 pytestmark = pytest.mark.browser
 
@@ -90,7 +91,7 @@ def test_a_case_is_decided_by_its_key_on_the_keyboard(address: str, page: Page) 
 
 def test_the_events_csv_is_what_the_page_links_to(address: str, page: Page) -> None:
     page.goto(f"{address}/event_overview")
-    link = page.get_by_role("link", name="CSV", exact=True).get_attribute("href")
+    link = file_link(page, "CSV").get_attribute("href")
     lines = page.request.get(f"{address}{link}").text().splitlines()
     assert lines[0].startswith("\ufeffuserId,registrationId,eventId,status")
     assert len(lines) > 400
@@ -99,8 +100,9 @@ def test_the_events_csv_is_what_the_page_links_to(address: str, page: Page) -> N
 def test_the_events_workbook_stands_beside_it(address: str, page: Page, tmp_path: Path) -> None:
     page.goto(f"{address}/event_overview")
     with page.expect_download() as downloading:
-        page.get_by_role("link", name="Excel", exact=True).click()
-    assert downloading.value.suggested_filename == "records.xlsx"
+        file_link(page, "Excel").click()
+    today = f"{utc_now():%Y-%m-%d}"
+    assert downloading.value.suggested_filename == f"sample-event_{today}_records.xlsx"
     downloading.value.save_as(tmp_path / "records.xlsx")
     header, *rows = openpyxl.load_workbook(tmp_path / "records.xlsx").active.values
     assert header[:4] == ("userId", "registrationId", "eventId", "status")

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, Route, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from dashboard.parts.look import TOP
-from tests.support.browser import dashboard
+from tests.support.browser import dashboard, file_link
 from tests.support.portraits import as_jpeg, astronaut, hopper, landscape
 
 pytestmark = pytest.mark.browser
@@ -233,7 +233,7 @@ def test_a_case_is_decided_by_keyboard_alone(installation: Installation, page: P
 def test_the_history_is_looked_up_and_exported(installation: Installation, page: Page) -> None:
     page.goto(f"{installation.address}/user_lookup?user_id=sample-user-0001")
     expect(page.get_by_text("Eileen Collins")).to_be_visible()
-    link = page.get_by_role("link", name="CSV").get_attribute("href")
+    link = file_link(page, "CSV").get_attribute("href")
     answer = page.request.get(f"{installation.address}{link}")
     assert answer.headers["content-type"].startswith("text/csv")
     assert "sample-user-0001" in answer.text()

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.api.conftest import BARE
 from tests.support import signin
-from tests.support.browser import PATIENCE, PREFIX, ROOT, dashboard, free_port
+from tests.support.browser import PATIENCE, PREFIX, ROOT, dashboard, file_link, free_port
 from tests.support.portraits import as_jpeg, astronaut
 
 pytestmark = pytest.mark.browser
@@ -70,7 +70,7 @@ def test_a_person_finds_a_way_and_everything_is_under_the_prefix(address: str, p
     assert page.request.get(icon).ok
 
     with page.expect_download() as downloading:
-        page.get_by_role("link", name="Excel").click()
+        file_link(page, "Excel").click()
     downloading.value.save_as(tmp_path / "history.xlsx")
     header, first, *_ = openpyxl.load_workbook(tmp_path / "history.xlsx").active.values
     assert (header[0], first[0]) == ("userId", "sample-user-0003")

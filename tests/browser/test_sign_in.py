@@ -19,7 +19,7 @@ from core.domain.roles import ALLOWED, PAGES, Role
 from dashboard.access.websocket import CHECK_SECONDS
 from tests.api.conftest import BARE
 from tests.support import signin
-from tests.support.browser import PATIENCE, ROOT, dashboard, free_port
+from tests.support.browser import PATIENCE, ROOT, dashboard, file_link, free_port
 from tests.support.portraits import as_jpeg, astronaut
 from tests.support.routes import ROUTES
 
@@ -201,7 +201,7 @@ def test_strangers_get_no_face_and_no_record_from_any_address_that_a_session_loa
     loaded |= {f"{address}{path}" for method, path in ROUTES if method == "GET"}
     with window.expect_download() as download:
         window.goto(f"{address}/user_lookup?user_id=sample-user-0001")
-        window.get_by_role("link", name="CSV").click()
+        file_link(window, "CSV").click()
     loaded.add(download.value.url)
     assert b"sample-user-0001" in Path(download.value.path()).read_bytes()
     assert any("/upload_file/" in url for url in loaded)

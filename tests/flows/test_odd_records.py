@@ -127,8 +127,8 @@ def test_pages_show_every_record_once_and_list_what_is_unreadable(
     assert not app.error
     tiles = metrics(app)
     parts = ("Passed", "Waiting for review", "Failed, not yet retried", "Status unknown")
-    assert sum(int(tiles.get(part, "0")) for part in parts) == len(made.unreadable)
-    assert tiles["Never tried"] == "0"
+    assert sum(int(tiles.get(f"{part} · now", "0")) for part in parts) == len(made.unreadable)
+    assert tiles["Never tried · now"] == "0"
     listed = [each for each in app.expander if "could not be read in full" in each.label]
     assert [tuple(row) for each in listed for row in each.dataframe[0].value.to_numpy()] == made.lines
     for page, query in (

@@ -156,15 +156,28 @@ def test_a_decision_bears_the_name_of_who_signed_in(open_page: OpenPage, desk: D
     assert record.review.reviewer == "Support Person"
 
 
-def test_an_analyst_is_shown_nobody(open_page: OpenPage) -> None:
-    shown = everything(open_page("event_overview", said("analyst")))
+@pytest.mark.parametrize("query", [{}, {"people": "registered"}, {"people": "waiting"}])
+def test_an_analyst_is_shown_nobody(open_page: OpenPage, query: dict[str, str]) -> None:
+    shown = everything(open_page("event_overview", said("analyst"), **query))
     assert "event-1" in shown
     assert not [canary for canary in ("user-1", "reg-1", "Ada", "ada@example.com") if canary in shown]
 
 
+@pytest.mark.parametrize(("role", "is_named"), [("manager", True), ("analyst", False)])
+def test_a_list_of_people_has_names_for_those_who_see_them_and_cases_for_nobody_who_may_not(
+    open_page: OpenPage, role: str, is_named: bool
+) -> None:
+    app = open_page("event_overview", said(role), people="registered")
+    (listed,) = [table.value for table in app.dataframe if "What to send" in table.value]
+    assert len(listed) == 2
+    assert [name in listed for name in ("Name", "E-mail")] == [is_named] * 2
+    assert "Case" not in listed
+    assert ("Ada Example" in everything(app)) == is_named
+
+
 def test_an_analyst_is_shown_nobody_though_a_manager_has_just_looked(open_page: OpenPage) -> None:
-    assert "reg-1" in everything(open_page("event_overview", said("manager")))
-    assert "reg-1" not in everything(open_page("event_overview", said("analyst")))
+    assert "reg-1" in everything(open_page("event_overview", said("manager"), people="registered"))
+    assert "reg-1" not in everything(open_page("event_overview", said("analyst"), people="registered"))
 
 
 @pytest.mark.parametrize("page", [page for page, action in PAGES.items() if Role.ANALYST in ALLOWED[action]])

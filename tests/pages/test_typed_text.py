@@ -87,7 +87,13 @@ REVIEWED: dict[str, set[str]] = {
         "warning: 1 + len(record.other_face_boxes)",
     },
     "dashboard/parts/decisions.py": {"banner: sentence", "popover: label"},
-    "dashboard/parts/event.py": {"caption: empty", "link_button: label", "markdown: note", "markdown: title"},
+    "dashboard/parts/event.py": {
+        "caption: empty",
+        "link_button: word",
+        "markdown: note",
+        "markdown: title",
+        "popover: what",
+    },
     "dashboard/app.py": {"caption: __version__"},
     "dashboard/pages.py": {
         "Page: entry.address",
@@ -108,6 +114,11 @@ REVIEWED: dict[str, set[str]] = {
         "html: json.dumps(values)",
     },
     "dashboard/parts/notes.py": {"expander: bool(notes)"},
+    "dashboard/sections/people.py": {
+        "caption: _outlook(readiness, everybody, now, starts_at)",  # a sentence of ours with numbers
+        "link: words",  # counts, and words of ours
+        "markdown: _TITLES[group]",
+    },
     "dashboard/sections/review/waiting.py": {
         "caption: ' · '.join(filter(None, words)).lower()",
         "caption: colleagues",
@@ -132,7 +143,9 @@ REVIEWED: dict[str, set[str]] = {
         "markdown: shown.badge",
         "markdown: shown.icon",
     },
-    "dashboard/parts/look.py": {"html: _STYLE % {'top': TOP, 'card': CHART_CARD, 'text': colour('textColor')}"},
+    "dashboard/parts/look.py": {
+        "html: _STYLE % {'top': TOP, 'card': CHART_CARD, 'sentence': SENTENCE, 'text': colour('textColor')}"
+    },
     "dashboard/parts/ui.py": {
         "banner: doing",
         "html: anew",
@@ -163,6 +176,7 @@ REVIEWED: dict[str, set[str]] = {
     },
     "dashboard/parts/unreadable.py": {"caption: _MEANING[noun]", "expander: sentence"},  # a number and a noun of ours
     "dashboard/sections/event_overview.py": {
+        "chart_card: span",
         "chart_card: unit",
         "metric: ui.how_long(now - oldest)",
         "metric: share",

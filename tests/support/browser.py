@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Request, expect, sync_playwright
 
 from dashboard.access import names
 from tests.support.app import OPERATOR
@@ -89,6 +89,12 @@ def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None
 def armed(page: Page) -> None:
     """The review queue takes a press: both faces of its case were seen."""
     expect(page.locator(".facedesk-faces[data-armed]")).to_be_visible()
+
+
+def file_link(page: Page, word: str, button: str = "Download") -> Locator:
+    """The link to the file of this format, in the choice that the button opens."""
+    page.get_by_role("button", name=button, exact=True).first.click()
+    return page.get_by_role("link", name=word, exact=True)
 
 
 @pytest.fixture(scope="module")
