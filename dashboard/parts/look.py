@@ -28,8 +28,9 @@ def style() -> None:
     st.html(_STYLE % {"top": TOP, **keys, "text": colour("textColor")})
 
 
-#: On paper there is nothing to press, and charts keep the widths that they have in a window: the page is made smaller,
-#: so that those of a window fit on a sheet. Without exact colours, white text of the dark theme would be on white paper.
+#: On paper there is nothing to press, and charts keep the widths that they have in a window: the page is made
+#: smaller, so that those of a window fit on a sheet. Without exact colours, the white text of the dark theme would be
+#: on white paper.
 #: A chart keeps the width that its words need: where too little is left, the next one goes below it.
 #: Streamlit writes a chosen segment and a slider's value in the primary colour. White on that colour is readable, so
 #: that it is too dark to be read on a dark background.
