@@ -24,6 +24,7 @@ def style() -> None:
 
 
 #: A chart keeps the width that its words need: where too little is left, the next one goes below it.
+#: A chart's button stands beside its title, where it covers nothing of the chart.
 #: Streamlit writes a chosen segment and a slider's value in the primary colour. White on that colour is readable, so
 #: that it is too dark to be read on a dark background.
 _STYLE = """<style>
@@ -32,6 +33,13 @@ _STYLE = """<style>
 @media (min-width: 641px) {
     [data-testid=stMainBlockContainer] { padding-left: 2rem; padding-right: 2rem; }
 }
+[data-testid=stElementContainer]:has(> * > [data-testid=stPlotlyChart]), [data-testid=stPlotlyChart] .js-plotly-plot {
+    overflow: visible !important;
+}
+[data-testid=stPlotlyChart] .modebar { top: -2.5rem !important; right: 0 !important; }
+[class*=st-key-%(card)s] [data-testid=stMarkdown] { padding-right: 2rem; }
+[data-testid=stPlotlyChart] .modebar .modebar-btn:focus-visible { outline: 2px solid %(text)s; }
 [data-testid=stToastContainer] { top: -0.4rem; right: 0; }
-[data-variant=segmented_control][aria-checked=true] p, [data-testid=stSliderThumbValue] p { color: %(text)s; }
+[data-variant=segmented_control]:is([aria-checked=true], [aria-pressed=true]) p,
+[data-testid=stSliderThumbValue] p { color: %(text)s; }
 </style>"""
