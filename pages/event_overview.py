@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.domain import statistics
 from dashboard.parts import batch, event, profiles, ui
-from dashboard.parts.kept import kept
 from dashboard.sections import event_overview as sections
 from dashboard.sections import people
 from dashboard.services import get_services
@@ -21,7 +19,7 @@ def main() -> None:
         events = event.event_ids()
     if not events:
         if events is not None:
-            sections.nothing_yet()
+            event.none_yet()
         return
     event_id, span = sections.heading(row, events)
     registered = records = None
@@ -39,13 +37,13 @@ def main() -> None:
     people.sentence(event_id, readiness, standing.people, now)
     people.outlook(readiness, standing.people, now, profiles.starts().get(event_id))
     people.people_list(event_id, standing.people, now)
-    sections.headline(readiness, records, now)
+    period = sections.period(records, span, now)
+    sections.headline(readiness, records, period, now)
     startable = batch.under_way(services, event_id)
-    since = (now - sections.SPANS[span]).replace(second=0, microsecond=0)
-    recent = kept(statistics.filtered, records, since=since)
-    sections.readiness_and_pace(readiness, recent, span)
-    sections.reasons_similarity_quality(recent, span)
-    event.file_links(f"The last {span}", event.files(event_id, "records", {"since": since.isoformat()}), "span")
+    sections.readiness_and_pace(readiness, records, period)
+    sections.reasons_similarity_quality(period)
+    lately = event.files(event_id, "records", {"since": period.since.isoformat()})
+    event.file_links(f"The last {span}", lately, "span")
     sections.attempts_and_latest(event_id, records)
     sections.expiring_records(event_id, records, now)
     sections.unreadable_records(event_id, records)

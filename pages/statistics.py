@@ -24,7 +24,7 @@ def main() -> None:
         events = event.event_ids()
     if not events:
         if events is not None:
-            st.info("There are no events yet: they appear with their first registration.", icon=":material/info:")
+            event.none_yet()
         return
     event.say_unknown(events)
     chosen, given = sections.filters(events)
@@ -42,7 +42,7 @@ def main() -> None:
     records = kept(event.joined, list(by_event.values()))
     sections.exports(chosen, "records", "These records", sections.as_query(given), parquet=True)
     if records.empty:
-        st.info("No validation matches these filters.", icon=":material/filter_alt_off:")
+        sections.nothing_found(chosen, given)
     else:
         charts(chosen, by_event, records, sections.as_query(given))
     if second_looks.estimates(chosen):
@@ -53,7 +53,7 @@ def charts(
     chosen: list[str], by_event: dict[str, pd.DataFrame], records: pd.DataFrame, query: dict[str, Any]
 ) -> None:
     sections.headline(records)
-    sections.distributions(records)
+    sections.split_distributions(records)
     sections.rates(records)
     if len(by_event) > 1:
         sections.comparison(by_event)

@@ -20,7 +20,6 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from core.domain.changes import changed
 from core.domain.columns import BECOMES, STATUSES
 from core.domain.policy import Policy, by_similarity
 from core.domain.reasons import Reason
@@ -36,12 +35,6 @@ _AGE_GROUPS: Mapping[str, Any] = {
     "labels": ["0-17", "18-29", "30-39", "40-49", "50-59", "60-69", "70+"],
     "right": False,
 }
-#: The longest span that is shown by the unit, finest first; years beyond. numpy's code of the unit.
-_UNITS = (
-    ("hour", "h", timedelta(days=3)),
-    ("day", "D", timedelta(days=366)),
-    ("month", "M", timedelta(days=366 * 20)),
-)
 _COMPARED = [
     *("event", "records", "passed", "waiting", "failed", "unknown"),
     *("success_rate", "mean_attempts", "mean_confidence", "mean_similarity"),
@@ -165,34 +158,6 @@ def unreadable(*frames: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=list(UNREADABLE_COLUMNS), dtype="str")
 
 
-def over_time(records: pd.DataFrame, tz: str) -> tuple[str, pd.DataFrame]:
-    """Outcomes by the hour (a span of at most 3 days), day (366 days), month (20 years) or year: unit and frame.
-
-    Columns time, success, pending, failed, unknown (counts), attempts_mean, success_rate, and changed: what else
-    decided from then on (``core.domain.changes``). Empty buckets are included.
-    Records without a time are in none. ``time`` is where the bucket begins on the clock in the zone ``tz`` (IANA
-    name), without a zone: an hour that the clock repeats is one bucket, one that it skips is an empty one.
-    """
-    if records["timestamp"].hasnans:
-        records = records[records["timestamp"].notna()]
-    if records.empty:
-        return "hour", _rates(_status_counts(records["status"], np.array([], dtype=int)), [], [], [])
-    span = records["timestamp"].max() - records["timestamp"].min()
-    unit, code = next(((unit, code) for unit, code, longest in _UNITS if span <= longest), ("year", "Y"))
-    wall = records["timestamp"].dt.tz_convert(tz).dt.tz_localize(None).to_numpy().astype(f"datetime64[{code}]")
-    begins = np.arange(wall.min(), wall.max() + 1)
-    bucket = (wall - wall.min()).astype(int)
-    counts = _status_counts(records["status"], bucket).reindex(range(len(begins)), fill_value=0)
-    attempts = records["attempts"].groupby(bucket).mean()
-    return unit, _rates(counts, begins, attempts, changed(records, bucket, len(begins)))
-
-
-def quality_by_status(records: pd.DataFrame) -> pd.DataFrame:
-    """Counts by status (columns) and quality (index: high, medium, low, not measured)."""
-    counts = _status_counts(records["status"], _named(records["quality"], NOT_MEASURED))
-    return counts.reindex([*(quality.value for quality in Quality), NOT_MEASURED], fill_value=0)
-
-
 def reasons_ranked(records: pd.DataFrame) -> pd.DataFrame:
     """Columns reason (code), count of records with it; the most frequent first, equal ones by code."""
     # There are few combinations: they are taken apart once each, not once a record.
@@ -219,7 +184,7 @@ def histogram(values: pd.Series, status: pd.Series, low: float, high: float, wid
     edges = np.append(np.arange(low, high, width), high)
     measured = values.notna()
     bins = np.searchsorted(edges, values[measured].to_numpy(), side="right") - 1
-    counts = _status_counts(status[measured], np.clip(bins, 0, len(edges) - 2))
+    counts = status_counts(status[measured], np.clip(bins, 0, len(edges) - 2))
     counts = counts.reindex(range(len(edges) - 1), fill_value=0)
     counts.insert(0, "left", edges[:-1])
     counts.insert(1, "right", edges[1:])
@@ -265,22 +230,17 @@ def by_group(records: pd.DataFrame, column: str) -> pd.DataFrame:
     ``small`` marks groups under ``SMALL_GROUP`` records. Ages in their order, the rest by name (smile: yes, no), and
     "not reported" for the records without the attribute at the end.
     """
-    counts = (
-        _status_counts(records["status"], _named(records[column], NOT_REPORTED)).rename_axis("group").reset_index()
-    )
-    total = counts[list(STATUSES)].sum(axis="columns")
-    groups = pd.DataFrame(
-        {
-            "group": counts["group"].astype("str"),
-            "total": total,
-            "failed": counts["failed"],
-            "failure_rate": counts["failed"] / total,
-            "small": total < SMALL_GROUP,
-        }
-    )
+    groups = _failures(records["status"], _named(records[column], NOT_REPORTED))
     years = pd.to_numeric(groups["group"].str.extract(r"^(\d{1,3})\b", expand=False))
     order = pd.DataFrame({"last": groups["group"] == NOT_REPORTED, "years": years, "group": groups["group"]})
     return groups.loc[order.sort_values(["last", "years", "group"]).index].reset_index(drop=True)
+
+
+def by_quality(records: pd.DataFrame) -> pd.DataFrame:
+    """The same by the photo's quality: those of high, medium, low and "not measured" that occur, in this order."""
+    groups = _failures(records["status"], _named(records["quality"], NOT_MEASURED)).set_index("group")
+    order = (*(str(quality) for quality in Quality), NOT_MEASURED)
+    return groups.loc[[quality for quality in order if quality in groups.index]].reset_index()
 
 
 def with_age_groups(records: pd.DataFrame) -> pd.DataFrame:
@@ -352,6 +312,11 @@ def filtered(
     return records[np.logical_and.reduce(fits)] if fits else records
 
 
+def status_counts(status: pd.Series, by: Any) -> pd.DataFrame:
+    """Rows by ``by``, columns by status, in the order of ``STATUSES``."""
+    return pd.DataFrame({name: status == name for name in STATUSES}).groupby(by, observed=True).sum()
+
+
 def places(registrations: pd.DataFrame, records: pd.DataFrame) -> npt.NDArray[np.int64]:
     """For each registration the place of its record in ``records``, -1 where there is none.
 
@@ -369,19 +334,19 @@ def _keys(frame: pd.DataFrame) -> pa.ChunkedArray:
     return pc.binary_join_element_wise(lengths, users, registrations, pa.scalar(" ", pa.large_string()))
 
 
-def _status_counts(status: pd.Series, by: Any) -> pd.DataFrame:
-    """Rows by ``by``, columns by status, in the order of ``STATUSES``."""
-    return pd.DataFrame({name: status == name for name in STATUSES}).groupby(by, observed=True).sum()
-
-
-def _rates(counts: pd.DataFrame, begins: npt.ArrayLike, attempts_mean: Any, changes: list[str]) -> pd.DataFrame:
-    frame = counts.assign(
-        attempts_mean=attempts_mean,
-        success_rate=counts["success"] / counts[list(STATUSES)].sum(axis="columns"),
-        changed=pd.Series(changes, dtype="str", index=counts.index),
+def _failures(status: pd.Series, groups: pd.Series) -> pd.DataFrame:
+    """How many of each group failed, row by row for the same records; see ``by_group``."""
+    counts = status_counts(status, groups).rename_axis("group").reset_index()
+    total = counts[list(STATUSES)].sum(axis="columns")
+    return pd.DataFrame(
+        {
+            "group": counts["group"].astype("str"),
+            "total": total,
+            "failed": counts["failed"],
+            "failure_rate": counts["failed"] / total,
+            "small": total < SMALL_GROUP,
+        }
     )
-    frame.insert(0, "time", np.asarray(begins, dtype="datetime64[us]"))
-    return frame
 
 
 def _by_similarity(similarity: pd.Series, threshold: Any, review_from: float) -> pd.Series:

@@ -97,6 +97,7 @@ def styled(figure: go.Figure, palette: Palette, height: int, *, legend: bool = T
         bargap=0.25,
         font={"color": palette.text, "size": 13},
         margin={"l": 8, "r": 8, "t": 34 if legend else 8, "b": 8},
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": palette.muted, "activecolor": palette.text},
         showlegend=legend,
         legend={
             "orientation": "h",
@@ -170,7 +171,7 @@ def change_words(names: str) -> str:
 
 
 def changes_marked(figure: go.Figure, unit: str, frame: pd.DataFrame, palette: Palette, top: float = 1) -> go.Figure:
-    """``marked`` where something changed in ``core.domain.statistics.over_time``: half a bucket before the bucket
+    """``marked`` where something changed in ``core.domain.over_time``: half a bucket before the bucket
     begins, because bars stand around that.
     """
     half = pd.Timedelta(milliseconds=TIME[unit][0] / 2)
@@ -224,6 +225,11 @@ def named_rows(figure: go.Figure, names: Iterable[object], palette: Palette, siz
         showgrid=False,
         tickfont={"color": palette.text},
     )
+
+
+def tall_enough(rows: int) -> int:
+    """The height of a chart with so many named rows, each with its name and its size below that."""
+    return max(260, 90 + 38 * rows)
 
 
 def largest(frame: pd.DataFrame, column: str) -> pd.DataFrame:

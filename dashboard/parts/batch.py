@@ -207,7 +207,7 @@ def _interrupted(services: GuardedServices, event_id: str, choice: Choice, befor
                 _start(services, event_id, None)
                 st.rerun()
             if st.button("Leave out the rest", icon=":material/delete:", key="batch-drop"):
-                with ui.banner_on_failure("leave out the rest"):
+                with ui.banner_on_failure("leave out the rest", again=False):
                     services.batches.drop(event_id)
                     jobs().forget(BATCH, event_id)
                     st.rerun()

@@ -91,7 +91,7 @@ def similarity(record: ValidationRecord, policy: Policy) -> None:
     threshold, review_from = thresholds(record, policy)
     st.plotly_chart(
         case_charts.similarity_gauge(record.similarity, threshold, review_from, palette()),
-        config=ui.CHART_CONFIG,
+        config=ui.chart_config("similarity_score"),
         alt=f"Similarity {record.similarity:.1f} of 100; {threshold:g} or more passes",
     )
     st.caption(f"{threshold:g} or more passes; {review_from:g} to {threshold:g} waits: a colleague decides.")

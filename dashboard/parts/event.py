@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from urllib.parse import quote, urlencode
@@ -16,6 +17,7 @@ from core.domain.people import people
 from core.domain.roles import View
 from core.domain.statistics import Readiness
 from core.runtime.facades.guard import GuardedServices
+from dashboard import pages
 from dashboard.parts import look, ui
 from dashboard.parts.kept import kept
 from dashboard.prefix import address_of
@@ -23,6 +25,8 @@ from dashboard.services import get_services
 
 #: Seconds after which what is shown live is looked at anew.
 LIVE_SECONDS = 15
+#: What stands beside rates of groups.
+TOO_FEW = f"A pale bar is a rate of fewer than {statistics.SMALL_GROUP} people: too few to judge by."
 #: Rows of a list on a page; its files have all.
 MAX_ROWS = 500
 
@@ -99,6 +103,14 @@ def notice() -> None:
         ui.banner("info", "Event pages may be slow or out of date.", said.replace("`", ""), icon=":material/speed:")
 
 
+def none_yet() -> None:
+    """Say that there are no events, and how there will be."""
+    with st.container(border=True):
+        st.subheader("No events yet", anchor=False)
+        st.write("An event appears here with its first registration. An administrator loads registrations.")
+        pages.link(pages.START, "Load data", ":material/upload_file:")
+
+
 def say_unknown(events: Sequence[str]) -> None:
     """Say which events of the link are none of ``events``.
 
@@ -150,11 +162,6 @@ def file_links(what: str, files: Files, key: str, *, parquet: bool = False) -> N
             st.link_button(word, files.address(ending), key=f"{key}-{ending}", width="stretch")
 
 
-def bins(records: pd.DataFrame, column: str, low: float, high: float, width: float) -> pd.DataFrame:
-    """The histogram of a column, by status; see ``statistics.histogram``."""
-    return statistics.histogram(records[column], records["status"], low, high, width)
-
-
 def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
@@ -184,16 +191,29 @@ def chart_card(
 ) -> None:
     """A chart in a card with its title; if there is nothing to draw, the sentence ``empty`` instead.
 
-    ``group`` names whom the chart is about, in whatever words another service has for them.
+    ``key`` also names the file that the chart is saved as. ``group`` names whom the chart is about, in whatever words
+    another service has for them; it is no part of that name.
     """
-    with st.container(border=True, key=f"{look.CHART_CARD}-{key}"):
+    with titled_card(title, key=key, note=note, group=group):
+        chart(figure, alt, empty=empty, key=key, group=group)
+
+
+@contextmanager
+def titled_card(title: str, *, key: str, note: str = "", group: str = "") -> Iterator[None]:
+    """A card for a chart, with its title: for charts with controls of their own. See ``chart_card``."""
+    with st.container(border=True, key=f"{look.CHART_CARD}-{key}-{group}"):
         st.markdown(f"**{title}**", help=note or None)
         if group:
             st.text(group)
-        if figure is None:
-            st.caption(empty)
-        else:
-            st.plotly_chart(figure, config=ui.CHART_CONFIG, alt=alt, key=key)
+        yield
+
+
+def chart(figure: go.Figure | None, alt: str, *, empty: str, key: str, group: str = "") -> None:
+    """What stands in a card of a chart. See ``chart_card``."""
+    if figure is None:
+        st.caption(empty)
+    else:
+        st.plotly_chart(figure, config=ui.chart_config(key), alt=alt, key=f"chart-{key}-{group}")
 
 
 def newest(records: pd.DataFrame, count: int) -> pd.DataFrame:

@@ -32,6 +32,7 @@ def style() -> None:
 #: smaller, so that those of a window fit on a sheet. Without exact colours, the white text of the dark theme would be
 #: on white paper.
 #: A chart keeps the width that its words need: where too little is left, the next one goes below it.
+#: A chart's button stands beside its title, where it covers nothing of the chart.
 #: Streamlit writes a chosen segment and a slider's value in the primary colour. White on that colour is readable, so
 #: that it is too dark to be read on a dark background.
 _STYLE = """<style>
@@ -44,14 +45,21 @@ _STYLE = """<style>
 [class*=st-key-%(sentence)s] [data-testid=stPageLink-NavLink] p { font-size: 1.1rem; font-weight: 400; }
 [class*=st-key-%(sentence)s] [data-testid=stPageLink-NavLink] p { text-decoration: underline; color: %(text)s; }
 [class*=st-key-%(sentence)s-chosen] [data-testid=stPageLink-NavLink] p { font-weight: 700; text-decoration: none; }
+[data-testid=stElementContainer]:has(> * > [data-testid=stPlotlyChart]), [data-testid=stPlotlyChart] .js-plotly-plot {
+    overflow: visible !important;
+}
+[data-testid=stPlotlyChart] .modebar { top: -2.5rem !important; right: 0 !important; }
+[class*=st-key-%(card)s] [data-testid=stMarkdown] { padding-right: 2rem; }
+[data-testid=stPlotlyChart] .modebar .modebar-btn:focus-visible { outline: 2px solid %(text)s; }
 [data-testid=stToastContainer] { top: -0.4rem; right: 0; }
-[data-variant=segmented_control][aria-checked=true] p, [data-testid=stSliderThumbValue] p { color: %(text)s; }
+[data-variant=segmented_control]:is([aria-checked=true], [aria-pressed=true]) p,
+[data-testid=stSliderThumbValue] p { color: %(text)s; }
 @media print {
     @page { size: A4; margin: 10mm; }
     html { zoom: 0.58; print-color-adjust: exact; }
     [data-testid=stSidebar], [data-testid=stHeader], [data-testid=stToolbar], [data-testid=stToastContainer],
     [data-testid=stButton], [data-testid=stLinkButton], [data-testid=stDownloadButton], [data-testid=stPopover],
-    [data-testid=stExpander], [data-testid=stCheckbox], [data-testid=stTooltipIcon] { display: none; }
+    [data-testid=stExpander], [data-testid=stCheckbox], [data-testid=stTooltipIcon], .modebar { display: none; }
     [data-testid=stMainBlockContainer] { padding: 0; }
     [data-testid=stHorizontalBlock] { flex-flow: row nowrap !important; }
     [data-testid=stColumn] { min-width: 0 !important; flex: 1 1 0 !important; overflow: hidden; }

@@ -68,7 +68,7 @@ def reveal_button(user_id: str) -> None:
         help="Photos are blurred until somebody needs to see them. The audit trail records who saw them, and when.",
     )
     if pressed:
-        with ui.banner_on_failure("reveal the photos"):
+        with ui.banner_on_failure("reveal the photos", again=False):
             services.get_services().acting.reveal(user_id)
             st.session_state.setdefault(_REVEALED, set()).add(user_id)
             st.rerun()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Literal
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pandas as pd
 import streamlit as st
+from streamlit.errors import StreamlitDuplicateElementKey
 
 from core.domain import reasons
 from core.domain.errors import FacedeskError, ServiceError
@@ -29,8 +30,20 @@ from core.domain.roles import Principal
 from core.services.validation import Submitter
 from dashboard.charts.style import WORDS
 
-#: Plotly's own buttons would only cover the chart.
-CHART_CONFIG = {"displayModeBar": False}
+
+def chart_config(name: str) -> dict[str, object]:
+    """What plotly shows besides the chart: one button, which saves it as ``facedesk_<name>.png``.
+
+    The picture has the viewer's theme and is twice as large as on the page, so that it stays sharp in a document.
+    """
+    return {
+        "displayModeBar": True,
+        "modeBarButtons": [["toImage"]],
+        "toImageButtonOptions": {"format": "png", "filename": f"facedesk_{name}", "scale": 2},
+        # The browser says that it saves a file.
+        "displayNotifier": False,
+        "locales": {"en-US": {"dictionary": {"Download plot as a PNG": "Save as PNG"}}},
+    }
 
 
 @dataclass(frozen=True)
@@ -144,16 +157,22 @@ def submitter(person: Principal) -> Submitter:
 
 
 @contextmanager
-def banner_on_failure(doing: str, *typed: str) -> Iterator[None]:
+def banner_on_failure(doing: str, *typed: str, again: bool = True) -> Iterator[None]:
     """Run a part of a page; a failure shows as a banner in its place, and the rest of the page lives.
 
-    ``doing`` completes the sentence "Could not ..."; ``typed`` says to what, for example an event's id.
+    ``doing`` completes the sentence "Could not ..."; ``typed`` says to what, for example an event's id. Where a
+    service failed, a button runs the page again. That would not repeat the press of another button: what was pressed
+    is tried with ``again=False``.
     """
     try:
         yield
     except FacedeskError as error:
         icon = ":material/cloud_off:" if isinstance(error, ServiceError) else ":material/error:"
         banner("error", f"Could not {doing}.", *typed, str(error), icon=icon)
+        if again and isinstance(error, ServiceError):
+            # What fails twice on a page is tried again by one button.
+            with suppress(StreamlitDuplicateElementKey):
+                st.button("Try again", key=f"again {doing} {typed}", icon=":material/refresh:")
 
 
 def viewer_zone() -> tzinfo:

@@ -125,7 +125,7 @@ def under_way() -> None:
             st.text(f"person {entry.user} · begun {began} by {entry.who}")
         st.caption("A store failed, or the server was stopped. The server resumes them every five minutes.")
         if st.button("Resume now", icon=":material/resume:"):
-            with ui.banner_on_failure("finish what was started"):
+            with ui.banner_on_failure("finish what was started", again=False):
                 services.erasures.resume()
                 st.rerun()
 

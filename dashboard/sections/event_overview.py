@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pandas as pd
 import streamlit as st
 
-from core.domain import statistics
+from core.domain import over_time, statistics
 from core.domain.records import Status
 from core.domain.statistics import Readiness
-from dashboard import pages
 from dashboard.charts import event as event_charts
-from dashboard.parts import case, event, look, ui, unreadable
+from dashboard.charts import over_time as over_time_charts
+from dashboard.parts import case, distributions, event, look, ui, unreadable
 from dashboard.parts.kept import kept
 from dashboard.services import get_services
 
 SPANS = {"24 h": timedelta(hours=24), "7 days": timedelta(days=7), "30 days": timedelta(days=30)}
 LATEST_ROWS = 12
+#: What the comparison of two periods counts.
+COMPARED = (
+    "“Before” is the period of the same length just before. Each person's newest attempt counts: somebody who tried "
+    "again since then is no longer in the period before."
+)
+
+
+@dataclass(frozen=True)
+class Period:
+    """The span of time to show, and the one of the same length before it.
+
+    ``span`` is its length in words. ``rows`` are the records whose newest attempt was in it, ``previous`` those whose
+    newest attempt was in the one before.
+    """
+
+    span: str
+    since: datetime
+    rows: pd.DataFrame
+    previous: pd.DataFrame
+
+
+def period(records: pd.DataFrame, span: str, now: datetime) -> Period:
+    since = (now - SPANS[span]).replace(second=0, microsecond=0)
+    previous = kept(statistics.filtered, records, since=since - SPANS[span], until=since)
+    return Period(span, since, kept(statistics.filtered, records, since=since), previous)
 
 
 def title() -> st.delta_generator.DeltaGenerator:
@@ -37,8 +63,8 @@ def heading(row: st.delta_generator.DeltaGenerator, events: list[str]) -> tuple[
     return event_id, span
 
 
-def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None:
-    lately = records.loc[records["timestamp"] >= pd.Timestamp(now) - timedelta(hours=24), "status"].value_counts()
+def headline(readiness: Readiness, records: pd.DataFrame, period: Period, now: datetime) -> None:
+    lately, before = (rows["status"].value_counts() for rows in (period.rows, period.previous))
     due_hours = get_services().settings.review_due_hours
     share = "–" if readiness.share_ready is None else f"{readiness.share_ready:.1%}"
     with st.container(horizontal=True):
@@ -48,9 +74,11 @@ def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None
         st.metric(
             "Passed · now",
             f"{readiness.passed:,}",
-            delta=f"{lately['success']:,} in 24 h",
+            delta=f"{lately['success']:,} in {period.span}",
             delta_arrow="off",
             delta_color="green" if lately["success"] else "off",
+            delta_description=compared(lately["success"], before["success"]),
+            help=COMPARED,
             border=True,
             height="stretch",
         )
@@ -68,9 +96,11 @@ def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None
         st.metric(
             "Failed, not yet retried · now",
             f"{readiness.failed:,}",
-            delta=f"{lately['failed']:,} in 24 h",
+            delta=f"{lately['failed']:,} in {period.span}",
             delta_arrow="off",
             delta_color="red" if lately["failed"] else "off",
+            delta_description=compared(lately["failed"], before["failed"]),
+            help=COMPARED,
             border=True,
             height="stretch",
         )
@@ -86,62 +116,66 @@ def headline(readiness: Readiness, records: pd.DataFrame, now: datetime) -> None
             )
 
 
-def readiness_and_pace(readiness: Readiness, recent: pd.DataFrame, span: str) -> None:
+def compared(count: int, before: int) -> str:
+    """How many more or fewer these are than in the period before."""
+    if count == before:
+        return "as many as before"
+    return f"{abs(count - before):,} {'more' if count > before else 'fewer'} than before"
+
+
+def readiness_and_pace(readiness: Readiness, records: pd.DataFrame, period: Period) -> None:
     palette = case.palette()
-    unit, pace = kept(statistics.over_time, recent, str(ui.viewer_zone()))
-    funnel, over_time = st.columns([2, 3])
+    zone, before = str(ui.viewer_zone()), f"{period.span} before"
+    unit, pace = kept(over_time.beside_previous, records, period.since, SPANS[period.span], zone)
+    funnel, validations = st.columns([2, 3])
     with funnel:
         event.chart_card(
             "Readiness · now",
             event.drawn(event_charts.funnel, readiness, palette) if readiness.registered else None,
             event_charts.describe_funnel(readiness),
             empty="Nobody is registered for this event.",
-            key="funnel",
+            key="readiness",
         )
-    with over_time:
+    with validations:
         event.chart_card(
-            f"Validations per {unit} · last {span}",
-            event.drawn(event_charts.outcomes_over_time, unit, pace, palette) if len(recent) else None,
-            kept(event_charts.describe_over_time, unit, pace),
+            f"Validations per {unit} · last {period.span}",
+            event.drawn(over_time_charts.outcomes_over_time, unit, pace, before, palette)
+            if len(period.rows) or len(period.previous)
+            else None,
+            kept(over_time_charts.describe_over_time, unit, pace, before),
             empty="No photo was validated in this span of time.",
-            key="pace",
-            note="Each person's newest attempt, in your time zone.",
+            key="validations",
+            note="Each person's newest attempt, in your time zone. The line shows the period of the same length "
+            "before, moved to the same place. Somebody who tried again since then counts only where the newest "
+            "attempt was.",
         )
 
 
-def reasons_similarity_quality(recent: pd.DataFrame, span: str) -> None:
-    services = get_services()
+def reasons_similarity_quality(period: Period) -> None:
+    recent, last = period.rows, f"last {period.span}"
     palette = case.palette()
     ranked = kept(statistics.reasons_ranked, kept(statistics.filtered, recent, statuses=(Status.FAILED,)))
-    bins = kept(event.bins, recent, "similarity", 0, 100, 4)
-    quality = kept(statistics.quality_by_status, recent)
+    quality = kept(statistics.by_quality, recent)
     why, similarity, by_quality = st.columns(3)
-    threshold = services.settings.policy.similarity_threshold
     with why:
         event.chart_card(
-            f"Why people fail · last {span}",
+            f"Why people fail · {last}",
             event.drawn(event_charts.reasons_bar, ranked, palette) if len(ranked) else None,
             event_charts.describe_reasons(ranked),
             empty="Nobody failed in this span of time.",
             key="reasons",
         )
-    with similarity:
-        event.chart_card(
-            f"Similarity, threshold {threshold:g} · last {span}",
-            event.drawn(event_charts.histogram, bins, "similarity, 0–100", palette, threshold=threshold)
-            if recent["similarity"].notna().any()
-            else None,
-            kept(event_charts.describe_histogram, bins, "similarity"),
-            empty="No photo was compared in this span of time.",
-            key="similarity",
-        )
+    with similarity, event.titled_card(f"Similarity · {last}", key="similarity"):
+        ways = distributions.ways()
+        distributions.chart(recent, "similarity", ways, empty="No photo was compared in this span of time.")
     with by_quality:
         event.chart_card(
-            f"Quality by outcome · last {span}",
-            event.drawn(event_charts.quality_bars, quality, palette) if len(recent) else None,
-            event_charts.describe_quality(quality),
+            f"Failure rate by quality · {last}",
+            event.drawn(event_charts.group_bars, quality, palette) if len(recent) else None,
+            event_charts.describe_groups(quality, "Quality"),
             empty="No photo was validated in this span of time.",
-            key="quality",
+            key="failure_rate_by_quality",
+            note=event.TOO_FEW,
         )
 
 
@@ -155,7 +189,7 @@ def attempts_and_latest(event_id: str, records: pd.DataFrame) -> None:
             event.drawn(event_charts.attempts_bars, tries, case.palette()) if passed else None,
             event_charts.describe_attempts(tries),
             empty="Nobody has passed yet.",
-            key="tries",
+            key="attempts_until_passed",
         )
     with right, st.container(border=True, key=look.SCREEN_ONLY):
         with st.container(horizontal=True, horizontal_alignment="distribute"):
@@ -202,10 +236,3 @@ def unreadable_registrations(event_id: str, registered: pd.DataFrame) -> None:
         left_out = event.unreadable_registrations(event_id)
         files = event.files(event_id, "unreadable-registrations")
         unreadable.show("registration", registered, left_out, files=files)
-
-
-def nothing_yet() -> None:
-    with st.container(border=True):
-        st.subheader("No events yet", anchor=False)
-        st.write("An event appears here with its first registration.")
-        pages.link(pages.START, "Load data", ":material/upload_file:")

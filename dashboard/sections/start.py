@@ -67,7 +67,7 @@ def sample_card(loading: GuardedLoading) -> None:
         look: Literal["primary", "secondary"] = "secondary" if st.session_state.get("table") else "primary"
         if st.button("Load the sample event", type=look, icon=":material/science:", key="sample"):
             bar = st.progress(0.0, "Loading the sample event…")
-            with ui.banner_on_failure("load the sample event"):
+            with ui.banner_on_failure("load the sample event", again=False):
                 loading.sample(
                     get_services().clock(),
                     lambda done, total: bar.progress(done / total, f"{done:,} of {total:,} people"),
@@ -206,7 +206,7 @@ def plan_section(loading: GuardedLoading, plan: Plan, archive: UploadedFile | No
         disabled=not plan.imported,
     )
     if pressed:
-        with ui.banner_on_failure("import the registrations"):
+        with ui.banner_on_failure("import the registrations", again=False):
             st.session_state[REPORT] = (of, run_import(loading, plan.people, archive))
             st.rerun()
 

@@ -8,12 +8,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.domain import reasons, statistics
+from core.domain import over_time, reasons, statistics
 from core.domain.reasons import Reason
 from core.domain.records import Quality, Status
+from dashboard import pages
 from dashboard.charts import event as event_charts
-from dashboard.charts import style
-from dashboard.parts import case, event, ui
+from dashboard.charts import over_time as over_time_charts
+from dashboard.parts import case, distributions, event, ui
 from dashboard.parts.kept import kept
 from dashboard.sections import second_looks
 from dashboard.services import get_services
@@ -28,8 +29,6 @@ SPLITS = {
     "Gender": "gender",
     "Smile": "smile",
 }
-#: Engines report nothing much below: a face that they are not sure of is rarely a face.
-LOWEST_CONFIDENCE = 50
 #: Charts of a split; the rest of its groups is in the files.
 MAX_GROUPS = 6
 GROUP_COLUMNS = {"Age": "age", "Gender": "gender", "Smile": "smile"}
@@ -86,6 +85,26 @@ def start_of(day: date | None) -> datetime | None:
     return datetime.combine(day, time.min, tzinfo=ui.viewer_zone()) if day else None
 
 
+def nothing_found(chosen: list[str], given: dict[str, Any]) -> None:
+    """Say why there is nothing to show, and what to do about it."""
+    with st.container(border=True):
+        if any(given.values()):
+            st.write("No validation matches these filters.")
+            st.button("Clear the filters", icon=":material/filter_alt_off:", on_click=clear_filters)
+            return
+        st.write("No validation yet: figures appear here when people send their photos.")
+        query = {"event_id": chosen[0]}
+        pages.link(pages.EVENT_OVERVIEW, "See how far the event has come", ":material/event_available:", query)
+        pages.link(pages.VALIDATE, "Validate a photo", ":material/verified_user:")
+
+
+def clear_filters() -> None:
+    for key in ("status", "quality", "source"):
+        st.session_state[key] = []
+    for key in ("reason", "since", "until"):
+        st.session_state[key] = None
+
+
 def headline(records: pd.DataFrame) -> None:
     passed = (records["status"] == Status.SUCCESS).mean()
     with st.container(horizontal=True):
@@ -107,65 +126,42 @@ def groups(records: pd.DataFrame, split: str) -> list[tuple[str, pd.DataFrame]]:
     return [("", records)] if column is None else kept(event.groups, records, column, MAX_GROUPS)
 
 
-def distributions(records: pd.DataFrame) -> None:
-    services = get_services()
-    palette = case.palette()
-    split = st.segmented_control(
-        "Split by", list(SPLITS), default="Nothing", required=True, key="split", bind="query-params"
-    )
+def split_distributions(records: pd.DataFrame) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        split = st.segmented_control(
+            "Split by", list(SPLITS), default="Nothing", required=True, key="split", bind="query-params"
+        )
+        ways = distributions.ways()
     if split in GROUP_COLUMNS and is_empty(records, split):
         st.info(f"{split}: {why_empty()}", icon=":material/info:")
     for name, rows in groups(records, split or "Nothing"):
         confidence, similarity, quality = st.columns(3)
-        with confidence:
-            distribution("Confidence", rows, "confidence", palette, name, low=LOWEST_CONFIDENCE)
-        with similarity:
-            threshold = services.settings.policy.similarity_threshold
-            distribution("Similarity", rows, "similarity", palette, name, threshold=threshold)
+        nothing = "Nothing was measured here."
+        with confidence, event.titled_card("Confidence", key="confidence", group=name):
+            distributions.chart(rows, "confidence", ways, empty=nothing, group=name)
+        with similarity, event.titled_card("Similarity", key="similarity", group=name):
+            distributions.chart(rows, "similarity", ways, empty=nothing, group=name)
         with quality:
-            by_quality = kept(statistics.quality_by_status, rows)
+            by_quality = kept(statistics.by_quality, rows)
             event.chart_card(
-                "Quality",
-                event.drawn(event_charts.quality_bars, by_quality, palette),
-                event_charts.describe_quality(by_quality),
+                "Failure rate by quality",
+                event.drawn(event_charts.group_bars, by_quality, case.palette()),
+                event_charts.describe_groups(by_quality, "Quality"),
                 empty="",
-                key=f"quality-chart-{name}",
+                key="failure_rate_by_quality",
+                note=event.TOO_FEW,
                 group=name,
             )
 
 
-def distribution(
-    title: str,
-    rows: pd.DataFrame,
-    column: str,
-    palette: style.Palette,
-    group: str,
-    *,
-    low: float = 0,
-    threshold: float | None = None,
-) -> None:
-    """The histogram of a column (0-100) from ``low``; what lies below counts in the first bar."""
-    bins = kept(event.bins, rows, column, low, 100, (100 - low) / 25)
-    event.chart_card(
-        title,
-        event.drawn(event_charts.histogram, bins, f"{column}, {low:g}–100", palette, threshold=threshold)
-        if rows[column].notna().any()
-        else None,
-        event_charts.describe_histogram(bins, column),
-        empty="Nothing was measured here.",
-        key=f"{column}-{group}",
-        group=group,
-    )
-
-
 def rates(records: pd.DataFrame) -> None:
-    unit, frame = kept(statistics.over_time, records, str(ui.viewer_zone()))
+    unit, frame = kept(over_time.over_time, records, str(ui.viewer_zone()))
     event.chart_card(
         f"Success rate and mean attempts per {unit}",
-        event.drawn(event_charts.rate_over_time, unit, frame, case.palette()),
-        event_charts.describe_rate(unit, frame),
+        event.drawn(over_time_charts.rate_over_time, unit, frame, case.palette()),
+        over_time_charts.describe_rate(unit, frame),
         empty="",
-        key="rates",
+        key="success_rate",
     )
 
 
@@ -176,7 +172,7 @@ def comparison(by_event: dict[str, pd.DataFrame]) -> None:
         event.drawn(event_charts.compare_bars, table, case.palette()),
         event_charts.describe_compare(table),
         empty="",
-        key="compare",
+        key="events_compared",
     )
     st.dataframe(table, hide_index=True, alt="The events' figures side by side")
 
@@ -213,7 +209,7 @@ def attribute_groups(records: pd.DataFrame) -> None:
                 event.drawn(event_charts.group_bars, rates_of, case.palette()) if label not in empty else None,
                 event_charts.describe_groups(rates_of, label),
                 empty="Not known of any of these people.",
-                key=f"group-{name}",
+                key=f"failure_rate_by_{name}",
             )
             if label in empty:
                 continue

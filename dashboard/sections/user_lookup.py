@@ -138,18 +138,20 @@ def timeline(record: ValidationRecord) -> None:
                 **{name: getattr(attempt.provenance, name, None) for name in DECIDING},
             }
             for attempt in record.outcomes
-            if attempt.timestamp is not None
+            if attempt.timestamp is not None and attempt.similarity is not None
         ]
     )
     count = len(shown)
     frame = shown.assign(changed=changed(shown, np.arange(count), count)) if count else shown
     threshold = profiles.policy(record.event).similarity_threshold
     event.chart_card(
-        "Attempts over time",
+        "Similarity of attempts",
         None if frame.empty else case_charts.attempts_timeline(frame, threshold, case.palette()),
-        f"{len(frame)} attempts over time with their similarity; the table below has the same",
-        empty="None of the attempts has a time that could be read; the table below lists them.",
-        key="timeline",
+        f"Similarity of {count:,} of {len(record.outcomes):,} attempts over time; the table of attempts has the same",
+        empty="No attempt was compared with the reference photo at a known time; the table of attempts lists them.",
+        key="similarity_of_attempts",
+        note="Attempts in which nothing was compared have no similarity and are left out here; the table of attempts "
+        "lists them.",
     )
 
 

@@ -34,7 +34,7 @@ SHOWN = {
     "validate, failed": ("validate?registration_id=sample-0002", "Failed: not the same person"),
     "validate, unknown": ("validate?registration_id=nobody", "unknown registration"),
     "user_lookup": ("user_lookup", "Who?"),
-    "user_lookup, a person": ("user_lookup?user_id=sample-user-0001", "Attempts over time"),
+    "user_lookup, a person": ("user_lookup?user_id=sample-user-0001", "Similarity of attempts"),
     "user_lookup, unknown": ("user_lookup?user_id=nobody", "This user is unknown"),
     "review": ("review", "Are these the same person?"),
     "event_overview": ("event_overview", "Ready to enter"),

@@ -15,20 +15,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.domain.over_time import beside_previous, over_time
 from core.domain.statistics import (
     NOT_MEASURED,
     NOT_REPORTED,
     attempts_until_success,
     backlog,
     by_group,
+    by_quality,
     compare,
     expiring,
     filtered,
     flips,
     histogram,
     never_tried,
-    over_time,
-    quality_by_status,
     readiness,
     reasons_ranked,
     what_if,
@@ -282,18 +282,78 @@ def test_no_record_is_lost_over_time(rows: list[Row], tz: str) -> None:
     assert over_time(record_rows(rows), tz)[1][list(STATUSES)].to_numpy().sum() == len(rows)
 
 
+# Beside the period before
+
+LENGTHS = (timedelta(hours=24), timedelta(days=7), timedelta(days=30), timedelta(days=400))
+
+
+@examples
+@given(record_lists(), st.sampled_from(LENGTHS), st.sampled_from(ZONES), seeds)
+def test_the_period_and_the_one_before_equal_a_recount(
+    rows: list[Row], length: timedelta, tz: str, seed: int
+) -> None:
+    chance = Random(seed)
+    times = [row["timestamp"] for row in rows]
+    since = chance.choice([*times, NOW]) - length * chance.choice([0, 0.5, 1])
+    unit, frame = beside_previous(record_rows(rows), since, length, tz)
+    assert len(set(frame["time"])) == len(frame)
+    first, last = (wall_bucket(end, tz, unit) for end in (since, since + length))
+    assert (frame["time"].iloc[0], frame["time"].iloc[-1]) == (first, last)
+    inside, before = dict.fromkeys(frame["time"], 0), dict.fromkeys(frame["time"], 0)
+    for time in times:
+        if time >= since:
+            inside[min(wall_bucket(time, tz, unit), last)] += 1
+        elif time >= since - length:
+            moved = time.astimezone(ZoneInfo(tz)).replace(tzinfo=None) + length
+            begin = wall_bucket(moved.replace(tzinfo=ZoneInfo(tz)), tz, unit)
+            before[max(min(begin, last), first)] += 1
+    assert frame[list(STATUSES)].sum(axis="columns").tolist() == list(inside.values())
+    assert frame["previous"].tolist() == list(before.values())
+
+
+@pytest.mark.parametrize(
+    ("length", "unit", "buckets"),
+    [
+        (timedelta(hours=24), "hour", 25),
+        (timedelta(days=7), "day", 8),
+        (timedelta(days=30), "day", 31),
+    ],
+)
+def test_a_period_has_all_its_buckets_though_nobody_came(length: timedelta, unit: str, buckets: int) -> None:
+    since = NOW - timedelta(minutes=17)
+    found, frame = beside_previous(record_rows([{"timestamp": since}]), since, length, "UTC")
+    assert (found, len(frame)) == (unit, buckets)
+    assert frame["previous"].sum() == 0
+
+
+def test_the_end_of_the_period_before_is_the_begin_of_the_period() -> None:
+    since, day = NOW, timedelta(days=1)
+    times = [since - day - timedelta(seconds=1), since - day, since - timedelta(seconds=1), since]
+    _, frame = beside_previous(record_rows([{"timestamp": time} for time in times]), since, day, "UTC")
+    assert (frame["success"].sum(), frame["previous"].sum()) == (1, 2)
+    # The first moment of each stands at the same place.
+    assert (frame["success"].iloc[0], frame["previous"].iloc[0]) == (1, 1)
+
+
+def test_what_another_service_dates_into_the_future_counts_at_the_end() -> None:
+    rows = [{"timestamp": NOW}, {"timestamp": NOW + timedelta(days=9999)}]
+    _, frame = beside_previous(record_rows(rows), NOW - timedelta(days=7), timedelta(days=7), "UTC")
+    assert frame["success"].tolist() == [0, 0, 0, 0, 0, 0, 0, 2]
+
+
 # Breakdowns
 
 
 @examples
 @given(record_lists())
-def test_quality_by_status_equals_a_recount(rows: list[Row]) -> None:
-    expected = {quality: dict.fromkeys(STATUSES, 0) for quality in ("high", "medium", "low", NOT_MEASURED)}
-    for row in rows:
-        expected[row.get("quality") or NOT_MEASURED][row["status"]] += 1
-    found = quality_by_status(record_rows(rows))
-    assert list(found.index) == list(expected)
-    assert found.to_dict("index") == expected
+def test_failures_by_quality_equal_a_recount(rows: list[Row]) -> None:
+    seen = [(row.get("quality") or NOT_MEASURED, row["status"] == "failed") for row in rows]
+    expected = []
+    for quality in ("high", "medium", "low", NOT_MEASURED):
+        failed = [did for of, did in seen if of == quality]
+        if failed:
+            expected.append((quality, len(failed), sum(failed), share(sum(failed), len(failed)), len(failed) < 30))
+    assert list(by_quality(record_rows(rows)).itertuples(index=False, name=None)) == expected
 
 
 @examples

@@ -26,6 +26,7 @@ from core.domain.errors import (
     Unavailable,
 )
 from core.domain.frames import record_frame, registration_frame
+from core.domain.over_time import beside_previous, over_time
 from core.domain.profiles import EventProfile
 from core.domain.records import Decision, Outcome, Registration, Source, Status, ValidationRecord, isoformat
 from core.domain.roles import ALLOWED, Action, Principal, Role, local
@@ -510,12 +511,19 @@ class TestPseudonyms:
         )
         shown = Pseudonyms(IdHash(b"a key of these tests")).frame(plain)
         for zone in ("UTC", "Asia/Kathmandu", "Asia/Kolkata"):
-            (unit, by_manager), (same, by_analyst) = (statistics.over_time(each, zone) for each in (plain, shown))
+            (unit, by_manager), (same, by_analyst) = (over_time(each, zone) for each in (plain, shown))
             assert unit == same
             assert (by_manager["changed"] == "rules").sum() == 1
             pd.testing.assert_frame_equal(by_manager, by_analyst)
-        bins = [statistics.histogram(each["similarity"], each["status"], 0, 100, 4) for each in (plain, shown)]
-        pd.testing.assert_frame_equal(*bins)
+            since, day = begin + timedelta(days=2, hours=3, minutes=15), timedelta(days=1)
+            (_, by_manager), (_, by_analyst) = (beside_previous(each, since, day, zone) for each in (plain, shown))
+            assert by_manager["previous"].sum() == 480
+            pd.testing.assert_frame_equal(by_manager, by_analyst)
+        for low, width in ((0, 4), (60, 1)):
+            bins = [
+                statistics.histogram(each["similarity"], each["status"], low, 100, width) for each in (plain, shown)
+            ]
+            pd.testing.assert_frame_equal(*bins)
         for threshold in (75, 79.9, 80, 90):
             changed = [
                 statistics.flips(each, threshold, 70)["becomes"].value_counts().to_dict() for each in (plain, shown)

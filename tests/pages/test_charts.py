@@ -22,7 +22,7 @@ THEME = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"
 both = pytest.mark.parametrize(("theme", "palette"), [("light", LIGHT), ("dark", DARK)], ids=["light", "dark"])
 
 
-def attempts(*seen: tuple[Status, float | None]) -> pd.DataFrame:
+def attempts(*seen: tuple[Status, float]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
@@ -114,14 +114,20 @@ def test_every_attempt_is_on_the_timeline_once() -> None:
     assert {name: list(trace.y) for name, trace in shown.items()} == {"Failed": [10, 20], "Passed": [95]}
 
 
-def test_an_attempt_without_a_similarity_stands_on_the_line_at_0() -> None:
-    frame = attempts((Status.FAILED, None), (Status.SUCCESS, 95))
-    assert list(traces(attempts_timeline(frame, 80, LIGHT))["Failed"].y) == [0]
+def test_a_single_attempt_has_its_own_time_as_the_only_tick() -> None:
+    axis = attempts_timeline(attempts((Status.SUCCESS, 95)), 80, LIGHT).layout.xaxis
+    assert list(axis.ticktext) == ["13:00<br>1 Mar 2026"]
+    first, last = (datetime.fromisoformat(end) for end in axis.range)
+    assert first < axis.tickvals[0].replace(tzinfo=None) < last
 
 
-def test_a_timeline_of_attempts_without_any_similarity_can_be_drawn() -> None:
-    frame = attempts((Status.FAILED, None), (Status.FAILED, None))
-    assert list(traces(attempts_timeline(frame, 80, LIGHT))["Failed"].y) == [0, 0]
+def test_attempts_that_follow_each_other_within_a_second_have_an_axis_of_minutes() -> None:
+    frame = attempts((Status.FAILED, 10), (Status.SUCCESS, 95))
+    frame["time"] = [START, START + timedelta(milliseconds=300)]
+    axis = attempts_timeline(frame, 80, LIGHT).layout.xaxis
+    first, last = (datetime.fromisoformat(end) for end in axis.range)
+    assert last - first >= timedelta(minutes=10)
+    assert axis.tickformat.startswith("%H:%M\n")
 
 
 def test_the_timeline_draws_the_threshold() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import tomllib
 from collections.abc import Callable, Iterator
@@ -13,11 +14,14 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
+from core.domain import over_time as core_over_time
 from core.domain import statistics
 from core.domain.columns import STATUSES
 from core.domain.records import Status
 from core.domain.statistics import Readiness
 from dashboard.charts import event as event_charts
+from dashboard.charts import over_time as over_time_charts
+from dashboard.charts.distributions import Limits, Measure, describe_histogram, histogram
 from dashboard.charts.style import DARK, LIGHT, Palette
 from tests.pages.test_charts import contrast
 from tests.support.app import ROOT
@@ -39,17 +43,13 @@ def over_time(*counts: tuple[int, int, int], unit: str = "day") -> pd.DataFrame:
     frame["attempts_mean"] = (total * 0 + 1.5).where(total > 0)
     frame["success_rate"] = frame["success"] / total
     frame["changed"] = ""
+    frame["previous"] = list(range(len(counts)))
     frame.insert(0, "time", pd.to_datetime([datetime(2026, 3, 1) + step * n for n in range(len(counts))]))
     return frame
 
 
 def ranked(*counts: tuple[str, int]) -> pd.DataFrame:
     return pd.DataFrame(counts, columns=["reason", "count"])
-
-
-def quality(*counts: tuple[int, int, int]) -> pd.DataFrame:
-    unknown = [(*each, 0) for each in counts]
-    return pd.DataFrame(unknown, columns=list(STATUSES), index=["high", "medium", "low", "not measured"])
 
 
 def tries(*counts: int) -> pd.DataFrame:
@@ -73,27 +73,29 @@ def events(*seen: tuple[str, int, int]) -> pd.DataFrame:
     return frame.assign(success_rate=frame["passed"] / frame["records"])
 
 
+BEFORE = "3 days before"
 DAYS = over_time((5, 1, 2), (0, 0, 0), (4, 0, 4))
+SIMILARITY = Measure("similarity", Limits(75, 77))
 #: Something else decided from the third day on.
 NEW_RULES = DAYS.assign(changed=["", "", "engine model rules"])
 CHARTS: dict[str, Callable[[Palette], go.Figure]] = {
     "funnel": lambda palette: event_charts.funnel(READY, palette),
-    "outcomes over time": lambda palette: event_charts.outcomes_over_time("day", DAYS, palette),
-    "rate over time": lambda palette: event_charts.rate_over_time("day", DAYS, palette),
-    "outcomes under new rules": lambda palette: event_charts.outcomes_over_time("day", NEW_RULES, palette),
-    "rate under new rules": lambda palette: event_charts.rate_over_time("day", NEW_RULES, palette),
-    "reasons": lambda palette: event_charts.reasons_bar(ranked(("NO_FACE", 3), ("BLURRED", 1)), palette),
-    "quality": lambda palette: event_charts.quality_bars(
-        quality((9, 1, 2), (1, 1, 1), (0, 0, 4), (0, 0, 0)), palette
+    "outcomes over time": lambda palette: over_time_charts.outcomes_over_time("day", DAYS, BEFORE, palette),
+    "rate over time": lambda palette: over_time_charts.rate_over_time("day", DAYS, palette),
+    "outcomes under new rules": lambda palette: over_time_charts.outcomes_over_time(
+        "day", NEW_RULES, BEFORE, palette
     ),
+    "rate under new rules": lambda palette: over_time_charts.rate_over_time("day", NEW_RULES, palette),
+    "reasons": lambda palette: event_charts.reasons_bar(ranked(("NO_FACE", 3), ("BLURRED", 1)), palette),
     "attempts": lambda palette: event_charts.attempts_bars(tries(9, 4, 1, 0, 2), palette),
-    "histogram": lambda palette: event_charts.histogram(
-        bins((0, 0, 3), (0, 4, 0)), "similarity", palette, threshold=80
+    "histogram": lambda palette: histogram(bins((0, 0, 3), (0, 4, 0)), SIMILARITY, palette),
+    "histogram on a square-root scale": lambda palette: histogram(
+        bins((0, 0, 3), (0, 4, 0)), replace(SIMILARITY, root=True), palette
     ),
     "groups": lambda palette: event_charts.group_bars(groups(("female", 90, 9), ("male", 12, 3)), palette),
     "compare": lambda palette: event_charts.compare_bars(events(("spring", 90, 80), ("autumn", 10, 9)), palette),
 }
-STACKED = ("outcomes over time", "quality", "histogram")
+STACKED = ("outcomes over time", "histogram")
 
 each_chart = pytest.mark.parametrize("draw", CHARTS.values(), ids=CHARTS)
 each_stacked = pytest.mark.parametrize("draw", [CHARTS[name] for name in STACKED], ids=STACKED)
@@ -184,7 +186,7 @@ def test_the_funnel_ends_with_those_of_unknown_status_if_there_are_any() -> None
 
 
 def test_outcomes_over_time_show_every_count() -> None:
-    found = bars(event_charts.outcomes_over_time("day", DAYS, LIGHT))
+    found = bars(over_time_charts.outcomes_over_time("day", DAYS, BEFORE, LIGHT))
     assert {name: list(trace.y) for name, trace in found.items()} == {
         "Passed": [5, 0, 4],
         "Waiting": [1, 0, 0],
@@ -193,37 +195,59 @@ def test_outcomes_over_time_show_every_count() -> None:
 
 
 def test_a_single_bar_over_time_does_not_fill_the_axis() -> None:
-    figure = event_charts.outcomes_over_time("hour", over_time((1, 0, 0), unit="hour"), LIGHT)
+    figure = over_time_charts.outcomes_over_time("hour", over_time((1, 0, 0), unit="hour"), "24 h before", LIGHT)
     first, last = (datetime.fromisoformat(end) for end in figure.layout.xaxis.range)
     assert last - first >= timedelta(hours=6)
 
 
 def test_few_validations_have_no_ticks_between_whole_numbers() -> None:
-    assert event_charts.outcomes_over_time("day", over_time((1, 0, 0)), LIGHT).layout.yaxis.dtick == 1
+    assert over_time_charts.outcomes_over_time("day", over_time((1, 0, 0)), BEFORE, LIGHT).layout.yaxis.dtick == 1
+
+
+def test_the_period_before_is_a_line_with_its_name_in_the_legend() -> None:
+    (line,) = (
+        trace
+        for trace in over_time_charts.outcomes_over_time("day", DAYS, BEFORE, LIGHT).data
+        if trace.type == "scatter"
+    )
+    assert (line.name, list(line.y)) == ("3 days before", [0, 1, 2])
+    assert list(line.x) == list(over_time_charts.outcomes_over_time("day", DAYS, BEFORE, LIGHT).data[0].x)
+
+
+def test_a_busier_period_before_is_not_cut_off() -> None:
+    axis = over_time_charts.outcomes_over_time("day", DAYS.assign(previous=90), BEFORE, LIGHT).layout.yaxis
+    assert axis.range is None
+    assert axis.dtick is None
 
 
 def test_the_success_rate_is_in_percent() -> None:
-    assert list(event_charts.rate_over_time("day", DAYS, LIGHT).data[0].y) == [62.5, 50.0]
+    assert list(over_time_charts.rate_over_time("day", DAYS, LIGHT).data[0].y) == [62.5, 50.0]
 
 
 def test_a_time_without_validations_has_no_success_rate() -> None:
-    assert len(event_charts.rate_over_time("day", DAYS, LIGHT).data[0].x) == 2
+    assert len(over_time_charts.rate_over_time("day", DAYS, LIGHT).data[0].x) == 2
 
 
-@pytest.mark.parametrize("draw", [event_charts.outcomes_over_time, event_charts.rate_over_time])
-def test_a_line_marks_where_what_decides_changed(draw: Callable[..., go.Figure]) -> None:
-    layout = draw("day", NEW_RULES, LIGHT).layout
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda frame: over_time_charts.outcomes_over_time("day", frame, BEFORE, LIGHT),
+        lambda frame: over_time_charts.rate_over_time("day", frame, LIGHT),
+    ],
+)
+def test_a_line_marks_where_what_decides_changed(draw: Callable[[pd.DataFrame], go.Figure]) -> None:
+    layout = draw(NEW_RULES).layout
     (line,), (word,) = layout.shapes, layout.annotations
     # Between the bars of the second and the third day.
     assert line.x0 == line.x1 == word.x == "2026-03-02 12:00:00"
     assert word.text == "new engine and rules"
     assert word.font.size >= 11
-    assert not draw("day", DAYS, LIGHT).layout.shapes
+    assert not draw(DAYS).layout.shapes
 
 
 @both
 def test_the_word_beside_such_a_line_is_easy_to_read(theme: str, palette: Palette) -> None:
-    (word,) = event_charts.outcomes_over_time("day", NEW_RULES, palette).layout.annotations
+    (word,) = over_time_charts.outcomes_over_time("day", NEW_RULES, BEFORE, palette).layout.annotations
     assert contrast(word.font.color, word.bgcolor) >= 4.5
 
 
@@ -247,29 +271,73 @@ def test_markup_in_a_name_is_shown_as_it_is() -> None:
     assert "<a" not in figure.layout.yaxis.ticktext[0] + figure.data[0].customdata[0]
 
 
-def test_quality_bars_show_their_totals() -> None:
-    figure = event_charts.quality_bars(quality((1000, 200, 34), (1, 1, 1), (0, 0, 4), (0, 0, 0)), LIGHT)
-    assert [text.strip() for text in figure.data[-1].text] == ["1,234", "3", "4", "0"]
-
-
 def test_attempts_show_counts_and_shares() -> None:
     assert event_charts.attempts_bars(tries(6, 2, 2, 0, 0), LIGHT).data[0].text[0] == "<b>6</b><br>60%"
 
 
-def test_a_histogram_draws_the_threshold() -> None:
-    (line,) = event_charts.histogram(bins((0, 0, 3), (0, 4, 0)), "similarity", LIGHT, threshold=77).layout.shapes
-    assert (line.x0, line.x1) == (77, 77)
+def test_a_histogram_draws_and_names_the_threshold_and_what_waits_for_review() -> None:
+    layout = histogram(bins((0, 0, 3), (0, 4, 0)), SIMILARITY, LIGHT).layout
+    assert {shape.type: (shape.x0, shape.x1) for shape in layout.shapes} == {"rect": (75, 77), "line": (77, 77)}
+    (words,) = layout.annotations
+    assert words.text == "threshold 77<br>review 75–77"
 
 
-def test_a_histogram_without_a_threshold_draws_no_line() -> None:
-    assert not event_charts.histogram(bins((0, 0, 3)), "confidence", LIGHT).layout.shapes
+def test_where_nothing_waits_there_is_no_band() -> None:
+    layout = histogram(bins((0, 0, 3), (0, 4, 0)), Measure("similarity", Limits(77, 77)), LIGHT).layout
+    assert [shape.type for shape in layout.shapes] == ["line"]
+    assert [each.text for each in layout.annotations] == ["threshold 77"]
 
 
-def test_a_histograms_axis_bears_its_label() -> None:
-    assert (
-        event_charts.histogram(bins((0, 0, 3)), "similarity, 0–100", LIGHT).layout.xaxis.title.text
-        == "similarity, 0–100"
-    )
+@pytest.mark.parametrize(("threshold", "side"), [(61, "left"), (79, "right")])
+def test_the_words_of_the_threshold_stand_where_there_is_room(threshold: float, side: str) -> None:
+    layout = histogram(bins((0, 0, 3), (0, 4, 0)), Measure("similarity", Limits(60, threshold)), LIGHT).layout
+    assert layout.annotations[0].xanchor == side
+
+
+@pytest.mark.parametrize("root", [False, True])
+def test_the_bars_end_below_the_words_of_the_threshold(root: bool) -> None:
+    figure = histogram(bins((90, 0, 10), (0, 4, 0)), replace(SIMILARITY, root=root), LIGHT)
+    highest = sum(trace.y[0] for trace in figure.data)
+    assert figure.layout.yaxis.range[1] >= 1.25 * highest
+
+
+def test_a_histogram_without_limits_draws_no_line() -> None:
+    assert not histogram(bins((0, 0, 3)), Measure("confidence"), LIGHT).layout.shapes
+
+
+def test_a_histograms_axis_names_the_measure_its_range_and_what_is_left_out() -> None:
+    found = [
+        histogram(bins((0, 0, 3)), Measure("similarity", below=below), LIGHT).layout.xaxis.title.text
+        for below in (0, 1200)
+    ]
+    assert found == ["similarity, 60–70", "similarity, 60–70<br>1,200 below 60 are not shown"]
+
+
+def test_on_a_square_root_scale_a_bar_is_as_high_as_the_root_of_its_count() -> None:
+    figure = histogram(bins((9, 0, 16), (0, 4, 0)), replace(SIMILARITY, root=True), LIGHT)
+    heights = {name: list(trace.y) for name, trace in bars(figure).items()}
+    assert heights == {"Passed": [3, 0], "Waiting": [0, 2], "Failed": [2, 0]}
+    axis = figure.layout.yaxis
+    assert "square root" in axis.title.text
+    assert list(axis.ticktext) == ["0", "2", "10", "20"]
+    assert list(axis.tickvals) == [0, 1.4142, 3.1623, 4.4721]
+
+
+def test_on_every_scale_hovering_tells_the_count() -> None:
+    for root in (False, True):
+        figure = histogram(bins((9, 0, 16), (0, 4, 0)), replace(SIMILARITY, root=root), LIGHT)
+        assert bars(figure)["Failed"].customdata[0] == ["60–70", 16]
+
+
+@pytest.mark.parametrize("top", [0, 1, 2, 3, 9, 10, 99, 100, 4321, 987_654])
+def test_the_ticks_of_a_square_root_scale_are_round_and_apart(top: int) -> None:
+    axis = histogram(bins((top, 0, 0)), replace(SIMILARITY, root=True), LIGHT).layout.yaxis
+    ticks = [int(text.replace(",", "")) for text in axis.ticktext]
+    assert ticks[0] == 0
+    assert ticks[-1] >= 0.4 * top
+    assert all(str(tick).rstrip("0") in ("1", "2", "5") for tick in ticks[1:])
+    gaps = [after - before for before, after in itertools.pairwise(axis.tickvals)]
+    assert min(gaps, default=1) >= 0.1 * axis.range[1]
 
 
 def test_a_small_group_is_faded() -> None:
@@ -279,7 +347,21 @@ def test_a_small_group_is_faded() -> None:
 
 def test_a_small_group_says_so() -> None:
     names = event_charts.group_bars(groups(("female", 90, 9), ("male", 29, 3)), LIGHT).layout.yaxis.ticktext
-    assert ["few" in name for name in names] == [False, True]
+    assert ["29 people, too few" in name for name in names] == [False, True]
+    assert "90 people" in names[0]
+
+
+def test_a_rate_tells_its_counts_when_hovered() -> None:
+    (trace,) = event_charts.group_bars(groups(("high", 90, 9)), LIGHT).data
+    assert trace.customdata[0] == "high: 9 of 90 failed"
+
+
+def test_many_groups_have_room_for_their_names() -> None:
+    few, many = (
+        event_charts.group_bars(groups(*((f"{n}", 90, 9) for n in range(count))), LIGHT).layout.height
+        for count in (2, 12)
+    )
+    assert many > few
 
 
 def test_of_too_many_groups_the_largest_are_shown_in_their_order() -> None:
@@ -309,14 +391,16 @@ def test_an_event_without_validations_claims_no_rate() -> None:
     "draw",
     [
         lambda: event_charts.funnel(NOBODY, LIGHT),
-        lambda: event_charts.outcomes_over_time("day", over_time((0, 0, 0)), LIGHT),
-        lambda: event_charts.rate_over_time("day", over_time((0, 0, 0)), LIGHT),
-        lambda: event_charts.outcomes_over_time("day", over_time((0, 0, 0)).assign(changed="rules"), LIGHT),
-        lambda: event_charts.rate_over_time("day", over_time((0, 0, 0)).assign(changed="rules"), LIGHT),
+        lambda: over_time_charts.outcomes_over_time("day", over_time((0, 0, 0)), BEFORE, LIGHT),
+        lambda: over_time_charts.rate_over_time("day", over_time((0, 0, 0)), LIGHT),
+        lambda: over_time_charts.outcomes_over_time(
+            "day", over_time((0, 0, 0)).assign(changed="rules"), BEFORE, LIGHT
+        ),
+        lambda: over_time_charts.rate_over_time("day", over_time((0, 0, 0)).assign(changed="rules"), LIGHT),
         lambda: event_charts.reasons_bar(ranked(("NO_FACE", 0)), LIGHT),
-        lambda: event_charts.quality_bars(quality(*[(0, 0, 0)] * 4), LIGHT),
         lambda: event_charts.attempts_bars(tries(0, 0, 0, 0, 0), LIGHT),
-        lambda: event_charts.histogram(bins((0, 0, 0)), "similarity", LIGHT, threshold=80),
+        lambda: histogram(bins((0, 0, 0)), SIMILARITY, LIGHT),
+        lambda: histogram(bins((0, 0, 0)), replace(SIMILARITY, root=True), LIGHT),
         lambda: event_charts.group_bars(groups(("female", 30, 0)), LIGHT),
         lambda: event_charts.compare_bars(events(("spring", 0, 0)), LIGHT),
     ],
@@ -328,17 +412,15 @@ def test_zeros_can_be_drawn(draw: Callable[[], go.Figure]) -> None:
 
 def test_no_records_can_be_described() -> None:
     none = record_rows([])
-    unit, frame = statistics.over_time(none, "UTC")
+    unit, frame = core_over_time.over_time(none, "UTC")
     said = [
         event_charts.describe_funnel(NOBODY),
-        event_charts.describe_over_time(unit, frame),
-        event_charts.describe_rate(unit, frame),
+        over_time_charts.describe_over_time(unit, frame.assign(previous=0), BEFORE),
+        over_time_charts.describe_rate(unit, frame),
         event_charts.describe_reasons(statistics.reasons_ranked(none)),
-        event_charts.describe_quality(statistics.quality_by_status(none)),
+        event_charts.describe_groups(statistics.by_quality(none), "Quality"),
         event_charts.describe_attempts(statistics.attempts_until_success(none)),
-        event_charts.describe_histogram(
-            statistics.histogram(none["similarity"], none["status"], 0, 100, 4), "similarity"
-        ),
+        describe_histogram(statistics.histogram(none["similarity"], none["status"], 0, 100, 4), SIMILARITY),
         event_charts.describe_groups(statistics.by_group(none, "age"), "Age"),
         event_charts.describe_compare(statistics.compare({})),
     ]
@@ -355,18 +437,25 @@ def test_the_funnel_in_words() -> None:
 
 
 def test_outcomes_over_time_in_words() -> None:
-    assert event_charts.describe_over_time("day", DAYS) == (
-        "Validations per day: 9 passed, 1 waiting, 6 failed; the most in one day, 8, at 2026-03-01."
+    assert over_time_charts.describe_over_time("day", DAYS, BEFORE) == (
+        "Validations per day: 9 passed, 1 waiting, 6 failed, 16 in all; a faint line shows the 3 days before: "
+        "3 in all; the most in one day, 8, at 2026-03-01."
     )
 
 
-@pytest.mark.parametrize("describe", [event_charts.describe_over_time, event_charts.describe_rate])
-def test_what_changed_in_words(describe: Callable[..., str]) -> None:
-    assert describe("day", NEW_RULES) == f"{describe('day', DAYS)} New engine and rules from 2026-03-03 on."
+@pytest.mark.parametrize(
+    "describe",
+    [
+        lambda frame: over_time_charts.describe_over_time("day", frame, BEFORE),
+        lambda frame: over_time_charts.describe_rate("day", frame),
+    ],
+)
+def test_what_changed_in_words(describe: Callable[[pd.DataFrame], str]) -> None:
+    assert describe(NEW_RULES) == f"{describe(DAYS)} New engine and rules from 2026-03-03 on."
 
 
 def test_rates_in_words() -> None:
-    assert event_charts.describe_rate("day", DAYS) == (
+    assert over_time_charts.describe_rate("day", DAYS) == (
         "Success rate per day between 50% and 62%, last 50%; mean attempts between 1.5 and 1.5."
     )
 
@@ -382,14 +471,16 @@ def test_what_is_not_drawn_is_counted_in_words() -> None:
 
 
 def test_a_histogram_in_words() -> None:
-    assert event_charts.describe_histogram(bins((0, 0, 3), (0, 4, 0)), "similarity") == (
-        "Distribution of similarity: 0 passed, 4 waiting, 3 failed; the most, 4, from 70 to 80."
+    measure = replace(SIMILARITY, below=7, root=True)
+    assert describe_histogram(bins((0, 0, 3), (0, 4, 0)), measure) == (
+        "Distribution of similarity from 60 to 80, on a square-root scale: 0 passed, 4 waiting, 3 failed; the most, "
+        "4, from 70 to 80; the threshold is 77; from 75 on a photo waits for review; 7 below 60 are not shown."
     )
 
 
 def test_groups_in_words_name_the_small_ones() -> None:
     assert event_charts.describe_groups(groups(("female", 90, 9), ("male", 10, 1)), "Gender") == (
-        "Failure rate by gender: female 10.0% of 90, male 10.0% of 10 (few)."
+        "Failure rate by gender: female 10.0% of 90, male 10.0% of 10 (too few to judge by)."
     )
 
 
@@ -417,10 +508,14 @@ def many() -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("years", [1 / 365, 1, 19, 40])
-def test_charts_over_time_of_100_000_records_are_small(many: pd.DataFrame, years: float) -> None:
+def test_over_time_charts_of_100_000_records_are_small(many: pd.DataFrame, years: float) -> None:
     span = many[many["timestamp"] >= many["timestamp"].max() - timedelta(days=365 * years)]
-    unit, frame = statistics.over_time(span, "Asia/Kolkata")
-    drawn = event_charts.outcomes_over_time(unit, frame, LIGHT), event_charts.rate_over_time(unit, frame, LIGHT)
+    unit, frame = core_over_time.over_time(span, "Asia/Kolkata")
+    beside = frame.assign(previous=0)
+    drawn = (
+        over_time_charts.outcomes_over_time(unit, beside, BEFORE, LIGHT),
+        over_time_charts.rate_over_time(unit, frame, LIGHT),
+    )
     assert max(len(figure.to_json()) for figure in drawn) < MAX_JSON_BYTES
 
 
@@ -431,11 +526,9 @@ def test_charts_of_100_000_records_are_small(many: pd.DataFrame) -> None:
     drawn = {
         "funnel": event_charts.funnel(ready, LIGHT),
         "reasons": event_charts.reasons_bar(statistics.reasons_ranked(many), LIGHT),
-        "quality": event_charts.quality_bars(statistics.quality_by_status(many), LIGHT),
+        "quality": event_charts.group_bars(statistics.by_quality(many), LIGHT),
         "attempts": event_charts.attempts_bars(statistics.attempts_until_success(many), LIGHT),
-        "histogram": event_charts.histogram(
-            statistics.histogram(similarity, status, 0, 100, 0.5), "similarity", LIGHT, 80
-        ),
+        "histogram": histogram(statistics.histogram(similarity, status, 0, 100, 0.5), SIMILARITY, LIGHT),
         "groups": event_charts.group_bars(statistics.by_group(many, "age"), LIGHT),
         "compare": event_charts.compare_bars(compared, LIGHT),
     }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from datetime import timedelta
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -9,7 +12,8 @@ from core.domain.clock import utc_now
 from core.domain.records import Source
 from core.services import sample
 from core.services.validation import Submitter
-from dashboard.parts import event
+from dashboard.parts import distributions, event
+from dashboard.sections import event_overview
 from tests.pages.test_validate import down, text_of
 from tests.support.app import RunPage, failure
 from tests.support.desk import Desk
@@ -63,6 +67,70 @@ def test_the_headline_adds_up_to_the_registered(run_page: RunPage, sampled: Desk
     assert sum(int(found[f"{part} · now"].replace(",", "")) for part in parts) == 120
 
 
+def described(app: AppTest, label: str) -> tuple[str, str]:
+    """What stands below a figure: its part in the span, and how that compares."""
+    (found,) = [metric for metric in app.metric if metric.label == label]
+    return found.delta, found.proto.delta_description
+
+
+@pytest.mark.parametrize(("span", "days"), [("24 h", 1), ("7 days", 7), ("30 days", 30)])
+def test_figures_name_their_span_and_compare_it_with_the_one_before(
+    run_page: RunPage, sampled: Desk, span: str, days: int
+) -> None:
+    app = run_page("event_overview", event_id=sample.EVENT_ID, span=span)
+    frame = sampled.records.event_frame(sample.EVENT_ID)
+    # The page's span begins with its minute, in which the sample has no validation.
+    since = sampled.services.clock() - timedelta(days=days)
+    later, earlier = frame["timestamp"] >= since, frame["timestamp"] >= since - timedelta(days=days)
+    for label, status in (("Passed", "success"), ("Failed, not yet retried", "failed")):
+        of_status = frame["status"] == status
+        now, before = int((of_status & later).sum()), int((of_status & earlier & ~later).sum())
+        assert described(app, label) == (f"{now} in {span}", event_overview.compared(now, before))
+
+
+@pytest.mark.parametrize(
+    ("count", "before", "words"),
+    [(5, 5, "as many as before"), (1005, 2, "1,003 more than before"), (0, 4, "4 fewer than before")],
+)
+def test_a_comparison_in_words(count: int, before: int, words: str) -> None:
+    assert event_overview.compared(count, before) == words
+
+
+def test_the_chart_over_time_has_the_period_before_as_a_line(run_page: RunPage, sampled: Desk) -> None:
+    shown = [
+        chart
+        for chart in charts(run_page("event_overview", event_id=sample.EVENT_ID, span="30 days"))
+        if "30 days before" in chart
+    ]
+    assert len(shown) == 1
+
+
+def test_how_to_look_at_the_similarity_comes_from_the_link(run_page: RunPage, sampled: Desk) -> None:
+    def similarity(**query: str) -> str:
+        app = run_page("event_overview", event_id=sample.EVENT_ID, span="30 days", **query)
+        (found,) = [chart for chart in charts(app) if "similarity, " in chart]
+        return found
+
+    whole, zoomed, root = similarity(), similarity(look=distributions.ZOOM), similarity(look=distributions.ROOT)
+    assert ["similarity, 60" in chart for chart in (whole, zoomed, root)] == [False, True, False]
+    assert ["square root" in chart for chart in (whole, zoomed, root)] == [False, False, True]
+
+
+def test_charts_are_saved_under_names_that_say_what_they_show_but_of_no_event(
+    run_page: RunPage, sampled: Desk
+) -> None:
+    app = run_page("event_overview", event_id=sample.EVENT_ID, span="30 days")
+    configs = [json.loads(chart.proto.config) for chart in app.get("plotly_chart")]
+    assert {config["toImageButtonOptions"]["filename"] for config in configs} == {
+        "facedesk_readiness",
+        "facedesk_validations",
+        "facedesk_reasons",
+        "facedesk_similarity",
+        "facedesk_failure_rate_by_quality",
+        "facedesk_attempts_until_passed",
+    }
+
+
 def test_the_link_names_the_event(run_page: RunPage, sampled: Desk) -> None:
     assert "120 registered" in text_of(run_page("event_overview", event_id=sample.EVENT_ID))
 
@@ -114,3 +182,16 @@ def test_registrations_out_of_reach_are_a_banner(
     app = run_page("event_overview")
     assert "out of reach" in failure(app)
     assert [title.value for title in app.title] == ["Event overview"]
+
+
+def test_what_failed_can_be_tried_again(run_page: RunPage, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.records, "event_frame", down("validation records"))
+        app = run_page("event_overview", event_id="event-1")
+        (again,) = [button for button in app.button if button.label == "Try again"]
+        again.click().run()
+        assert "Could not read this event's validations" in failure(app)
+    (again,) = [button for button in app.button if button.label == "Try again"]
+    again.click().run()
+    assert not app.error
+    assert metrics(app)["Never tried"] == "2"

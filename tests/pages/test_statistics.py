@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -11,6 +13,7 @@ from core.runtime.services import Services
 from core.services import sample
 from core.services.validation import Submitter
 from dashboard import services as dashboard_services
+from dashboard.parts import distributions
 from tests.pages.test_event_overview import charts, metrics
 from tests.pages.test_validate import down, text_of
 from tests.support.app import BorrowedServices, RunPage, failure
@@ -26,8 +29,34 @@ def sampled(desk: Desk, sanitiser: object) -> Desk:
     return desk
 
 
-def test_an_event_without_validations_says_so(run_page: RunPage) -> None:
-    assert "No validation matches" in text_of(run_page("statistics", event_id="event-1"))
+def test_without_events_it_says_how_there_will_be_some(
+    run_page: RunPage, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.registrations, "events", list)
+    app = run_page("statistics")
+    assert "No events yet" in text_of(app)
+    assert "Load data" in links(app)
+
+
+def test_an_event_without_validations_says_what_to_do_next(run_page: RunPage) -> None:
+    app = run_page("statistics", event_id="event-1")
+    assert "No validation yet" in text_of(app)
+    assert links(app) == ["See how far the event has come", "Validate a photo"]
+
+
+def test_filters_that_nothing_matches_can_be_cleared(run_page: RunPage, desk: Desk, astronaut_jpeg: bytes) -> None:
+    desk.validation.validate_upload("reg-1", astronaut_jpeg, "a1", ANYBODY)
+    app = run_page("statistics", event_id="event-1", status="Failed", since="2020-01-01", reason="No face")
+    assert "No validation matches" in text_of(app)
+    (clear,) = [button for button in app.button if button.label == "Clear the filters"]
+    clear.click().run()
+    assert not app.exception
+    assert metrics(app)["Validated"] == "1"
+    assert app.multiselect(key="event_id").value == ["event-1"]
+
+
+def links(app: AppTest) -> list[str]:
+    return [link.proto.label for link in app.get("page_link")]
 
 
 def test_one_record_is_shown(run_page: RunPage, desk: Desk, astronaut_jpeg: bytes) -> None:
@@ -48,6 +77,33 @@ def test_a_split_draws_each_group(run_page: RunPage, sampled: Desk) -> None:
     app = run_page("statistics", event_id=SAMPLE, split="Source")
     # Once each for confidence, similarity and quality.
     assert [text.value for text in app.text].count("dashboard") == 3
+
+
+def test_how_to_look_at_distributions_comes_from_the_link(run_page: RunPage, sampled: Desk) -> None:
+    app = run_page("statistics", event_id=SAMPLE, look=distributions.ZOOM)
+    shown = [json.loads(chart)["layout"]["xaxis"]["title"].get("text", "") for chart in charts(app)]
+    assert [label.split("<")[0] for label in shown if "–" in label] == ["confidence, 90–100", "similarity, 60–100"]
+
+
+def test_zoomed_in_what_lies_below_is_counted_in_words_and_in_no_bar(run_page: RunPage, sampled: Desk) -> None:
+    frame = sampled.records.event_frame(SAMPLE)
+    (chart,) = [
+        json.loads(chart)
+        for chart in charts(run_page("statistics", event_id=SAMPLE, look=distributions.ZOOM))
+        if "similarity, 60" in chart
+    ]
+    below = int((frame["similarity"] < 60).sum())
+    assert below
+    assert f"{below} below 60 are not shown" in chart["layout"]["xaxis"]["title"]["text"]
+    counts = [count for trace in chart["data"] for _, count in trace["customdata"]]
+    assert sum(counts) == (frame["similarity"] >= 60).sum()
+
+
+def test_a_split_by_event_names_no_event_in_the_files_of_its_charts(run_page: RunPage, sampled: Desk) -> None:
+    app = run_page("statistics", event_id=SAMPLE, split="Event")
+    names = [json.loads(chart.proto.config)["toImageButtonOptions"]["filename"] for chart in app.get("plotly_chart")]
+    assert "facedesk_similarity" in names
+    assert not [name for name in names if SAMPLE in name]
 
 
 def test_at_the_stored_threshold_nothing_changes(run_page: RunPage, sampled: Desk) -> None:

@@ -33,7 +33,7 @@ MARKDOWN = re.findall(
     link_button page_link download_button form_submit_button radio pills segmented_control selectbox multiselect
     checkbox toggle slider text_input text_area number_input date_input datetime_input file_uploader camera_input tabs
     expander popover status spinner dialog image progress html latex Page
-    banner banner_on_failure chart_card file_links link distribution number box show _ended""",
+    banner banner_on_failure chart_card titled_card chart file_links link number box show _ended""",
 )
 #: Their arguments, by place and by name, that are no text, or are shown as they are.
 NOT_MARKDOWN = re.findall(
@@ -48,10 +48,10 @@ RENDERED_OPTIONS = ("radio", "pills", "segmented_control")
 PLACES = {
     **dict.fromkeys(("image", "page_link"), 0),
     **dict.fromkeys(("download_button", "link_button", "selectbox", "multiselect", "slider", "text_input"), 1),
-    **dict.fromkeys(
-        ("text_area", "number_input", "date_input", "datetime_input", "file_uploader", "camera_input", "toggle"), 1
-    ),
-    **dict.fromkeys(("checkbox", "popover", "banner_on_failure", "chart_card", "file_links", "distribution"), 1),
+    **dict.fromkeys(("text_area", "number_input", "date_input", "datetime_input", "file_uploader"), 1),
+    **dict.fromkeys(("camera_input", "toggle"), 1),
+    **dict.fromkeys(("checkbox", "popover", "banner_on_failure", "chart_card", "titled_card", "file_links"), 1),
+    "chart": 0,
     "number": 1,
     "box": 2,
     "metric": 3,
@@ -87,12 +87,16 @@ REVIEWED: dict[str, set[str]] = {
         "warning: 1 + len(record.other_face_boxes)",
     },
     "dashboard/parts/decisions.py": {"banner: sentence", "popover: label"},
+    "dashboard/parts/distributions.py": {"chart: empty"},
     "dashboard/parts/event.py": {
         "caption: empty",
+        "chart: empty",
         "link_button: word",
         "markdown: note",
         "markdown: title",
         "popover: what",
+        "titled_card: note",
+        "titled_card: title",
     },
     "dashboard/app.py": {"caption: __version__"},
     "dashboard/pages.py": {
@@ -176,8 +180,14 @@ REVIEWED: dict[str, set[str]] = {
     },
     "dashboard/parts/unreadable.py": {"caption: _MEANING[noun]", "expander: sentence"},  # a number and a noun of ours
     "dashboard/sections/event_overview.py": {
-        "chart_card: span",
+        "chart_card: event.TOO_FEW",
+        "chart_card: last",  # of our own names of spans
+        "chart_card: period.span",
         "chart_card: unit",
+        "metric: compared(lately['failed'], before['failed'])",
+        "metric: compared(lately['success'], before['success'])",
+        "metric: period.span",
+        "titled_card: last",
         "metric: ui.how_long(now - oldest)",
         "metric: share",
         "show: records",  # frames, which a table shows
@@ -216,8 +226,9 @@ REVIEWED: dict[str, set[str]] = {
     # Words of ours: whom an error rate is about, and what is wrong with them.
     "dashboard/sections/second_looks.py": {"metric: title", "write: mistaken", "write: whom"},
     "dashboard/sections/statistics.py": {
+        "chart: nothing",
+        "chart_card: event.TOO_FEW",
         "chart_card: label",
-        "chart_card: title",
         "chart_card: unit",
         "file_links: what",
         # Of the names of our own splits.

@@ -119,6 +119,24 @@ def test_an_attempt_of_which_nothing_is_known_is_shown_too(run_page: RunPage, tm
     assert described(app, "Details").set_index("What")["Value"]["rules"] == "–"
 
 
+def test_the_timeline_leaves_out_attempts_in_which_nothing_was_compared(
+    run_page: RunPage, desk: Desk, astronaut_jpeg: bytes
+) -> None:
+    desk.engine.faces, faces = (), desk.engine.faces
+    desk.validation.validate_upload("reg-1", astronaut_jpeg, "a1", ANYBODY)
+    app = run_page("user_lookup", user_id="user-1", registration_id="reg-1")
+    assert not [chart for chart in charts(app) if "Attempt 1" in chart]
+    assert "No attempt was compared" in text_of(app)
+    desk.engine.faces = faces
+    desk.validation.validate_upload("reg-1", astronaut_jpeg, "a2", ANYBODY)
+    (timeline,) = [
+        chart
+        for chart in charts(run_page("user_lookup", user_id="user-1", registration_id="reg-1"))
+        if "Attempt 2" in chart
+    ]
+    assert "Attempt 1" not in timeline
+
+
 def test_the_timeline_marks_where_the_model_changed(run_page: RunPage, desk: Desk, astronaut_jpeg: bytes) -> None:
     changed = replace(desk.engine, provenance=Provenance(engine="chosen", model="m2"))
     by_another = validation_by(changed, desk.services)
@@ -161,4 +179,4 @@ def test_attempts_without_a_time_are_told_instead_of_drawn(run_page: RunPage, tm
     with closing(apsw.Connection(str(tmp_path / "facedesk.sqlite3"))) as connection:
         connection.execute(f"UPDATE faceVerifications SET item = {timeless} WHERE registrationId = 'reg-2'")
     app = run_page("user_lookup", user_id="user-1", registration_id="reg-2")
-    assert "None of the attempts has a time" in text_of(app)
+    assert "No attempt was compared with the reference photo at a known time" in text_of(app)

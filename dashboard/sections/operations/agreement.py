@@ -20,5 +20,5 @@ def of_all_events() -> None:
         help="Says how often the first and the second of two reviewers give the same answer, by blind second looks",
     ):
         return
-    with ui.banner_on_failure("read the list of events"):
+    with ui.banner_on_failure("read the list of events", again=False):
         second_looks.agreement(event.event_ids())

@@ -84,7 +84,7 @@ def engine_charts(found: Metrics) -> None:
             ),
             operations_charts.describe_levels(rates, ENGINE_CALLS, "a second"),
             empty="",
-            key="calls",
+            key="rekognition_calls",
             note=f"Means of each {per}, of the whole account in this region. A validation makes one call of each.",
         )
     with right:
@@ -94,7 +94,7 @@ def engine_charts(found: Metrics) -> None:
             operations_charts.lines_over_time(response, ENGINE_CALLS, "mean, ms", palette) if measured else None,
             operations_charts.describe_levels(response, ENGINE_CALLS, "ms"),
             empty="Rekognition was not called in this span of time.",
-            key="response",
+            key="rekognition_response_time",
         )
 
 
@@ -108,7 +108,7 @@ def table_charts(found: Metrics) -> None:
             operations_charts.lines_over_time(consumed, UNITS, "units", palette, height=TALL),
             operations_charts.describe_levels(consumed, UNITS, "units"),
             empty="",
-            key="units",
+            key="dynamodb_capacity",
         )
     with right:
         measured = latency[list(TABLE_OPERATIONS)].notna().any(axis=None)
@@ -117,7 +117,7 @@ def table_charts(found: Metrics) -> None:
             operations_charts.mean_and_slowest(latency, slowest, REQUESTS, palette, TALL) if measured else None,
             operations_charts.describe_levels(latency, REQUESTS, "ms on average"),
             empty="No request was answered in this span of time.",
-            key="latency",
+            key="dynamodb_latency",
             note="Time inside DynamoDB, without the network.",
         )
 
@@ -134,7 +134,7 @@ def trouble_charts(found: Metrics) -> None:
             else None,
             operations_charts.describe_counts(trouble, PROBLEMS),
             empty=":material/check_circle: Nothing was throttled and nothing failed in this span of time.",
-            key="problems",
+            key="throttles_and_errors",
             note="User errors (HTTP 400) are those of the whole account in this region: DynamoDB does not count "
             "them by table. A write conflict is a write to a record that had just changed; it is tried again.",
         )
@@ -146,7 +146,7 @@ def trouble_charts(found: Metrics) -> None:
             else None,
             operations_charts.describe_counts(expired, EXPIRED),
             empty="DynamoDB deleted no expired record in this span of time.",
-            key="expired",
+            key="expired_records",
             note="DynamoDB may delete a record days after it expires. Facedesk does not show it in between.",
         )
 

@@ -15,7 +15,7 @@ def ignored_expiry(source: GuardedExpiryCheck) -> None:
         help="Reads the whole table once, which consumes half a read unit for each 4 KB",
     ):
         return
-    with ui.banner_on_failure("count the records"), st.spinner("Reading the table…"):
+    with ui.banner_on_failure("count the records", again=False), st.spinner("Reading the table…"):
         number = source.count_ignored()
         if number:
             st.warning(

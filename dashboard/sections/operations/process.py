@@ -73,7 +73,7 @@ def engine_times(minutes: pd.DataFrame, since: datetime, now: datetime) -> None:
         operations_charts.mean_and_slowest(mean, slowest, ENGINE_WORK, case.palette(), TALL) if measured else None,
         operations_charts.describe_levels(mean, ENGINE_WORK, "ms on average"),
         empty="The face engine was not used in this span of time.",
-        key="engine",
+        key="face_engine_times",
         note=f"By {every(period)}.",
     )
 

@@ -18,7 +18,7 @@ def not_read_in_full() -> None:
         help="Reads all records of every event once",
     ):
         return
-    with ui.banner_on_failure("count the records"):
+    with ui.banner_on_failure("count the records", again=False):
         events = event.event_ids()
         bar = st.progress(0.0, "Reading the records…")
         counts: dict[str, int] = {}

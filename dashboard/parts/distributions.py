@@ -1,0 +1,72 @@
+"""Distributions of similarity and confidence: how they are looked at, which the link names, and their charts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from core.domain import statistics
+from dashboard.charts import distributions as charts
+from dashboard.parts import case, event
+from dashboard.parts.kept import kept
+from dashboard.services import get_services
+
+#: Ways to look at a distribution.
+ZOOM = "Zoom in"
+ROOT = "Square root"
+
+
+@dataclass(frozen=True)
+class _Range:
+    """Where a measure's chart begins, whole and zoomed in, and how wide its bars are; each ends at 100."""
+
+    begins: float
+    width: float
+    zoomed_begins: float
+    zoomed_width: float
+
+
+#: Engines report no confidence much below 50: a face that they are not sure of is rarely a face.
+_RANGES = {"similarity": _Range(0, 4, 60, 1), "confidence": _Range(50, 2, 90, 0.5)}
+
+
+def ways() -> list[str]:
+    """Lets people choose how to look at the distributions of the page; the link names it."""
+    chosen: list[str] = st.segmented_control(
+        "View",
+        [ZOOM, ROOT],
+        selection_mode="multi",
+        key="look",
+        bind="query-params",
+        help=f"“{ZOOM}” shows similarity from 60 and confidence from 90 on. “{ROOT}” makes low bars visible beside a "
+        "high one: the height of a bar is the square root of its count.",
+    )
+    return chosen
+
+
+def chart(rows: pd.DataFrame, column: str, ways: list[str], *, empty: str, group: str = "") -> None:
+    """The distribution of a column (0-100). What lies below the whole range counts in its first bar."""
+    measured = _RANGES[column]
+    zoomed = ZOOM in ways
+    begins, width = (measured.zoomed_begins, measured.zoomed_width) if zoomed else (measured.begins, measured.width)
+    limits = None
+    if column == "similarity":
+        policy = get_services().settings.policy
+        limits = charts.Limits(min(policy.review_threshold, policy.similarity_threshold), policy.similarity_threshold)
+    below = int((rows[column] < begins).sum()) if zoomed else 0
+    measure = charts.Measure(column, limits, below, ROOT in ways)
+    bins = kept(_bins, rows, column, begins, width, zoomed)
+    event.chart(
+        event.drawn(charts.histogram, bins, measure, case.palette()) if rows[column].notna().any() else None,
+        kept(charts.describe_histogram, bins, measure),
+        empty=empty,
+        key=column,
+        group=group,
+    )
+
+
+def _bins(rows: pd.DataFrame, column: str, begins: float, width: float, zoomed: bool) -> pd.DataFrame:
+    shown = rows[rows[column] >= begins] if zoomed else rows
+    return statistics.histogram(shown[column], shown["status"], begins, 100, width)
