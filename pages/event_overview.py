@@ -41,7 +41,7 @@ def main() -> None:
     sections.headline(readiness, records, period, now)
     startable = batch.under_way(services, event_id)
     sections.readiness_and_pace(readiness, records, period)
-    sections.reasons_similarity_quality(period)
+    sections.reasons_similarity_quality(period, profiles.policy(event_id))
     lately = event.files(event_id, "records", {"since": period.since.isoformat()})
     event.file_links(f"The last {span}", lately, "span")
     sections.attempts_and_latest(event_id, records)

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core.domain import statistics
-from dashboard.parts import event, ui
+from dashboard.parts import event, profiles, ui
 from dashboard.parts.kept import kept
 from dashboard.sections import second_looks
 from dashboard.sections import statistics as sections
@@ -53,11 +53,12 @@ def charts(
     chosen: list[str], by_event: dict[str, pd.DataFrame], records: pd.DataFrame, query: dict[str, Any]
 ) -> None:
     sections.headline(records)
-    sections.split_distributions(records)
+    policy = profiles.policy(chosen[0] if len(chosen) == 1 else None)
+    sections.split_distributions(records, policy)
     sections.rates(records)
     if len(by_event) > 1:
         sections.comparison(by_event)
-    sections.what_if(chosen, records, query)
+    sections.what_if(by_event, policy, query)
     sections.attribute_groups(records)
 
 

@@ -199,7 +199,7 @@ def expiring(services: GuardedServices, event_id: str, _query: QueryParams) -> T
 
 def what_if(services: GuardedServices, event_id: str, query: QueryParams) -> Table:
     """The matching records whose status another ``threshold`` would change, with the column ``becomes``."""
-    threshold, policy = _threshold(query), services.settings.policy
+    threshold, policy = _threshold(query), services.profiles.get(event_id).rules.over(services.settings.policy)
     flipped = (
         statistics.flips(batch, threshold, policy.review_threshold, policy.similarity_threshold)
         for batch in _matching(services, event_id, query)

@@ -8,10 +8,10 @@ import pandas as pd
 import streamlit as st
 
 from core.domain import statistics
+from core.domain.policy import Policy
 from dashboard.charts import distributions as charts
 from dashboard.parts import case, event
 from dashboard.parts.kept import kept
-from dashboard.services import get_services
 
 #: Ways to look at a distribution.
 ZOOM = "Zoom in"
@@ -46,14 +46,15 @@ def ways() -> list[str]:
     return chosen
 
 
-def chart(rows: pd.DataFrame, column: str, ways: list[str], *, empty: str, group: str = "") -> None:
-    """The distribution of a column (0-100). What lies below the whole range counts in its first bar."""
+def chart(rows: pd.DataFrame, column: str, ways: list[str], policy: Policy, *, empty: str, group: str = "") -> None:
+    """The distribution of a column (0-100), with the thresholds of ``policy``. What lies below the whole range counts
+    in its first bar.
+    """
     measured = _RANGES[column]
     zoomed = ZOOM in ways
     begins, width = (measured.zoomed_begins, measured.zoomed_width) if zoomed else (measured.begins, measured.width)
     limits = None
     if column == "similarity":
-        policy = get_services().settings.policy
         limits = charts.Limits(min(policy.review_threshold, policy.similarity_threshold), policy.similarity_threshold)
     below = int((rows[column] < begins).sum()) if zoomed else 0
     measure = charts.Measure(column, limits, below, ROOT in ways)

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core.domain import over_time, statistics
+from core.domain.policy import Policy
 from core.domain.records import Status
 from core.domain.statistics import Readiness
 from dashboard.charts import event as event_charts
@@ -151,7 +152,7 @@ def readiness_and_pace(readiness: Readiness, records: pd.DataFrame, period: Peri
         )
 
 
-def reasons_similarity_quality(period: Period) -> None:
+def reasons_similarity_quality(period: Period, policy: Policy) -> None:
     recent, last = period.rows, f"last {period.span}"
     palette = case.palette()
     ranked = kept(statistics.reasons_ranked, kept(statistics.filtered, recent, statuses=(Status.FAILED,)))
@@ -167,7 +168,8 @@ def reasons_similarity_quality(period: Period) -> None:
         )
     with similarity, event.titled_card(f"Similarity · {last}", key="similarity"):
         ways = distributions.ways()
-        distributions.chart(recent, "similarity", ways, empty="No photo was compared in this span of time.")
+        nothing = "No photo was compared in this span of time."
+        distributions.chart(recent, "similarity", ways, policy, empty=nothing)
     with by_quality:
         event.chart_card(
             f"Failure rate by quality · {last}",

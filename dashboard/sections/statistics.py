@@ -9,12 +9,13 @@ import pandas as pd
 import streamlit as st
 
 from core.domain import over_time, reasons, statistics
+from core.domain.policy import Policy
 from core.domain.reasons import Reason
 from core.domain.records import Quality, Status
 from dashboard import pages
 from dashboard.charts import event as event_charts
 from dashboard.charts import over_time as over_time_charts
-from dashboard.parts import case, distributions, event, ui
+from dashboard.parts import case, distributions, event, profiles, ui
 from dashboard.parts.kept import kept
 from dashboard.sections import second_looks
 from dashboard.services import get_services
@@ -126,7 +127,8 @@ def groups(records: pd.DataFrame, split: str) -> list[tuple[str, pd.DataFrame]]:
     return [("", records)] if column is None else kept(event.groups, records, column, MAX_GROUPS)
 
 
-def split_distributions(records: pd.DataFrame) -> None:
+def split_distributions(records: pd.DataFrame, policy: Policy) -> None:
+    """``policy`` has the thresholds that are drawn."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         split = st.segmented_control(
             "Split by", list(SPLITS), default="Nothing", required=True, key="split", bind="query-params"
@@ -138,9 +140,9 @@ def split_distributions(records: pd.DataFrame) -> None:
         confidence, similarity, quality = st.columns(3)
         nothing = "Nothing was measured here."
         with confidence, event.titled_card("Confidence", key="confidence", group=name):
-            distributions.chart(rows, "confidence", ways, empty=nothing, group=name)
+            distributions.chart(rows, "confidence", ways, policy, empty=nothing, group=name)
         with similarity, event.titled_card("Similarity", key="similarity", group=name):
-            distributions.chart(rows, "similarity", ways, empty=nothing, group=name)
+            distributions.chart(rows, "similarity", ways, policy, empty=nothing, group=name)
         with quality:
             by_quality = kept(statistics.by_quality, rows)
             event.chart_card(
@@ -219,14 +221,17 @@ def attribute_groups(records: pd.DataFrame) -> None:
                 ui.banner("warning", "Under 30 people, too few to judge by:", names, icon=":material/groups:")
 
 
-def what_if(chosen: list[str], records: pd.DataFrame, query: dict[str, Any]) -> None:
-    services = get_services()
-    policy = services.settings.policy
+def what_if(by_event: dict[str, pd.DataFrame], policy: Policy, query: dict[str, Any]) -> None:
+    """What another threshold would change in the events, each of which has its own rules; ``policy`` is shown first."""
     st.subheader("What if the threshold were different?", anchor=False)
     threshold = st.slider(
         "Similarity threshold", 70, 99, round(policy.similarity_threshold), key="threshold", bind="query-params"
     )
-    flipped = kept(statistics.flips, records, threshold, policy.review_threshold, policy.similarity_threshold)
+    found = []
+    for event_id, rows in by_event.items():
+        own = profiles.policy(event_id)
+        found.append(kept(statistics.flips, rows, threshold, own.review_threshold, own.similarity_threshold))
+    chosen, flipped = list(by_event), kept(event.joined, found)
     becomes = flipped["becomes"].value_counts()
     with st.container(horizontal=True):
         st.metric("Would change", f"{len(flipped):,}", border=True, help="Decisions made by people do not change")

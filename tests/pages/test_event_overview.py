@@ -82,7 +82,7 @@ def test_figures_name_their_span_and_compare_it_with_the_one_before(
     # The page's span begins with its minute, in which the sample has no validation.
     since = sampled.services.clock() - timedelta(days=days)
     later, earlier = frame["timestamp"] >= since, frame["timestamp"] >= since - timedelta(days=days)
-    for label, status in (("Passed", "success"), ("Failed, not yet retried", "failed")):
+    for label, status in (("Passed · now", "success"), ("Failed, not yet retried · now", "failed")):
         of_status = frame["status"] == status
         now, before = int((of_status & later).sum()), int((of_status & earlier & ~later).sum())
         assert described(app, label) == (f"{now} in {span}", event_overview.compared(now, before))
@@ -194,4 +194,4 @@ def test_what_failed_can_be_tried_again(run_page: RunPage, desk: Desk, monkeypat
     (again,) = [button for button in app.button if button.label == "Try again"]
     again.click().run()
     assert not app.error
-    assert metrics(app)["Never tried"] == "2"
+    assert metrics(app)["Never tried · now"] == "2"

@@ -147,9 +147,7 @@ REVIEWED: dict[str, set[str]] = {
         "markdown: shown.badge",
         "markdown: shown.icon",
     },
-    "dashboard/parts/look.py": {
-        "html: _STYLE % {'top': TOP, 'card': CHART_CARD, 'sentence': SENTENCE, 'text': colour('textColor')}"
-    },
+    "dashboard/parts/look.py": {"html: _STYLE % {'top': TOP, **keys, 'text': colour('textColor')}"},
     "dashboard/parts/ui.py": {
         "banner: doing",
         "html: anew",
