@@ -222,7 +222,7 @@ def attribute_groups(records: pd.DataFrame) -> None:
 
 
 def what_if(by_event: dict[str, pd.DataFrame], policy: Policy, query: dict[str, Any]) -> None:
-    """What another threshold would change in the events, each of which has its own rules; ``policy`` is shown first."""
+    """What another threshold would change in the events, each by its own rules. ``policy`` has the one shown first."""
     st.subheader("What if the threshold were different?", anchor=False)
     threshold = st.slider(
         "Similarity threshold", 70, 99, round(policy.similarity_threshold), key="threshold", bind="query-params"
