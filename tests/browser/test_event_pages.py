@@ -99,6 +99,7 @@ def test_the_events_csv_is_what_the_page_links_to(address: str, page: Page) -> N
 
 def test_the_events_workbook_stands_beside_it(address: str, page: Page, tmp_path: Path) -> None:
     page.goto(f"{address}/event_overview")
+    expect(page.locator(".js-plotly-plot")).to_have_count(6)
     with page.expect_download() as downloading:
         file_link(page, "Excel").click()
     today = f"{utc_now():%Y-%m-%d}"
