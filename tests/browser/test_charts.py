@@ -20,6 +20,8 @@ pytestmark = pytest.mark.browser
 
 THEME = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]
 SMALLEST_TEXT = 11
+#: Milliseconds until there are charts: a new window fetches 5 MB of code for them first.
+UNTIL_CHARTS = 4 * PATIENCE
 #: Pages with charts, and how many each shows.
 PAGES = {
     "event_overview?event_id=sample-event&span=30+days&look=Zoom+in": 6,
@@ -83,7 +85,7 @@ def defects(chart: dict[str, Any]) -> Iterator[str]:
 def test_nothing_of_a_chart_is_cut_off_covered_or_too_small(address: str, page: Page, path: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 1000})
     page.goto(f"{address}/{path}")
-    expect(page.locator(".js-plotly-plot .modebar-btn")).to_have_count(PAGES[path])
+    expect(page.locator(".js-plotly-plot .modebar-btn")).to_have_count(PAGES[path], timeout=UNTIL_CHARTS)
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
     page.wait_for_timeout(500)  # charts are drawn again once their width is known
     charts = page.evaluate(MEASURED)
@@ -102,7 +104,7 @@ def test_a_chart_is_saved_as_a_picture_from_the_keyboard(
     page.goto(f"{address}/event_overview?event_id=sample-event&span=30+days")
     chart = page.get_by_role("figure").filter(has=page.get_by_text("similarity, 0–100"))
     button = chart.get_by_role("button", name="Save as PNG")
-    expect(button).to_be_visible()
+    expect(button).to_be_visible(timeout=UNTIL_CHARTS)
     page.get_by_role("button", name="Square root").focus()
     page.keyboard.press("Tab")
     expect(button).to_be_focused()
