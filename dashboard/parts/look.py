@@ -23,6 +23,21 @@ def style() -> None:
     st.html(_STYLE % {"top": TOP, "card": CHART_CARD, "text": colour("textColor")})
 
 
+def logo() -> None:
+    """Shows the product's sign and name over the navigation."""
+    st.logo(_LOGO % {"sign": colour("primaryColor"), "text": colour("textColor")}, size="medium")
+
+
+#: The sign is that of ``dashboard/icon.png``.
+_LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="150" height="28" viewBox="0 0 150 28">
+<title>Facedesk</title>
+<rect width="28" height="28" rx="6" fill="%(sign)s"/>
+<path d="M4 8V4h4M20 4h4v4M24 20v4h-4M8 24H4v-4" fill="none" stroke="#fff" stroke-width="1.4"/>
+<circle cx="14" cy="11" r="4.1" fill="#fff"/><path d="M7.5 23a6.5 7 0 0 1 13 0z" fill="#fff"/>
+<text x="37" y="20.5" font-family="system-ui, sans-serif" font-size="19" font-weight="600" fill="%(text)s">
+Facedesk</text>
+</svg>"""
+
 #: A chart keeps the width that its words need: where too little is left, the next one goes below it.
 #: Streamlit writes a chosen segment and a slider's value in the primary colour. White on that colour is readable, so
 #: that it is too dark to be read on a dark background.

@@ -12,7 +12,7 @@ from core.domain.records import Status
 from core.domain.statistics import Readiness
 from dashboard import pages
 from dashboard.charts import event as event_charts
-from dashboard.parts import case, event, ui, unreadable
+from dashboard.parts import case, chosen_event, event, ui, unreadable
 from dashboard.parts.kept import kept
 from dashboard.services import get_services
 
@@ -31,7 +31,7 @@ def heading(row: st.delta_generator.DeltaGenerator, events: list[str]) -> tuple[
     """The event and the span of time to show."""
     event.say_unknown(events)
     with row:
-        event_id = event.picker(st.container(width=250), events)
+        event_id = chosen_event.one(st.container(width=250), events, pages.EVENT_OVERVIEW)
         span = ui.span_control(SPANS, "7 days")
         event.file_links("", event.files(event_id, "records"), "records", parquet=True)
     return event_id, span

@@ -11,9 +11,10 @@ import streamlit as st
 from core.domain import reasons, statistics
 from core.domain.reasons import Reason
 from core.domain.records import Quality, Status
+from dashboard import pages
 from dashboard.charts import event as event_charts
 from dashboard.charts import style
-from dashboard.parts import case, event, ui
+from dashboard.parts import case, chosen_event, event, link, ui
 from dashboard.parts.kept import kept
 from dashboard.sections import second_looks
 from dashboard.services import get_services
@@ -39,7 +40,7 @@ def filters(events: list[str]) -> tuple[list[str], dict[str, Any]]:
     """The chosen events and the filters, shared by every chart and file of the page, and kept in the link."""
     with st.container(border=True):
         with st.container(horizontal=True):
-            chosen = st.multiselect("Events", events, default=events[:1], key="event_id", bind="query-params")
+            chosen = chosen_event.several(events, pages.STATISTICS)
             statuses = st.multiselect(
                 "Outcome",
                 [str(status) for status in Status],
@@ -60,14 +61,14 @@ def filters(events: list[str]) -> tuple[list[str], dict[str, Any]]:
             sources = st.multiselect(
                 "Source", ["dashboard", "api", "batch"], key="source", bind="query-params", placeholder="All"
             )
+            codes = [str(reason) for reason in Reason]
             reason = st.selectbox(
                 "Reason",
-                [str(reason) for reason in Reason],
+                codes,
                 index=None,
                 format_func=reasons.label,
-                key="reason",
-                bind="query-params",
                 placeholder="All",
+                **link.choice("reason", codes, word=reasons.label),
             )
             since = st.date_input("From", None, key="since", bind="query-params", format="YYYY-MM-DD")
             until = st.date_input("To", None, key="until", bind="query-params", format="YYYY-MM-DD")
