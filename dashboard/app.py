@@ -30,9 +30,10 @@ if failure:
 look.style()
 look.logo()
 page = st.navigation(pages.navigation(person))
-chosen_event.name_window(page.title, chosen_event.expected() if pages.is_of_events(page) else [])
+of_events = pages.is_of_events(page)
+chosen_event.name_window(page.title, chosen_event.expected() if of_events else [])
 event_place = st.sidebar.empty()
-chosen_event.in_sidebar(event_place)
+chosen_event.in_sidebar(event_place, shown=of_events)
 signin.sidebar(person)
 if person:
     st.sidebar.caption(f"Facedesk {__version__}")
@@ -42,4 +43,4 @@ if person and services.shared().settings.sign_in:
 link.arrive(page.url_path)
 page.run()
 # Once more: the page may have found another one in its link.
-chosen_event.in_sidebar(event_place)
+chosen_event.in_sidebar(event_place, shown=of_events)

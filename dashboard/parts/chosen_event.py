@@ -70,13 +70,14 @@ def name_window(page: str, events: Sequence[str]) -> None:
     st.set_page_config(page_title=" · ".join([*what, *([page] if page != PRODUCT else []), PRODUCT]))
 
 
-def in_sidebar(place: DeltaGenerator) -> None:
-    """Says in this place which event is chosen, and has the browser remember it."""
+def in_sidebar(place: DeltaGenerator, *, shown: bool) -> None:
+    """Says in this place which event is chosen, or ``shown`` by the page; has the browser remember the choice."""
     chosen = _chosen()
+    named = [each for each in st.session_state.get(_WRITTEN, []) if each] if shown else chosen
     with place.container(gap="xxsmall"):
-        if chosen:
-            st.caption("Event" if len(chosen) == 1 else "Events")
-            st.text(", ".join(chosen))
+        if named:
+            st.caption("Event" if len(named) == 1 else "Events")
+            st.text(", ".join(named))
         if st.session_state.get(_UNTOLD):
             to_be_kept = names.remembered(COOKIE, chosen[0] if chosen else None)
             st.html(f"<script>document.cookie = '{to_be_kept}';</script>", unsafe_allow_javascript=True)

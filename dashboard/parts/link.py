@@ -14,7 +14,7 @@ from typing import Any
 import streamlit as st
 
 #: What the session keeps: the page, and the keys of its fields that were filled since it was opened.
-_PAGE, _FILLED = "page", "filled-fields"
+_PAGE, _FILLED = "page-of-fields", "filled-fields"
 
 
 def _nothing() -> None:

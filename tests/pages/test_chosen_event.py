@@ -75,6 +75,7 @@ def test_where_none_is_chosen_the_queue_has_all_and_a_page_that_needs_one_the_la
     assert beside(app) == []
     go(app, "event_overview")
     assert shown(app, "event_overview") == "event-1"
+    assert beside(app) == ["event-1"]
     app.selectbox(key="event_id").set_value("event-2").run()
     go(app, "review")
     app.selectbox(key="event_id").set_value(chosen_event.ALL).run()
