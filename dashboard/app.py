@@ -10,7 +10,7 @@ from core import __version__
 from core.domain.errors import FacedeskError
 from dashboard import pages, services
 from dashboard.access import signin
-from dashboard.parts import look, ui
+from dashboard.parts import chosen_event, link, look, ui
 
 person, failure = None, ""
 try:
@@ -28,11 +28,19 @@ if failure:
     ui.banner("error", "Facedesk cannot work right now.", failure, icon=":material/error:")
     st.stop()
 look.style()
+look.logo()
 page = st.navigation(pages.navigation(person))
+of_events = pages.is_of_events(page)
+chosen_event.name_window(page.title, chosen_event.expected() if of_events else [])
+event_place = st.sidebar.empty()
+chosen_event.in_sidebar(event_place, shown=of_events)
 signin.sidebar(person)
 if person:
     st.sidebar.caption(f"Facedesk {__version__}")
 signin.banner()
 if person and services.shared().settings.sign_in:
     signin.note()
+link.arrive(page.url_path)
 page.run()
+# Once more: the page may have found another one in its link.
+chosen_event.in_sidebar(event_place, shown=of_events)

@@ -64,6 +64,16 @@ def may_open(person: Principal, script: Path) -> bool:
     return action is not None and person.may(action)
 
 
+def is_of_events(page: st.Page) -> bool:
+    """Whether the page shows the chosen event."""
+    return page.url_path in {script.stem for script in (REVIEW, EVENT_OVERVIEW, STATISTICS, EVENT_PROFILE)}
+
+
+def name_of(script: Path) -> str:
+    """What the navigation and the browser call the page."""
+    return next(entry.title for entries in _SECTIONS.values() for entry in entries if entry.script == script)
+
+
 def first(person: Principal) -> Path | None:
     """The first page of the navigation that is theirs."""
     entries = [entry.script for section in _SECTIONS.values() for entry in section]

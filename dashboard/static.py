@@ -43,6 +43,8 @@ _PRELOADED = ("PlotlyChart", "DataFrame", "StreamlitMarkdown", "Metric", "LinkBu
 _IMPORT = re.compile(r'(?:from|import)\s*"\./([\w.-]+\.js)"')
 #: The font that Streamlit's page loads beforehand; the theme has another one.
 _UNUSED_FONT = re.compile(r'<link\s+rel="preload"[^>]*as="font"[^>]*/>')
+#: What each page runs before Streamlit does.
+_HISTORY = Path(__file__).with_name("history.js")
 _YEAR = 365 * 24 * 60 * 60
 
 
@@ -167,7 +169,7 @@ class Static:
         return answer
 
     def _page(self) -> bytes:
-        """Streamlit's page, which names what our pages need besides."""
+        """Streamlit's page, with what our pages need besides."""
         page = self._index.read_text()
         there = set(re.findall(r"static/js/([\w.-]+\.js)", page))
         scripts = self._folder / "static" / "js"
@@ -181,8 +183,9 @@ class Static:
         # The theme comes with the first run of a script; until then Streamlit would load a font for its own.
         font = json.dumps({"bodyFont": st.get_option("theme.font")}).replace("<", "\\u003c")
         theme = f"<script>window.__streamlit = {{LIGHT_THEME: {font}, DARK_THEME: {font}}}</script>"
+        history = f"<script>\n{_HISTORY.read_text()}</script>"
         page = _UNUSED_FONT.sub("", page)
-        return page.replace("</head>", "\n".join([theme, *links, "</head>"]), 1).encode()
+        return page.replace("</head>", "\n".join([theme, history, *links, "</head>"]), 1).encode()
 
 
 def _imported(scripts: Path, names: Iterable[str]) -> set[str]:

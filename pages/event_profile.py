@@ -18,9 +18,9 @@ def main() -> None:
     with ui.banner_on_failure("read the list of events"):
         described = (each.event_id for each in services.profiles.all())
         events = sorted({*event.event_ids(), *described})
-    event_id = sections.choose(st.container(width=560), events)
+    event_id = sections.choose(st.container(), events)
     if event_id is None:
-        st.caption("Choose an event, or type the id of a new one.")
+        st.caption("There are no events yet. Describe a new one, or load registrations.")
         return
     profile: EventProfile | None = None
     with ui.banner_on_failure("read this event's settings"):

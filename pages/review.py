@@ -10,7 +10,8 @@ import streamlit as st
 from core.domain.cases import Claim
 from core.domain.records import Status
 from core.services.review_queue import Case, Opened, Reviewer
-from dashboard.parts import decisions, event, notices, ui
+from dashboard import pages
+from dashboard.parts import chosen_event, decisions, event, notices, ui
 from dashboard.sections.review import blind, card, waiting, work
 
 
@@ -33,14 +34,12 @@ def _page() -> None:
     if events is None:
         return
     event.say_unknown(events)
-    chosen = choice.selectbox(
-        "Event", [waiting.ALL, *events], key="event_id", bind="query-params", label_visibility="collapsed"
-    )
+    chosen = chosen_event.one_or_all(choice, events, pages.REVIEW)
     decisions.undo_offer(work.stay_with)
     notices.show()
     records = None
     with ui.banner_on_failure("read what waits"):
-        records = waiting.queue(events if chosen == waiting.ALL else [chosen])
+        records = waiting.queue(chosen)
     if records is None:
         return
     all_waiting = records[records["status"] == Status.PENDING].sort_values("timestamp")
@@ -48,7 +47,7 @@ def _page() -> None:
     standing = me.claims()
     elsewhere = sum(not me.is_own(standing[case]) for case in waiting.cases(all_waiting) if case in standing)
     if view == waiting.AGAIN:
-        _second_looks(events if chosen == waiting.ALL else [chosen], me)
+        _second_looks(chosen, me)
         return
     with figures:
         waiting.figures(records, len(all_waiting), elsewhere)

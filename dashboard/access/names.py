@@ -30,12 +30,18 @@ def kept(cookies: Mapping[str, str]) -> str | None:
 
 
 def to_be_kept(name: str | None) -> str:
-    """Returns what a script assigns to ``document.cookie`` so that the browser keeps the name; None is forgotten.
+    """Returns what a script assigns to ``document.cookie`` so that the browser keeps the name; see ``remembered``."""
+    return remembered(COOKIE, name)
 
-    Of the name there are only letters, digits and ``%-._~`` in it, so that it is a text in any script.
+
+def remembered(cookie: str, value: str | None) -> str:
+    """Returns what a script assigns to ``document.cookie`` so that the browser keeps the value for a year.
+
+    None is forgotten. Of the value there are only letters, digits and ``%-._~`` in it, so that it is a text in any
+    script.
     """
-    seconds = _YEAR if name else 0
-    return f"{COOKIE}={quote(name or '', safe='')}; path={address_of('/')}; max-age={seconds}; samesite=strict"
+    seconds = _YEAR if value else 0
+    return f"{cookie}={quote(value or '', safe='')}; path={address_of('/')}; max-age={seconds}; samesite=strict"
 
 
 def _is_surrogate(char: str) -> bool:

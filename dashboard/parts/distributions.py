@@ -32,13 +32,16 @@ class _Range:
 _RANGES = {"similarity": _Range(0, 4, 60, 1), "confidence": _Range(50, 2, 90, 0.5)}
 
 
-def ways() -> list[str]:
-    """Lets people choose how to look at the distributions of the page; the link names it."""
+def ways(key: str) -> list[str]:
+    """Lets people choose how to look at the distributions of the page; the link names it.
+
+    ``key`` is the name in the link. It belongs to one page alone (``dashboard.parts.link``).
+    """
     chosen: list[str] = st.segmented_control(
         "View",
         [ZOOM, ROOT],
         selection_mode="multi",
-        key="look",
+        key=key,
         bind="query-params",
         help=f"“{ZOOM}” shows similarity from 60 and confidence from 90 on. “{ROOT}” makes low bars visible beside a "
         "high one: the height of a bar is the square root of its count.",

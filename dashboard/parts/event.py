@@ -18,7 +18,7 @@ from core.domain.roles import View
 from core.domain.statistics import Readiness
 from core.runtime.facades.guard import GuardedServices
 from dashboard import pages
-from dashboard.parts import look, ui
+from dashboard.parts import chosen_event, look, ui
 from dashboard.parts.kept import kept
 from dashboard.prefix import address_of
 from dashboard.services import get_services
@@ -112,25 +112,14 @@ def none_yet() -> None:
 
 
 def say_unknown(events: Sequence[str]) -> None:
-    """Say which events of the link are none of ``events``.
-
-    To be called before the field that is bound to ``event_id``, which takes them out of the link.
-    """
-    if unknown := [each for each in st.query_params.get_all("event_id") if each not in events]:
+    """Say which events of the link are none of ``events``."""
+    if unknown := [each for each in st.query_params.get_all(chosen_event.NAME) if each and each not in events]:
         ui.banner(
             "warning",
             "The link names an unknown event. Choose one of those that there are.",
             *unknown,
             icon=":material/event_busy:",
         )
-
-
-def picker(container: st.delta_generator.DeltaGenerator, events: list[str]) -> str:
-    """The event to show, which the link names."""
-    chosen: str = container.selectbox(
-        "Event", events, key="event_id", bind="query-params", label_visibility="collapsed"
-    )
-    return chosen
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,21 @@ def style() -> None:
     st.html(_STYLE % {"top": TOP, **keys, "text": colour("textColor")})
 
 
+def logo() -> None:
+    """Shows the product's sign and name over the navigation."""
+    st.logo(_LOGO % {"sign": colour("primaryColor"), "text": colour("textColor")}, size="medium")
+
+
+#: The sign is that of ``dashboard/icon.png``.
+_LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="150" height="28" viewBox="0 0 150 28">
+<title>Facedesk</title>
+<rect width="28" height="28" rx="6" fill="%(sign)s"/>
+<path d="M4 8V4h4M20 4h4v4M24 20v4h-4M8 24H4v-4" fill="none" stroke="#fff" stroke-width="1.4"/>
+<circle cx="14" cy="11" r="4.1" fill="#fff"/><path d="M7.5 23a6.5 7 0 0 1 13 0z" fill="#fff"/>
+<text x="37" y="20.5" font-family="system-ui, sans-serif" font-size="19" font-weight="600" fill="%(text)s">
+Facedesk</text>
+</svg>"""
+
 #: On paper there is nothing to press, and charts keep the widths that they have in a window: the page is made
 #: smaller, so that those of a window fit on a sheet. Without exact colours, the white text of the dark theme would be
 #: on white paper.

@@ -7,21 +7,22 @@ from collections.abc import Callable, Mapping
 import streamlit as st
 
 from core.domain.search import Found
+from dashboard.parts import link
 
 MAX_TEXT = 200
 
 
 def box(label: str, placeholder: str, on_change: Callable[[], None]) -> str:
-    """What is searched for, without the space around it; the link has it as ``q``."""
+    """What is searched for, without the space around it; the link has it as ``q``.
+
+    ``on_change`` is called when it was changed.
+    """
     text: str | None = st.text_input(
         label,
-        key="q",
-        bind="query-params",
         icon=":material/search:",
         placeholder=placeholder,
         help="Press Enter to search. Ids must be complete; of names and e-mails any parts will do, in any order.",
-        on_change=on_change,
-        max_chars=MAX_TEXT,
+        **link.text("q", MAX_TEXT, on_change),
     )
     return (text or "").strip()
 

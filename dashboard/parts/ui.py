@@ -29,6 +29,7 @@ from core.domain.records import (
 from core.domain.roles import Principal
 from core.services.validation import Submitter
 from dashboard.charts.style import WORDS
+from dashboard.parts import link
 
 
 def chart_config(name: str) -> dict[str, object]:
@@ -297,16 +298,14 @@ def advice_text(codes: Sequence[str]) -> str:
     return "\n".join(reasons.sentences(codes))
 
 
-def span_control(spans: Iterable[str], default: str, on_change: Callable[[], None] | None = None) -> str:
+def span_control(spans: Iterable[str], default: str, on_change: Callable[[], None] = lambda: None) -> str:
     """Lets people choose the span of time that a page shows; the link names it."""
+    offered = list(spans)
     chosen: str | None = st.segmented_control(
         "Span",
-        list(spans),
-        default=default,
+        offered,
         required=True,
-        key="span",
-        bind="query-params",
         label_visibility="collapsed",
-        on_change=on_change,
+        **link.choice("span", offered, default, then=on_change),
     )
     return chosen or default

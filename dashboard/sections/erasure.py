@@ -8,7 +8,7 @@ from core.domain.erasures import ErasureCounts, Receipt
 from core.domain.errors import ServiceError
 from core.domain.file_names import file_name
 from core.services.erasure import Preview
-from dashboard.parts import ui
+from dashboard.parts import link, ui
 from dashboard.services import get_services
 
 RECEIPT, PREVIEW = "erasure-receipt", "erasure-preview"
@@ -17,13 +17,11 @@ RECEIPT, PREVIEW = "erasure-receipt", "erasure-preview"
 def who() -> str | None:
     text: str | None = st.text_input(
         "User id",
-        key="user_id",
-        bind="query-params",
         icon=":material/person_search:",
         placeholder="The whole id, exactly",
         help="User lookup finds it by name or e-mail.",
         width=480,
-        on_change=forget_last,
+        **link.text("user_id", then=forget_last),
     )
     return (text or "").strip() or None
 
@@ -90,7 +88,7 @@ def erase(user_id: str, typed: str) -> None:
         st.session_state.pop(f"confirm-{user_id}", None)
         st.session_state.pop(PREVIEW, None)
     st.session_state[RECEIPT] = receipt
-    st.session_state["user_id"] = ""
+    link.put("user_id", None)
 
 
 def receipt_card(receipt: Receipt) -> None:

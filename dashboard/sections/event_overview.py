@@ -12,9 +12,10 @@ from core.domain import over_time, statistics
 from core.domain.policy import Policy
 from core.domain.records import Status
 from core.domain.statistics import Readiness
+from dashboard import pages
 from dashboard.charts import event as event_charts
 from dashboard.charts import over_time as over_time_charts
-from dashboard.parts import case, distributions, event, look, ui, unreadable
+from dashboard.parts import case, chosen_event, distributions, event, look, ui, unreadable
 from dashboard.parts.kept import kept
 from dashboard.services import get_services
 
@@ -58,7 +59,7 @@ def heading(row: st.delta_generator.DeltaGenerator, events: list[str]) -> tuple[
     """The event and the span of time to show."""
     event.say_unknown(events)
     with row:
-        event_id = event.picker(st.container(width=250), events)
+        event_id = chosen_event.one(st.container(width=250), events, pages.EVENT_OVERVIEW)
         span = ui.span_control(SPANS, "7 days")
         event.file_links("", event.files(event_id, "records"), "records", parquet=True)
     return event_id, span
@@ -167,7 +168,7 @@ def reasons_similarity_quality(period: Period, policy: Policy) -> None:
             key="reasons",
         )
     with similarity, event.titled_card(f"Similarity · {last}", key="similarity"):
-        ways = distributions.ways()
+        ways = distributions.ways("look")
         nothing = "No photo was compared in this span of time."
         distributions.chart(recent, "similarity", ways, policy, empty=nothing)
     with by_quality:

@@ -11,11 +11,14 @@ from core.domain.errors import FacedeskError
 from core.domain.policy import Policy
 from core.domain.profiles import MAX_KEEP_DAYS, MAX_NAME, EventProfile, EventRules, checked
 from core.services.event_dates import Shortening
+from dashboard import pages
 from dashboard.jobs import jobs
-from dashboard.parts import batch, profiles, ui
+from dashboard.parts import batch, chosen_event, event, profiles, ui
 from dashboard.services import get_services
 
 JOB = "dates"
+#: What the session keeps: new events that were typed, and the field for them.
+_NEW, _TYPED = "new-events", "new-event"
 _SAVED, _FAILED, _ASKED = "event-profile-saved", "event-profile-failed", "event-profile-asked"
 #: Fields of the profile that are moments, what people call them, and what they mean.
 _DATES = (
@@ -32,19 +35,25 @@ _RULES: dict[str, tuple[str, float, float]] = {
 }
 
 
-def choose(container: st.delta_generator.DeltaGenerator, events: list[str]) -> str | None:
-    """The event to describe, which the link names: one of those that there are, or one that is typed."""
-    chosen: str | None = container.selectbox(
-        "Event",
-        events,
-        index=0 if events else None,
-        key="event_id",
-        bind="query-params",
-        accept_new_options=True,
-        placeholder="Type an event id",
-        help="An event that has no registrations yet can be typed here, too.",
-    )
-    return (chosen or "").strip() or None
+def choose(place: st.delta_generator.DeltaGenerator, events: list[str]) -> str | None:
+    """The event to describe: the chosen one, or one that has no registrations yet and is typed here."""
+    new: list[str] = st.session_state.setdefault(_NEW, [])
+    events = sorted({*events, *new})
+    with place.container(horizontal=True, vertical_alignment="bottom"):
+        event.say_unknown(events)
+        chosen = chosen_event.one(st.container(width=360), events, pages.EVENT_PROFILE) if events else None
+        if not get_services().profiles.is_read_only:
+            with st.popover("New event", icon=":material/add:"):
+                st.text_input("Event id", key=_TYPED, max_chars=254, help="The id that its registrations will have.")
+                st.button("Describe this event", on_click=_begin)
+    return chosen
+
+
+def _begin() -> None:
+    """Callback: the event that was typed is shown."""
+    if typed := st.session_state[_TYPED].strip():
+        st.session_state[_NEW] = [*st.session_state[_NEW], typed]
+        st.query_params[chosen_event.NAME] = typed
 
 
 def under_way(event_id: str) -> None:

@@ -22,7 +22,7 @@ from dashboard.prefix import address_of
 from dashboard.services import get_services
 
 #: What names the list in the link, what is searched in it, its order and the page of it.
-PEOPLE, SEARCH, ORDER, PAGE = "people", "find", "order", "number"
+PEOPLE, SEARCH, ORDER, PAGE = "people", "find", "order", "part"
 _TITLES = {
     Group.REGISTERED: "Everybody who is registered",
     Group.NOT_READY: "Not ready",

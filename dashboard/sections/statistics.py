@@ -15,7 +15,7 @@ from core.domain.records import Quality, Status
 from dashboard import pages
 from dashboard.charts import event as event_charts
 from dashboard.charts import over_time as over_time_charts
-from dashboard.parts import case, distributions, event, profiles, ui
+from dashboard.parts import case, chosen_event, distributions, event, link, profiles, ui
 from dashboard.parts.kept import kept
 from dashboard.sections import second_looks
 from dashboard.services import get_services
@@ -39,7 +39,7 @@ def filters(events: list[str]) -> tuple[list[str], dict[str, Any]]:
     """The chosen events and the filters, shared by every chart and file of the page, and kept in the link."""
     with st.container(border=True):
         with st.container(horizontal=True):
-            chosen = st.multiselect("Events", events, default=events[:1], key="event_id", bind="query-params")
+            chosen = chosen_event.several(events, pages.STATISTICS)
             statuses = st.multiselect(
                 "Outcome",
                 [str(status) for status in Status],
@@ -60,14 +60,14 @@ def filters(events: list[str]) -> tuple[list[str], dict[str, Any]]:
             sources = st.multiselect(
                 "Source", ["dashboard", "api", "batch"], key="source", bind="query-params", placeholder="All"
             )
+            codes = [str(reason) for reason in Reason]
             reason = st.selectbox(
                 "Reason",
-                [str(reason) for reason in Reason],
+                codes,
                 index=None,
                 format_func=reasons.label,
-                key="reason",
-                bind="query-params",
                 placeholder="All",
+                **link.choice("reason", codes, word=reasons.label),
             )
             since = st.date_input("From", None, key="since", bind="query-params", format="YYYY-MM-DD")
             until = st.date_input("To", None, key="until", bind="query-params", format="YYYY-MM-DD")
@@ -133,7 +133,7 @@ def split_distributions(records: pd.DataFrame, policy: Policy) -> None:
         split = st.segmented_control(
             "Split by", list(SPLITS), default="Nothing", required=True, key="split", bind="query-params"
         )
-        ways = distributions.ways()
+        ways = distributions.ways("scale")
     if split in GROUP_COLUMNS and is_empty(records, split):
         st.info(f"{split}: {why_empty()}", icon=":material/info:")
     for name, rows in groups(records, split or "Nothing"):
@@ -222,7 +222,7 @@ def attribute_groups(records: pd.DataFrame) -> None:
 
 
 def what_if(by_event: dict[str, pd.DataFrame], policy: Policy, query: dict[str, Any]) -> None:
-    """What another threshold would change in the events, each by its own rules. ``policy`` has the one shown first."""
+    """What another threshold would change in the events, each by its own rules. ``policy`` is shown first."""
     st.subheader("What if the threshold were different?", anchor=False)
     threshold = st.slider(
         "Similarity threshold", 70, 99, round(policy.similarity_threshold), key="threshold", bind="query-params"

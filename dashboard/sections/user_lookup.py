@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -16,6 +18,8 @@ from dashboard.services import get_services
 
 #: Rows of the history with thumbnails and text; the CSV has all.
 MAX_ROWS = 50
+#: What the session keeps: how often the table was made anew.
+_TURN = "history-turn"
 
 
 def forget_choice() -> None:
@@ -76,7 +80,7 @@ def summary(user_id: str, records: list[ValidationRecord]) -> None:
 
 
 def history(records: list[ValidationRecord]) -> ValidationRecord:
-    """The table of records, newest first, and the one chosen in it (the newest, to begin with)."""
+    """The table of records, newest first, and the one that the link names (the newest, to begin with)."""
     zone = ui.viewer_zone()
     shown = records[:MAX_ROWS]
     table = pd.DataFrame(
@@ -104,15 +108,16 @@ def history(records: list[ValidationRecord]) -> ValidationRecord:
             wanted,
             icon=":material/search_off:",
         )
-    first = ids.index(wanted) if wanted in ids else 0
-    selected = st.dataframe(
+    chosen = ids.index(wanted) if wanted in ids else 0
+    key = _table_key(records[0].user_id, chosen)
+    st.dataframe(
         table,
-        key=f"history-{records[0].user_id}",
+        key=key,
         hide_index=True,
         row_height=56,
-        on_select="rerun",
+        on_select=partial(_take_row, key, ids),
         selection_mode="single-row-required",
-        selection_default={"selection": {"rows": [first]}},
+        selection_default={"selection": {"rows": [chosen]}},
         column_config={
             "Photo": st.column_config.ImageColumn(width="small"),
             "Last attempt": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
@@ -121,9 +126,29 @@ def history(records: list[ValidationRecord]) -> ValidationRecord:
         placeholder="–",
         alt="Validation history, newest first",
     )
-    chosen = shown[selected.selection.rows[0] if selected.selection.rows else first]
-    st.query_params["registration_id"] = chosen.registration_id
-    return chosen
+    if not wanted:
+        st.query_params["registration_id"] = ids[chosen]
+    return shown[chosen]
+
+
+def _table_key(user_id: str, chosen: int) -> str:
+    """The key of the table; another one if the link names another row than the table has, as after Back."""
+    turn = st.session_state.get(_TURN, 0)
+    if _row(f"history-{turn}-{user_id}") not in (None, chosen):
+        turn = st.session_state[_TURN] = turn + 1
+    return f"history-{turn}-{user_id}"
+
+
+def _row(key: str) -> int | None:
+    rows = st.session_state[key].selection.rows if key in st.session_state else []
+    return rows[0] if rows else None
+
+
+def _take_row(key: str, ids: list[str]) -> None:
+    """Callback: the link names the row that was chosen."""
+    row = _row(key)
+    if row is not None:
+        st.query_params["registration_id"] = ids[row]
 
 
 def timeline(record: ValidationRecord) -> None:

@@ -15,7 +15,7 @@ from core.domain.records import Registration, Status, ValidationRecord
 from core.domain.search import Found
 from core.photos.sanitiser import SMALLER
 from dashboard import pages
-from dashboard.parts import photos, search, toast, ui
+from dashboard.parts import link, photos, search, toast, ui
 from dashboard.services import get_services
 
 #: The key of the place where the verdict is, or the photo that has none yet.
@@ -124,7 +124,7 @@ def next_person_button() -> None:
 
 def _next_person() -> None:
     forget_choice()
-    st.session_state.q = ""
+    link.put("q", None)
     st.session_state.pop(_SUBMISSION, None)
     st.session_state[_NEXT] = uuid.uuid4().hex
 

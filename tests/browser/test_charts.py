@@ -25,7 +25,7 @@ UNTIL_CHARTS = 4 * PATIENCE
 #: Pages with charts, and how many each shows.
 PAGES = {
     "event_overview?event_id=sample-event&span=30+days&look=Zoom+in": 6,
-    "statistics?event_id=sample-event&event_id=a-second-event&look=Square+root": 8,
+    "statistics?event_id=sample-event&event_id=a-second-event&scale=Square+root": 8,
     "user_lookup?user_id=sample-user-0003": 2,
 }
 #: Of each chart: its pixels, and of each of its texts and of its button what it says, its box and its size.

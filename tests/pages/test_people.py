@@ -101,7 +101,7 @@ def test_pages_of_the_list_have_everybody_once(
     monkeypatch.setattr(event, "MAX_ROWS", 300)
     shown: list[str] = []
     for page in ("1", "2", "3"):
-        app = run_page("event_overview", event_id=EVENT, people="registered", order="newest", number=page)
+        app = run_page("event_overview", event_id=EVENT, people="registered", order="newest", part=page)
         shown += list(table(app)["Registration"])
     assert len(set(shown)) == PEOPLE
     assert shown == in_the_file(app, services)

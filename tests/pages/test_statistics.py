@@ -80,7 +80,7 @@ def test_a_split_draws_each_group(run_page: RunPage, sampled: Desk) -> None:
 
 
 def test_how_to_look_at_distributions_comes_from_the_link(run_page: RunPage, sampled: Desk) -> None:
-    app = run_page("statistics", event_id=SAMPLE, look=distributions.ZOOM)
+    app = run_page("statistics", event_id=SAMPLE, scale=distributions.ZOOM)
     shown = [json.loads(chart)["layout"]["xaxis"]["title"].get("text", "") for chart in charts(app)]
     assert [label.split("<")[0] for label in shown if "–" in label] == ["confidence, 90–100", "similarity, 60–100"]
 
@@ -89,7 +89,7 @@ def test_zoomed_in_what_lies_below_is_counted_in_words_and_in_no_bar(run_page: R
     frame = sampled.records.event_frame(SAMPLE)
     (chart,) = [
         json.loads(chart)
-        for chart in charts(run_page("statistics", event_id=SAMPLE, look=distributions.ZOOM))
+        for chart in charts(run_page("statistics", event_id=SAMPLE, scale=distributions.ZOOM))
         if "similarity, 60" in chart
     ]
     below = int((frame["similarity"] < 60).sum())

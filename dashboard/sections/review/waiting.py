@@ -17,11 +17,10 @@ from core.domain.frames import record_frame
 from core.domain.records import Status
 from core.services.review_queue import Case, Opened, Reviewer
 from dashboard import reviewers
-from dashboard.parts import event, profiles, ui
+from dashboard.parts import event, link, profiles, ui
 from dashboard.sections.review import work
 from dashboard.services import get_services
 
-ALL = "All events"
 ONE, LIST, AGAIN = "One by one", "List", "Second looks"
 ANY_REASON, COMPARE = "Any reason", "A person must compare"
 #: In which order cases come.
@@ -64,6 +63,10 @@ def reviewer() -> Reviewer:
     )
 
 
+def _reason_word(option: str) -> str:
+    return reasons.label(option) if reasons.is_known(option) else option
+
+
 def due() -> datetime:
     """When a case must have begun to wait to be overdue now."""
     services = get_services()
@@ -85,13 +88,13 @@ class Filters:
         known = [code for code in codes if reasons.is_known(code)]
         # Shown in each view: Streamlit forgets what was chosen in a field that a page does not have any more.
         with st.popover("Filter", icon=":material/filter_alt:"):
+            offered = [ANY_REASON, COMPARE, *known]
             reason = st.selectbox(
                 "Reason",
-                [ANY_REASON, COMPARE, *known],
-                format_func=lambda code: reasons.label(code) if reasons.is_known(code) else code,
-                key="reason",
-                bind="query-params",
+                offered,
+                format_func=_reason_word,
                 width=260,
+                **link.choice("reason", offered, ANY_REASON, word=_reason_word),
             )
             which = st.selectbox(
                 "Which cases",
@@ -164,7 +167,8 @@ def filter_notice(filters: Filters) -> None:
 
 
 def _no_filters() -> None:
-    st.session_state.reason, st.session_state.which = ANY_REASON, ANYBODY
+    link.put("reason", None)
+    st.session_state.which = ANYBODY
 
 
 def listing(waiting: pd.DataFrame, standing: Mapping[Case, Claim], me: Reviewer) -> None:
