@@ -180,6 +180,7 @@ REVIEWED: dict[str, set[str]] = {
     "dashboard/parts/unreadable.py": {"caption: _MEANING[noun]", "expander: sentence"},  # a number and a noun of ours
     "dashboard/sections/event_overview.py": {
         "chart_card: event.TOO_FEW",
+        "chart: nothing",
         "chart_card: last",  # of our own names of spans
         "chart_card: period.span",
         "chart_card: unit",
