@@ -18,6 +18,7 @@ HOME = _FOLDER / "home.py"
 VALIDATE = _FOLDER / "validate.py"
 USER_LOOKUP = _FOLDER / "user_lookup.py"
 REVIEW = _FOLDER / "review.py"
+ALL_EVENTS = _FOLDER / "all_events.py"
 EVENT_OVERVIEW = _FOLDER / "event_overview.py"
 STATISTICS = _FOLDER / "statistics.py"
 OPERATIONS = _FOLDER / "operations.py"
@@ -44,6 +45,7 @@ _SECTIONS = {
         _Entry(REVIEW, "Review queue", ":material/fact_check:"),
     ),
     "Event": (
+        _Entry(ALL_EVENTS, "All events", ":material/event_list:"),
         _Entry(EVENT_OVERVIEW, "Event overview", ":material/event_available:"),
         _Entry(STATISTICS, "Statistics", ":material/bar_chart:"),
     ),

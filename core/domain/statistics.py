@@ -121,7 +121,7 @@ class Readiness:
 
 
 def readiness(registrations: pd.DataFrame, records: pd.DataFrame) -> Readiness:
-    places = _places(registrations, records)
+    places = places_of(registrations, records)
     tried = places[places >= 0]
     registered = np.zeros(len(records), dtype=bool)
     registered[tried] = True
@@ -142,7 +142,7 @@ def readiness(registrations: pd.DataFrame, records: pd.DataFrame) -> Readiness:
 
 def never_tried(registrations: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
     """The registrations without a record, in their order."""
-    return registrations[_places(registrations, records) < 0]
+    return registrations[places_of(registrations, records) < 0]
 
 
 def backlog(records: pd.DataFrame, due: datetime) -> tuple[datetime | None, int]:
@@ -352,7 +352,7 @@ def filtered(
     return records[np.logical_and.reduce(fits)] if fits else records
 
 
-def _places(registrations: pd.DataFrame, records: pd.DataFrame) -> npt.NDArray[np.int64]:
+def places_of(registrations: pd.DataFrame, records: pd.DataFrame) -> npt.NDArray[np.int64]:
     """For each registration the place of its record in ``records``, -1 where there is none.
 
     pandas' merge, which sorts the keys, takes five times as long.

@@ -37,6 +37,7 @@ SHOWN = {
     "user_lookup, a person": ("user_lookup?user_id=sample-user-0001", "Attempts over time"),
     "user_lookup, unknown": ("user_lookup?user_id=nobody", "This user is unknown"),
     "review": ("review", "Are these the same person?"),
+    "all_events": ("all_events", "without a date"),
     "event_overview": ("event_overview", "Ready to enter"),
     "event_overview, unknown": ("event_overview?event_id=nobody", "unknown event"),
     "statistics": ("statistics?threshold=99", "Who would change as CSV"),
