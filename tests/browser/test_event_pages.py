@@ -131,9 +131,10 @@ def test_all_events_lead_to_an_overview_and_back_to_what_was_searched_for(addres
     # Cells are painted; the button stands in the column after the name.
     expect(page.get_by_text("still being read")).to_have_count(0)
     table.click(position={"x": 155 + 30, "y": 35 + 22})
-    page.wait_for_url("**/event_overview?event_id=sample-event")
+    page.wait_for_url("**/event_overview**")
     expect(page.get_by_text("Ready to enter")).to_be_visible()
-    while "find=SAMPLE" not in page.url:
-        page.go_back()
+    for _ in range(3):
+        if "find=SAMPLE" not in page.url:
+            page.go_back()
     expect(page.get_by_label("Search events")).to_have_value("SAMPLE")
     expect(table).to_be_visible()

@@ -153,6 +153,11 @@ REVIEWED: dict[str, set[str]] = {
         "markdown: count",
     },
     "dashboard/parts/unreadable.py": {"caption: _MEANING[noun]", "expander: sentence"},  # a number and a noun of ours
+    "dashboard/sections/all_events.py": {
+        "caption: ' · '.join(said)",  # counts
+        "info: other",
+        "segmented_control: [each.value for each in Show]",
+    },
     "dashboard/sections/event_overview.py": {
         "chart_card: unit",
         "metric: ui.how_long(now - oldest)",
