@@ -18,6 +18,7 @@ HOME = _FOLDER / "home.py"
 VALIDATE = _FOLDER / "validate.py"
 USER_LOOKUP = _FOLDER / "user_lookup.py"
 REVIEW = _FOLDER / "review.py"
+ALL_EVENTS = _FOLDER / "all_events.py"
 EVENT_OVERVIEW = _FOLDER / "event_overview.py"
 STATISTICS = _FOLDER / "statistics.py"
 EVENT_PROFILE = _FOLDER / "event_profile.py"
@@ -45,6 +46,7 @@ _SECTIONS = {
         _Entry(REVIEW, "Review queue", ":material/fact_check:"),
     ),
     "Event": (
+        _Entry(ALL_EVENTS, "All events", ":material/event_list:"),
         _Entry(EVENT_OVERVIEW, "Event overview", ":material/event_available:"),
         _Entry(STATISTICS, "Statistics", ":material/bar_chart:"),
         _Entry(EVENT_PROFILE, "Event settings", ":material/edit_calendar:"),

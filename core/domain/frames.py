@@ -171,14 +171,14 @@ def _in_order(records: pd.DataFrame) -> pd.DataFrame:
 
 def _comparable(records: pd.DataFrame) -> pd.DataFrame:
     """Equal for equal records, whatever their order and whatever categories other records have."""
-    texts = records.astype(dict.fromkeys(_FREE_CATEGORIES, "str"))
+    texts = records.astype(dict.fromkeys(records.columns.intersection(_FREE_CATEGORIES), "str"))
     return texts.sort_values(["registrationId", "userId"], ignore_index=True)
 
 
 def joined(*frames: pd.DataFrame) -> pd.DataFrame:
-    """The rows of all frames of records, with their dtypes."""
+    """The rows of all frames of records, which have the same columns, with their dtypes."""
     whole = pd.concat(frames, ignore_index=True)
-    for column in _FREE_CATEGORIES:
+    for column in whole.columns.intersection(_FREE_CATEGORIES):
         # Of different categories pandas would make objects.
         values = union_categoricals([frame[column] for frame in frames], sort_categories=True)
         whole[column] = values.remove_unused_categories()

@@ -77,6 +77,7 @@ PAGES: Mapping[str, Action] = {
     "validate": Action.VALIDATE,
     "user_lookup": Action.FIND_PEOPLE,
     "review": Action.DECIDE,
+    "all_events": Action.SEE_EVENTS,
     "event_overview": Action.SEE_EVENTS,
     "statistics": Action.SEE_EVENTS,
     "event_profile": Action.EDIT_EVENT,

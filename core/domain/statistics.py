@@ -114,8 +114,8 @@ class Readiness:
 
 
 def readiness(registrations: pd.DataFrame, records: pd.DataFrame) -> Readiness:
-    at = places(registrations, records)
-    tried = at[at >= 0]
+    places = places_of(registrations, records)
+    tried = places[places >= 0]
     registered = np.zeros(len(records), dtype=bool)
     registered[tried] = True
     of_status = records["status"].iloc[tried].value_counts()
@@ -135,7 +135,7 @@ def readiness(registrations: pd.DataFrame, records: pd.DataFrame) -> Readiness:
 
 def never_tried(registrations: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
     """The registrations without a record, in their order."""
-    return registrations[places(registrations, records) < 0]
+    return registrations[places_of(registrations, records) < 0]
 
 
 def backlog(records: pd.DataFrame, due: datetime) -> tuple[datetime | None, int]:
@@ -317,7 +317,7 @@ def status_counts(status: pd.Series, by: Any) -> pd.DataFrame:
     return pd.DataFrame({name: status == name for name in STATUSES}).groupby(by, observed=True).sum()
 
 
-def places(registrations: pd.DataFrame, records: pd.DataFrame) -> npt.NDArray[np.int64]:
+def places_of(registrations: pd.DataFrame, records: pd.DataFrame) -> npt.NDArray[np.int64]:
     """For each registration the place of its record in ``records``, -1 where there is none.
 
     pandas' merge, which sorts the keys, takes five times as long.

@@ -67,12 +67,23 @@ def build(settings: Settings, clock: Clock = utc_now) -> Services:
 
 def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> Services:
     """Returns the services over ``adapters``. Closing the services closes the adapters."""
-    from core.services.live_events import LiveRecords  # loads pandas, as the adapters do
+    # These load pandas, as the adapters do.
+    from core.domain.event_summaries import SUMMARY_COLUMNS
+    from core.services import event_summaries
+    from core.services.live_events import LiveRecords
 
     metrics = OperationMetrics()
     observer = Observer(settings, clock, metrics)
     # LiveRecords is above the observer, as an answer from memory is no operation of the store.
-    records = LiveRecords(ObservedRecords(adapters.records, observer), clock)
+    summarised = LiveRecords(
+        ObservedRecords(adapters.records, observer),
+        clock,
+        columns=SUMMARY_COLUMNS,
+        max_events=event_summaries.MAX_EVENTS,
+        share=event_summaries.SHARE,
+    )
+    # The whole frames are above the narrow ones, so that both hear of what this process writes.
+    records = LiveRecords(summarised, clock)
     registrations = ObservedRegistrations(adapters.registrations, observer)
     photos = ObservedPhotos(adapters.photos, observer)
     engine = ObservedEngine(adapters.engine, observer)
@@ -93,11 +104,24 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         audit=audit,
         hashed=hashed,
         clock=clock,
-        keepers=(records.forget, partial(worklist.forget, settings.data_dir), claims.erase, notes.erase),
+        keepers=(
+            records.forget,
+            summarised.forget,
+            partial(worklist.forget, settings.data_dir),
+            claims.erase,
+            notes.erase,
+        ),
         announce=forgetting.announce,
         count_notes=lambda user_id: len(notes.of(user_id)),
     )
     profiles = ObservedProfiles(adapters.profiles, observer)
+    summaries = event_summaries.EventSummaries(summarised, registrations, profiles, clock)
+    forgetting.on_erased(lambda _: summaries.forget_all())
+
+    def forget_event(event_id: str) -> None:
+        for live in (records, summarised):
+            live.forget_event(event_id)
+
     edits = ObservedProfileEdits(adapters.profile_edits, observer) if adapters.profile_edits else None
     event_dates = EventDates(
         records,
@@ -105,7 +129,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         ObservedDatedEvents(adapters.dated, observer),
         clock,
         settings.record_ttl,
-        records.forget_event,
+        forget_event,
         ObservedAgeingPhotos(adapters.ageing, observer) if adapters.ageing else None,
     )
     retention = None
@@ -191,6 +215,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         second_looks=second_looks,
         profile_service=ProfileService(profiles, edits, clock),
         event_dates=event_dates,
+        event_summaries=summaries,
         importer=importer,
         operation_metrics=metrics,
         observer=observer,
@@ -198,5 +223,5 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         metrics=ObservedMetrics(adapters.metrics, observer) if adapters.metrics else None,
         expiry=ObservedExpiryCheck(adapters.expiry, observer) if adapters.expiry else None,
         verify=adapters.verify,
-        closing=(batch_validation.close, adapters.batch_sanitiser.close, *adapters.closing),
+        closing=(summaries.close, batch_validation.close, adapters.batch_sanitiser.close, *adapters.closing),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from core.domain.clock import Clock
 from core.photos.sanitiser import PhotoSanitiser
@@ -31,6 +32,9 @@ from core.services.reference_check import ReferenceCheck
 from core.services.second_looks import SecondLookService
 from core.settings import Settings
 
+if TYPE_CHECKING:  # half a second to load, and only frames need it
+    from core.services.event_summaries import EventSummaries
+
 
 @dataclass(frozen=True)
 class Services:
@@ -55,6 +59,7 @@ class Services:
     second_looks: SecondLookService
     profile_service: ProfileService
     event_dates: EventDates
+    event_summaries: EventSummaries
     #: None if registrations are read-only.
     importer: RegistrationImport | None
     #: The operations of this process in the last 24 hours.

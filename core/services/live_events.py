@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from core.domain.errors import Conflict
 from core.domain.frames import alive_in_order, frame_of, with_changes
 from core.domain.records import Outcome, Review, ValidationRecord, Withdrawal
 from core.ports import EventChanges, ValidationRecords
+from core.services.own_writes import Note, narrow, without, written
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ KEPT = timedelta(minutes=2)
 #: The most events, and bytes of their frames, that are kept. The least recently viewed are dropped first.
 MAX_EVENTS = 16
 MAX_BYTES = 512 * 1024 * 1024
+#: The most events that are read again as a whole at once.
+REREADS = 4
 #: The name of the thread that reads a whole event.
 THREAD_NAME = "live-reread"
 
@@ -65,12 +68,18 @@ class LiveRecords:
         *,
         max_events: int = MAX_EVENTS,
         max_bytes: int = MAX_BYTES,
+        columns: Sequence[str] | None = None,
+        share: int = SHARE,
     ) -> None:
+        """``columns`` are those that ``event_frame`` returns, by default all; ``share`` is as ``SHARE``."""
         self._store = store
         self._clock = clock
         self._stopwatch = stopwatch
         self._max_events = max_events
         self._max_bytes = max_bytes
+        self._columns = columns
+        self._share = share
+        self._rereads = threading.Semaphore(REREADS)
         self._events: OrderedDict[str, _Event] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -139,7 +148,7 @@ class LiveRecords:
     def _kept(self, event_id: str) -> _Event:
         """Returns the event, created if necessary, and marks it as the most recently viewed."""
         with self._lock:
-            event = self._events.setdefault(event_id, _Event())
+            event = self._events.setdefault(event_id, _Event(self._columns, self._share))
             self._events.move_to_end(event_id)
             return event
 
@@ -155,7 +164,7 @@ class LiveRecords:
         with self._lock:
             event = self._events.get(record.event or "")
         if event:
-            event.note(_Note(self._stopwatch(), record.user_id, record.registration_id, record))
+            event.note(Note(self._stopwatch(), record.user_id, record.registration_id, record))
         return record
 
     def forget(self, user_id: str) -> None:
@@ -163,7 +172,7 @@ class LiveRecords:
         self._removed(user_id, None)
 
     def _removed(self, user_id: str, registration_id: str | None) -> None:
-        note = _Note(self._stopwatch(), user_id, registration_id)
+        note = Note(self._stopwatch(), user_id, registration_id)
         with self._lock:
             events = list(self._events.values())
         for event in events:
@@ -179,11 +188,15 @@ class LiveRecords:
         reading, is_reader = event.begin_reading(now)
         if is_reader:
             with event.reading(reading):
-                self._take(event_id, event, self._store.event_changes(event_id, event.mark), now)
+                self._take(event_id, event, self._changes(event_id, event.mark), now)
         elif reading:
             reading.result()
         if event.begin_rereading(now):
             threading.Thread(target=self._reread, args=(event_id, event, now), name=THREAD_NAME, daemon=True).start()
+
+    def _changes(self, event_id: str, since: Any = None) -> EventChanges:
+        changes = self._store.event_changes(event_id, since)
+        return replace(changes, records=narrow(changes.records, self._columns))
 
     def _take(
         self, event_id: str, event: _Event, changes: EventChanges, began: timedelta, *, whole: bool = False
@@ -202,45 +215,32 @@ class LiveRecords:
             return records
         found = [self._store.history(user_id) for user_id in sorted(set(records.loc[doubtful, "userId"]))]
         theirs = [record for each in found for record in each if record.event == event_id]
-        return with_changes(records[~doubtful].reset_index(drop=True), frame_of(theirs))
+        return with_changes(records[~doubtful].reset_index(drop=True), narrow(frame_of(theirs), self._columns))
 
     def _reread(self, event_id: str, event: _Event, began: timedelta) -> None:
         """Reads the whole event, and then what has changed meanwhile, before the result is shown."""
         try:
-            whole = self._store.event_changes(event_id)
-            with event.reading(event.wait_to_read()):
-                changes = self._store.event_changes(event_id, whole.mark)
-                records = with_changes(whole.records, changes.records)
-                whole = EventChanges(records, changes.mark, complete=True)
-                self._take(event_id, event, whole, began, whole=True)
+            with self._rereads:
+                whole = self._changes(event_id)
+                with event.reading(event.wait_to_read()):
+                    changes = self._changes(event_id, whole.mark)
+                    records = with_changes(whole.records, changes.records)
+                    whole = EventChanges(records, changes.mark, complete=True)
+                    self._take(event_id, event, whole, began, whole=True)
         except Exception as error:  # noqa: BLE001 - nobody waits for it: the old frame is kept, and it is tried again
             logger.warning("an event could not be read again: %s", type(error).__name__)
         finally:
             event.end_rereading(self._stopwatch())
 
 
-@dataclass(frozen=True)
-class _Note:
-    """A write of this process: it wrote ``record``, or removed records if there is none.
-
-    Without ``record``, it removed the user's record of the registration, or all of the user's records.
-    """
-
-    at: timedelta
-    user_id: str
-    registration_id: str | None
-    record: ValidationRecord | None = None
-
-    def removes(self, user_id: str, registration_id: str) -> bool:
-        return self.record is None and self.user_id == user_id and self.registration_id in (None, registration_id)
-
-
 class _Event:
     """One event's frame, its age and its current reader. Safe for use by several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, columns: Sequence[str] | None, share: int) -> None:
         self.mark: Any = None
         self.bytes = 0
+        self._columns = columns
+        self._share = share
         self._lock = threading.Lock()
         self._frame: DataFrame | None = None
         self._first_expiry: datetime | None = None
@@ -248,10 +248,10 @@ class _Event:
         self._read_at = self._due = self._whole_due = _NEVER
         self._reading: Future[None] | None = None
         self._rereading_since: timedelta | None = None
-        self._notes: list[_Note] = []
+        self._notes: list[Note] = []
         self._noted = False
         #: Removals that the frame does not show yet, and the number of all removals so far.
-        self._to_remove: list[_Note] = []
+        self._to_remove: list[Note] = []
         self._removals = 0
 
     def begin_reading(self, now: timedelta) -> tuple[Future[None] | None, bool]:
@@ -322,11 +322,11 @@ class _Event:
             known = self._frame
             frame = changes.records if changes.complete or known is None else with_changes(known, changes.records)
             # The duration of the first read says nothing about that of a refresh.
-            pause = FRESH if self.mark is None or whole else max(FRESH, SHARE * took)
+            pause = FRESH if self.mark is None or whole else max(FRESH, self._share * took)
             self.mark = changes.mark
             self._read_at, self._due = began, now + pause
             if changes.complete:
-                self._whole_due = now + max(REREAD, SHARE * took)
+                self._whole_due = now + max(REREAD, self._share * took)
             # The result may be older than this process's own writes, so recent ones are merged into it again.
             oldest = min(began, began if self._rereading_since is None else self._rereading_since) - KEPT
             self._notes = [note for note in self._notes if note.at >= oldest]
@@ -334,7 +334,7 @@ class _Event:
             self._set(frame)
             return True
 
-    def note(self, note: _Note) -> None:
+    def note(self, note: Note) -> None:
         with self._lock:
             self._notes.append(note)
             self._noted = True
@@ -347,7 +347,7 @@ class _Event:
             assert self._frame is not None
             self._remove()
             if self._noted:
-                self._set(with_changes(self._frame, _written(self._notes)))
+                self._set(with_changes(self._frame, narrow(written(self._notes), self._columns)))
                 self._noted = False
             if self._first_expiry is not None and self._first_expiry <= now:
                 self._set(alive_in_order(self._frame, now))
@@ -361,7 +361,7 @@ class _Event:
         """Applies the noted removals to the frame. Later reads are checked for them separately."""
         if self._frame is not None:
             for note in self._to_remove:
-                self._set(_without(self._frame, note))
+                self._set(without(self._frame, note))
         self._to_remove.clear()
 
     def _set(self, frame: DataFrame) -> None:
@@ -370,21 +370,3 @@ class _Event:
             self.bytes = int(frame.memory_usage(deep=True).sum())
             first = frame["expiresAt"].min()
             self._first_expiry = None if pd.isna(first) else first
-
-
-def _without(records: DataFrame, note: _Note) -> DataFrame:
-    gone = records["userId"] == note.user_id
-    if note.registration_id is not None:
-        gone &= records["registrationId"] == note.registration_id
-    return records[~gone].reset_index(drop=True) if gone.any() else records
-
-
-def _written(notes: Sequence[_Note]) -> DataFrame:
-    """Returns a frame of the records that were written and not removed since."""
-    written: dict[tuple[str, str], ValidationRecord] = {}
-    for note in notes:
-        if note.record is not None:
-            written[note.user_id, note.record.registration_id] = note.record
-        else:
-            written = {key: record for key, record in written.items() if not note.removes(*key)}
-    return frame_of(list(written.values()))

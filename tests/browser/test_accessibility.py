@@ -37,6 +37,7 @@ SHOWN = {
     "user_lookup, a person": ("user_lookup?user_id=sample-user-0001", "Similarity of attempts"),
     "user_lookup, unknown": ("user_lookup?user_id=nobody", "This user is unknown"),
     "review": ("review", "Are these the same person?"),
+    "all_events": ("all_events", "without a date"),
     "event_overview": ("event_overview", "Ready to enter"),
     "event_overview, unknown": ("event_overview?event_id=nobody", "unknown event"),
     "event_profile": ("event_profile", "Rules of this event"),

@@ -117,3 +117,27 @@ def test_no_page_is_wider_than_its_window(address: str, page: Page, path: str, w
     page.goto(f"{address}/{path}")
     page.wait_for_selector("h1")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_all_events_lead_to_an_overview_and_back_to_what_was_searched_for(address: str, page: Page) -> None:
+    page.goto(f"{address}/all_events")
+    table = page.get_by_test_id("stDataFrame")
+    expect(page.get_by_text("1 without a date")).to_be_visible()
+    search = page.get_by_label("Search events")
+    search.fill("nothing like it")
+    search.press("Enter")
+    expect(page.get_by_text("No such event")).to_be_visible()
+    search.fill("SAMPLE")
+    search.press("Enter")
+    page.wait_for_url("**find=SAMPLE**")
+    expect(table).to_be_visible()
+    # Cells are painted; the button stands in the column after the name.
+    expect(page.get_by_text("still being read")).to_have_count(0)
+    table.click(position={"x": 155 + 30, "y": 35 + 22})
+    page.wait_for_url("**/event_overview**")
+    expect(page.get_by_text("Ready to enter")).to_be_visible()
+    for _ in range(3):
+        if "find=SAMPLE" not in page.url:
+            page.go_back()
+    expect(page.get_by_label("Search events")).to_have_value("SAMPLE")
+    expect(table).to_be_visible()

@@ -31,6 +31,7 @@ LINKS = {
     "validate": "Validate",
     "user_lookup": "User lookup",
     "review": "Review queue",
+    "all_events": "All events",
     "event_overview": "Event overview",
     "statistics": "Statistics",
     "event_profile": "Event settings",

@@ -156,6 +156,21 @@ def test_a_decision_bears_the_name_of_who_signed_in(open_page: OpenPage, desk: D
     assert record.review.reviewer == "Support Person"
 
 
+def test_all_events_are_those_of_the_person_alone(
+    open_page: OpenPage, desk: Desk, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = {"registration_id": "reg-9", "user_id": "user-9", "event_id": "event-9"}
+    desk.registrations.import_many([REGISTERED.model_copy(update=others)])
+    settings = services.settings.model_copy(update={"oidc_events_claim": "events"})
+    limiting = BorrowedServices(**{**vars(services), "settings": settings})
+    monkeypatch.setattr(dashboard_services, "build", lambda _settings: limiting)
+    shown = everything(open_page("all_events", said("manager", events=["event-1", "event-9"])))
+    assert "2 without a date" in shown
+    limited = everything(open_page("all_events", said("manager", events=["event-1"])))
+    assert "1 without a date" in limited
+    assert "event-9" not in limited
+
+
 @pytest.mark.parametrize("query", [{}, {"people": "registered"}, {"people": "waiting"}])
 def test_an_analyst_is_shown_nobody(open_page: OpenPage, query: dict[str, str]) -> None:
     shown = everything(open_page("event_overview", said("analyst"), **query))

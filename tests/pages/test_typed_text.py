@@ -178,6 +178,11 @@ REVIEWED: dict[str, set[str]] = {
         "markdown: count",
     },
     "dashboard/parts/unreadable.py": {"caption: _MEANING[noun]", "expander: sentence"},  # a number and a noun of ours
+    "dashboard/sections/all_events.py": {
+        "caption: ' · '.join(said)",  # counts
+        "info: other",
+        "segmented_control: [each.value for each in Show]",
+    },
     "dashboard/sections/event_overview.py": {
         "chart_card: event.TOO_FEW",
         "chart: nothing",

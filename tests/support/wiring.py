@@ -45,6 +45,7 @@ _WATCHED = ("validation", "erasures", "retention")
 _FACADES = {
     **{name: name for name in ("records", "registrations", "validation", "batches", "references", "erasures")},
     "profiles": "profile_service",
+    "event_summaries": "event_summaries",
     **{name: name for name in ("audit", "claims", "notes", "second_looks", "metrics", "expiry", "operation_metrics")},
 }
 #: Methods that other parts call and that belong to no port -> their parameters.
@@ -65,11 +66,12 @@ _OF_NO_PORT: dict[Any, list[str]] = {
     GuardedRecords.count_unreadable: ["event_id"],
     GuardedRegistrations.search: ["text", "limit"],
 }
-#: Methods of facades that differ from what they hand on: who erases, writes a note or changes a profile, and in which
-#: events people are found, is for the facade to say, and a count is made of what is read. The dates of events have no
-#: facade but that of the profiles.
+#: Methods of facades that differ from what they hand on: who erases, writes a note or changes a profile, and which
+#: events are summarised or searched for people, is for the facade to say, and a count is made of what is read. The
+#: dates of events have no facade but that of the profiles.
 _DIFFERENT = {
     "erasures.erase",
+    "event_summaries.all",
     "notes.add",
     "profiles.redate",
     "profiles.save",

@@ -16,6 +16,7 @@ from core.runtime.facades.administration import (
     GuardedOperationMetrics,
 )
 from core.runtime.facades.cases import GuardedClaims, GuardedNotes
+from core.runtime.facades.event_summaries import GuardedEventSummaries
 from core.runtime.facades.event_work import GuardedBatches, GuardedLoading, GuardedReferenceCheck
 from core.runtime.facades.people import GuardedRecords, GuardedRegistrations, GuardedValidation
 from core.runtime.facades.permissions import Permissions
@@ -56,6 +57,7 @@ class GuardedServices:
     claims: GuardedClaims
     notes: GuardedNotes
     profiles: GuardedProfiles
+    event_summaries: GuardedEventSummaries
     operation_metrics: GuardedOperationMetrics
     #: None if registrations are read-only.
     loading: GuardedLoading | None
@@ -107,6 +109,7 @@ class Guard:
             claims=GuardedClaims(of.claims, permissions),
             notes=GuardedNotes(of.notes, of.settings, of.clock, permissions),
             profiles=GuardedProfiles(of.profile_service, of.event_dates, permissions),
+            event_summaries=GuardedEventSummaries(of.event_summaries, permissions),
             operation_metrics=GuardedOperationMetrics(of.operation_metrics, permissions),
             loading=loading,
             metrics=GuardedMetrics(of.metrics, permissions) if of.metrics else None,
