@@ -44,8 +44,9 @@ Figures = tuple[int, int, int, int, int, int, datetime | None]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--largest", type=int, default=LARGEST)
     given = parser.parse_args()
-    sizes = [round(SMALLEST * (LARGEST / SMALLEST) ** (number / (EVENTS - 1))) for number in range(EVENTS)]
+    sizes = [round(SMALLEST * (given.largest / SMALLEST) ** (number / (EVENTS - 1))) for number in range(EVENTS)]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / DATABASE
         services = build(Settings(data_dir=Path(folder), _env_file=None))
