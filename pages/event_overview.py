@@ -35,7 +35,7 @@ def main() -> None:
     readiness = standing.readiness
     st.caption(f"{readiness.registered:,} registered · {readiness.attempted:,} tried")
     people.sentence(event_id, readiness, standing.people, now)
-    people.outlook(readiness, standing.people, now, profiles.starts().get(event_id))
+    people.outlook(readiness, standing.people, now, profiles.known().get(event_id))
     people.people_list(event_id, standing.people, now)
     period = sections.period(records, span, now)
     sections.headline(readiness, records, period, now)

@@ -16,8 +16,7 @@ def main() -> None:
     st.title("Event settings", anchor=False)
     events: list[str] = []
     with ui.banner_on_failure("read the list of events"):
-        described = (each.event_id for each in services.profiles.all())
-        events = sorted({*event.event_ids(), *described})
+        events = event.event_ids()
     event_id = sections.choose(st.container(), events)
     if event_id is None:
         st.caption("There are no events yet. Describe a new one, or load registrations.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from urllib.parse import quote, urlencode
@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.domain import statistics
+from core.domain.errors import ServiceError
 from core.domain.people import people
 from core.domain.roles import View
 from core.domain.statistics import Readiness
@@ -54,6 +55,7 @@ def unreadable_registrations(event_id: str | None) -> pd.DataFrame:
 
 
 def event_ids() -> list[str]:
+    """The events that have registrations or a profile, some seconds old."""
     services = get_services()
     return _event_ids(services, services.principal.view)
 
@@ -72,7 +74,15 @@ def _unreadable(_services: GuardedServices, view: View, event_id: str | None) ->
 
 @st.cache_resource(ttl=60, max_entries=64, show_spinner=False)
 def _event_ids(_services: GuardedServices, view: View) -> list[str]:
-    return _services.registrations.events()
+    described: list[str] = []
+    with suppress(ServiceError):  # a profile is no more than what somebody wrote about an event
+        described = [profile.event_id for profile in _services.profiles.all()]
+    return sorted({*_services.registrations.events(), *described})
+
+
+def forget_ids() -> None:
+    """Reads the list of events again next time: there is a new one."""
+    _event_ids.clear()
 
 
 def forget_all() -> None:

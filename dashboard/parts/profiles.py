@@ -1,4 +1,4 @@
-"""What the profiles of events say, for pages that show thresholds and dates."""
+"""What the profiles of events say, for pages that show names, dates and thresholds; some seconds old."""
 
 from __future__ import annotations
 
@@ -9,44 +9,42 @@ import streamlit as st
 
 from core.domain.errors import ServiceError
 from core.domain.policy import Policy
+from core.domain.profiles import EventProfile
 from core.domain.roles import View
 from core.runtime.facades.guard import GuardedServices
 from dashboard.services import get_services
 
 
-def policy(event_id: str | None) -> Policy:
-    """The rules of the event, some seconds old; those of the settings for none, or if its profile is out of reach."""
-    services = get_services()
-    if event_id is None:
-        return services.settings.policy
-    try:
-        return _policy(services, services.principal.view, event_id)
-    except ServiceError:
-        # Verdicts say by which threshold they were made. What is shown of others may be that of the settings.
-        return services.settings.policy
-
-
-def starts() -> Mapping[str, datetime]:
-    """When the events start, by id, some seconds old; only those of which that is known."""
+def known() -> Mapping[str, EventProfile]:
+    """The profiles by event id; none if they are out of reach: pages then show what they know without them."""
     services = get_services()
     try:
-        return _starts(services, services.principal.view)
+        return _known(services, services.principal.view)
     except ServiceError:
         return {}
 
 
+def policy(event_id: str | None) -> Policy:
+    """The rules of the event; those of the settings for none, or if its profile is out of reach.
+
+    Verdicts themselves say by which threshold they were made.
+    """
+    profile = known().get(event_id) if event_id is not None else None
+    everywhere = get_services().settings.policy
+    return profile.rules.over(everywhere) if profile else everywhere
+
+
+def starts() -> Mapping[str, datetime]:
+    """When the events start, by id; only those of which that is known."""
+    return {event_id: profile.starts_at for event_id, profile in known().items() if profile.starts_at}
+
+
 def forget() -> None:
-    """Reads the profiles of all events again."""
-    _policy.clear()
-    _starts.clear()
+    """Reads the profiles again."""
+    _known.clear()
 
 
 # Shared by those who see the same: what is kept has passed the checks of the ``view``.
 @st.cache_resource(ttl=30, max_entries=64, show_spinner=False)
-def _policy(_services: GuardedServices, view: View, event_id: str) -> Policy:
-    return _services.profiles.get(event_id).rules.over(_services.settings.policy)
-
-
-@st.cache_resource(ttl=30, max_entries=64, show_spinner=False)
-def _starts(_services: GuardedServices, view: View) -> Mapping[str, datetime]:
-    return {each.event_id: each.starts_at for each in _services.profiles.all() if each.starts_at}
+def _known(_services: GuardedServices, view: View) -> Mapping[str, EventProfile]:
+    return {each.event_id: each for each in _services.profiles.all()}

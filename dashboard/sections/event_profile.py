@@ -217,6 +217,7 @@ def _save(profile: EventProfile) -> None:
         st.session_state[_FAILED] = str(error)
         return
     profiles.forget()
+    event.forget_ids()
     st.session_state[_SAVED] = True
     event_id, redate = profile.event_id, services.profiles.redate
     jobs().restart(JOB, event_id, lambda stop, report: redate(event_id, stop, report), services.principal.name)

@@ -10,8 +10,10 @@ from urllib.parse import quote
 import pandas as pd
 import streamlit as st
 
+from core.domain.event_summaries import days_to_go
 from core.domain.forecast import FURTHEST, forecast
 from core.domain.people import Group, Order, listed, of_group, passed_at
+from core.domain.profiles import EventProfile
 from core.domain.records import Status
 from core.domain.roles import Action
 from core.domain.statistics import Readiness
@@ -88,16 +90,19 @@ def _ready(readiness: Readiness, expiring: int) -> Iterator[tuple[Group, str]]:
         yield Group.EXPIRING, f"{expiring:,} of them {'expires' if expiring == 1 else 'expire'} within a week"
 
 
-def outlook(readiness: Readiness, everybody: pd.DataFrame, now: datetime, starts_at: datetime | None) -> None:
+def outlook(readiness: Readiness, everybody: pd.DataFrame, now: datetime, profile: EventProfile | None) -> None:
     """How long it is to the start, and how many will be ready by then; nothing where the start is not known."""
-    if starts_at is not None:
-        st.caption(_outlook(readiness, everybody, now, starts_at))
+    if profile and profile.starts_at:
+        st.caption(_outlook(readiness, everybody, now, profile, profile.starts_at))
 
 
-def _outlook(readiness: Readiness, everybody: pd.DataFrame, now: datetime, starts_at: datetime) -> str:
+def _outlook(
+    readiness: Readiness, everybody: pd.DataFrame, now: datetime, profile: EventProfile, starts_at: datetime
+) -> str:
     if starts_at <= now:
         return "The event has begun."
-    to_go = f"{ui.how_long(starts_at - now)} to go"
+    days = days_to_go(profile, now)
+    to_go = "Starts today" if not days else f"{days:,} {'day' if days == 1 else 'days'} to go"
     if readiness.registered == readiness.passed:
         return f"{to_go}."
     expected = forecast(passed_at(everybody), readiness.registered, readiness.passed, now, starts_at)

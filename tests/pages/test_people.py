@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.domain.clock import utc_now
 from core.domain.people import Group, people
+from core.domain.profiles import EventProfile
 from core.domain.roles import local
 from core.domain.statistics import readiness
 from core.runtime.facades.guard import Guard
@@ -162,7 +163,8 @@ def said_of_the_start(starts_at: datetime | None, passes: int = 200, registered:
     said: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(st, "caption", said.append)
-        sections.outlook(readiness(registrations, records), people(registrations, records), NOW, starts_at)
+        profile = EventProfile(event_id="e", starts_at=starts_at)
+        sections.outlook(readiness(registrations, records), people(registrations, records), NOW, profile)
     return " ".join(said)
 
 
@@ -182,6 +184,8 @@ def test_before_the_start_it_says_how_many_are_likely_to_be_ready_and_that_this_
         (None, 200, ""),
         (NOW - timedelta(hours=1), 200, "The event has begun."),
         (NOW + timedelta(days=3), 400, "3 days to go."),
+        (NOW + timedelta(days=1), 400, "1 day to go."),
+        (NOW + timedelta(hours=2), 400, "Starts today."),
         (
             NOW + timedelta(days=3),
             5,
