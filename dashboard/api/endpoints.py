@@ -98,6 +98,8 @@ _FILTERS = (
     _query("since", {"type": "string", "format": "date-time"}, "Records of this moment or later; UTC without a zone"),
     _query("until", {"type": "string", "format": "date-time"}, "Records of before this moment"),
 )
+#: Of files that can have several events.
+MORE_EVENTS = _several("with", None, "Also this event, behind the others in the same file")
 _THRESHOLD = _query(
     "threshold",
     {"type": "number", "minimum": 0, "maximum": 100},
@@ -186,7 +188,11 @@ USER_HISTORY = _files(
     "A user's outcomes, newest first",
 )
 RECORDS = _files(
-    f"{_EVENT}/records", _OF_EVENTS, "An event's records", parameters=_FILTERS, types=(CSV, XLSX, PARQUET)
+    f"{_EVENT}/records",
+    _OF_EVENTS,
+    "An event's records",
+    parameters=(MORE_EVENTS, *_FILTERS),
+    types=(CSV, XLSX, PARQUET),
 )
 PEOPLE = _files(
     f"{_EVENT}/people",
@@ -210,7 +216,7 @@ WHAT_IF = _files(
     f"{_EVENT}/what-if",
     _OF_EVENTS,
     "An event's records whose status another threshold would change",
-    parameters=(_THRESHOLD, *_FILTERS),
+    parameters=(_THRESHOLD, MORE_EVENTS, *_FILTERS),
 )
 REFERENCE_PROBLEMS = _files(
     f"{_EVENT}/reference-problems",

@@ -7,6 +7,7 @@ import logging
 import zlib
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -41,7 +42,7 @@ from core.services.tables import (
 from core.services.workbook import as_xlsx
 from dashboard.access.authentication import person_of, principal_of
 from dashboard.api import endpoints
-from dashboard.api.endpoints import CSV, ENDINGS, PARQUET, XLSX, Endpoint
+from dashboard.api.endpoints import CSV, ENDINGS, MORE_EVENTS, PARQUET, XLSX, Endpoint
 from dashboard.api.parameters import EVENT_ID, USER_ID, one
 from dashboard.api.workers import Download, Downloads, unless_gone
 from dashboard.codings import named_codings
@@ -102,16 +103,27 @@ def _of_event(downloads: Downloads, asked: Endpoint, read: EventFile) -> Handler
     name = asked.path.rpartition("/")[2].removesuffix(f".{ENDINGS[asked.file]}")
 
     async def endpoint(request: Request) -> Response:
-        event_id = EVENT_ID.of(request)
+        query = request.query_params
+        others = EVENT_ID.others(query, MORE_EVENTS["name"]) if MORE_EVENTS in asked.parameters else ()
+        events = list(dict.fromkeys([EVENT_ID.of(request), *others]))
 
         def parts() -> Parts:
             services = services_of(principal_of(request))
-            written = _WRITE[asked.file](read(services, event_id, request.query_params))
-            yield from services.acting.export(f"{name}.{ENDINGS[asked.file]}", written, event_id=event_id)
+            parts: Iterator[bytes] = _WRITE[asked.file](_joined([read(services, each, query) for each in events]))
+            # Each event has entries of its own in the audit trail.
+            for each in events:
+                parts = services.acting.export(f"{name}.{ENDINGS[asked.file]}", parts, event_id=each)
+            yield from parts
 
-        return await _file(request, downloads, name, asked.file, parts(), event_id)
+        called = events[0] if len(events) == 1 else f"{len(events)} events"
+        return await _file(request, downloads, name, asked.file, parts(), called)
 
     return endpoint
+
+
+def _joined(tables: Sequence[Table]) -> Table:
+    """The rows of all tables, which have the same columns."""
+    return Table(tables[0].columns, chain.from_iterable(table.batches for table in tables))
 
 
 def _audit(downloads: Downloads, file_type: str) -> Handler:

@@ -15,13 +15,19 @@ from core.domain.errors import InvalidInput
 
 @dataclass(frozen=True)
 class Id:
-    """An id in the path, percent-encoded, with any characters but NUL; at most ``max_bytes`` in UTF-8."""
+    """An id, in the path percent-encoded, with any characters but NUL; at most ``max_bytes`` in UTF-8."""
 
     name: str
     max_bytes: int
 
     def of(self, request: Request) -> str:
-        encoded = unquote_to_bytes(request.path_params[self.name])
+        return self._read(unquote_to_bytes(request.path_params[self.name]))
+
+    def others(self, query: QueryParams, name: str) -> list[str]:
+        """Further ids of the kind, as values of a parameter of the query."""
+        return [self._read(text.encode()) for text in query.getlist(name)]
+
+    def _read(self, encoded: bytes) -> str:
         if len(encoded) > self.max_bytes:
             raise InvalidInput(f"The parameter {self.name} is longer than {self.max_bytes} bytes.")
         try:

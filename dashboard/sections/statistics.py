@@ -13,6 +13,7 @@ from core.domain.policy import Policy
 from core.domain.reasons import Reason
 from core.domain.records import Quality, Status
 from dashboard import pages
+from dashboard.api.endpoints import MORE_EVENTS
 from dashboard.charts import event as event_charts
 from dashboard.charts import over_time as over_time_charts
 from dashboard.parts import case, chosen_event, distributions, event, link, profiles, ui
@@ -249,12 +250,9 @@ def what_if(by_event: dict[str, pd.DataFrame], policy: Policy, query: dict[str, 
 
 
 def exports(chosen: list[str], name: str, what: str, query: dict[str, Any], *, parquet: bool = False) -> None:
-    """Links to the files of this ``name`` of each event; ``what`` is in them."""
-    for event_id in chosen:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            if len(chosen) > 1:
-                st.text(event_id)
-            event.file_links(what, event.files(event_id, name, query), f"{name}-{event_id}", parquet=parquet)
+    """A link to the file of this ``name`` of all chosen events; ``what`` is in it."""
+    first, *others = chosen
+    event.file_links(what, event.files(first, name, {**query, MORE_EVENTS["name"]: others}), name, parquet=parquet)
 
 
 def as_query(given: dict[str, Any]) -> dict[str, Any]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.message import Message
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from core.domain.clock import utc_now
 from core.domain.errors import Unavailable
 from core.domain.frames import record_frame
 from core.runtime.services import Services
@@ -29,6 +31,7 @@ from tests.core.test_export import as_text
 from tests.pages.test_validate import down
 from tests.support.desk import REGISTERED, Desk
 from tests.support.frames import registration_rows
+from tests.support.records import an_outcome
 
 EVENT = "/api/exports/events/event-1"
 RECORDS = f"{EVENT}/records.csv"
@@ -350,3 +353,38 @@ def test_whoever_has_a_download_in_full_can_have_the_next(make_api: MakeApi, bat
 
 def test_a_place_is_free_again_after_a_refusal(client: Client) -> None:
     assert {client.get(f"{RECORDS}?status=x").status_code for _ in range(20)} == {400}
+
+
+# Several events
+
+
+@pytest.fixture
+def two_events(desk: Desk) -> None:
+    for event_id in ("event-1", "event-2"):
+        ids = {"user_id": f"user-{event_id}", "registration_id": f"reg-{event_id}", "event_id": event_id}
+        desk.records.record_attempt(an_outcome(timestamp=utc_now(), **ids), timedelta(days=1))
+
+
+@pytest.mark.usefixtures("two_events")
+@pytest.mark.parametrize("ending", ["csv", "xlsx"])
+def test_several_events_are_in_one_file(client: Client, ending: str) -> None:
+    answer = client.get(f"{EVENT}/records.{ending}?with=event-2&with=event-1&with=event-2")
+    assert re.fullmatch(
+        rf'attachment; filename="2-events_[-0-9]+_records\.{ending}"', answer.headers["Content-Disposition"]
+    )
+    if ending == "csv":
+        assert [row["eventId"] for row in rows(answer)] == ["event-1", "event-2"]
+
+
+@pytest.mark.usefixtures("two_events")
+def test_a_file_of_several_events_has_entries_of_each(client: Client, services: Services) -> None:
+    client.get(f"{RECORDS}?with=event-2")
+    now = utc_now()
+    told = [
+        each.event_id for each in services.audit.entries(now - timedelta(minutes=5), now) if each.action == "export"
+    ]
+    assert sorted(map(str, told)) == ["event-1", "event-1", "event-2", "event-2"]
+
+
+def test_the_id_of_a_further_event_must_be_text(client: Client) -> None:
+    assert client.get(f"{RECORDS}?with=a%00b").status_code == 400
