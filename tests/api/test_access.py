@@ -400,3 +400,11 @@ def test_the_document_says_what_each_route_takes() -> None:
 
 def test_the_document_does_not_ask_for_a_token_where_nobody_signs_in() -> None:
     assert "securitySchemes" not in openapi.document(sign_in=False)["components"]
+
+
+def test_a_file_of_several_events_is_for_those_who_see_them_all(client: Client) -> None:
+    limited = {"Authorization": f"Bearer {LIMITED[0]}"}
+    path = "/api/exports/events/event-9/records.csv"
+    assert client.get(path, headers=limited).status_code == 200
+    for others in ("?with=event-1", "?with=event-9&with=event-1"):
+        assert is_error(client.get(path + others, headers=limited), 403)
