@@ -18,7 +18,7 @@ from core.domain.records import Status
 from core.domain.roles import Action
 from core.domain.statistics import Readiness
 from dashboard import pages
-from dashboard.parts import event, look, ui
+from dashboard.parts import chosen_event, event, link, look, ui
 from dashboard.parts.kept import kept
 from dashboard.prefix import address_of
 from dashboard.services import get_services
@@ -45,6 +45,8 @@ _ORDERS = {
 
 def sentence(event_id: str, readiness: Readiness, everybody: pd.DataFrame, now: datetime) -> None:
     """How many are not ready and why, and how many passed: each number is a link to its people."""
+    # Has the browser show the link that was followed: Streamlit does not, where it leads to the page that it is on.
+    link.put(chosen_event.NAME, event_id)
     with st.container(gap="xxsmall"):
         for parts in (_not_ready(readiness), _ready(readiness, kept(_expiring, everybody, _minute(now)))):
             with st.container(horizontal=True, gap="small"):

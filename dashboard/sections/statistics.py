@@ -103,8 +103,9 @@ def nothing_found(chosen: list[str], given: dict[str, Any]) -> None:
 def clear_filters() -> None:
     for key in ("status", "quality", "source"):
         st.session_state[key] = []
-    for key in ("reason", "since", "until"):
+    for key in ("since", "until"):
         st.session_state[key] = None
+    link.put("reason", None)
 
 
 def headline(records: pd.DataFrame) -> None:

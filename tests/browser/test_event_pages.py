@@ -129,7 +129,7 @@ def test_all_events_lead_to_an_overview_and_back_to_what_was_searched_for(addres
     expect(page.get_by_text("No such event")).to_be_visible()
     search.fill("SAMPLE")
     search.press("Enter")
-    page.wait_for_url("**find=SAMPLE**")
+    page.wait_for_url("**search=SAMPLE**")
     expect(table).to_be_visible()
     # Cells are painted; the button stands in the column after the name.
     expect(page.get_by_text("still being read")).to_have_count(0)
@@ -137,7 +137,7 @@ def test_all_events_lead_to_an_overview_and_back_to_what_was_searched_for(addres
     page.wait_for_url("**/event_overview**")
     expect(page.get_by_text("Ready to enter")).to_be_visible()
     for _ in range(3):
-        if "find=SAMPLE" not in page.url:
+        if "search=SAMPLE" not in page.url:
             page.go_back()
     expect(page.get_by_label("Search events")).to_have_value("SAMPLE")
     expect(table).to_be_visible()

@@ -276,10 +276,10 @@ def test_a_decision_and_its_note_are_text(site: Site, page: Page) -> None:
 
 
 def test_the_event_pages_show_events_as_they_are_named(site: Site, page: Page) -> None:
-    open_page(site, page, "event_overview", event_id=HOSTILE[1])
+    open_page(site, page, "event_overview", event_id=HOSTILE[1], people="registered")
     expect(page.locator(".js-plotly-plot")).to_have_count(5)
-    for title in ("Registered, never tried", "Records that expire"):
-        page.get_by_text(title).click()
+    expect(page.locator(".st-key-people table")).to_be_attached()
+    page.get_by_text("Records that expire").click()
     hover_bars(page)
     for title, ask, begin in (
         ("Run the checks on photos already sent", "Check these photos…", "batch-start"),

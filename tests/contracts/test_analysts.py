@@ -30,6 +30,7 @@ PEOPLE = 40
 NO_ROWS = {
     *("records.event_notice", "registrations.is_empty", "claims.standing"),
     *("second_looks.error_rates", "second_looks.false_accepts_at"),
+    *("profiles.get", "profiles.all", "event_summaries.all"),
 }
 #: Lists of event ids: nobody's.
 OF_EVENTS = {"registrations.events"}

@@ -23,6 +23,7 @@ def test_each_service_is_well_and_timed(services: Services) -> None:
         "face engine",
         "audit trail",
         "claims and notes",
+        "event profiles",
     ]
     assert all(each.ok and each.milliseconds >= 0 for each in found)
 

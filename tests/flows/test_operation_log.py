@@ -191,7 +191,8 @@ def test_every_line_has_the_same_fields_of_the_same_kinds(day: Day) -> None:
 
 
 def test_services_are_named_as_errors_and_health_name_them(day: Day) -> None:
-    services = {"validation records", "registrations", "photos", "face engine", "audit trail", "claims and notes"}
+    services = {"validation records", "registrations", "photos", "face engine", "audit trail"}
+    services |= {"claims and notes", "event profiles"}
     assert {line["service"] for line in day.lines} == services | {"validation"}
     assert {line["service"] for line in day.lines if line["operation"].endswith(".ping")} == services
 
@@ -219,7 +220,7 @@ def test_only_what_is_awss_has_calls_and_only_its_tables_units(day: Day) -> None
     if day.backend is Backend.EMBEDDED:
         assert (asked, consumed) == (set(), set())
     else:
-        tables = {"validation records", "audit trail", "claims and notes"}
+        tables = {"validation records", "audit trail", "claims and notes", "event profiles"}
         assert (asked, consumed) == ({*tables, "photos", "face engine"}, tables)
 
 

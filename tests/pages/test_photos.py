@@ -45,6 +45,7 @@ PLAIN = {
     ("Selectbox", "options"),
     ("Selectbox", "raw_value"),
     ("MultiSelect", "options"),
+    ("MultiSelect", "raw_values"),
     ("LinkButton", "url"),
     ("PageLink", "query_string"),
 }
