@@ -76,8 +76,6 @@ _STYLE = """<style>
     [data-testid=stButton], [data-testid=stLinkButton], [data-testid=stDownloadButton], [data-testid=stPopover],
     [data-testid=stExpander], [data-testid=stCheckbox], [data-testid=stTooltipIcon], .modebar { display: none; }
     [data-testid=stMainBlockContainer] { padding: 0; }
-    [data-testid=stHorizontalBlock] { flex-flow: row nowrap !important; }
-    [data-testid=stColumn] { min-width: 0 !important; flex: 1 1 0 !important; overflow: hidden; }
     .st-key-%(screen)s { display: none; }
     [class*=st-key-%(card)s], [data-testid=stMetric] { break-inside: avoid; }
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -141,3 +142,13 @@ def test_all_events_lead_to_an_overview_and_back_to_what_was_searched_for(addres
             page.go_back()
     expect(page.get_by_label("Search events")).to_have_value("SAMPLE")
     expect(table).to_be_visible()
+
+
+def test_an_events_figures_are_printed_on_two_sheets_without_anybodys_name(address: str, page: Page) -> None:
+    page.goto(f"{address}/event_overview")
+    expect(page.locator(".js-plotly-plot")).to_have_count(6)
+    sheets = re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))
+    assert len(sheets) == 2
+    page.emulate_media(media="print")
+    for left_out in (page.get_by_text("Latest", exact=True), page.get_by_test_id("stSidebar")):
+        expect(left_out).to_be_hidden()
