@@ -27,7 +27,7 @@ def listing(show: sections.Show, text: str) -> None:
     if lines is None:
         return
     if not lines:
-        sections.nothing_yet()
+        event.none_yet()
         return
     event.notice()
     now = services.clock()

@@ -117,7 +117,10 @@ def none_yet() -> None:
     """Say that there are no events, and how there will be."""
     with st.container(border=True):
         st.subheader("No events yet", anchor=False)
-        st.write("An event appears here with its first registration. An administrator loads registrations.")
+        st.write(
+            "An event appears here with its first registration, or when somebody gives it a name and dates. "
+            "An administrator loads registrations."
+        )
         pages.link(pages.START, "Load data", ":material/upload_file:")
 
 

@@ -104,13 +104,6 @@ def failures(lines: Sequence[EventLine]) -> None:
         )
 
 
-def nothing_yet() -> None:
-    with st.container(border=True):
-        st.subheader("No events yet", anchor=False)
-        st.write("An event appears here with its first registration, or when somebody gives it a name and dates.")
-        pages.link(pages.START, "Load data", ":material/upload_file:")
-
-
 def nothing_found(show: Show) -> None:
     other = "Choose All to look among all events." if show is not Show.ALL else "Try a part of its name or its id."
     st.info(f"No such event. {other}", icon=":material/search_off:")

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.adapters.aws.items import Expression, Item
 from core.adapters.aws.state_table import StateTable, is_absent
-from core.adapters.shared.profiles import changed_meanwhile, is_same
+from core.adapters.shared.profiles import changed_meanwhile
 from core.domain.clock import Clock
 from core.domain.errors import Refused, Service
 from core.domain.profiles import EventProfile, profile_of
@@ -44,8 +44,8 @@ class DynamoProfiles:
         if self._state.put(_PROFILES, _place(profile.event_id), item, follows):
             return profile
         stored = self.get(profile.event_id)
-        if stored and is_same(stored, profile):
-            return stored
+        if stored == profile:  # an earlier try wrote it
+            return profile
         raise changed_meanwhile()
 
     def ping(self) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from core.adapters.embedded.schema import SCHEMA
-from core.adapters.shared.profiles import changed_meanwhile, is_same
+from core.adapters.shared.profiles import changed_meanwhile
 from core.domain.errors import Service
 from core.domain.profiles import EventProfile, profile_of
 from core.domain.records import isoformat
@@ -37,8 +37,8 @@ class SqliteProfiles:
             found = connection.execute("SELECT profile FROM event_profiles WHERE event_id = ?", (profile.event_id,))
             row = found.fetchone()
             stored = profile_of(str(row[0])) if row else None
-            if stored and is_same(stored, profile):
-                return stored
+            if stored == profile:  # an earlier try wrote it
+                return profile
             if (stored.version if stored else 0) != profile.version - 1:
                 raise changed_meanwhile()
             connection.execute(
