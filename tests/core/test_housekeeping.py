@@ -56,7 +56,7 @@ def test_where_services_clear_away_there_is_no_sweep() -> None:
     keeping = Housekeeping(lambda: services(resume, None))
     assert resume.done.wait(10)
     keeping.close()
-    assert not keeping._thread.is_alive()
+    assert not any(thread.is_alive() for thread in keeping._threads)
 
 
 def test_a_clock_that_has_jumped_is_told_to_the_log_with_what_to_do(caplog: pytest.LogCaptureFixture) -> None:

@@ -119,7 +119,7 @@ REVIEWED: dict[str, set[str]] = {
     },
     "dashboard/parts/notes.py": {"expander: bool(notes)"},
     "dashboard/sections/people.py": {
-        "caption: _outlook(readiness, everybody, now, starts_at)",  # a sentence of ours with numbers
+        "caption: _outlook(readiness, everybody, now, profile, profile.starts_at)",  # a sentence of ours with numbers
         "link: words",  # counts, and words of ours
         "markdown: _TITLES[group]",
     },
@@ -182,6 +182,13 @@ REVIEWED: dict[str, set[str]] = {
         "caption: ' · '.join(said)",  # counts
         "info: other",
         "segmented_control: [each.value for each in Show]",
+    },
+    "dashboard/sections/digest.py": {  # sentences of ours with figures
+        "link: _WORDS[finding.people]",
+        "markdown: _looked_for(limits)",
+        "markdown: finding.sentence",
+        "markdown: looked_for",
+        "markdown: said",
     },
     "dashboard/sections/event_overview.py": {
         "chart_card: event.TOO_FEW",
