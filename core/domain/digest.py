@@ -17,6 +17,8 @@ from core.domain.profiles import EventProfile
 
 #: How many times the failures of the day before are too many.
 _TIMES = 2
+#: From how many hours on a time is said in whole hours, and in days.
+_IN_WHOLE_HOURS, _IN_DAYS = 10, 48
 
 
 @dataclass(frozen=True)
@@ -68,15 +70,19 @@ def _oldest_case(profile: EventProfile, summary: EventSummary, limits: Limits, n
     hours = (now - summary.oldest_waiting) / timedelta(hours=1)
     if hours <= limits.digest_case_hours:
         return None
-    rounded = math.floor(hours) if hours >= 10 else math.floor(10 * hours) / 10
-    return f"The oldest case has waited for {rounded:,g} hour{'' if rounded == 1 else 's'}."
+    # Rounded down, but a few hours not to whole ones, so that it is never said to be at the limit.
+    rounded = math.floor(hours) if hours >= _IN_WHOLE_HOURS else math.floor(10 * hours) / 10
+    time = f"{math.floor(hours / 24):,} days" if hours >= _IN_DAYS else f"{rounded:g} hours"
+    return f"The oldest case has waited for {time}."
 
 
 def _failures_doubled(profile: EventProfile, summary: EventSummary, limits: Limits, now: datetime) -> str | None:
     lately, before = summary.failures.last_day(now), summary.failures.day_before(now)
     if not limits.digest_failures or lately < max(limits.digest_failures, _TIMES * before):
         return None
-    return f"{lately:,} failed in the last 24 hours, after {before:,} in the 24 hours before."
+    return (
+        f"{lately:,} failed in the last 24 hours, after {f'{before:,}' if before else 'none'} in the 24 hours before."
+    )
 
 
 _Check = Callable[[EventProfile, EventSummary, Limits, datetime], str | None]

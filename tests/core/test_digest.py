@@ -86,7 +86,8 @@ def test_readiness_is_no_matter_long_before_the_start_without_one_or_without_peo
 
 
 @pytest.mark.parametrize(
-    ("waits", "words"), [(4.05 * HOUR, "4 hours"), (4.5 * HOUR, "4.5 hours"), (1234.5 * HOUR, "1,234 hours")]
+    ("waits", "words"),
+    [(4.05 * HOUR, "4 hours"), (4.5 * HOUR, "4.5 hours"), (47.9 * HOUR, "47 hours"), (2.9 * DAY, "2 days")],
 )
 def test_a_case_has_waited_too_long(waits: timedelta, words: str) -> None:
     assert said(line(waits=waits)) == [f"The oldest case has waited for {words}."]
@@ -135,6 +136,9 @@ def failures(lately: int, before: int, hours_ago: float = 0) -> EventLine:
 def test_failures_have_doubled_since_the_day_before() -> None:
     assert said(failures(lately=40, before=20)) == [
         "40 failed in the last 24 hours, after 20 in the 24 hours before."
+    ]
+    assert said(failures(lately=20, before=0)) == [
+        "20 failed in the last 24 hours, after none in the 24 hours before."
     ]
 
 

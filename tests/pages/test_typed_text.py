@@ -184,9 +184,8 @@ REVIEWED: dict[str, set[str]] = {
         "segmented_control: [each.value for each in Show]",
     },
     "dashboard/sections/digest.py": {  # sentences of ours with figures
-        "link: _WORDS[finding.people]",
+        "link: finding.sentence",
         "markdown: _looked_for(limits)",
-        "markdown: finding.sentence",
         "markdown: looked_for",
         "markdown: said",
     },
