@@ -288,7 +288,7 @@ async def _file(
 ) -> Response:
     """``parts`` as a download. The first is made before the answer begins: what fails till then is told as JSON.
 
-    Text is packed for whom takes it; the other types are by themselves.
+    Text is compressed for clients that accept it; the other types are compressed already.
     """
     headers = {
         "Content-Disposition": content_disposition(file_name(what, ENDINGS[file_type], utc_now(), event_id)),
