@@ -14,7 +14,7 @@ from core.domain.event_summaries import TREND_DAYS, EventLine, Phase, days_to_go
 from core.domain.profiles import EventProfile
 from core.domain.search import fold
 from dashboard import pages
-from dashboard.parts import case, ui
+from dashboard.parts import case, chosen_event, ui
 from dashboard.parts.search import MAX_TEXT
 
 #: Seconds after which the page looks for events that were being read.
@@ -124,10 +124,16 @@ def table(lines: Sequence[EventLine], now: datetime) -> None:
     )
 
 
+def link_to_first(lines: Sequence[EventLine]) -> None:
+    """The way to the event on top for those who use a keyboard, who reach the table's cells, but not its buttons."""
+    query = {chosen_event.NAME: lines[0].profile.event_id}
+    pages.link(pages.EVENT_OVERVIEW, "Open the event on top", ":material/arrow_forward:", query)
+
+
 def open_chosen() -> None:
     """Goes to the overview of the event whose row was chosen, if one was."""
     if event_id := st.session_state.pop(CHOSEN, None):
-        st.switch_page(pages.EVENT_OVERVIEW, query_params={"event_id": event_id})
+        st.switch_page(pages.EVENT_OVERVIEW, query_params={chosen_event.NAME: event_id})
 
 
 def _choose() -> None:
