@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from core.domain.event_summaries import TREND_DAYS, EventLine, Phase, days_to_go, phase_of
-from core.domain.profiles import EventProfile
+from core.domain.profiles import EventProfile, told_apart
 from core.domain.search import fold
 from dashboard import pages
 from dashboard.parts import case, chosen_event, ui
@@ -142,7 +142,8 @@ def _choose() -> None:
 
 
 def _rows(lines: Sequence[EventLine], now: datetime) -> pd.DataFrame:
-    frame = pd.DataFrame([_row(line, now) for line in lines]).astype(
+    titles = told_apart({line.profile.event_id: line.profile.title for line in lines})
+    frame = pd.DataFrame([{"Event": titles[line.profile.event_id], **_row(line, now)} for line in lines]).astype(
         {**dict.fromkeys(("Event", "Days to go", "Oldest case", "Id"), "str"), **dict.fromkeys(_COUNTS, "Int64")}
     )
     # Only another service writes an outcome that is unknown.
@@ -155,7 +156,6 @@ def _row(line: EventLine, now: datetime) -> dict[str, object]:
     share = ready.share_ready if ready else None
     waiting_since = summary.oldest_waiting if summary else None
     return {
-        "Event": profile.title,
         "Open": "Open",
         "Days to go": _to_go(profile, now),
         "Ready": None if share is None else 100 * share,
