@@ -392,7 +392,7 @@ def test_an_event_that_is_over_is_not_told_of_and_may_cross_a_limit_anew_with_an
 def test_an_event_that_cannot_be_read_changes_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.first.alerts.look()
 
-    def failing(event_id: str, since: object = None) -> object:
+    def failing(*_: object) -> object:
         raise Unavailable("validation records", "Down")
 
     monkeypatch.setattr(bench.first.records, "event_changes", failing)
