@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core.domain import statistics
+from core.domain.filters import filtered
 from dashboard.parts import event, profiles, ui
 from dashboard.parts.kept import kept
 from dashboard.sections import second_looks
@@ -34,7 +35,7 @@ def main() -> None:
     by_event: dict[str, pd.DataFrame] = {}
     for event_id in chosen:
         with ui.banner_on_failure("read an event", event_id):
-            chosen_rows = kept(statistics.filtered, event.records(event_id), **given)
+            chosen_rows = kept(filtered, event.records(event_id), **given)
             by_event[event_id] = kept(statistics.with_age_groups, chosen_rows)
     if not by_event:
         return

@@ -7,8 +7,10 @@ import plotly.graph_objects as go
 
 from core.domain.columns import STATUSES
 from dashboard.charts.style import (
+    PART,
     TIME,
     Palette,
+    bucket_name,
     changes_marked,
     counted,
     counting,
@@ -16,6 +18,7 @@ from dashboard.charts.style import (
     marker,
     moment,
     on_time,
+    part,
     shown,
     styled,
     times,
@@ -28,6 +31,11 @@ def outcomes_over_time(unit: str, frame: pd.DataFrame, before: str, palette: Pal
     """
     length, _, _ = TIME[unit]
     moments = times(frame)
+    totals = frame[list(STATUSES)].sum(axis="columns")
+    beside = [
+        f"{total:,} in all, {previous:,} in the {before}"
+        for total, previous in zip(totals, frame["previous"], strict=True)
+    ]
     figure = go.Figure()
     for status, word in shown(frame[list(STATUSES)].sum()).items():
         figure.add_bar(
@@ -36,7 +44,11 @@ def outcomes_over_time(unit: str, frame: pd.DataFrame, before: str, palette: Pal
             name=word,
             width=0.88 * length,
             marker=marker(status, palette),
-            hovertemplate="%{y:,}",
+            customdata=[
+                (*part(f"{bucket_name(unit, time)} {status}", f"{word}, {moment(unit, time)}", count), said)
+                for time, count, said in zip(frame["time"], frame[status], beside, strict=True)
+            ],
+            hovertemplate=PART.replace("<", "<br>%{customdata[3]}<", 1),
         )
     figure.add_scatter(
         x=moments,
@@ -45,10 +57,11 @@ def outcomes_over_time(unit: str, frame: pd.DataFrame, before: str, palette: Pal
         mode="lines",
         line={"color": palette.muted, "width": 1.5, "shape": "hvh"},
         opacity=0.7,
-        hovertemplate="%{y:,}",
+        # What the line says is said of the bars. Its own people are not those of the period, so it leads nowhere.
+        hoverinfo="skip",
     )
     styled(figure, palette, height)
-    figure.update_layout(barmode="stack", hovermode="x unified")
+    figure.update_layout(barmode="stack", hovermode="closest")
     return on_time(changes_marked(counting(figure, frame), unit, frame, palette), unit, frame)
 
 
@@ -69,15 +82,22 @@ def rate_over_time(unit: str, frame: pd.DataFrame, palette: Palette, height: int
     """The success rate (%) and, below it on the same time axis, the mean number of attempts."""
     known = frame.dropna(subset="success_rate")
     moments = times(known)
-    mode = "lines+markers" if len(known) <= 60 else "lines"
+    validated = known[list(STATUSES)].sum(axis="columns")
+    # Only markers can be clicked.
+    dots = {"size": 5 if len(known) <= 60 else 3}
+    parts = [
+        part(bucket_name(unit, time), f"Validated, {moment(unit, time)}", count)
+        for time, count in zip(known["time"], validated, strict=True)
+    ]
     figure = go.Figure()
     figure.add_scatter(
         x=moments,
         y=(100 * known["success_rate"]).round(2),
         name="Success rate",
-        mode=mode,
+        mode="lines+markers",
+        customdata=parts,
         line={"color": palette.passed, "width": 2},
-        marker={"size": 5},
+        marker=dots,
         hovertemplate="%{y:.1f} %",
     )
     figure.add_scatter(
@@ -85,9 +105,10 @@ def rate_over_time(unit: str, frame: pd.DataFrame, palette: Palette, height: int
         y=known["attempts_mean"].round(3),
         yaxis="y2",
         name="Mean attempts",
-        mode=mode,
+        mode="lines+markers",
+        customdata=parts,
         line={"color": palette.accent, "width": 2},
-        marker={"size": 5},
+        marker=dots,
         hovertemplate="%{y:.2f}",
     )
     styled(figure, palette, height)

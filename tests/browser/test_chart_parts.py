@@ -1,0 +1,119 @@
+"""Parts of charts, clicked in a real browser: as many people are listed as were clicked, and their file has them."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.support.browser import ROOT, dashboard, file_link
+
+pytestmark = pytest.mark.browser
+
+OVERVIEW = "event_overview?event_id=sample-event&span=30+days"
+STATISTICS = "statistics?event_id=sample-event"
+#: The parts of a chart that are drawn: the middle of each, and how many people it counts.
+PARTS = """plot => {
+    const found = [];
+    plot.data.forEach((trace, number) => {
+        if (!trace.customdata) return;
+        const marks = trace.type === 'bar'
+            ? plot.querySelectorAll('.barlayer .trace.bars')[number].querySelectorAll('.point > path')
+            : plot.querySelectorAll('.scatterlayer .trace')[number].querySelectorAll('path.point');
+        trace.customdata.forEach(([name, words, count], place) => {
+            const box = marks[place]?.getBoundingClientRect();
+            if (count && box && box.width && box.height)
+                found.push({ name, count, x: box.left + box.width / 2, y: box.top + box.height / 2 });
+        });
+    });
+    return found;
+}"""
+
+
+@dataclass(frozen=True)
+class Case:
+    path: str
+    chart: str
+    #: What the link has once a part was chosen.
+    named: str = "only"
+    button: str = "These people"
+
+    def __str__(self) -> str:
+        return f"{self.path.split('?')[0]}-{self.chart}"
+
+
+CASES = [
+    Case(OVERVIEW, "readiness", "people"),
+    *(
+        Case(OVERVIEW, chart)
+        for chart in (
+            *("validations", "reasons", "similarity", "failure_rate_by_quality"),
+            "attempts_until_passed",
+        )
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder: Path = tmp_path_factory.mktemp("parts")
+    settings = {"FACEDESK_BACKEND": "embedded", "FACEDESK_DATA_DIR": str(folder / "data")}
+    load = [sys.executable, "-m", "core", "sample", "--registrations", "300"]
+    subprocess.run(load, cwd=ROOT, env={**os.environ, **settings}, check=True)
+    with dashboard(settings, folder / "log") as running:
+        yield running
+
+
+def settled(page: Page) -> None:
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+
+
+def plot(page: Page, chart: str) -> Locator:
+    """The chart, once it stands still."""
+    found = page.locator(f".st-key-chart-card-{chart}- .js-plotly-plot")
+    expect(found.locator(".modebar-btn")).to_be_visible()
+    settled(page)
+    return found
+
+
+def heading(page: Page) -> Locator:
+    return page.locator(".st-key-people p").first
+
+
+def in_file(page: Page, button: str, folder: Path) -> int:
+    with page.expect_download() as downloading:
+        file_link(page, "CSV", button).click()
+    path = folder / downloading.value.suggested_filename
+    downloading.value.save_as(path)
+    page.keyboard.press("Escape")
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return len(list(csv.DictReader(file)))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_click_on_a_part_lists_its_people_and_back_undoes_it(
+    address: str, page: Page, tmp_path: Path, case: Case
+) -> None:
+    page.goto(f"{address}/{case.path}")
+    for size in (max, min):
+        shown = plot(page, case.chart)
+        shown.scroll_into_view_if_needed()
+        before = page.url
+        part = size(shown.evaluate(PARTS), key=lambda each: each["count"])
+        page.mouse.move(part["x"], part["y"])
+        page.mouse.click(part["x"], part["y"])
+        page.wait_for_url(f"**{case.named}=**")
+        expect(heading(page)).to_have_text(re.compile(rf" · {part['count']:,}$"))
+        expect(page.locator(".st-key-people table")).to_have_attribute("aria-rowcount", str(part["count"] + 1))
+        assert in_file(page, case.button, tmp_path) == part["count"]
+        page.go_back()
+        expect(page.locator(".st-key-people")).to_have_count(0)
+        assert page.url == before
