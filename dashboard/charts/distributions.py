@@ -36,10 +36,10 @@ class Measure:
     """
 
     name: str
-    first: float = 0
     limits: Limits | None = None
     below: int = 0
     root: bool = False
+    first: float = 0
 
 
 def histogram(frame: pd.DataFrame, measure: Measure, palette: Palette, height: int = 290) -> go.Figure:

@@ -7,7 +7,6 @@ import plotly.graph_objects as go
 
 from core.domain.columns import STATUSES
 from dashboard.charts.style import (
-    PART,
     TIME,
     Palette,
     bucket_name,
@@ -32,10 +31,6 @@ def outcomes_over_time(unit: str, frame: pd.DataFrame, before: str, palette: Pal
     length, _, _ = TIME[unit]
     moments = times(frame)
     totals = frame[list(STATUSES)].sum(axis="columns")
-    beside = [
-        f"{total:,} in all, {previous:,} in the {before}"
-        for total, previous in zip(totals, frame["previous"], strict=True)
-    ]
     figure = go.Figure()
     for status, word in shown(frame[list(STATUSES)].sum()).items():
         figure.add_bar(
@@ -45,10 +40,13 @@ def outcomes_over_time(unit: str, frame: pd.DataFrame, before: str, palette: Pal
             width=0.88 * length,
             marker=marker(status, palette),
             customdata=[
-                (*part(f"{bucket_name(unit, time)} {status}", f"{word}, {moment(unit, time)}", count), said)
-                for time, count, said in zip(frame["time"], frame[status], beside, strict=True)
+                (*part(f"{bucket_name(unit, time)} {status}", "", count), total, previous)
+                for time, count, total, previous in zip(
+                    frame["time"], frame[status], totals.tolist(), frame["previous"].tolist(), strict=True
+                )
             ],
-            hovertemplate=PART.replace("<", "<br>%{customdata[3]}<", 1),
+            hovertemplate=f"{word}, %{{x}}: %{{customdata[2]:,}}<br>%{{customdata[3]:,}} in all, "
+            f"%{{customdata[4]:,}} in the {before}<extra></extra>",
         )
     figure.add_scatter(
         x=moments,
@@ -85,10 +83,7 @@ def rate_over_time(unit: str, frame: pd.DataFrame, palette: Palette, height: int
     validated = known[list(STATUSES)].sum(axis="columns")
     # Only markers can be clicked.
     dots = {"size": 5 if len(known) <= 60 else 3}
-    parts = [
-        part(bucket_name(unit, time), f"Validated, {moment(unit, time)}", count)
-        for time, count in zip(known["time"], validated, strict=True)
-    ]
+    parts = [part(bucket_name(unit, time), "", count) for time, count in zip(known["time"], validated, strict=True)]
     figure = go.Figure()
     figure.add_scatter(
         x=moments,

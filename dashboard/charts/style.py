@@ -99,6 +99,12 @@ def styled(figure: go.Figure, palette: Palette, height: int, *, legend: bool = T
         "tickfont": {"color": palette.muted, "size": 12},
         "title": {"font": {"color": palette.muted, "size": 12}, "standoff": 8},
     }
+    # Without these, plotly fails to choose a bar of a trace whose opacities differ.
+    figure.update_traces(
+        selected={"marker": {"opacity": 1}},
+        unselected={"marker": {"opacity": _PALE}},
+        selector=lambda trace: trace.customdata is not None,
+    )
     return figure.update_layout(
         height=height,
         bargap=0.25,
@@ -219,7 +225,8 @@ def filled(colour: str, palette: Palette, *, hatched: bool) -> dict[str, Any]:
 
 def part(name: object, words: str, count: int) -> tuple[str, str, int]:
     """What a bar or a point stands for, as its ``customdata``: its name among the parts of its chart
-    (``dashboard.parts.lead_on``), its words for plotly, and how many people it counts.
+    (``dashboard.parts.lead_on``), its words for plotly ("" where its name says the same), and how many people it
+    counts.
     """
     return str(name), words, int(count)
 

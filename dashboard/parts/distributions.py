@@ -69,7 +69,7 @@ def chart(
     if column == "similarity":
         limits = charts.Limits(min(policy.review_threshold, policy.similarity_threshold), policy.similarity_threshold)
     below = int((rows[column] < begins).sum()) if zoomed else 0
-    measure = charts.Measure(column, begins if zoomed else 0, limits, below, ROOT in ways)
+    measure = charts.Measure(column, limits, below, ROOT in ways, first=begins if zoomed else 0)
     bins = kept(_bins, rows, column, begins, width, zoomed)
     event.chart(
         event.drawn(charts.histogram, bins, measure, case.palette(), part=lead_on.part_of(column, within))

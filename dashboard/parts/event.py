@@ -169,11 +169,15 @@ def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
 
-def groups(records: pd.DataFrame, column: str, most: int) -> list[tuple[str, pd.DataFrame]]:
-    """The rows of each value of the column, the most frequent first, at most ``most`` values."""
+def groups(records: pd.DataFrame, column: str, most: int) -> list[str]:
+    """The values of the column, the most frequent first, at most ``most``."""
     keys = statistics.named(records[column], statistics.NOT_REPORTED)
-    sizes = keys.value_counts().head(most)
-    return [(str(name), records[keys == name]) for name in sizes.index]
+    return [str(name) for name in keys.value_counts().head(most).index]
+
+
+def group(records: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
+    """The rows of one of the ``groups``."""
+    return records[statistics.named(records[column], statistics.NOT_REPORTED) == name]
 
 
 def drawn(draw: Callable[..., go.Figure], *given: object, part: str | None = None) -> go.Figure:

@@ -249,7 +249,7 @@ def chart(figure: go.Figure, alt: str, chart: str, key: str, within: str = "") -
     config = ui.chart_config(chart)
     clicked = partial(_clicked, key, chart, within)
     st.plotly_chart(figure, config=config, alt=alt, key=key, on_select=clicked, selection_mode="points")
-    words = dict(_offered(figure))
+    words = dict(_offered(figure, chart))
     now = part_of(chart, within)
     if now is not None:
         words.setdefault(now, now)
@@ -279,12 +279,12 @@ def bring_list_into_view(picked: Chosen) -> None:
         ui.bring_into_view(LIST, str(hash(tuple((pick.chart, pick.part) for pick in picked.picks))))
 
 
-def _offered(figure: go.Figure) -> Iterator[tuple[str, str]]:
+def _offered(figure: go.Figure, chart: str) -> Iterator[tuple[str, str]]:
     """The names of the chart's parts that have somebody, with their words and counts."""
     for trace in figure.to_dict()["data"]:
         for name, words, count, *_ in trace.get("customdata") or ():
             if count:
-                plain = html.unescape(words)
+                plain = html.unescape(words) or _PARTS[chart](name)[1]
                 yield name, plain if plain.endswith((" failed", " passed")) else f"{plain}: {count:,}"
 
 

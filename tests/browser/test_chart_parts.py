@@ -9,17 +9,26 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from core.domain.clock import utc_now
+from core.domain.reasons import Reason
+from core.domain.records import Registration, Status
+from core.runtime.bootstrap import build
+from core.runtime.services import Services
+from core.settings import Backend, Settings
 from tests.support.browser import ROOT, dashboard, file_link
+from tests.support.records import an_outcome
 
 pytestmark = pytest.mark.browser
 
 OVERVIEW = "event_overview?event_id=sample-event&span=30+days"
-STATISTICS = "statistics?event_id=sample-event"
+SECOND = "second & co"
+STATISTICS = "statistics?event_id=sample-event&event_id=second+%26+co"
 #: The parts of a chart that are drawn: the middle of each, and how many people it counts.
 PARTS = """plot => {
     const found = [];
@@ -44,10 +53,12 @@ class Case:
     chart: str
     #: What the link has once a part was chosen.
     named: str = "only"
-    button: str = "These people"
+    #: The group of a split that the chart is about.
+    group: str = ""
 
     def __str__(self) -> str:
-        return f"{self.path.split('?')[0]}-{self.chart}"
+        path, _, query = self.path.partition("?")
+        return f"{path}-{self.chart}-{self.group or query.count('&')}"
 
 
 CASES = [
@@ -59,6 +70,17 @@ CASES = [
             "attempts_until_passed",
         )
     ),
+    Case(f"{OVERVIEW}&look=Zoom+in&look=Square+root", "similarity"),
+    *(
+        Case(STATISTICS, chart)
+        for chart in (
+            *("confidence", "similarity", "failure_rate_by_quality", "success_rate", "events_compared"),
+            *("failure_rate_by_age", "failure_rate_by_gender", "failure_rate_by_smile"),
+        )
+    ),
+    Case(f"{STATISTICS}&scale=Zoom+in", "confidence"),
+    Case(f"{STATISTICS}&split=Source", "similarity", group="batch"),
+    Case(f"{STATISTICS}&split=Event", "failure_rate_by_quality", group="sample-event"),
 ]
 
 
@@ -68,17 +90,38 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     settings = {"FACEDESK_BACKEND": "embedded", "FACEDESK_DATA_DIR": str(folder / "data")}
     load = [sys.executable, "-m", "core", "sample", "--registrations", "300"]
     subprocess.run(load, cwd=ROOT, env={**os.environ, **settings}, check=True)
+    add(folder / "data")
     with dashboard(settings, folder / "log") as running:
         yield running
+
+
+def add(folder: Path) -> None:
+    """An event of few people, and somebody who has a record in the first one, but is not registered there."""
+    services = build(Settings(backend=Backend.EMBEDDED, data_dir=folder, _env_file=None))
+    assert services.importer
+    for number in range(7):
+        who = {"registration_id": f"second-{number}", "user_id": f"user-{number}", "event_id": SECOND}
+        services.importer.import_many([Registration(**who)])
+        record(services, who, number, Status.FAILED if number < 2 else Status.SUCCESS)
+    record(services, {"registration_id": "gone", "user_id": "gone", "event_id": "sample-event"}, 9, Status.FAILED)
+    services.close()
+
+
+def record(services: Services, who: dict[str, str], number: int, status: Status) -> None:
+    reasons = (Reason.FACE_MISMATCH,) if status is Status.FAILED else ()
+    made = an_outcome(
+        f"made-{number}", **who, timestamp=utc_now() - timedelta(days=2, hours=number), status=status, reasons=reasons
+    )
+    services.records.record_attempt(made, timedelta(days=60))
 
 
 def settled(page: Page) -> None:
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
 
-def plot(page: Page, chart: str) -> Locator:
+def plot(page: Page, case: Case) -> Locator:
     """The chart, once it stands still."""
-    found = page.locator(f".st-key-chart-card-{chart}- .js-plotly-plot")
+    found = page.locator(f".st-key-chart-card-{case.chart}-{case.group} .js-plotly-plot")
     expect(found.locator(".modebar-btn")).to_be_visible()
     settled(page)
     return found
@@ -88,9 +131,9 @@ def heading(page: Page) -> Locator:
     return page.locator(".st-key-people p").first
 
 
-def in_file(page: Page, button: str, folder: Path) -> int:
+def in_file(page: Page, folder: Path) -> int:
     with page.expect_download() as downloading:
-        file_link(page, "CSV", button).click()
+        file_link(page, "CSV", "These people").click()
     path = folder / downloading.value.suggested_filename
     downloading.value.save_as(path)
     page.keyboard.press("Escape")
@@ -104,7 +147,7 @@ def test_a_click_on_a_part_lists_its_people_and_back_undoes_it(
 ) -> None:
     page.goto(f"{address}/{case.path}")
     for size in (max, min):
-        shown = plot(page, case.chart)
+        shown = plot(page, case)
         shown.scroll_into_view_if_needed()
         before = page.url
         part = size(shown.evaluate(PARTS), key=lambda each: each["count"])
@@ -113,7 +156,7 @@ def test_a_click_on_a_part_lists_its_people_and_back_undoes_it(
         page.wait_for_url(f"**{case.named}=**")
         expect(heading(page)).to_have_text(re.compile(rf" · {part['count']:,}$"))
         expect(page.locator(".st-key-people table")).to_have_attribute("aria-rowcount", str(part["count"] + 1))
-        assert in_file(page, case.button, tmp_path) == part["count"]
+        assert in_file(page, tmp_path) == part["count"]
         page.go_back()
         expect(page.locator(".st-key-people")).to_have_count(0)
         assert page.url == before
