@@ -134,6 +134,8 @@ def chosen() -> Chosen:
 
 def _read(text: str) -> Pick:
     chart, _, part = text.partition(" ")
+    if not part:
+        raise ValueError(text)
     name, event, of_group, group_words = part, None, {}, ""
     if chart in _SPLIT and (split := re.fullmatch(r"(.+?) in (\w+) (.+)", part, re.DOTALL)):
         name, column, group = split.groups()
@@ -212,6 +214,8 @@ _PARTS: Mapping[str, Callable[[str], tuple[Filters, str]]] = {
     "events_compared": lambda name: ({"statuses": _PASSED}, f"{name}, passed"),
     **{f"failure_rate_by_{name}": partial(_failed_of, name) for name in ("quality", "age", "gender", "smile")},
 }
+#: How words of a rate end: those who are counted, of all.
+_SAYS_COUNT = re.compile(r": [\d,]+ of [\d,]+ (failed|passed)$")
 #: Charts that Statistics splits by a column.
 _SPLIT = frozenset({"similarity", "confidence", "failure_rate_by_quality"})
 
@@ -285,7 +289,7 @@ def _offered(figure: go.Figure, chart: str) -> Iterator[tuple[str, str]]:
         for name, words, count, *_ in trace.get("customdata") or ():
             if count:
                 plain = html.unescape(words) or _PARTS[chart](name)[1]
-                yield name, plain if plain.endswith((" failed", " passed")) else f"{plain}: {count:,}"
+                yield name, plain if _SAYS_COUNT.search(plain) else f"{plain}: {count:,}"
 
 
 def _clicked(key: str, chart: str, within: str) -> None:

@@ -29,7 +29,8 @@ pytestmark = pytest.mark.browser
 OVERVIEW = "event_overview?event_id=sample-event&span=30+days"
 SECOND = "second & co"
 STATISTICS = "statistics?event_id=sample-event&event_id=second+%26+co"
-#: The parts of a chart that are drawn: the middle of each, and how many people it counts.
+#: The parts of a chart that a pointer can hit: the middle of each, and how many people it counts. Thinner ones are
+#: in the field below the chart.
 PARTS = """plot => {
     const found = [];
     plot.data.forEach((trace, number) => {
@@ -39,7 +40,7 @@ PARTS = """plot => {
             : plot.querySelectorAll('.scatterlayer .trace')[number].querySelectorAll('path.point');
         trace.customdata.forEach(([name, words, count], place) => {
             const box = marks[place]?.getBoundingClientRect();
-            if (count && box && box.width && box.height)
+            if (count && box && box.width >= 3 && box.height >= 3)
                 found.push({ name, count, x: box.left + box.width / 2, y: box.top + box.height / 2 });
         });
     });
@@ -122,7 +123,8 @@ def settled(page: Page) -> None:
 def plot(page: Page, case: Case) -> Locator:
     """The chart, once it stands still."""
     found = page.locator(f".st-key-chart-card-{case.chart}-{case.group} .js-plotly-plot")
-    expect(found.locator(".modebar-btn")).to_be_visible()
+    settled(page)
+    expect(found.locator(".modebar-btn")).to_have_count(1)  # while the page changes, there may be the one before, too
     settled(page)
     return found
 
