@@ -104,7 +104,7 @@ def test_a_list_is_searched_sent_as_a_link_and_left_with_back(address: str, page
     assert found.endswith(f" · {len(ids)}")
     assert all(each.startswith("sample-00") for each in ids)
     page.keyboard.press("Escape")
-    page.get_by_role("link", name="Close").click()
+    page.get_by_role("link", name="Show all again").click()
     expect(page.locator(".st-key-people")).to_have_count(0)
     assert "find" not in page.url
 

@@ -151,7 +151,7 @@ REVIEWED: dict[str, set[str]] = {
     "dashboard/parts/look.py": {"html: _STYLE % {'top': TOP, **keys, 'text': colour('textColor')}"},
     "dashboard/parts/ui.py": {
         "banner: doing",
-        "html: anew",
+        "html: again",
         "html: key",
         "html: label",
         "html: occasion",
