@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.parts import batch, event, profiles, ui
+from dashboard.parts import batch, event, lead_on, profiles, ui
 from dashboard.sections import digest, people
 from dashboard.sections import event_overview as sections
 from dashboard.services import get_services
@@ -37,15 +37,18 @@ def main() -> None:
     digest.of_event(event_id, registered, records, now)
     people.sentence(event_id, readiness, standing.people, now)
     people.outlook(readiness, standing.people, now, profiles.known().get(event_id))
-    people.people_list(event_id, standing.people, now)
-    period = sections.period(records, span, now)
+    period, chosen = sections.period(records, span, now), lead_on.chosen()
+    in_span = chosen.within(period.since)
+    people.people_list(event_id, standing, in_span, now)
     sections.headline(readiness, records, period, now)
     startable = batch.under_way(services, event_id)
-    sections.readiness_and_pace(readiness, records, period)
-    sections.reasons_similarity_quality(period, profiles.policy(event_id))
+    listed = people.records_of_list(standing, now)
+    period = sections.period(listed, span, now)
+    sections.readiness_and_pace(readiness, listed, period, chosen)
+    sections.reasons_similarity_quality(period, profiles.policy(event_id), chosen)
     lately = event.files(event_id, "records", {"since": period.since.isoformat()})
     event.file_links(f"The last {span}", lately, "span")
-    sections.attempts_and_latest(event_id, records)
+    sections.attempts_and_latest(event_id, listed, in_span)
     sections.expiring_records(event_id, records, now)
     sections.unreadable_records(event_id, records)
     sections.unreadable_registrations(event_id, registered)

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from core.domain import frames, reasons, statistics
 from core.domain.columns import STATUSES
+from core.domain.filters import filtered
 from core.domain.records import Status
 from core.domain.search import Query, fold
 
@@ -21,6 +23,8 @@ from core.domain.search import Query, fold
 NEVER_TRIED = "never-tried"
 _OF_REGISTRATIONS = ["registrationId", "userId", "eventId", "name", "email"]
 _OF_RECORDS = ["status", "reasons", "attempts", "timestamp", "expiresAt", "decidedAt"]
+#: What else of a record its filters look at.
+_FILTERED = ["quality", "source", "similarity", "confidence"]
 _STATUS = pd.CategoricalDtype([NEVER_TRIED, *STATUSES])
 _WITHOUT_REASON = {
     NEVER_TRIED: "We do not have a photo of you yet. Please send one of your face, from the front and in good light.",
@@ -35,6 +39,9 @@ class Group(StrEnum):
     """Whom a list is about. ``NOT_READY`` are all but ``PASSED``."""
 
     REGISTERED = "registered"
+    #: Who has a reference photo.
+    WITH_PHOTO = "with-photo"
+    TRIED = "tried"
     NOT_READY = "not-ready"
     NEVER_TRIED = "never-tried"
     FAILED = "failed"
@@ -43,6 +50,8 @@ class Group(StrEnum):
     PASSED = "passed"
     #: Who passed, and whose record expires within a week.
     EXPIRING = "expiring"
+    #: Who has a record, also those who are not registered (any more): whom charts of records are about.
+    VALIDATED = "validated"
 
 
 class Order(StrEnum):
@@ -72,14 +81,32 @@ def people(registrations: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
     """
     at = frames.places_of(registrations, records)
     # No row has the number -1, so that whoever has no record gets nothing.
-    found = records[_OF_RECORDS].reset_index(drop=True).reindex(at).reset_index(drop=True)
-    status = found["status"].astype(_STATUS).fillna(NEVER_TRIED)
-    codes = found["reasons"].fillna("")
-    who = registrations[_OF_REGISTRATIONS].reset_index(drop=True)
-    return pd.concat([who, found], axis="columns").assign(
+    found = records[[*_OF_RECORDS, *_FILTERED]].reset_index(drop=True).reindex(at).reset_index(drop=True)
+    has_photo = registrations["referencePhotoKey"].notna()
+    who = registrations[_OF_REGISTRATIONS].assign(hasPhoto=has_photo).reset_index(drop=True)
+    return _in_words(pd.concat([who, found], axis="columns"))
+
+
+def validated(registrations: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
+    """The same with a row for each record, in their order. Who is not registered has no name and no e-mail."""
+    at = frames.places_of(records, registrations)
+    known = registrations[["name", "email"]].reset_index(drop=True).reindex(at, fill_value="").reset_index(drop=True)
+    found = records[["registrationId", "userId", "eventId", *_OF_RECORDS, *_FILTERED]].reset_index(drop=True)
+    return _in_words(pd.concat([found, known], axis="columns"))
+
+
+def records_of(some: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
+    """The records of some of the ``people``."""
+    return records[frames.places_of(records, some) >= 0]
+
+
+def _in_words(rows: pd.DataFrame) -> pd.DataFrame:
+    status = rows["status"].astype(_STATUS).fillna(NEVER_TRIED)
+    codes = rows["reasons"].fillna("")
+    return rows.assign(
         status=status,
         reasons=codes,
-        attempts=found["attempts"].fillna(0).astype("int32"),
+        attempts=rows["attempts"].fillna(0).astype("int32"),
         why=_each(codes, lambda text: reasons.labels(text.split())),
         message=_each(status.astype("str") + " " + codes, _message),
     )
@@ -92,16 +119,27 @@ def passed_at(everybody: pd.DataFrame) -> pd.Series:
 
 
 def of_group(everybody: pd.DataFrame, group: Group, now: datetime) -> pd.DataFrame:
-    """Those rows of ``people`` that the group is about."""
+    """Those rows of ``people`` that the group is about; for ``VALIDATED``, ``everybody`` are the ``validated``."""
     match group:
-        case Group.REGISTERED:
+        case Group.REGISTERED | Group.VALIDATED:
             return everybody
+        case Group.WITH_PHOTO:
+            return everybody[everybody["hasPhoto"]]
+        case Group.TRIED:
+            return everybody[everybody["status"] != NEVER_TRIED]
         case Group.NOT_READY:
             return everybody[everybody["status"] != Status.SUCCESS]
         case Group.EXPIRING:
             return statistics.expiring(everybody[everybody["status"] == Status.SUCCESS], now)
         case _:
             return everybody[everybody["status"] == _OF_STATUS[group]]
+
+
+def fitting(some: pd.DataFrame, **filters: Any) -> pd.DataFrame:
+    """Those of the rows whose record fits the filters of ``core.domain.filters.filtered``; without any, all rows."""
+    if not any(filters.values()):
+        return some
+    return filtered(some[some["status"] != NEVER_TRIED], **filters)
 
 
 def searchable(everybody: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ shares are 0-1, of all rows, and NaN where there is no row to divide by.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,6 +29,9 @@ NOT_MEASURED = "not measured"
 NOT_REPORTED = "not reported"
 #: Below this many records a group's failure rate says little: at 30 and 10 % it is good to +-11 points.
 SMALL_GROUP = 30
+#: The groups of ``attempts_until_success``.
+TRIES = ("1", "2", "3", "4", "5+")
+_MOST_TRIES = len(TRIES)
 _AGE_GROUPS: Mapping[str, Any] = {
     "bins": [0, 18, 30, 40, 50, 60, 70, 200],
     "labels": ["0-17", "18-29", "30-39", "40-49", "50-59", "60-69", "70+"],
@@ -172,9 +175,9 @@ def reasons_ranked(records: pd.DataFrame) -> pd.DataFrame:
 
 def attempts_until_success(records: pd.DataFrame) -> pd.DataFrame:
     """Columns attempts ("1" to "4", "5+"), count of passed records that took as many."""
-    taken = records.loc[records["status"] == Status.SUCCESS.value, "attempts"].clip(1, 5)
-    counts = taken.value_counts().reindex(range(1, 6), fill_value=0)
-    return pd.DataFrame({"attempts": ["1", "2", "3", "4", "5+"], "count": counts.to_numpy()})
+    taken = tries(records.loc[records["status"] == Status.SUCCESS.value, "attempts"])
+    counts = taken.value_counts().reindex(range(1, _MOST_TRIES + 1), fill_value=0)
+    return pd.DataFrame({"attempts": list(TRIES), "count": counts.to_numpy()})
 
 
 def histogram(values: pd.Series, status: pd.Series, low: float, high: float, width: float) -> pd.DataFrame:
@@ -232,7 +235,7 @@ def by_group(records: pd.DataFrame, column: str) -> pd.DataFrame:
     ``small`` marks groups under ``SMALL_GROUP`` records. Ages in their order, the rest by name (smile: yes, no), and
     "not reported" for the records without the attribute at the end.
     """
-    groups = _failures(records["status"], _named(records[column], NOT_REPORTED))
+    groups = _failures(records["status"], named(records[column], NOT_REPORTED))
     years = pd.to_numeric(groups["group"].str.extract(r"^(\d{1,3})\b", expand=False))
     order = pd.DataFrame({"last": groups["group"] == NOT_REPORTED, "years": years, "group": groups["group"]})
     return groups.loc[order.sort_values(["last", "years", "group"]).index].reset_index(drop=True)
@@ -240,7 +243,7 @@ def by_group(records: pd.DataFrame, column: str) -> pd.DataFrame:
 
 def by_quality(records: pd.DataFrame) -> pd.DataFrame:
     """The same by the photo's quality: those of high, medium, low and "not measured" that occur, in this order."""
-    groups = _failures(records["status"], _named(records["quality"], NOT_MEASURED)).set_index("group")
+    groups = _failures(records["status"], named(records["quality"], NOT_MEASURED)).set_index("group")
     order = (*(str(quality) for quality in Quality), NOT_MEASURED)
     return groups.loc[[quality for quality in order if quality in groups.index]].reset_index()
 
@@ -250,11 +253,21 @@ def with_age_groups(records: pd.DataFrame) -> pd.DataFrame:
 
     An engine reports a range of its own for each face ("25-35", "26-34"): by these, every group would be small.
     """
+    return records.assign(age=age_groups(records["age"]))
+
+
+def age_groups(ages: pd.Series) -> pd.Series:
+    """The groups of ``with_age_groups``, of ranges or of such groups; absent where there is neither."""
     # There are few ranges: each is read once, not once a record.
-    ranges = pd.Series(records["age"].cat.categories, dtype="str")
+    ranges = pd.Series(ages.cat.categories, dtype="str").replace("70+", "70-199")
     limits = ranges.str.extract(r"^(\d{1,3})-(\d{1,3})$").astype("float64")
     groups = pd.cut(limits.mean(axis="columns", skipna=False), **_AGE_GROUPS).array
-    return records.assign(age=groups.take(records["age"].cat.codes, allow_fill=True))
+    return pd.Series(groups.take(ages.cat.codes, allow_fill=True), index=ages.index)
+
+
+def tries(attempts: pd.Series) -> pd.Series:
+    """How many attempts were taken, as ``attempts_until_success`` counts them: 1 to 5, where 5 are that or more."""
+    return attempts.clip(1, _MOST_TRIES)
 
 
 def expiring(records: pd.DataFrame, now: datetime, days: int = 7) -> pd.DataFrame:
@@ -284,36 +297,6 @@ def compare(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=_COMPARED)
 
 
-def filtered(
-    records: pd.DataFrame,
-    *,
-    statuses: Collection[str] = (),
-    sources: Collection[str] = (),
-    since: datetime | None = None,
-    until: datetime | None = None,
-    quality: Collection[str] = (),
-    reason: str | None = None,
-) -> pd.DataFrame:
-    """The records that fit every filter; an empty one lets all through, and without any it is the same frame.
-
-    ``since`` is within, ``until`` is not. ``NOT_MEASURED`` stands for no quality, ``NOT_REPORTED`` for no source.
-    """
-    fits = []
-    if statuses:
-        fits.append(records["status"].isin(statuses))
-    if sources:
-        fits.append(_named(records["source"], NOT_REPORTED).isin(sources))
-    if since is not None:
-        fits.append(records["timestamp"] >= since)
-    if until is not None:
-        fits.append(records["timestamp"] < until)
-    if quality:
-        fits.append(_named(records["quality"], NOT_MEASURED).isin(quality))
-    if reason:
-        fits.append((" " + records["reasons"] + " ").str.contains(f" {reason} ", regex=False))
-    return records[np.logical_and.reduce(fits)] if fits else records
-
-
 def status_counts(status: pd.Series, by: Any) -> pd.DataFrame:
     """Rows by ``by``, columns by status, in the order of ``STATUSES``."""
     return pd.DataFrame({name: status == name for name in STATUSES}).groupby(by, observed=True).sum()
@@ -340,8 +323,8 @@ def _by_similarity(similarity: pd.Series, threshold: Any, review_from: float) ->
     return pd.Series(pd.Categorical(said, categories=STATUSES), index=similarity.index)
 
 
-def _named(values: pd.Series, absent: str) -> pd.Series:
-    """``values`` as text, with ``absent`` where there is none."""
+def named(values: pd.Series, absent: str) -> pd.Series:
+    """``values`` as text ("yes" and "no" for truth values), with ``absent`` where there is none."""
     if values.dtype == "boolean":
         values = values.map({True: "yes", False: "no"})
     return values.astype("str").fillna(absent)

@@ -15,7 +15,7 @@ from core.domain.audit import Result
 from core.domain.people import Group, Order
 from core.domain.records import MAX_ATTEMPTS, Quality, Status, ValidationRecord
 from core.domain.roles import Action
-from core.domain.statistics import NOT_MEASURED, UserStatistics
+from core.domain.statistics import NOT_MEASURED, NOT_REPORTED, TRIES, UserStatistics
 from dashboard.api import parameters
 from dashboard.api.parameters import WITH, Count
 from dashboard.api.shapes import Alive, Dependencies, EventRecordList, RecentValidation, RecordList, Verdict
@@ -27,6 +27,7 @@ PARQUET = "application/vnd.apache.parquet"
 #: A file's type -> what its name ends with.
 ENDINGS = {CSV: "csv", XLSX: "xlsx", PARQUET: "parquet"}
 Schema = Mapping[str, Any]
+_SPAN = "^[0-9]{1,3}([.][0-9]{1,4})?-[0-9]{1,3}([.][0-9]{1,4})?$"
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +59,11 @@ def _query(name: str, schema: Schema, description: str, *, required: bool = Fals
 def _count(count: Count, description: str) -> Schema:
     limits = {"type": "integer", "minimum": count.least, "maximum": count.most, "default": count.default}
     return _query(count.name, limits, description)
+
+
+def _span(name: str, description: str) -> Schema:
+    says = "such as 60-65: from 60 on and below 65; 100 is within a span that ends there"
+    return _query(name, {"type": "string", "pattern": _SPAN}, f"{description}, {says}")
 
 
 def _one_of(*values: str) -> Schema:
@@ -100,6 +106,14 @@ _FILTERS = (
     _query("reason", {"type": "string"}, "Records with this reason to fail, by its code"),
     _query("since", {"type": "string", "format": "date-time"}, "Records of this moment or later; UTC without a zone"),
     _query("until", {"type": "string", "format": "date-time"}, "Records of before this moment"),
+    _span("similarity", "Records whose similarity was measured and is in this span"),
+    _span("confidence", "Records whose confidence was measured and is in this span"),
+    _query("attempts", _one_of(*TRIES), "Records of people who took as many attempts"),
+)
+_INFERRED = (
+    _query("age", {"type": "string"}, f"Records of this age group, such as 18-29, or {NOT_REPORTED}"),
+    _query("gender", {"type": "string"}, f"Records of this gender, or {NOT_REPORTED}"),
+    _query("smile", _one_of("yes", "no", NOT_REPORTED), "Records of faces that smile, or not"),
 )
 #: Of files that can have several events.
 MORE_EVENTS = _several(WITH.name, WITH.schema, "Also this event, behind the others in the same file")
@@ -194,7 +208,7 @@ RECORDS = _files(
     f"{_EVENT}/records",
     _OF_EVENTS,
     "An event's records",
-    parameters=(MORE_EVENTS, *_FILTERS),
+    parameters=(MORE_EVENTS, *_FILTERS, *_INFERRED),
     types=(CSV, XLSX, PARQUET),
 )
 PEOPLE = _files(
@@ -205,6 +219,7 @@ PEOPLE = _files(
         _query("who", _one_of(*Group), "People of this group"),
         _query("search", {"type": "string"}, "People whose name, e-mail or ids have all these words in them"),
         _query("sort", _one_of(*Order), "The order; name without it"),
+        *_FILTERS,
     ),
 )
 NEVER_TRIED = _files(f"{_EVENT}/never-tried", _OF_EVENTS, "An event's registrations without a record")
@@ -219,7 +234,7 @@ WHAT_IF = _files(
     f"{_EVENT}/what-if",
     _OF_EVENTS,
     "An event's records whose status another threshold would change",
-    parameters=(_THRESHOLD, MORE_EVENTS, *_FILTERS),
+    parameters=(_THRESHOLD, MORE_EVENTS, *_FILTERS, *_INFERRED),
 )
 REFERENCE_PROBLEMS = _files(
     f"{_EVENT}/reference-problems",

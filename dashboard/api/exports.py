@@ -21,8 +21,9 @@ from core.domain.audit import AuditFilter, Result
 from core.domain.clock import utc_now
 from core.domain.errors import InvalidInput, NotFound
 from core.domain.file_names import content_disposition, file_name
+from core.domain.filters import Span, filtered, span_of
 from core.domain.frames import record_frame
-from core.domain.people import Group, Order, listed, people
+from core.domain.people import Group, Order, fitting, listed, people, validated
 from core.domain.records import KEY_ATTRIBUTES, Quality, Status
 from core.domain.roles import Action
 from core.runtime.facades.guard import GuardedServices
@@ -153,16 +154,19 @@ def records(services: GuardedServices, event_id: str, query: QueryParams) -> Tab
 
 
 def people_of_group(services: GuardedServices, event_id: str, query: QueryParams) -> Table:
-    """The registered people of a group, as the event's page lists them."""
+    """The people of a group that match the filters, as the event's page lists them."""
     group = Group(_choice(query, "who", list(Group)) or Group.REGISTERED)
     order = Order(_choice(query, "sort", list(Order)) or Order.NAME)
     text = one(query, "search") or ""
 
+    filters = _filters(query)
+
     def batches() -> Iterator[Batch]:
         registered = services.registrations.event_frame(event_id)
         yield []  # a place to stop at
-        everybody = people(registered, services.records.event_frame(event_id))
-        yield from chunks(listed(everybody, group, text, order, services.clock()))
+        rows = validated if group is Group.VALIDATED else people
+        everybody = rows(registered, services.records.event_frame(event_id))
+        yield from chunks(listed(fitting(everybody, **filters), group, text, order, services.clock()))
 
     return Table(PEOPLE_EXPORT, batches())
 
@@ -230,15 +234,23 @@ def reference_problems(services: GuardedServices, event_id: str, _query: QueryPa
 
 
 def _matching(services: GuardedServices, event_id: str, query: QueryParams) -> Iterable[pd.DataFrame]:
-    filters: dict[str, Any] = {
+    filters = _filters(query) | {name: one(query, name) for name in ("age", "gender", "smile")}
+    return (filtered(batch, **filters) for batch in services.records.event_batches(event_id))
+
+
+def _filters(query: QueryParams) -> dict[str, Any]:
+    """What is asked for, as ``core.domain.filters.filtered`` takes it."""
+    return {
         "statuses": _choices(query, "status", [str(status) for status in Status]),
         "quality": _choices(query, "quality", [*(str(quality) for quality in Quality), statistics.NOT_MEASURED]),
         "sources": query.getlist("source"),
         "reason": one(query, "reason"),
         "since": _moment(query, "since"),
         "until": _moment(query, "until"),
+        "similarity": _span(query, "similarity"),
+        "confidence": _span(query, "confidence"),
+        "attempts": _choice(query, "attempts", statistics.TRIES),
     }
-    return (statistics.filtered(batch, **filters) for batch in services.records.event_batches(event_id))
 
 
 def _audit_filter(query: QueryParams) -> AuditFilter:
@@ -270,6 +282,14 @@ def _choices(query: QueryParams, name: str, known: Sequence[str]) -> list[str]:
     if not set(given) <= set(known):
         raise InvalidInput(f"The parameter {name} must be one of: {', '.join(known)}.")
     return given
+
+
+def _span(query: QueryParams, name: str) -> Span | None:
+    text = one(query, name)
+    try:
+        return None if text is None else span_of(text)
+    except ValueError:
+        raise InvalidInput(f"The parameter {name} must be two numbers from 0 to 100, such as 60-65.") from None
 
 
 def _moment(query: QueryParams, name: str) -> datetime | None:

@@ -9,7 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.domain.columns import STATUSES
-from dashboard.charts.style import Palette, counted, counting, marker, shown, styled
+from core.domain.filters import Span, span_text
+from dashboard.charts.style import PART, Palette, counted, counting, marker, part, shown, styled
 
 #: Room above the bars for two lines of words, as a share of the highest.
 _ROOM = 0.3
@@ -27,7 +28,8 @@ class Limits:
 
 @dataclass(frozen=True)
 class Measure:
-    """What a histogram is of.
+    """What a histogram is of, and from which value on its first bar counts: less than where the bar begins, where
+    all that is lower counts in it.
 
     ``below`` counts those that are left out because they lie below its range. With ``root`` the height of a bar is
     the square root of its count, so that small bars can be seen beside a large one.
@@ -37,12 +39,13 @@ class Measure:
     limits: Limits | None = None
     below: int = 0
     root: bool = False
+    first: float = 0
 
 
 def histogram(frame: pd.DataFrame, measure: Measure, palette: Palette, height: int = 290) -> go.Figure:
     """``core.domain.statistics.histogram`` as bars stacked by status, with the limits of what it is of."""
     low, high = frame["left"].min(), frame["right"].max()
-    ranges = [f"{left:g}–{right:g}" for left, right in zip(frame["left"], frame["right"], strict=True)]
+    spans = list(zip([measure.first, *frame["left"][1:]], frame["right"], strict=True))
     figure = go.Figure()
     reached = pd.Series(0, index=frame.index)
     for status, word in shown(frame[list(STATUSES)].sum()).items():
@@ -54,8 +57,11 @@ def histogram(frame: pd.DataFrame, measure: Measure, palette: Palette, height: i
             name=word,
             width=0.92 * (frame["right"] - frame["left"]),
             marker=marker(status, palette),
-            customdata=list(zip(ranges, frame[status].tolist(), strict=True)),
-            hovertemplate=f"%{{customdata[0]}}, {word.lower()}: %{{customdata[1]:,}}<extra></extra>",
+            customdata=[
+                part(f"{span_text(span)} {status}", f"{span_words(span)}, {word.lower()}", count)
+                for span, count in zip(spans, frame[status], strict=True)
+            ],
+            hovertemplate=PART,
         )
     styled(figure, palette, height)
     # The last tick's number stands half beyond the axis.
@@ -77,6 +83,10 @@ def histogram(frame: pd.DataFrame, measure: Measure, palette: Palette, height: i
         figure.update_yaxes(range=[0, (1 + _ROOM) * ((top**0.5 if measure.root else top) or 1)])
         _limits(figure, measure.limits, low, high, palette)
     return figure
+
+
+def span_words(span: Span) -> str:
+    return span_text(span).replace("-", "–")
 
 
 def describe_histogram(frame: pd.DataFrame, measure: Measure) -> str:

@@ -6,16 +6,19 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.domain import reasons
+from core.domain.people import Group
 from core.domain.records import Status
 from core.domain.statistics import Readiness
 from dashboard.charts.style import (
     MAX_BARS,
+    PART,
     WORDS,
     Palette,
     and_more,
     full_name,
     largest,
     named_rows,
+    part,
     positions,
     share,
     short_name,
@@ -29,17 +32,18 @@ def funnel(readiness: Readiness, palette: Palette, height: int = 260) -> go.Figu
     below the tried, whom they make up.
     """
     steps = [
-        ("Registered", 0, readiness.registered, palette.accent, 0.45),
-        ("Reference photo", 0, readiness.with_photo, palette.accent, 0.7),
-        ("Tried", 0, readiness.attempted, palette.accent, 1.0),
-        ("Passed", 0, readiness.passed, palette.passed, 1.0),
-        ("Waiting", readiness.passed, readiness.waiting, palette.waiting, 1.0),
-        ("Failed", readiness.passed + readiness.waiting, readiness.failed, palette.failed, 1.0),
+        ("Registered", Group.REGISTERED, 0, readiness.registered, palette.accent, 0.45),
+        ("Reference photo", Group.WITH_PHOTO, 0, readiness.with_photo, palette.accent, 0.7),
+        ("Tried", Group.TRIED, 0, readiness.attempted, palette.accent, 1.0),
+        ("Passed", Group.PASSED, 0, readiness.passed, palette.passed, 1.0),
+        ("Waiting", Group.WAITING, readiness.passed, readiness.waiting, palette.waiting, 1.0),
+        ("Failed", Group.FAILED, readiness.passed + readiness.waiting, readiness.failed, palette.failed, 1.0),
     ]
     if readiness.unknown:
         known = readiness.attempted - readiness.unknown
-        steps.append((WORDS[Status.UNKNOWN], known, readiness.unknown, palette.of(Status.UNKNOWN), 1.0))
-    names, bases, counts, colours, opacities = zip(*steps, strict=True)
+        unknown = palette.of(Status.UNKNOWN)
+        steps.append((WORDS[Status.UNKNOWN], Group.UNKNOWN, known, readiness.unknown, unknown, 1.0))
+    names, groups, bases, counts, colours, opacities = zip(*steps, strict=True)
     shares = [f"{share(count, readiness.registered):.0%}" for count in counts]
     figure = go.Figure(
         go.Bar(
@@ -52,8 +56,11 @@ def funnel(readiness: Readiness, palette: Palette, height: int = 260) -> go.Figu
             textposition="outside",
             textfont={"color": palette.text, "size": 13},
             cliponaxis=False,
-            customdata=shares,
-            hovertemplate="%{y}: %{x:,} (%{customdata} of the registered)<extra></extra>",
+            customdata=[
+                (*part(group, name, count), share)
+                for group, name, count, share in zip(groups, names, counts, shares, strict=True)
+            ],
+            hovertemplate=PART.replace("<", " (%{customdata[3]} of the registered)<", 1),
         )
     )
     styled(figure, palette, height, legend=False)
@@ -84,8 +91,11 @@ def reasons_bar(frame: pd.DataFrame, palette: Palette, height: int = 280) -> go.
             textposition="outside",
             textfont={"color": palette.text},
             cliponaxis=False,
-            customdata=[full_name(reasons.label(code)) for code in shown["reason"]],
-            hovertemplate="%{customdata}: %{x:,}<extra></extra>",
+            customdata=[
+                part(code, full_name(reasons.label(code)), count)
+                for code, count in zip(shown["reason"], shown["count"], strict=True)
+            ],
+            hovertemplate=PART,
         )
     )
     styled(figure, palette, height, legend=False)
@@ -116,7 +126,11 @@ def attempts_bars(frame: pd.DataFrame, palette: Palette, height: int = 240) -> g
             textposition="outside",
             textfont={"color": palette.text},
             cliponaxis=False,
-            hovertemplate="passed with attempt %{x}: %{y:,}<extra></extra>",
+            customdata=[
+                part(attempts, f"passed with attempt {attempts}", count)
+                for attempts, count in zip(frame["attempts"], frame["count"], strict=True)
+            ],
+            hovertemplate=PART,
         )
     )
     styled(figure, palette, height, legend=False)
@@ -150,10 +164,10 @@ def group_bars(frame: pd.DataFrame, palette: Palette) -> go.Figure:
             textfont={"color": palette.text},
             cliponaxis=False,
             customdata=[
-                f"{full_name(group)}: {failed:,} of {total:,} failed"
+                part(group, f"{full_name(group)}: {failed:,} of {total:,} failed", failed)
                 for group, failed, total in zip(shown["group"], shown["failed"], shown["total"], strict=True)
             ],
-            hovertemplate="%{customdata} (%{x:.2f} %)<extra></extra>",
+            hovertemplate="%{customdata[1]} (%{x:.2f} %)<extra></extra>",
         )
     )
     styled(figure, palette, tall_enough(len(shown)), legend=False)
@@ -197,10 +211,10 @@ def compare_bars(frame: pd.DataFrame, palette: Palette) -> go.Figure:
             textfont={"color": palette.text},
             cliponaxis=False,
             customdata=[
-                f"{full_name(event)}: {passed:,} of {records:,} passed"
+                part(event, f"{full_name(event)}: {passed:,} of {records:,} passed", passed)
                 for event, passed, records in zip(shown["event"], shown["passed"], shown["records"], strict=True)
             ],
-            hovertemplate="%{customdata} (%{x:.2f} %)<extra></extra>",
+            hovertemplate="%{customdata[1]} (%{x:.2f} %)<extra></extra>",
         )
     )
     styled(figure, palette, tall_enough(len(shown)), legend=False)

@@ -9,6 +9,7 @@ from core.domain.columns import STATUSES
 from dashboard.charts.style import (
     TIME,
     Palette,
+    bucket_name,
     changes_marked,
     counted,
     counting,
@@ -16,6 +17,7 @@ from dashboard.charts.style import (
     marker,
     moment,
     on_time,
+    part,
     shown,
     styled,
     times,
@@ -28,6 +30,7 @@ def outcomes_over_time(unit: str, frame: pd.DataFrame, before: str, palette: Pal
     """
     length, _, _ = TIME[unit]
     moments = times(frame)
+    totals = frame[list(STATUSES)].sum(axis="columns")
     figure = go.Figure()
     for status, word in shown(frame[list(STATUSES)].sum()).items():
         figure.add_bar(
@@ -36,7 +39,14 @@ def outcomes_over_time(unit: str, frame: pd.DataFrame, before: str, palette: Pal
             name=word,
             width=0.88 * length,
             marker=marker(status, palette),
-            hovertemplate="%{y:,}",
+            customdata=[
+                (*part(f"{bucket_name(unit, time)} {status}", "", count), total, previous)
+                for time, count, total, previous in zip(
+                    frame["time"], frame[status], totals.tolist(), frame["previous"].tolist(), strict=True
+                )
+            ],
+            hovertemplate=f"{word}, %{{x}}: %{{customdata[2]:,}}<br>%{{customdata[3]:,}} in all, "
+            f"%{{customdata[4]:,}} in the {before}<extra></extra>",
         )
     figure.add_scatter(
         x=moments,
@@ -45,10 +55,11 @@ def outcomes_over_time(unit: str, frame: pd.DataFrame, before: str, palette: Pal
         mode="lines",
         line={"color": palette.muted, "width": 1.5, "shape": "hvh"},
         opacity=0.7,
-        hovertemplate="%{y:,}",
+        # What the line says is said of the bars. Its own people are not those of the period, so it leads nowhere.
+        hoverinfo="skip",
     )
     styled(figure, palette, height)
-    figure.update_layout(barmode="stack", hovermode="x unified")
+    figure.update_layout(barmode="stack", hovermode="closest")
     return on_time(changes_marked(counting(figure, frame), unit, frame, palette), unit, frame)
 
 
@@ -69,15 +80,19 @@ def rate_over_time(unit: str, frame: pd.DataFrame, palette: Palette, height: int
     """The success rate (%) and, below it on the same time axis, the mean number of attempts."""
     known = frame.dropna(subset="success_rate")
     moments = times(known)
-    mode = "lines+markers" if len(known) <= 60 else "lines"
+    validated = known[list(STATUSES)].sum(axis="columns")
+    # Only markers can be clicked.
+    dots = {"size": 5 if len(known) <= 60 else 3}
+    parts = [part(bucket_name(unit, time), "", count) for time, count in zip(known["time"], validated, strict=True)]
     figure = go.Figure()
     figure.add_scatter(
         x=moments,
         y=(100 * known["success_rate"]).round(2),
         name="Success rate",
-        mode=mode,
+        mode="lines+markers",
+        customdata=parts,
         line={"color": palette.passed, "width": 2},
-        marker={"size": 5},
+        marker=dots,
         hovertemplate="%{y:.1f} %",
     )
     figure.add_scatter(
@@ -85,9 +100,10 @@ def rate_over_time(unit: str, frame: pd.DataFrame, palette: Palette, height: int
         y=known["attempts_mean"].round(3),
         yaxis="y2",
         name="Mean attempts",
-        mode=mode,
+        mode="lines+markers",
+        customdata=parts,
         line={"color": palette.accent, "width": 2},
-        marker={"size": 5},
+        marker=dots,
         hovertemplate="%{y:.2f}",
     )
     styled(figure, palette, height)

@@ -63,6 +63,10 @@ MAX_BARS = 12
 
 
 _MAX_NAME = 28
+#: How strong the parts of a chart are that were not chosen, beside the one that was.
+_PALE = 0.3
+#: The hover of parts.
+PART = "%{customdata[1]}: %{customdata[2]:,}<extra></extra>"
 
 
 _MAX_FULL_NAME = 200
@@ -75,6 +79,9 @@ TIME = {
     "month": (28 * 86_400_000, "%b\n%Y", "%B %Y"),
     "year": (365 * 86_400_000, "%Y", "%Y"),
 }
+
+
+_BUCKET_NAMES = {"hour": "%Y-%m-%dT%H", "day": "%Y-%m-%d", "month": "%Y-%m", "year": "%Y"}
 
 
 LIGHT = Palette("#0f8f6b", "#e0912f", "#c8434f", "#aab1c2", "#10141f", "#e2e6ef", "#2f5bd0", "#5c6579")
@@ -92,6 +99,12 @@ def styled(figure: go.Figure, palette: Palette, height: int, *, legend: bool = T
         "tickfont": {"color": palette.muted, "size": 12},
         "title": {"font": {"color": palette.muted, "size": 12}, "standoff": 8},
     }
+    # Without these, plotly fails to choose a bar of a trace whose opacities differ.
+    figure.update_traces(
+        selected={"marker": {"opacity": 1}},
+        unselected={"marker": {"opacity": _PALE}},
+        selector=lambda trace: trace.customdata is not None,
+    )
     return figure.update_layout(
         height=height,
         bargap=0.25,
@@ -188,6 +201,11 @@ def times(frame: pd.DataFrame) -> list[str]:
     return [f"{time:%Y-%m-%d %H:%M}" for time in frame["time"]]
 
 
+def bucket_name(unit: str, time: pd.Timestamp) -> str:
+    """A bucket as a link names it: by its length, "2026-11-20T13", "2026-11-20", "2026-11" or "2026"."""
+    return f"{time:{_BUCKET_NAMES[unit]}}"
+
+
 def moment(unit: str, time: pd.Timestamp) -> str:
     return f"{time:%Y-%m-%d %H:%M}" if unit == "hour" else f"{time:%Y-%m-%d}"
 
@@ -203,6 +221,31 @@ def filled(colour: str, palette: Palette, *, hatched: bool) -> dict[str, Any]:
         colours = {"bgcolor": colour, "fgcolor": palette.faint}
         marker["pattern"] = {"shape": "/", "size": 6, "solidity": 0.12, **colours}
     return marker
+
+
+def part(name: object, words: str, count: int) -> tuple[str, str, int]:
+    """What a bar or a point stands for, as its ``customdata``: its name among the parts of its chart
+    (``dashboard.parts.lead_on``), its words for plotly ("" where its name says the same), and how many people it
+    counts.
+    """
+    return str(name), words, int(count)
+
+
+def emphasised(figure: go.Figure, name: str) -> go.Figure:
+    """The part with this name as it is, and all others pale."""
+    for trace in figure.data:
+        if trace.customdata is None:
+            continue
+        opacity = trace.marker.opacity
+        usual = [1.0 if opacity is None else opacity] * len(trace.customdata) if _is_one(opacity) else opacity
+        trace.marker.opacity = [
+            full if each[0] == name else _PALE * full for full, each in zip(usual, trace.customdata, strict=True)
+        ]
+    return figure
+
+
+def _is_one(opacity: object) -> bool:
+    return opacity is None or isinstance(opacity, int | float)
 
 
 def positions(shown: pd.DataFrame) -> list[int]:

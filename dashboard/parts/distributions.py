@@ -10,7 +10,7 @@ import streamlit as st
 from core.domain import statistics
 from core.domain.policy import Policy
 from dashboard.charts import distributions as charts
-from dashboard.parts import case, event
+from dashboard.parts import case, event, lead_on
 from dashboard.parts.kept import kept
 
 #: Ways to look at a distribution.
@@ -49,9 +49,18 @@ def ways(key: str) -> list[str]:
     return chosen
 
 
-def chart(rows: pd.DataFrame, column: str, ways: list[str], policy: Policy, *, empty: str, group: str = "") -> None:
+def chart(
+    rows: pd.DataFrame,
+    column: str,
+    ways: list[str],
+    policy: Policy,
+    *,
+    empty: str,
+    group: str = "",
+    within: str = "",
+) -> None:
     """The distribution of a column (0-100), with the thresholds of ``policy``. What lies below the whole range counts
-    in its first bar.
+    in its first bar. ``group`` and ``within`` are those of ``event.chart_card``.
     """
     measured = _RANGES[column]
     zoomed = ZOOM in ways
@@ -60,14 +69,17 @@ def chart(rows: pd.DataFrame, column: str, ways: list[str], policy: Policy, *, e
     if column == "similarity":
         limits = charts.Limits(min(policy.review_threshold, policy.similarity_threshold), policy.similarity_threshold)
     below = int((rows[column] < begins).sum()) if zoomed else 0
-    measure = charts.Measure(column, limits, below, ROOT in ways)
+    measure = charts.Measure(column, limits, below, ROOT in ways, first=begins if zoomed else 0)
     bins = kept(_bins, rows, column, begins, width, zoomed)
     event.chart(
-        event.drawn(charts.histogram, bins, measure, case.palette()) if rows[column].notna().any() else None,
+        event.drawn(charts.histogram, bins, measure, case.palette(), part=lead_on.part_of(column, within))
+        if rows[column].notna().any()
+        else None,
         kept(charts.describe_histogram, bins, measure),
         empty=empty,
         key=column,
         group=group,
+        within=within,
     )
 
 

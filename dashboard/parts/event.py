@@ -19,7 +19,8 @@ from core.domain.roles import View
 from core.domain.statistics import Readiness
 from core.runtime.facades.guard import GuardedServices
 from dashboard import pages
-from dashboard.parts import chosen_event, look, ui
+from dashboard.charts import style
+from dashboard.parts import chosen_event, lead_on, look, ui
 from dashboard.parts.kept import kept
 from dashboard.prefix import address_of
 from dashboard.services import get_services
@@ -168,20 +169,26 @@ def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
 
-def groups(records: pd.DataFrame, column: str, most: int) -> list[tuple[str, pd.DataFrame]]:
-    """The rows of each value of the column, the most frequent first, at most ``most`` values."""
-    keys = records[column].astype("str").fillna("not reported").replace({"True": "yes", "False": "no"})
-    sizes = keys.value_counts().head(most)
-    return [(str(name), records[keys == name]) for name in sizes.index]
+def groups(records: pd.DataFrame, column: str, most: int) -> list[str]:
+    """The values of the column, the most frequent first, at most ``most``."""
+    keys = statistics.named(records[column], statistics.NOT_REPORTED)
+    return [str(name) for name in keys.value_counts().head(most).index]
 
 
-def drawn(draw: Callable[..., go.Figure], *given: object, **options: object) -> go.Figure:
-    """``draw`` of ``dashboard.charts`` with what is given, drawn once for the same frames (see ``kept``)."""
-    return kept(_drawn, draw, *given, **options)
+def group(records: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
+    """The rows of one of the ``groups``."""
+    return records[statistics.named(records[column], statistics.NOT_REPORTED) == name]
 
 
-def _drawn(draw: Callable[..., go.Figure], *given: object, **options: object) -> go.Figure:
-    figure = draw(*given, **options)
+def drawn(draw: Callable[..., go.Figure], *given: object, part: str | None = None) -> go.Figure:
+    """``draw`` of ``dashboard.charts`` with what is given, drawn once for the same frames (see ``kept``); with a
+    ``part`` that is chosen, the others are pale.
+    """
+    return kept(_drawn, draw, part, *given)
+
+
+def _drawn(draw: Callable[..., go.Figure], part: str | None, *given: object) -> go.Figure:
+    figure = draw(*given) if part is None else style.emphasised(draw(*given), part)
     # Streamlit asks for it at each rerun, and copies its template each time. Nobody changes a figure that was drawn.
     as_dict = figure.to_dict()
     figure.to_dict = lambda: as_dict
@@ -189,15 +196,23 @@ def _drawn(draw: Callable[..., go.Figure], *given: object, **options: object) ->
 
 
 def chart_card(
-    title: str, figure: go.Figure | None, alt: str, *, empty: str, key: str, note: str = "", group: str = ""
+    title: str,
+    figure: go.Figure | None,
+    alt: str,
+    *,
+    empty: str,
+    key: str,
+    note: str = "",
+    group: str = "",
+    within: str = "",
 ) -> None:
     """A chart in a card with its title; if there is nothing to draw, the sentence ``empty`` instead.
 
     ``key`` also names the file that the chart is saved as. ``group`` names whom the chart is about, in whatever words
-    another service has for them; it is no part of that name.
+    another service has for them; it is no part of that name. ``within`` is that of ``lead_on.split_by``.
     """
     with titled_card(title, key=key, note=note, group=group):
-        chart(figure, alt, empty=empty, key=key, group=group)
+        chart(figure, alt, empty=empty, key=key, group=group, within=within)
 
 
 @contextmanager
@@ -210,12 +225,15 @@ def titled_card(title: str, *, key: str, note: str = "", group: str = "") -> Ite
         yield
 
 
-def chart(figure: go.Figure | None, alt: str, *, empty: str, key: str, group: str = "") -> None:
+def chart(figure: go.Figure | None, alt: str, *, empty: str, key: str, group: str = "", within: str = "") -> None:
     """What stands in a card of a chart. See ``chart_card``."""
+    name = f"chart-{key}-{group}"
     if figure is None:
-        st.caption(empty)
+        st.caption("Nobody of those who are listed." if lead_on.is_filtered(key) else empty)
+    elif lead_on.has_parts(key):
+        lead_on.chart(figure, alt, key, name, within)
     else:
-        st.plotly_chart(figure, config=ui.chart_config(key), alt=alt, key=f"chart-{key}-{group}")
+        st.plotly_chart(figure, config=ui.chart_config(key), alt=alt, key=name)
 
 
 def newest(records: pd.DataFrame, count: int) -> pd.DataFrame:

@@ -9,6 +9,8 @@ TOP = 56
 
 #: What the key of a card with a chart begins with.
 CHART_CARD = "chart-card"
+#: What the key of the field below a chart begins with.
+LEADS_ON = "leads-on"
 #: The key of a container that is left out of what is printed.
 SCREEN_ONLY = "screen-only"
 #: What the keys of the parts of a sentence of links begin with, and how they end for the link that was followed.
@@ -24,7 +26,7 @@ def colour(option: str) -> str:
 
 def style() -> None:
     """Gives every page its style: to be called once a run."""
-    keys = {"card": CHART_CARD, "screen": SCREEN_ONLY, "sentence": SENTENCE}
+    keys = {"card": CHART_CARD, "screen": SCREEN_ONLY, "sentence": SENTENCE, "leads": LEADS_ON}
     st.html(_STYLE % {"top": TOP, **keys, "text": colour("textColor")})
 
 
@@ -67,6 +69,7 @@ _STYLE = """<style>
 [data-testid=stPlotlyChart] .modebar { top: -2.5rem !important; right: 0 !important; }
 [class*=st-key-%(card)s] [data-testid=stMarkdown] { padding-right: 2rem; }
 [data-testid=stPlotlyChart] .modebar .modebar-btn:focus-visible { outline: 2px solid %(text)s; }
+[class*=st-key-%(card)s] [class*=st-key-chart] .nsewdrag { cursor: pointer; }
 [data-testid=stToastContainer] { top: -0.4rem; right: 0; }
 [data-variant=segmented_control]:is([aria-checked=true], [aria-pressed=true]) p,
 [data-testid=stSliderThumbValue] p { color: %(text)s; }
@@ -77,7 +80,7 @@ _STYLE = """<style>
     [data-testid=stButton], [data-testid=stLinkButton], [data-testid=stDownloadButton], [data-testid=stPopover],
     [data-testid=stExpander], [data-testid=stCheckbox], [data-testid=stTooltipIcon], .modebar { display: none; }
     [data-testid=stMainBlockContainer] { padding: 0; }
-    .st-key-%(screen)s { display: none; }
+    .st-key-%(screen)s, [class*=st-key-%(leads)s] { display: none; }
     [class*=st-key-%(card)s], [data-testid=stMetric] { break-inside: avoid; }
 }
 </style>"""

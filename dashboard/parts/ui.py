@@ -63,6 +63,7 @@ STATUS = {
 STATUS_WORDS = {str(status): look.word for status, look in STATUS.items()} | {NEVER_TRIED: "Never tried"}
 COLUMN_WORDS = {
     "userId": "User",
+    "eventId": "Event",
     "registrationId": "Registration",
     "name": "Name",
     "email": "E-mail",

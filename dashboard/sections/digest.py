@@ -15,7 +15,7 @@ from core.domain.event_summaries import EventLine, summary_of, today_of
 from core.domain.people import Group
 from core.domain.profiles import EventProfile
 from dashboard import pages
-from dashboard.parts import look, profiles
+from dashboard.parts import lead_on, look, profiles
 from dashboard.parts.kept import kept
 from dashboard.sections import people
 from dashboard.services import get_services
@@ -79,7 +79,7 @@ def _sentences(found: Iterable[Finding], *, on_overview: bool) -> None:
             elif on_overview:
                 people.to_list(finding.sentence, event_id, finding.people)
             else:
-                query = {"event_id": event_id, people.PEOPLE: str(finding.people)}
+                query = {"event_id": event_id, lead_on.PEOPLE: str(finding.people)}
                 pages.link(pages.EVENT_OVERVIEW, finding.sentence, "", query)
 
 

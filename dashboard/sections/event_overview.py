@@ -9,14 +9,17 @@ import pandas as pd
 import streamlit as st
 
 from core.domain import over_time, statistics
+from core.domain.columns import STATUSES
+from core.domain.filters import filtered
 from core.domain.policy import Policy
 from core.domain.records import Status
 from core.domain.statistics import Readiness
 from dashboard import pages
 from dashboard.charts import event as event_charts
 from dashboard.charts import over_time as over_time_charts
-from dashboard.parts import case, chosen_event, distributions, event, look, ui, unreadable
+from dashboard.parts import case, chosen_event, distributions, event, lead_on, look, ui, unreadable
 from dashboard.parts.kept import kept
+from dashboard.parts.lead_on import Chosen
 from dashboard.services import get_services
 
 SPANS = {"24 h": timedelta(hours=24), "7 days": timedelta(days=7), "30 days": timedelta(days=30)}
@@ -44,8 +47,8 @@ class Period:
 
 def period(records: pd.DataFrame, span: str, now: datetime) -> Period:
     since = (now - SPANS[span]).replace(second=0, microsecond=0)
-    previous = kept(statistics.filtered, records, since=since - SPANS[span], until=since)
-    return Period(span, since, kept(statistics.filtered, records, since=since), previous)
+    previous = kept(filtered, records, since=since - SPANS[span], until=since)
+    return Period(span, since, kept(filtered, records, since=since), previous)
 
 
 def title() -> st.delta_generator.DeltaGenerator:
@@ -125,24 +128,31 @@ def compared(count: int, before: int) -> str:
     return f"{abs(count - before):,} {'more' if count > before else 'fewer'} than before"
 
 
-def readiness_and_pace(readiness: Readiness, records: pd.DataFrame, period: Period) -> None:
+def readiness_and_pace(readiness: Readiness, records: pd.DataFrame, period: Period, chosen: Chosen) -> None:
+    """``records`` and ``period`` have those whom the page shows; the parts that are ``chosen`` apply besides."""
     palette = case.palette()
+    records = chosen.but("validations").rows(records)
     zone, before = str(ui.viewer_zone()), f"{period.span} before"
     unit, pace = kept(over_time.beside_previous, records, period.since, SPANS[period.span], zone)
     funnel, validations = st.columns([2, 3])
     with funnel:
         event.chart_card(
             "Readiness · now",
-            event.drawn(event_charts.funnel, readiness, palette) if readiness.registered else None,
+            event.drawn(event_charts.funnel, readiness, palette, part=lead_on.part_of(lead_on.READINESS))
+            if readiness.registered
+            else None,
             event_charts.describe_funnel(readiness),
             empty="Nobody is registered for this event.",
-            key="readiness",
+            key=lead_on.READINESS,
         )
     with validations:
         event.chart_card(
             f"Validations per {unit} · last {period.span}",
-            event.drawn(over_time_charts.outcomes_over_time, unit, pace, before, palette)
-            if len(period.rows) or len(period.previous)
+            event.drawn(
+                *(over_time_charts.outcomes_over_time, unit, pace, before, palette),
+                part=lead_on.part_of("validations"),
+            )
+            if pace[[*STATUSES, "previous"]].to_numpy().any()
             else None,
             kept(over_time_charts.describe_over_time, unit, pace, before),
             empty="No photo was validated in this span of time.",
@@ -153,16 +163,19 @@ def readiness_and_pace(readiness: Readiness, records: pd.DataFrame, period: Peri
         )
 
 
-def reasons_similarity_quality(period: Period, policy: Policy) -> None:
-    recent, last = period.rows, f"last {period.span}"
+def reasons_similarity_quality(period: Period, policy: Policy, chosen: Chosen) -> None:
+    last, by_quality_key = f"last {period.span}", "failure_rate_by_quality"
     palette = case.palette()
-    ranked = kept(statistics.reasons_ranked, kept(statistics.filtered, recent, statuses=(Status.FAILED,)))
-    quality = kept(statistics.by_quality, recent)
+    failed = kept(filtered, chosen.but("reasons").rows(period.rows), statuses=(Status.FAILED,))
+    ranked = kept(statistics.reasons_ranked, failed)
+    quality = kept(statistics.by_quality, chosen.but(by_quality_key).rows(period.rows))
     why, similarity, by_quality = st.columns(3)
     with why:
         event.chart_card(
             f"Why people fail · {last}",
-            event.drawn(event_charts.reasons_bar, ranked, palette) if len(ranked) else None,
+            event.drawn(event_charts.reasons_bar, ranked, palette, part=lead_on.part_of("reasons"))
+            if len(ranked)
+            else None,
             event_charts.describe_reasons(ranked),
             empty="Nobody failed in this span of time.",
             key="reasons",
@@ -170,29 +183,34 @@ def reasons_similarity_quality(period: Period, policy: Policy) -> None:
     with similarity, event.titled_card(f"Similarity · {last}", key="similarity"):
         ways = distributions.ways("look")
         nothing = "No photo was compared in this span of time."
-        distributions.chart(recent, "similarity", ways, policy, empty=nothing)
+        distributions.chart(chosen.but("similarity").rows(period.rows), "similarity", ways, policy, empty=nothing)
     with by_quality:
         event.chart_card(
             f"Failure rate by quality · {last}",
-            event.drawn(event_charts.group_bars, quality, palette) if len(recent) else None,
+            event.drawn(event_charts.group_bars, quality, palette, part=lead_on.part_of(by_quality_key))
+            if len(quality)
+            else None,
             event_charts.describe_groups(quality, "Quality"),
             empty="No photo was validated in this span of time.",
-            key="failure_rate_by_quality",
+            key=by_quality_key,
             note=event.TOO_FEW,
         )
 
 
-def attempts_and_latest(event_id: str, records: pd.DataFrame) -> None:
-    tries = kept(statistics.attempts_until_success, records)
+def attempts_and_latest(event_id: str, records: pd.DataFrame, chosen: Chosen) -> None:
+    key = "attempts_until_passed"
+    tries = kept(statistics.attempts_until_success, chosen.but(key).rows(records))
     left, right = st.columns([1, 2])
     with left:
         passed = int(tries["count"].sum())
         event.chart_card(
             "Attempts until passed · all time",
-            event.drawn(event_charts.attempts_bars, tries, case.palette()) if passed else None,
+            event.drawn(event_charts.attempts_bars, tries, case.palette(), part=lead_on.part_of(key))
+            if passed
+            else None,
             event_charts.describe_attempts(tries),
             empty="Nobody has passed yet.",
-            key="attempts_until_passed",
+            key=key,
         )
     with right, st.container(border=True, key=look.SCREEN_ONLY):
         with st.container(horizontal=True, horizontal_alignment="distribute"):

@@ -12,21 +12,24 @@ import streamlit as st
 
 from core.domain.event_summaries import days_to_go
 from core.domain.forecast import FURTHEST, forecast
-from core.domain.people import Group, Order, listed, of_group, passed_at
+from core.domain.people import Group, Order, fitting, listed, of_group, passed_at, records_of, validated
 from core.domain.profiles import EventProfile
 from core.domain.records import Status
 from core.domain.roles import Action
 from core.domain.statistics import Readiness
 from dashboard import pages
-from dashboard.parts import chosen_event, event, link, look, ui
+from dashboard.parts import chosen_event, event, lead_on, link, look, ui
 from dashboard.parts.kept import kept
+from dashboard.parts.lead_on import ONLY, PAGE, PEOPLE, SEARCH, Chosen
 from dashboard.prefix import address_of
 from dashboard.services import get_services
 
-#: What names the list in the link, what is searched in it, its order and the page of it.
-PEOPLE, SEARCH, ORDER, PAGE = "people", "find", "order", "part"
+#: In the link: the list's order.
+ORDER = "order"
 _TITLES = {
     Group.REGISTERED: "Everybody who is registered",
+    Group.WITH_PHOTO: "With a reference photo",
+    Group.TRIED: "Tried",
     Group.NOT_READY: "Not ready",
     Group.NEVER_TRIED: "Never tried",
     Group.FAILED: "Failed, not yet retried",
@@ -34,7 +37,10 @@ _TITLES = {
     Group.UNKNOWN: "Status unknown",
     Group.PASSED: "Passed",
     Group.EXPIRING: "Passed, but expire within a week",
+    Group.VALIDATED: "The people behind this part",
 }
+#: The groups that a link may name.
+_NAMED = [group for group in Group if group is not Group.VALIDATED]
 _ORDERS = {
     Order.NAME: "By name",
     Order.OLDEST: "Oldest attempt first",
@@ -58,10 +64,9 @@ def sentence(event_id: str, readiness: Readiness, everybody: pd.DataFrame, now: 
 
 def to_list(words: str, event_id: str, group: Group | None) -> None:
     """A link to this page as it is, but with the list of this group, or with none."""
-    here = {name: value for name, value in st.query_params.to_dict().items() if name not in (PEOPLE, PAGE)}
-    if group is None:
-        here = {name: value for name, value in here.items() if name not in (SEARCH, ORDER)}
-    else:
+    left_out = {PEOPLE, PAGE, ONLY} | ({SEARCH, ORDER} if group is None else set())
+    here = {name: value for name, value in st.query_params.to_dict().items() if name not in left_out}
+    if group is not None:
         here[PEOPLE] = str(group)
     pages.link(pages.EVENT_OVERVIEW, words, "", {**here, "event_id": event_id})
 
@@ -120,23 +125,35 @@ def _outlook(
     )
 
 
-def people_list(event_id: str, everybody: pd.DataFrame, now: datetime) -> None:
-    """The list that the link names, with a search, an order, pages and files; nothing where it names none."""
+def records_of_list(standing: event.Standing, now: datetime) -> pd.DataFrame:
+    """The records of the group that the link names; all where it names none."""
     named = st.query_params.get(PEOPLE)
-    if named is None:
+    if named not in _NAMED:
+        return standing.records
+    return kept(records_of, kept(of_group, standing.people, Group(named), _minute(now)), standing.records)
+
+
+def people_list(event_id: str, standing: event.Standing, chosen: Chosen, now: datetime) -> None:
+    """The list that the link names, by a group or by the parts of charts that are ``chosen``, with a search, an
+    order, pages and files; nothing where it names none.
+    """
+    named = st.query_params.get(PEOPLE)
+    if named is None and not chosen.picks:
         # The next list begins without what was searched in this one.
         for name in (SEARCH, ORDER, PAGE):
             st.session_state.pop(name, None)
         return
-    if named not in list(Group):
+    if named is not None and named not in _NAMED:
         ui.banner("warning", "The link names an unknown list of people.", named, icon=":material/search_off:")
         return
-    group = Group(named)
-    with st.container(border=True, key="people"):
-        _list(event_id, group, everybody, now)
+    group = Group.VALIDATED if named is None else Group(named)
+    everybody = kept(validated, standing.registrations, standing.records) if named is None else standing.people
+    with st.container(border=True, key=lead_on.LIST):
+        _list(event_id, group, chosen, everybody, now)
+    lead_on.bring_list_into_view(chosen)
 
 
-def _list(event_id: str, group: Group, everybody: pd.DataFrame, now: datetime) -> None:
+def _list(event_id: str, group: Group, chosen: Chosen, everybody: pd.DataFrame, now: datetime) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         title = st.container(width="content")
         with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
@@ -161,12 +178,15 @@ def _list(event_id: str, group: Group, everybody: pd.DataFrame, now: datetime) -
                 width=200,
                 on_change=_first_page,
             )
-            query = {"who": str(group), "search": (text or "").strip(), "sort": order}
+            query = {"who": str(group), "search": (text or "").strip(), "sort": order, **chosen.query()}
             event.file_links("These people", event.files(event_id, "people", query), "people")
             with st.container(key=f"{look.SENTENCE}-close", width="content"):
-                to_list("Close", event_id, None)
-    rows = kept(listed, everybody, group, text or "", Order(order), _minute(now))
+                to_list("Show all again", event_id, None)
+    fitting_all = chosen.rows(everybody, fitting)
+    rows = kept(listed, fitting_all, group, text or "", Order(order), _minute(now))
     title.markdown(f"**{_TITLES[group]} · {len(rows):,}**")
+    for pick in chosen.picks:
+        title.text(pick.words)
     if group is Group.WAITING:
         pages.link(pages.REVIEW, "Open the review queue", ":material/fact_check:", {"event_id": event_id})
     if rows.empty:

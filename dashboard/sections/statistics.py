@@ -16,8 +16,9 @@ from dashboard import pages
 from dashboard.api.endpoints import MORE_EVENTS
 from dashboard.charts import event as event_charts
 from dashboard.charts import over_time as over_time_charts
-from dashboard.parts import case, chosen_event, distributions, event, link, profiles, ui
+from dashboard.parts import case, chosen_event, distributions, event, lead_on, link, profiles, ui
 from dashboard.parts.kept import kept
+from dashboard.parts.lead_on import Chosen
 from dashboard.sections import second_looks
 from dashboard.services import get_services
 
@@ -73,9 +74,9 @@ def filters(events: list[str]) -> tuple[list[str], dict[str, Any]]:
             since = st.date_input("From", None, key="since", bind="query-params", format="YYYY-MM-DD")
             until = st.date_input("To", None, key="until", bind="query-params", format="YYYY-MM-DD")
     return chosen, {
-        "statuses": statuses,
-        "sources": sources,
-        "quality": quality,
+        "statuses": tuple(statuses),
+        "sources": tuple(sources),
+        "quality": tuple(quality),
         "reason": reason,
         "since": start_of(since),
         "until": start_of(until + timedelta(days=1)) if until else None,
@@ -108,7 +109,48 @@ def clear_filters() -> None:
     link.put("reason", None)
 
 
+def of_parts(by_event: dict[str, pd.DataFrame], picked: Chosen, but: str = "") -> dict[str, pd.DataFrame]:
+    """The records of each event that fit the picked parts of charts, ``but`` that of this chart."""
+    parts = picked.but(but)
+    return {
+        event_id: parts.rows(rows) if parts.fits(event_id) else kept(_none, rows)
+        for event_id, rows in by_event.items()
+    }
+
+
+def _none(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.iloc[:0]
+
+
+def _joined(by_event: dict[str, pd.DataFrame], picked: Chosen, but: str) -> pd.DataFrame:
+    return kept(event.joined, list(of_parts(by_event, picked, but).values()))
+
+
+def people_list(by_event: dict[str, pd.DataFrame], picked: Chosen, given: dict[str, Any]) -> None:
+    """The people behind the picked parts of charts, with their file; nothing where none is picked."""
+    if not picked.picks:
+        return
+    listed = of_parts(by_event, picked)
+    rows = kept(event.joined, list(listed.values()))
+    with st.container(border=True, key=lead_on.LIST):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            title = st.container(width="content")
+            with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
+                if len(rows):
+                    of_events = [event_id for event_id in listed if picked.fits(event_id)]
+                    exports(of_events, "records", "These people", picked.query(given), key="people")
+                st.button("Show all again", icon=":material/filter_alt_off:", on_click=lead_on.show_all)
+        title.markdown(f"**The people behind this part · {len(rows):,}**")
+        for pick in picked.picks:
+            title.text(pick.words)
+        columns = ("registrationId", "userId", "eventId", "status", "similarity", "confidence", "quality", "reasons")
+        event.table(rows, (*columns, "attempts", "timestamp"), "The people behind this part")
+    lead_on.bring_list_into_view(picked)
+
+
 def headline(records: pd.DataFrame) -> None:
+    if records.empty:
+        return
     passed = (records["status"] == Status.SUCCESS).mean()
     with st.container(horizontal=True):
         st.metric("Validated", f"{len(records):,}", border=True, help="People with at least one photo")
@@ -123,14 +165,15 @@ def mean(values: pd.Series) -> str:
     return "–" if pd.isna(average) else f"{average:.1f}"
 
 
-def groups(records: pd.DataFrame, split: str) -> list[tuple[str, pd.DataFrame]]:
-    """The rows of each group of the split, the largest first, at most ``MAX_GROUPS``."""
-    column = SPLITS[split]
-    return [("", records)] if column is None else kept(event.groups, records, column, MAX_GROUPS)
+def groups(records: pd.DataFrame, column: str | None) -> list[str]:
+    """The groups of a split, the largest first, at most ``MAX_GROUPS``; without a split one without a name."""
+    return [""] if column is None else kept(event.groups, records, column, MAX_GROUPS)
 
 
-def split_distributions(records: pd.DataFrame, policy: Policy) -> None:
-    """``policy`` has the thresholds that are drawn."""
+def split_distributions(
+    by_event: dict[str, pd.DataFrame], records: pd.DataFrame, picked: Chosen, policy: Policy
+) -> None:
+    """``records`` are all of ``by_event``; ``policy`` has the thresholds that are drawn."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         split = st.segmented_control(
             "Split by", list(SPLITS), default="Nothing", required=True, key="split", bind="query-params"
@@ -138,45 +181,63 @@ def split_distributions(records: pd.DataFrame, policy: Policy) -> None:
         ways = distributions.ways("scale")
     if split in GROUP_COLUMNS and is_empty(records, split):
         st.info(f"{split}: {why_empty()}", icon=":material/info:")
-    for name, rows in groups(records, split or "Nothing"):
+    by_quality_key = "failure_rate_by_quality"
+    columns = ("confidence", "similarity", by_quality_key)
+    parts = {key: _joined(by_event, picked, key) for key in columns}
+    column = SPLITS[split or "Nothing"]
+    for name in groups(records, column):
+        rows = {key: kept(event.group, found, column, name) if column else found for key, found in parts.items()}
+        within = lead_on.split_by(column, name)
         confidence, similarity, quality = st.columns(3)
         nothing = "Nothing was measured here."
         with confidence, event.titled_card("Confidence", key="confidence", group=name):
-            distributions.chart(rows, "confidence", ways, policy, empty=nothing, group=name)
+            distributions.chart(
+                rows["confidence"], "confidence", ways, policy, empty=nothing, group=name, within=within
+            )
         with similarity, event.titled_card("Similarity", key="similarity", group=name):
-            distributions.chart(rows, "similarity", ways, policy, empty=nothing, group=name)
+            distributions.chart(
+                rows["similarity"], "similarity", ways, policy, empty=nothing, group=name, within=within
+            )
         with quality:
-            by_quality = kept(statistics.by_quality, rows)
+            by_quality = kept(statistics.by_quality, rows[by_quality_key])
+            part = lead_on.part_of(by_quality_key, within)
             event.chart_card(
                 "Failure rate by quality",
-                event.drawn(event_charts.group_bars, by_quality, case.palette()),
+                event.drawn(event_charts.group_bars, by_quality, case.palette(), part=part)
+                if len(by_quality)
+                else None,
                 event_charts.describe_groups(by_quality, "Quality"),
                 empty="",
-                key="failure_rate_by_quality",
+                key=by_quality_key,
                 note=event.TOO_FEW,
                 group=name,
+                within=within,
             )
 
 
-def rates(records: pd.DataFrame) -> None:
-    unit, frame = kept(over_time.over_time, records, str(ui.viewer_zone()))
+def rates(by_event: dict[str, pd.DataFrame], picked: Chosen) -> None:
+    key = "success_rate"
+    unit, frame = kept(over_time.over_time, _joined(by_event, picked, key), str(ui.viewer_zone()))
     event.chart_card(
         f"Success rate and mean attempts per {unit}",
-        event.drawn(over_time_charts.rate_over_time, unit, frame, case.palette()),
+        event.drawn(over_time_charts.rate_over_time, unit, frame, case.palette(), part=lead_on.part_of(key))
+        if len(frame)
+        else None,
         over_time_charts.describe_rate(unit, frame),
         empty="",
-        key="success_rate",
+        key=key,
     )
 
 
-def comparison(by_event: dict[str, pd.DataFrame]) -> None:
-    table = statistics.compare(by_event)
+def comparison(by_event: dict[str, pd.DataFrame], picked: Chosen) -> None:
+    key = "events_compared"
+    table = statistics.compare(of_parts(by_event, picked, key))
     event.chart_card(
         "Events side by side",
-        event.drawn(event_charts.compare_bars, table, case.palette()),
+        event.drawn(event_charts.compare_bars, table, case.palette(), part=lead_on.part_of(key)),
         event_charts.describe_compare(table),
         empty="",
-        key="events_compared",
+        key=key,
     )
     st.dataframe(table, hide_index=True, alt="The events' figures side by side")
 
@@ -200,20 +261,24 @@ def why_empty() -> str:
     )
 
 
-def attribute_groups(records: pd.DataFrame) -> None:
+def attribute_groups(by_event: dict[str, pd.DataFrame], records: pd.DataFrame, picked: Chosen) -> None:
+    """``records`` are all of ``by_event``."""
     st.subheader("Failure rate by group", anchor=False)
     empty = [label for label in GROUP_COLUMNS if is_empty(records, label)]
     if empty:
         st.info(f"{', '.join(empty)}: {why_empty()}", icon=":material/info:")
     for column, (label, name) in zip(st.columns(len(GROUP_COLUMNS)), GROUP_COLUMNS.items(), strict=True):
-        rates_of = kept(statistics.by_group, records, name)
+        key = f"failure_rate_by_{name}"
+        rates_of = kept(statistics.by_group, _joined(by_event, picked, key), name)
         with column:
             event.chart_card(
                 label,
-                event.drawn(event_charts.group_bars, rates_of, case.palette()) if label not in empty else None,
+                event.drawn(event_charts.group_bars, rates_of, case.palette(), part=lead_on.part_of(key))
+                if label not in empty and len(rates_of)
+                else None,
                 event_charts.describe_groups(rates_of, label),
                 empty="Not known of any of these people.",
-                key=f"failure_rate_by_{name}",
+                key=key,
             )
             if label in empty:
                 continue
@@ -250,16 +315,10 @@ def what_if(by_event: dict[str, pd.DataFrame], policy: Policy, query: dict[str, 
     exports(chosen, "what-if", "Who would change", {**query, "threshold": threshold})
 
 
-def exports(chosen: list[str], name: str, what: str, query: dict[str, Any], *, parquet: bool = False) -> None:
+def exports(
+    chosen: list[str], name: str, what: str, query: dict[str, Any], *, parquet: bool = False, key: str = ""
+) -> None:
     """A link to the file of this ``name`` of all chosen events; ``what`` is in it."""
     first, *others = chosen
-    event.file_links(what, event.files(first, name, {**query, MORE_EVENTS["name"]: others}), name, parquet=parquet)
-
-
-def as_query(given: dict[str, Any]) -> dict[str, Any]:
-    """The filters as a CSV's address has them."""
-    moments = {name: value.isoformat() for name, value in given.items() if isinstance(value, datetime)}
-    return {"status": given["statuses"], "source": given["sources"], "quality": given["quality"]} | {
-        "reason": given["reason"],
-        **moments,
-    }
+    files = event.files(first, name, {**query, MORE_EVENTS["name"]: others})
+    event.file_links(what, files, key or name, parquet=parquet)

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.domain.filters import filtered
 from core.domain.over_time import beside_previous, over_time
 from core.domain.statistics import (
     NOT_MEASURED,
@@ -25,7 +26,6 @@ from core.domain.statistics import (
     by_quality,
     compare,
     expiring,
-    filtered,
     flips,
     histogram,
     never_tried,

@@ -268,7 +268,7 @@ def test_two_reasons_that_shorten_to_the_same_name_are_two_bars() -> None:
 
 def test_markup_in_a_name_is_shown_as_it_is() -> None:
     figure = event_charts.compare_bars(events(('<a href="http://x">spring</a>', 9, 8)), LIGHT)
-    assert "<a" not in figure.layout.yaxis.ticktext[0] + figure.data[0].customdata[0]
+    assert "<a" not in figure.layout.yaxis.ticktext[0] + figure.data[0].customdata[0][1]
 
 
 def test_attempts_show_counts_and_shares() -> None:
@@ -325,8 +325,8 @@ def test_on_a_square_root_scale_a_bar_is_as_high_as_the_root_of_its_count() -> N
 
 def test_on_every_scale_hovering_tells_the_count() -> None:
     for root in (False, True):
-        figure = histogram(bins((9, 0, 16), (0, 4, 0)), replace(SIMILARITY, root=root), LIGHT)
-        assert bars(figure)["Failed"].customdata[0] == ["60–70", 16]
+        figure = histogram(bins((9, 0, 16), (0, 4, 0)), replace(SIMILARITY, root=root, first=60), LIGHT)
+        assert bars(figure)["Failed"].customdata[0] == ["60-70 failed", "60–70, failed", 16]
 
 
 @pytest.mark.parametrize("top", [0, 1, 2, 3, 9, 10, 99, 100, 4321, 987_654])
@@ -353,7 +353,7 @@ def test_a_small_group_says_so() -> None:
 
 def test_a_rate_tells_its_counts_when_hovered() -> None:
     (trace,) = event_charts.group_bars(groups(("high", 90, 9)), LIGHT).data
-    assert trace.customdata[0] == "high: 9 of 90 failed"
+    assert trace.customdata[0] == ["high", "high: 9 of 90 failed", 9]
 
 
 def test_many_groups_have_room_for_their_names() -> None:

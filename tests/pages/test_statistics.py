@@ -95,7 +95,7 @@ def test_zoomed_in_what_lies_below_is_counted_in_words_and_in_no_bar(run_page: R
     below = int((frame["similarity"] < 60).sum())
     assert below
     assert f"{below} below 60 are not shown" in chart["layout"]["xaxis"]["title"]["text"]
-    counts = [count for trace in chart["data"] for _, count in trace["customdata"]]
+    counts = [count for trace in chart["data"] for _, _, count in trace["customdata"]]
     assert sum(counts) == (frame["similarity"] >= 60).sum()
 
 

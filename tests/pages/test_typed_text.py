@@ -87,10 +87,11 @@ REVIEWED: dict[str, set[str]] = {
         "warning: 1 + len(record.other_face_boxes)",
     },
     "dashboard/parts/decisions.py": {"banner: sentence", "popover: label"},
-    "dashboard/parts/distributions.py": {"chart: empty"},
+    "dashboard/parts/distributions.py": {"chart: empty", "chart: within"},  # what is typed of a link is its part
     "dashboard/parts/event.py": {
         "caption: empty",
         "chart: empty",
+        "chart: within",
         "link_button: word",
         "markdown: note",
         "markdown: title",
@@ -244,9 +245,11 @@ REVIEWED: dict[str, set[str]] = {
     "dashboard/sections/second_looks.py": {"metric: title", "write: mistaken", "write: whom"},
     "dashboard/sections/statistics.py": {
         "chart: nothing",
+        "chart: within",
         "chart_card: event.TOO_FEW",
         "chart_card: label",
         "chart_card: unit",
+        "chart_card: within",
         "file_links: what",
         # Of the names of our own splits.
         "info: ', '.join(empty)",
