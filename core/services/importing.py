@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from core.domain.errors import PhotoNotFound, PhotoRefused
 from core.domain.records import Registration
 from core.ports import Photos
+from core.services.lists.events import ProfilePlan
 from core.services.lists.people import Line, People
 from core.services.lists.plan import NO_PHOTOS
-from core.services.lists.tables import Problem
+from core.services.lists.tables import Notice, Problem
 from core.services.photo_names import FilePath, Found, PhotoFile, read
 from core.services.photo_sources import PhotoSource
 
@@ -44,15 +45,13 @@ class Importer(Protocol):
 
 
 @dataclass(frozen=True)
-class Notice(Problem):
-    """A line that went in otherwise than it says, and how, in one sentence."""
-
-
-@dataclass(frozen=True)
 class ImportReport:
+    """``profiles`` is what was done to the profiles of events (``core.services.profile_import``)."""
+
     imported: int
     problems: tuple[Problem, ...]
     notices: tuple[Notice, ...] = ()
+    profiles: ProfilePlan = field(default_factory=ProfilePlan)
 
 
 def import_registrations(

@@ -12,7 +12,7 @@ from core.domain.errors import Conflict, Unavailable
 from core.domain.profiles import EventProfile, EventRules
 from core.runtime.services import Services
 from dashboard.jobs import jobs
-from dashboard.sections.event_profile import JOB
+from dashboard.parts.profiles import DATES_JOB
 from tests.support.app import OPERATOR, RunPage, failure
 from tests.support.desk import Desk
 from tests.support.records import an_outcome
@@ -32,7 +32,7 @@ def field(app: Any, kind: str, label: str) -> Any:
 def save(app: Any) -> Any:
     next(button for button in app.button if button.label == "Save").click()
     app.run()
-    job = jobs().of(JOB, EVENT)
+    job = jobs().of(DATES_JOB, EVENT)
     if job:
         job.join()
     return app

@@ -6,6 +6,7 @@ import io
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,19 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Selectbox
 
 from core.adapters.embedded.registrations import SqliteRegistrations
+from core.domain.clock import utc_now
+from core.domain.profiles import KEEP_DAYS
 from core.runtime.services import Services
 from core.services import sample
 from core.settings import Settings
 from dashboard import services as dashboard_services
+from dashboard.jobs import jobs
+from dashboard.parts.profiles import DATES_JOB
 from tests.pages.test_validate import down, press, text_of
 from tests.support.app import RunPage
-from tests.support.desk import REGISTERED
+from tests.support.desk import REGISTERED, Desk
 from tests.support.lists import workbook
+from tests.support.records import an_outcome
 
 HEADER = "registrationId,userId,eventId,name,email,photo\n"
 GOOD = "new-1,user-9,expo,Grace Hopper,grace@example.com,grace.jpg\n"
@@ -253,6 +259,70 @@ class TestPlan:
         monkeypatch.setattr(services.importer, "existing", down("registrations"))
         (error,) = give((HEADER + "new-1,user-9,expo,,,\n").encode()).error
         assert error.value.startswith("Could not plan the import.")
+
+
+EVENTS = "registrationId,userId,eventId,Event Name,Starts at,Event time zone\n"
+
+
+class TestProfiles:
+    ONE = (EVENTS + "r1,u1,expo,Expo 26,2026-11-26 18:00,Europe/Berlin\n").encode()
+
+    def test_the_plan_shows_which_events_get_what(self, give: Give, services: Services) -> None:
+        app = give(self.ONE)
+        assert app.dataframe[1].value.iloc[0].to_dict() == {
+            "Event": "expo",
+            "Event's name": "Expo 26",
+            "Event's time zone": "Europe/Berlin",
+            "Event starts": "2026-11-26 18:00",
+            "Event ends": None,
+            "Deadline for photos": None,
+            "New": "name, time zone, event starts",
+        }
+        assert services.profile_service.all() == []
+
+    def test_after_the_import_they_have_it(self, run_import: Import, services: Services) -> None:
+        app = run_import(self.ONE)
+        assert "The settings of these events were completed:" in text_of(app)
+        assert services.profile_service.get("expo").name == "Expo 26"
+
+    def test_records_are_dated_by_an_imported_date(self, run_import: Import, services: Services, desk: Desk) -> None:
+        record = desk.records.record_attempt(an_outcome(timestamp=utc_now()), timedelta(days=30))
+        end = utc_now().replace(microsecond=0) + timedelta(days=90)
+        run_import((f"registrationId,userId,eventId,Ends at\nr1,u1,event-1,{end.isoformat()}\n").encode())
+        job = jobs().of(DATES_JOB, "event-1")
+        assert job
+        job.join()
+        dated = desk.records.get(record.user_id, record.registration_id)
+        assert dated
+        assert dated.expires_at == int((end + timedelta(days=KEEP_DAYS)).timestamp())
+
+    def test_a_list_without_a_time_zone_asks_for_one(self, give: Give, services: Services) -> None:
+        app = give(b"registrationId,userId,eventId,Starts at\nr1,u1,expo,2026-11-26 18:00\n")
+        column(app, "Time zone of the event's dates").select("Asia/Kolkata").run()
+        press(app, "Import 1 registration")
+        assert services.profile_service.get("expo").starts_at == datetime(2026, 11, 26, 12, 30, tzinfo=UTC)
+
+    def test_a_list_without_dates_asks_for_no_time_zone(self, give: Give) -> None:
+        app = give(b"registrationId,userId,eventId\nr1,u1,expo\n")
+        assert "Time zone of the event's dates" not in [box.label for box in app.selectbox]
+
+    def test_any_column_can_be_chosen_for_what_it_says_of_the_event(self, give: Give) -> None:
+        app = give(b"registrationId,userId,eventId,Termin\nr1,u1,expo,26.11.2026 18:00\n")
+        column(app, "Event starts").select("Termin").run()
+        assert app.dataframe[1].value["Event starts"][0] == "2026-11-26 18:00"
+
+    def test_what_is_left_out_is_said_with_its_line(self, run_import: Import, services: Services) -> None:
+        app = run_import((EVENTS + "r1,u1,expo,Expo,05/06/2026,UTC\nr2,u2,expo,Fair,,UTC\n").encode())
+        assert list(app.dataframe[-1].value["Line"]) == [2, 3]
+        assert services.registrations.get("r2") is not None
+
+    def test_where_another_system_keeps_profiles_the_page_says_so(
+        self, give: Give, services: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(services.profile_service, "_edits", None)
+        app = give(self.ONE)
+        assert "What the list says of events, such as names and dates, is not stored." in text_of(app)
+        assert import_label(app) == "Import 1 registration"
 
 
 def test_a_table_without_lines_says_so(give: Give) -> None:
