@@ -46,11 +46,14 @@ class Importer(Protocol):
 
 @dataclass(frozen=True)
 class ImportReport:
-    """``profiles`` is what was done to the profiles of events (``core.services.profile_import``)."""
+    """``events`` are the ids of those whose registrations went in, in the order of the list. ``profiles`` is what was
+    done to the profiles of events (``core.services.profile_import``).
+    """
 
     imported: int
     problems: tuple[Problem, ...]
     notices: tuple[Notice, ...] = ()
+    events: tuple[str, ...] = ()
     profiles: ProfilePlan = field(default_factory=ProfilePlan)
 
 
@@ -74,6 +77,7 @@ def import_registrations(
     people.require_complete()
     files, place = _files(people.lines, source), source.place if source else ""
     imported, problems, notices = 0, list(people.problems), list[Notice]()
+    events: dict[str, None] = {}
     with ThreadPoolExecutor(_PHOTO_THREADS) as threads:
         for start in range(0, len(people.lines), BATCH):
             batch = people.lines[start : start + BATCH]
@@ -83,8 +87,10 @@ def import_registrations(
             went_in = [line for line, each in zip(batch, kept, strict=True) if isinstance(each, Registration)]
             notices += [notice for line in went_in for notice in _notices(line, files, place)]
             imported += registrations.import_many(good) if good else 0
+            events |= dict.fromkeys(each.event_id for each in good)
             progress(start + len(batch), len(people.lines))
-    return ImportReport(imported, tuple(sorted(problems, key=lambda problem: problem.line)), tuple(notices))
+    ordered = tuple(sorted(problems, key=lambda problem: problem.line))
+    return ImportReport(imported, ordered, tuple(notices), tuple(events))
 
 
 def keep_reference(data: bytes, photos: Photos, sanitiser: Sanitiser) -> str:

@@ -85,10 +85,16 @@ def forget_ids() -> None:
     _event_ids.clear()
 
 
-def forget_all() -> None:
-    """Read every event's registrations anew next time, and keep nothing that was made of them: somebody has gone."""
+def forget_registrations() -> None:
+    """Reads every event's registrations, and which events there are, again next time: some were loaded."""
+    forget_ids()
     _registrations.clear()
     _unreadable.clear()
+
+
+def forget_all() -> None:
+    """As ``forget_registrations``, and keeps nothing that was made of them: somebody has gone."""
+    forget_registrations()
     kept.clear()
 
 

@@ -11,7 +11,7 @@ import streamlit as st
 from core.services.lists.events import DATES, FIELDS, Filled, ProfilePlan, said_of
 from core.services.lists.headers import Columns
 from core.services.lists.meanings import Meaning
-from dashboard.parts import event, profiles, ui
+from dashboard.parts import profiles, ui
 from dashboard.sections import list_lines
 
 LABELS = {
@@ -55,7 +55,6 @@ def done(plan: ProfilePlan) -> None:
 def after_import(filled: Sequence[Filled]) -> None:
     """Has the pages read the profiles anew, and the records of events that got a date dated anew."""
     profiles.forget()
-    event.forget_ids()
     for each in [each for each in filled if each.is_dated][:_DATED_AT_ONCE]:
         profiles.date_records(each.profile.event_id)
 

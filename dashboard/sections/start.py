@@ -20,10 +20,10 @@ from core.services.lists.people import People, people_of, read_table
 from core.services.lists.plan import Plan, first_rows
 from core.services.lists.tables import Notice, Problem, Table
 from core.services.photo_sources import ZipSource
+from core.services.sample import EVENT_ID, FIRST_ID
 from core.services.tables import refused_lines
-from dashboard import pages
-from dashboard.parts import ui
-from dashboard.sections import imported_events, list_lines
+from dashboard.parts import event, ui
+from dashboard.sections import imported_events, list_lines, next_steps
 from dashboard.services import get_services
 
 T = TypeVar("T")
@@ -72,11 +72,15 @@ def sample_card(loading: GuardedLoading) -> None:
                     lambda done, total: bar.progress(done / total, f"{done:,} of {total:,} people"),
                 )
                 bar.empty()
+                event.forget_registrations()
                 st.session_state.loaded = "sample"
+
+
+def after_sample() -> None:
+    """What to do next, once the sample is loaded."""
     if st.session_state.get("loaded") == "sample":
         st.success("The sample event is loaded.", icon=":material/check:")
-        query = {"registration_id": "sample-0001"}
-        pages.link(pages.VALIDATE, "Validate a photo of sample-0001", ":material/verified_user:", query)
+        next_steps.section([EVENT_ID], FIRST_ID)
 
 
 def files_card() -> tuple[UploadedFile | None, UploadedFile | None]:
@@ -221,6 +225,7 @@ def plan_section(loading: GuardedLoading, plan: Plan, archive: UploadedFile | No
     if pressed:
         with ui.banner_on_failure("import the registrations", again=False):
             report = run_import(loading, plan.people, archive)
+            event.forget_registrations()
             imported_events.after_import(report.profiles.filled)
             st.session_state[REPORT] = (of, report)
             st.rerun()
@@ -246,7 +251,7 @@ def report_section(report: ImportReport) -> None:
             else f"{report.imported:,} registrations were imported."
         )
         st.success(said, icon=":material/check:")
-        pages.link(pages.VALIDATE, "Validate a photo", ":material/verified_user:")
+        next_steps.section(report.events)
     else:
         st.error("No registration was imported.", icon=":material/error:")
     st.button("Import this list again", icon=":material/refresh:", on_click=forget_plan)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -15,7 +16,8 @@ from streamlit.testing.v1.element_tree import Selectbox
 
 from core.adapters.embedded.registrations import SqliteRegistrations
 from core.domain.clock import utc_now
-from core.domain.profiles import KEEP_DAYS
+from core.domain.profiles import KEEP_DAYS, EventProfile
+from core.domain.roles import Principal, Role
 from core.runtime.services import Services
 from core.services import sample
 from core.settings import Settings
@@ -112,9 +114,14 @@ def test_the_sample_fills_the_registrations(run_page: RunPage, services: Service
     assert services.registrations.get(f"sample-{sample.COUNT:04}") is not None
 
 
+def links(app: AppTest) -> dict[str, str]:
+    """The pages that the page leads to, and with which query."""
+    return {link.proto.page: link.proto.query_string for link in app.get("page_link")}
+
+
 def test_the_loaded_sample_leads_to_a_case_with_a_portrait(run_page: RunPage, services: Services) -> None:
-    (link,) = press(run_page("start"), "Load the sample event").get("page_link")
-    assert (link.proto.page, link.proto.query_string) == ("validate", "registration_id=sample-0001")
+    app = press(run_page("start"), "Load the sample event")
+    assert links(app)["validate"] == "registration_id=sample-0001"
     registration = services.registrations.get("sample-0001")
     assert registration is not None
     assert registration.reference_photo_key is not None
@@ -141,7 +148,56 @@ def test_a_table_and_its_photos_go_in(run_import: Import, services: Services, ho
 def test_the_page_says_how_many_went_in(run_import: Import, hopper_jpeg: bytes) -> None:
     app = run_import((HEADER + GOOD).encode(), zip_of(grace=hopper_jpeg))
     assert [message.value for message in app.success] == ["1 registration was imported."]
-    assert [link.proto.page for link in app.get("page_link")] == ["validate"]
+
+
+class TestNextSteps:
+    ONE = (HEADER + "new-1,user-9,expo,,,\n").encode()
+    OF_EVENTS: ClassVar = ["review", "event_overview", "event_profile", "statistics"]
+
+    def test_every_role_is_led_to_its_pages_with_the_event(self, run_import: Import) -> None:
+        found = links(run_import(self.ONE))
+        assert found == dict.fromkeys(["validate", "operations", "audit"], "") | dict.fromkeys(
+            self.OF_EVENTS, "event_id=expo"
+        )
+
+    def test_an_event_that_has_a_date_needs_none(self, run_import: Import, services: Services) -> None:
+        services.profile_service.save(EventProfile(event_id="expo", starts_at=utc_now()), "Ada")
+        assert "event_profile" not in links(run_import(self.ONE))
+
+    def test_of_several_events_one_is_chosen(self, run_import: Import) -> None:
+        app = run_import((HEADER + "r1,u1,expo,,,\nr2,u2,fair,,,\n").encode())
+        column(app, "Event").select("fair").run()
+        assert {links(app)[page] for page in self.OF_EVENTS} == {"event_id=fair"}
+
+    def test_profiles_out_of_reach_leave_the_other_steps(
+        self, give: Give, services: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        app = give(self.ONE)
+        monkeypatch.setattr(services.profile_service, "get", down("profiles"))
+        found = links(press(app, import_label(app)))
+        assert ("statistics" in found, "event_profile" in found) == (True, False)
+
+    def test_after_nothing_went_in_there_is_no_next_step(self, run_import: Import) -> None:
+        assert links(run_import((HEADER + GOOD).encode(), zip_of(grace=b"no photo"))) == {}
+
+    @pytest.mark.parametrize(
+        ("roles", "pages"),
+        [
+            ({Role.ADMIN}, {"event_profile", "operations", "audit"}),
+            ({Role.ADMIN, Role.SUPPORT}, {"validate", "review", "event_profile", "operations", "audit"}),
+        ],
+    )
+    def test_nobody_is_led_to_a_page_that_is_not_theirs(
+        self, run_import: Import, monkeypatch: pytest.MonkeyPatch, roles: set[Role], pages: set[str]
+    ) -> None:
+        person = Principal(id="x", name="Grace", roles=frozenset(roles))
+        monkeypatch.setattr(dashboard_services, "principal", lambda: person)
+        assert links(run_import(self.ONE)).keys() == pages
+
+    def test_the_pages_know_what_was_loaded_at_once(self, run_page: RunPage, run_import: Import) -> None:
+        run_page("event_overview")  # reads that there are no events
+        run_import(self.ONE)
+        assert run_page("event_overview", event_id="expo").selectbox(key="event_id").value == "expo"
 
 
 def test_after_an_import_the_list_can_be_imported_again(run_import: Import) -> None:

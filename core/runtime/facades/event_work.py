@@ -160,17 +160,16 @@ class GuardedLoading:
         Whoever imports has the records of these events dated anew (``GuardedProfiles.redate``).
         """
         self._permissions.require([Action.LOAD_DATA])
-        importer = _OwnEvents(self._importer, self._permissions)
         report = import_registrations(
             people,
             source,
-            registrations=importer,
+            registrations=_OwnEvents(self._importer, self._permissions),
             photos=self._photos,
             sanitiser=self._sanitiser,
             progress=progress,
         )
         done = self._profile_plan(
-            people, lambda: fill_profiles(people, importer.events, self._stored, self._profiles.save)
+            people, lambda: fill_profiles(people, report.events, self._stored, self._profiles.save)
         )
         return replace(report, profiles=done)
 
@@ -189,13 +188,9 @@ class GuardedLoading:
 
 
 class _OwnEvents:
-    """Imports registrations of the principal's events; refuses a list that names other events.
-
-    ``events`` are those of the registrations that went in.
-    """
+    """Imports registrations of the principal's events; refuses a list that names other events."""
 
     def __init__(self, importer: RegistrationImport, permissions: Permissions) -> None:
-        self.events = set[str]()
         self._importer = importer
         self._permissions = permissions
 
@@ -203,6 +198,4 @@ class _OwnEvents:
         given = list(registrations)
         for each in given:
             self._permissions.require_event(each.event_id, Action.LOAD_DATA, Subject(event_id=each.event_id))
-        imported = self._importer.import_many(given)
-        self.events.update(each.event_id for each in given)
-        return imported
+        return self._importer.import_many(given)

@@ -152,12 +152,14 @@ class _Event:
         return changed
 
     def _in_its_zone(self, profile: EventProfile, added: Collection[Meaning]) -> EventProfile:
-        """A new profile whose zone no line says has the zone in which its dates were read."""
-        dated = [meaning for meaning in added if meaning in DATES]
-        if profile.version or not dated or Meaning.TIME_ZONE in self._said:
+        """A new profile whose zone no line says has that of the list, in which its dates were read."""
+        if profile.version or not added or Meaning.TIME_ZONE in self._said:
             return profile
         if self.zone_of_list:
             return profile.model_copy(update={"time_zone": zone_named(self.zone_of_list).key})
+        dated = [meaning for meaning in added if meaning in DATES]
+        if not dated:
+            return profile
         ((_, line),) = self._said[dated[0]].values()
         self._notice(
             line, f"The time zone of the event {profile.event_id!r} is not known, so times without one are in UTC."
