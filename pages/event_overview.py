@@ -43,7 +43,7 @@ def main() -> None:
     sections.readiness_and_pace(readiness, records, period)
     sections.reasons_similarity_quality(period, profiles.policy(event_id))
     lately = event.files(event_id, "records", {"since": period.since.isoformat()})
-    event.file_links(f"The last {span}", lately, "span")
+    event.file_links(f"The last {span}", lately, "span", contacts=True)
     sections.attempts_and_latest(event_id, records)
     sections.expiring_records(event_id, records, now)
     sections.unreadable_records(event_id, records)

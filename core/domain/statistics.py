@@ -317,12 +317,12 @@ def status_counts(status: pd.Series, by: Any) -> pd.DataFrame:
     return pd.DataFrame({name: status == name for name in STATUSES}).groupby(by, observed=True).sum()
 
 
-def places_of(registrations: pd.DataFrame, records: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """For each registration the place of its record in ``records``, -1 where there is none.
+def places_of(rows: pd.DataFrame, others: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """For each row of the first the place of its own in the second, by user and registration; -1 where there is none.
 
     pandas' merge, which sorts the keys, takes five times as long.
     """
-    found = pc.index_in(_keys(registrations), value_set=_keys(records))
+    found = pc.index_in(_keys(rows), value_set=_keys(others))
     at: npt.NDArray[np.int64] = pc.fill_null(found, -1).to_numpy().astype("int64")
     return at
 

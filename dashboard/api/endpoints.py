@@ -100,6 +100,12 @@ _FILTERS = (
 )
 #: Of files that can have several events.
 MORE_EVENTS = _several("with", None, "Also this event, behind the others in the same file")
+#: Of files of records, for those who may see whose they are.
+CONTACTS = _query(
+    "contacts",
+    {"type": "boolean", "default": False},
+    "Also name and e-mail, in the last columns; for those who see whose records they are",
+)
 _THRESHOLD = _query(
     "threshold",
     {"type": "number", "minimum": 0, "maximum": 100},
@@ -191,7 +197,7 @@ RECORDS = _files(
     f"{_EVENT}/records",
     _OF_EVENTS,
     "An event's records",
-    parameters=(MORE_EVENTS, *_FILTERS),
+    parameters=(MORE_EVENTS, CONTACTS, *_FILTERS),
     types=(CSV, XLSX, PARQUET),
 )
 PEOPLE = _files(
@@ -211,12 +217,17 @@ UNREADABLE_RECORDS = _files(
 UNREADABLE_REGISTRATIONS = _files(
     f"{_EVENT}/unreadable-registrations", _OF_EVENTS, "What could not be read of an event's registrations"
 )
-EXPIRING = _files(f"{_EVENT}/expiring", _OF_EVENTS, "An event's records that expire within a week")
+EXPIRING = _files(
+    f"{_EVENT}/expiring",
+    _OF_EVENTS,
+    "An event's records that expire within a week",
+    parameters=(CONTACTS,),
+)
 WHAT_IF = _files(
     f"{_EVENT}/what-if",
     _OF_EVENTS,
     "An event's records whose status another threshold would change",
-    parameters=(_THRESHOLD, MORE_EVENTS, *_FILTERS),
+    parameters=(_THRESHOLD, MORE_EVENTS, CONTACTS, *_FILTERS),
 )
 REFERENCE_PROBLEMS = _files(
     f"{_EVENT}/reference-problems",

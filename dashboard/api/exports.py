@@ -22,12 +22,13 @@ from core.domain.clock import utc_now
 from core.domain.errors import InvalidInput, NotFound
 from core.domain.file_names import content_disposition, file_name
 from core.domain.frames import record_frame
-from core.domain.people import Group, Order, listed, people
+from core.domain.people import Group, Order, listed, people, with_contacts
 from core.domain.records import KEY_ATTRIBUTES, Quality, Status
 from core.domain.roles import Action
 from core.runtime.facades.guard import GuardedServices
 from core.services.export import as_csv, as_parquet
 from core.services.tables import (
+    CONTACT_COLUMNS,
     PEOPLE_EXPORT,
     RECORD_EXPORT,
     REGISTRATION_EXPORT,
@@ -42,8 +43,8 @@ from core.services.tables import (
 from core.services.workbook import as_xlsx
 from dashboard.access.authentication import person_of, principal_of
 from dashboard.api import endpoints
-from dashboard.api.endpoints import CSV, ENDINGS, MORE_EVENTS, PARQUET, XLSX, Endpoint
-from dashboard.api.parameters import EVENT_ID, USER_ID, one
+from dashboard.api.endpoints import CONTACTS, CSV, ENDINGS, MORE_EVENTS, PARQUET, XLSX, Endpoint
+from dashboard.api.parameters import EVENT_ID, USER_ID, flag, one
 from dashboard.api.workers import Download, Downloads, unless_gone
 from dashboard.codings import named_codings
 from dashboard.services import services_of
@@ -106,13 +107,19 @@ def _of_event(downloads: Downloads, asked: Endpoint, read: EventFile) -> Handler
         query = request.query_params
         others = EVENT_ID.others(query, MORE_EVENTS["name"]) if MORE_EVENTS in asked.parameters else ()
         events = list(dict.fromkeys([EVENT_ID.of(request), *others]))
+        contacts = CONTACTS in asked.parameters and flag(query, CONTACTS["name"])
 
         def parts() -> Parts:
             services = services_of(principal_of(request))
-            parts: Iterator[bytes] = _WRITE[asked.file](_joined([read(services, each, query) for each in events]))
+            tables = [read(services, each, query) for each in events]
+            if contacts:
+                tables = [_with_contacts(services, each, table) for each, table in zip(events, tables, strict=True)]
+            parts: Iterator[bytes] = _WRITE[asked.file](_joined(tables))
             # Each event has entries of its own in the audit trail.
             for each in events:
-                parts = services.acting.export(f"{name}.{ENDINGS[asked.file]}", parts, event_id=each)
+                parts = services.acting.export(
+                    f"{name}.{ENDINGS[asked.file]}", parts, event_id=each, contacts=contacts
+                )
             yield from parts
 
         called = events[0] if len(events) == 1 else f"{len(events)} events"
@@ -124,6 +131,23 @@ def _of_event(downloads: Downloads, asked: Endpoint, read: EventFile) -> Handler
 def _joined(tables: Sequence[Table]) -> Table:
     """The rows of all tables, which have the same columns."""
     return Table(tables[0].columns, chain.from_iterable(table.batches for table in tables))
+
+
+def _with_contacts(services: GuardedServices, event_id: str, table: Table) -> Table:
+    """The table of records with names and addresses behind its columns.
+
+    The event's registrations are read once, when its first rows are taken.
+    """
+
+    def batches() -> Iterator[Batch]:
+        registered = None
+        for batch in table.batches:
+            assert isinstance(batch, pd.DataFrame)
+            if registered is None:
+                registered = services.registrations.event_frame(event_id)
+            yield with_contacts(batch, registered)
+
+    return Table([*table.columns, *CONTACT_COLUMNS], batches())
 
 
 def _audit(downloads: Downloads, file_type: str) -> Handler:

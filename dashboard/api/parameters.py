@@ -82,6 +82,14 @@ def one(query: QueryParams, name: str) -> str | None:
     return given[0] if given else None
 
 
+def flag(query: QueryParams, name: str) -> bool:
+    """Whether the parameter is ``true``; false where it is not given."""
+    given = one(query, name)
+    if given not in (None, "true", "false"):
+        raise InvalidInput(f"The parameter {name} must be true or false.")
+    return given == "true"
+
+
 def attempt_id(request: Request) -> str:
     """The attempt's id: the header Idempotency-Key, or a new one."""
     given = request.headers.getlist("idempotency-key")

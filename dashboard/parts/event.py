@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from urllib.parse import quote, urlencode
 
@@ -19,6 +19,7 @@ from core.domain.roles import View
 from core.domain.statistics import Readiness
 from core.runtime.facades.guard import GuardedServices
 from dashboard import pages
+from dashboard.api.endpoints import CONTACTS
 from dashboard.parts import chosen_event, look, ui
 from dashboard.parts.kept import kept
 from dashboard.prefix import address_of
@@ -162,10 +163,16 @@ def files(event_id: str, name: str, query: Mapping[str, object] | None = None) -
     return Files(f"/api/exports/events/{quote(event_id, safe='')}/{name}", query or {})
 
 
-def file_links(what: str, files: Files, key: str, *, parquet: bool = False) -> None:
-    """A button that offers the files, one link for each format; ``what`` is in them, "" where the page says so."""
+def file_links(what: str, files: Files, key: str, *, parquet: bool = False, contacts: bool = False) -> None:
+    """A button that offers the files, one link for each format; ``what`` is in them, "" where the page says so.
+
+    With ``contacts`` whoever may see them can have names and addresses added.
+    """
     endings = {"csv": "CSV", "xlsx": "Excel"} | ({"parquet": "Parquet"} if parquet else {})
     with st.popover(what or "Download", icon=":material/download:", key=f"{key}-files"):
+        if contacts and get_services().principal.sees_identities:
+            added = st.checkbox("With names and e-mail addresses", key=f"{key}-contacts")
+            files = replace(files, query={**files.query, CONTACTS["name"]: "true" if added else ""})
         for ending, word in endings.items():
             st.link_button(word, files.address(ending), key=f"{key}-{ending}", width="stretch")
 

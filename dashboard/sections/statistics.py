@@ -253,7 +253,9 @@ def what_if(by_event: dict[str, pd.DataFrame], policy: Policy, query: dict[str, 
 def exports(chosen: list[str], name: str, what: str, query: dict[str, Any], *, parquet: bool = False) -> None:
     """A link to the file of this ``name`` of all chosen events; ``what`` is in it."""
     first, *others = chosen
-    event.file_links(what, event.files(first, name, {**query, MORE_EVENTS["name"]: others}), name, parquet=parquet)
+    event.file_links(
+        what, event.files(first, name, {**query, MORE_EVENTS["name"]: others}), name, parquet=parquet, contacts=True
+    )
 
 
 def as_query(given: dict[str, Any]) -> dict[str, Any]:
