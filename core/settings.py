@@ -106,7 +106,7 @@ class Settings(Policy, BaseSettings):
         8,
         gt=0,
         le=24 * 30,
-        description="hours after which one signs in anew; the ID token's own end comes first where it is earlier",
+        description="hours after which people must sign in again, unless the ID token expires earlier",
     )
     api_tokens: Json[tuple[ApiToken, ...]] = Field(
         (),

@@ -83,7 +83,7 @@ def first(person: Principal) -> Path | None:
 
 
 def navigation(person: Principal | None) -> dict[str, list[st.Page]]:
-    """Sections and their pages. Made anew for each run: a page object carries the state of its run.
+    """Sections and their pages. Made again for each run: a page object carries the state of its run.
 
     Every address is always there: without access, or once the session is over, a word about that stands at it.
     Neither is listed.

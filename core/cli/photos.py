@@ -29,8 +29,8 @@ def validate_event(
             help="Folder of photos named by registration id, such as reg-1.jpg. They are used instead of stored ones."
         ),
     ] = None,
-    anew: Annotated[
-        bool, typer.Option("--anew", help="Start over: discard an unfinished batch of this event.")
+    start_over: Annotated[
+        bool, typer.Option("--start-over", help="Discard an unfinished batch of this event.")
     ] = False,
     operator: Annotated[
         str | None,
@@ -47,7 +47,7 @@ def validate_event(
     """
     with open_services() as services, stop_on_signals() as stop:
         submitter = Submitter(Source.BATCH, operator or user_name())
-        with closing(services.batches.open(event, only, photos, anew=anew)) as batch:
+        with closing(services.batches.open(event, only, photos, start_over=start_over)) as batch:
             before = batch.progress()
             if batch.resumed:
                 say(f"Resuming the batch: {before.done:,} of {before.total:,} photos were done before.")

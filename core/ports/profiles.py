@@ -41,7 +41,7 @@ class EventProfileEdits(EventProfiles, Protocol):
 class DatedEvents(Protocol):
     """Until when the records of each event were last made to be kept (``EventProfile.kept_until``).
 
-    Whoever changes an event's dates has its records dated anew, which may be interrupted: an event whose entry here
+    Whoever changes an event's dates has its records dated again, which may be interrupted: an event whose entry here
     differs from its profile is not finished.
     """
 

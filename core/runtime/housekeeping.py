@@ -48,7 +48,9 @@ class Housekeeping:
         while True:
             if turn % (RESUME_EVERY // NOTICE_EVERY) == 0:
                 self._try("resume erasures", lambda: self._services().erasures.resume())
-                self._try("date records anew", lambda: self._services().event_dates.catch_up(self._closing))
+                self._try(
+                    "recalculate when records expire", lambda: self._services().event_dates.catch_up(self._closing)
+                )
             if turn % (SWEEP_EVERY // NOTICE_EVERY) == 0:
                 self._try("delete expired records", self._sweep)
                 self._try("check the database", self._verify)

@@ -118,18 +118,18 @@ class Batches:
         """Drops the unfinished batch; recorded attempts stay. Raises ``Conflict`` if the batch is running."""
         Worklist(self._state, event_id).close(forget=True)
 
-    def open(self, event_id: str, choice: Choice, folder: Path | None = None, *, anew: bool = False) -> Batch:
+    def open(self, event_id: str, choice: Choice, folder: Path | None = None, *, start_over: bool = False) -> Batch:
         """Opens the event's unfinished batch, or a new one if there is none.
 
-        A file of ``folder`` whose name is a registration id is used instead of the stored photo. ``anew`` drops an
-        unfinished batch first. Raises ``Conflict`` if a batch of the event is running, or if an unfinished one has
+        A file of ``folder`` whose name is a registration id is used instead of the stored photo. ``start_over`` drops
+        an unfinished batch first. Raises ``Conflict`` if a batch of the event is running, or if an unfinished one has
         another choice or folder; ``InvalidInput`` if the folder does not exist; ``ServiceError`` if the event cannot
         be read.
         """
         files = self._files(folder)
         place = str(folder.resolve()) if folder else None
         with self._held(event_id) as worklist:
-            run = None if anew else worklist.run()
+            run = None if start_over else worklist.run()
             resumed = run is not None
             if run is None:
                 by_id = _by_registration(files.names) if files else {}

@@ -2,9 +2,9 @@
 
 A record expires ``RECORD_TTL_DAYS`` after its newest attempt, but not before its event's end and the days that the
 profile adds to it. An attempt is dated by the profile as it was read before; who records it looks at the profile once
-more afterwards. A change of a profile has the event's records dated anew in the background. That may be interrupted
-at any time, and may run in several processes at once: it writes nothing but the dates of the newest profile, and is
-only finished for the dates that ``DatedEvents`` has.
+more afterwards. After a change of a profile, the records of its event are dated again in the background. That may be
+interrupted at any time, and may run in several processes at once: it writes nothing but the dates of the newest
+profile, and is only finished for the dates that ``DatedEvents`` has.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class EventDates:
         on_dated: Callable[[str], object],
         photos: AgeingPhotos | None = None,
     ) -> None:
-        """``on_dated`` is called with the id of an event whose records have been dated anew.
+        """``on_dated`` is called with the id of an event whose records have been dated again.
 
         ``photos`` is None if submitted photos are deleted with their records.
         """
@@ -92,7 +92,7 @@ class EventDates:
                 kept_until = newer
         except ServiceError as error:
             # The error's own message may name a registration, so it is not logged.
-            logger.warning("a record was not dated anew: %s (%s)", type(error).__name__, error.code)
+            logger.warning("a record was not dated again: %s (%s)", type(error).__name__, error.code)
 
     def shortening(self, profile: EventProfile) -> Shortening:
         """What the event's records would lose if this were its profile."""

@@ -17,7 +17,7 @@ from core.domain.records import MAX_ATTEMPTS, Quality, Status, ValidationRecord
 from core.domain.roles import Action
 from core.domain.statistics import NOT_MEASURED, UserStatistics
 from dashboard.api import parameters
-from dashboard.api.parameters import Count
+from dashboard.api.parameters import WITH, Count
 from dashboard.api.shapes import Alive, Dependencies, EventRecordList, RecentValidation, RecordList, Verdict
 
 JSON = "application/json"
@@ -60,8 +60,11 @@ def _count(count: Count, description: str) -> Schema:
     return _query(count.name, limits, description)
 
 
-def _several(name: str, values: list[str] | None, description: str) -> Schema:
-    items: Schema = {"type": "string", "enum": values} if values else {"type": "string"}
+def _one_of(*values: str) -> Schema:
+    return {"type": "string", "enum": [*values]}
+
+
+def _several(name: str, items: Schema, description: str) -> Schema:
     return _query(name, {"type": "array", "items": items}, f"{description}; may be repeated")
 
 
@@ -91,15 +94,15 @@ def _files(
 
 _TYPE_WORDS = {CSV: "CSV", XLSX: "Excel", PARQUET: "Parquet, with the types of the columns"}
 _FILTERS = (
-    _several("status", [status.value for status in Status], "Records of this status"),
-    _several("quality", [*(quality.value for quality in Quality), NOT_MEASURED], "Records of this quality"),
-    _several("source", None, "Records of this source"),
+    _several("status", _one_of(*Status), "Records of this status"),
+    _several("quality", _one_of(*Quality, NOT_MEASURED), "Records of this quality"),
+    _several("source", {"type": "string"}, "Records of this source"),
     _query("reason", {"type": "string"}, "Records with this reason to fail, by its code"),
     _query("since", {"type": "string", "format": "date-time"}, "Records of this moment or later; UTC without a zone"),
     _query("until", {"type": "string", "format": "date-time"}, "Records of before this moment"),
 )
 #: Of files that can have several events.
-MORE_EVENTS = _several("with", None, "Also this event, behind the others in the same file")
+MORE_EVENTS = _several(WITH.name, WITH.schema, "Also this event, behind the others in the same file")
 #: Of files of records, for those who may see whose they are.
 CONTACTS = _query(
     "contacts",
@@ -123,7 +126,7 @@ _IDEMPOTENCY_KEY: Schema = {
 }
 _STORE = _query(
     "store",
-    {"type": "string", "enum": ["optional"]},
+    _one_of("optional"),
     "The verdict is answered even where it could not be stored; dynamodbStored is false then",
 )
 _FORM: Schema = {
@@ -205,9 +208,9 @@ PEOPLE = _files(
     _OF_EVENTS,
     "An event's registered people, each with what came of it and what to send to them",
     parameters=(
-        _query("who", {"type": "string", "enum": [each.value for each in Group]}, "People of this group"),
+        _query("who", _one_of(*Group), "People of this group"),
         _query("search", {"type": "string"}, "People whose name, e-mail or ids have all these words in them"),
-        _query("sort", {"type": "string", "enum": [each.value for each in Order]}, "The order; name without it"),
+        _query("sort", _one_of(*Order), "The order; name without it"),
     ),
 )
 NEVER_TRIED = _files(f"{_EVENT}/never-tried", _OF_EVENTS, "An event's registrations without a record")
@@ -240,10 +243,10 @@ AUDIT = _files(
     frozenset({Action.SEE_AUDIT}),
     "The audit trail, newest first; of the last 30 days where since is absent",
     parameters=(
-        _several("action", [action.value for action in Action], "Entries of this action"),
+        _several("action", _one_of(*Action), "Entries of this action"),
         _query("who", {"type": "string"}, "Entries of whoever the trail names so"),
         _query("person", {"type": "string"}, "Entries about the person or registration with this hash"),
-        _query("result", {"type": "string", "enum": [each.value for each in Result]}, "Entries that ended so"),
+        _query("result", _one_of(*Result), "Entries that ended so"),
         _query("since", {"type": "string", "format": "date-time"}, "Entries of this moment or later"),
         _query("until", {"type": "string", "format": "date-time"}, "Entries of before this moment"),
     ),

@@ -44,7 +44,7 @@ from core.services.workbook import as_xlsx
 from dashboard.access.authentication import person_of, principal_of
 from dashboard.api import endpoints
 from dashboard.api.endpoints import CONTACTS, CSV, ENDINGS, MORE_EVENTS, PARQUET, XLSX, Endpoint
-from dashboard.api.parameters import EVENT_ID, USER_ID, flag, one
+from dashboard.api.parameters import EVENT_ID, USER_ID, WITH, flag, one
 from dashboard.api.workers import Download, Downloads, unless_gone
 from dashboard.codings import named_codings
 from dashboard.services import services_of
@@ -105,7 +105,7 @@ def _of_event(downloads: Downloads, asked: Endpoint, read: EventFile) -> Handler
 
     async def endpoint(request: Request) -> Response:
         query = request.query_params
-        others = EVENT_ID.others(query, MORE_EVENTS["name"]) if MORE_EVENTS in asked.parameters else ()
+        others = WITH.all_of(query) if MORE_EVENTS in asked.parameters else ()
         events = list(dict.fromkeys([EVENT_ID.of(request), *others]))
         contacts = CONTACTS in asked.parameters and flag(query, CONTACTS["name"])
 
@@ -312,7 +312,7 @@ async def _file(
 ) -> Response:
     """``parts`` as a download. The first is made before the answer begins: what fails till then is told as JSON.
 
-    Text is packed for whom takes it; the other types are by themselves.
+    Text is compressed for clients that accept it; the other types are compressed already.
     """
     headers = {
         "Content-Disposition": content_disposition(file_name(what, ENDINGS[file_type], utc_now(), event_id)),
@@ -325,8 +325,12 @@ async def _file(
     download = downloads.open(parts, person_of(request))
     try:
         first = await unless_gone(request.receive, download.next())
-    except BaseException:
+    except (ClientDisconnect, asyncio.CancelledError):
         download.close()
+        raise
+    except BaseException:
+        # Whoever is told of the failure finds the place free again.
+        await asyncio.wrap_future(download.close())
         raise
     return _FileResponse(download, first, headers)
 

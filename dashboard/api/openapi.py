@@ -39,7 +39,7 @@ def _id(identifier: Id) -> Schema:
         "name": identifier.name,
         "in": "path",
         "required": True,
-        "schema": {"type": "string", "minLength": 1, "maxLength": identifier.max_bytes, "pattern": "^[^\\x00]+$"},
+        "schema": identifier.schema,
         "description": f"Percent-encoded, slashes too; at most {identifier.max_bytes:,} bytes of UTF-8",
     }
 

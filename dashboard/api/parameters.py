@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from starlette.datastructures import QueryParams
@@ -15,19 +16,26 @@ from core.domain.errors import InvalidInput
 
 @dataclass(frozen=True)
 class Id:
-    """An id, in the path percent-encoded, with any characters but NUL; at most ``max_bytes`` in UTF-8."""
+    """An id, in the path percent-encoded, with any characters but NUL; 1 to ``max_bytes`` bytes in UTF-8."""
 
     name: str
     max_bytes: int
 
+    @property
+    def schema(self) -> dict[str, Any]:
+        """What OpenAPI can say of it: the length counts characters there."""
+        return {"type": "string", "minLength": 1, "maxLength": self.max_bytes, "pattern": "^[^\\x00]+$"}
+
     def of(self, request: Request) -> str:
         return self._read(unquote_to_bytes(request.path_params[self.name]))
 
-    def others(self, query: QueryParams, name: str) -> list[str]:
-        """Further ids of the kind, as values of a parameter of the query."""
-        return [self._read(text.encode()) for text in query.getlist(name)]
+    def all_of(self, query: QueryParams) -> list[str]:
+        """The ids that the query has under this name."""
+        return [self._read(text.encode()) for text in query.getlist(self.name)]
 
     def _read(self, encoded: bytes) -> str:
+        if not encoded:
+            raise InvalidInput(f"The parameter {self.name} is empty.")
         if len(encoded) > self.max_bytes:
             raise InvalidInput(f"The parameter {self.name} is longer than {self.max_bytes} bytes.")
         try:
@@ -61,6 +69,8 @@ class Count:
 USER_ID = Id("userId", 2048)
 REGISTRATION_ID = Id("registrationId", 1024)
 EVENT_ID = Id("eventId", 2048)
+#: Further events of a file that can have several.
+WITH = Id("with", EVENT_ID.max_bytes)
 HISTORY_LIMIT = Count("limit", default=10, most=1000)
 EVENT_LIMIT = Count("limit", default=100, most=1000)
 DAYS_BACK = Count("daysBack", default=30, most=365)

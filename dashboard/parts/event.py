@@ -25,7 +25,7 @@ from dashboard.parts.kept import kept
 from dashboard.prefix import address_of
 from dashboard.services import get_services
 
-#: Seconds after which what is shown live is looked at anew.
+#: Seconds after which what is shown live is brought up to date.
 LIVE_SECONDS = 15
 #: What stands beside rates of groups.
 TOO_FEW = f"A pale bar is a rate of fewer than {statistics.SMALL_GROUP} people: too few to judge by."

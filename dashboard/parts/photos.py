@@ -29,6 +29,8 @@ FACE_SHAPE = 7 / 8
 FACE_MARGIN = 1.8
 #: Page sessions that were sent a photo since somebody was last erased.
 _showing: set[str] = set()
+#: Seconds after which a page that is being drawn is looked at again.
+DRAWN_AFTER = 0.1
 _LOOKED, _REVEALED = "looked-at", "revealed"
 
 
@@ -86,14 +88,22 @@ def forget() -> None:
     while _showing:
         showing.append(_showing.pop())
     streamlit = runtime.get_instance()
+    eventloop = streamlit._get_async_objs().eventloop
 
-    def run_again() -> None:
-        for session_id in showing:
-            if info := streamlit._session_mgr.get_active_session_info(session_id):
-                # As Streamlit does when a file of secrets has changed.
-                info.session.request_rerun(info.session._client_state)
+    def run_again(session_id: str) -> None:
+        info = streamlit._session_mgr.get_active_session_info(session_id)
+        if info is None:
+            return
+        if info.session._scriptrunner is not None:
+            # Until a page has been drawn, Streamlit knows neither its address nor its link, and would draw the first
+            # page instead.
+            eventloop.call_later(DRAWN_AFTER, run_again, session_id)
+            return
+        # As Streamlit does when a file of secrets has changed.
+        info.session.request_rerun(info.session._client_state)
 
-    streamlit._get_async_objs().eventloop.call_soon_threadsafe(run_again)
+    for session_id in showing:
+        eventloop.call_soon_threadsafe(run_again, session_id)
 
 
 def data_uri(

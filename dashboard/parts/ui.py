@@ -103,10 +103,10 @@ def banner(kind: Literal["error", "warning", "info"], sentence: str, *typed: str
             st.text(text)
 
 
-def focus_on_arrival(label: str, anew: str = "") -> None:
+def focus_on_arrival(label: str, again: str = "") -> None:
     """Put the cursor into the field with this label when the page opens, unless something has it already.
 
-    With ``anew``, which differs each time, put it there in any case. Streamlit fetches the code of each kind of
+    With ``again``, which differs each time, put it there in any case. Streamlit fetches the code of each kind of
     element when it first shows one, so that the field may come after this script: it then waits for it, at most half
     a minute.
     """
@@ -115,7 +115,7 @@ def focus_on_arrival(label: str, anew: str = "") -> None:
         (() => {{
             const settled = () => {{
                 const field = document.querySelector('input[aria-label="{label}"]');
-                if ("{anew}" === "" && document.activeElement !== document.body) return true;
+                if ("{again}" === "" && document.activeElement !== document.body) return true;
                 field?.focus();
                 return field !== null && document.activeElement === field;
             }};

@@ -19,7 +19,7 @@ from dashboard.parts.search import MAX_TEXT
 
 #: Seconds after which the page looks for events that were being read.
 READING_SECONDS = 2
-#: Seconds after which the table is looked at anew.
+#: Seconds after which the table is brought up to date.
 LIVE_SECONDS = 60
 #: Session state: whether events were being read, the ids in the table's rows, and the one that was chosen of them.
 READING, ROWS, CHOSEN = "events-being-read", "events-in-rows", "chosen-event"

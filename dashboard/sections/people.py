@@ -46,7 +46,7 @@ _ORDERS = {
 def sentence(event_id: str, readiness: Readiness, everybody: pd.DataFrame, now: datetime) -> None:
     """How many are not ready and why, and how many passed: each number is a link to its people."""
     # Has the browser show the link that was followed: Streamlit does not, where it leads to the page that it is on.
-    link.put(chosen_event.NAME, event_id)
+    link.put(chosen_event.NAME, st.query_params.get(chosen_event.NAME))
     with st.container(gap="xxsmall"):
         for parts in (_not_ready(readiness), _ready(readiness, kept(_expiring, everybody, _minute(now)))):
             with st.container(horizontal=True, gap="small"):

@@ -18,7 +18,7 @@ from dashboard.services import get_services
 
 #: Rows of the history with thumbnails and text; the CSV has all.
 MAX_ROWS = 50
-#: What the session keeps: how often the table was made anew.
+#: What the session keeps: how often the table was made again.
 _TURN = "history-turn"
 
 

@@ -428,6 +428,12 @@ def test_there_are_so_many_downloads_at_once_and_no_more(served: str, batches: P
         assert refused.headers["retry-after"] == "5"
 
 
+def test_a_download_that_was_refused_leaves_its_place_to_the_next(make_api: MakeApi) -> None:
+    with serving(make_api(api_exports=1)) as address, httpx.Client(base_url=address) as client:
+        answers = [client.get(f"{EVENT}/what-if.csv?threshold=high") for _ in range(200)]
+    assert {answer.status_code for answer in answers} == {400}
+
+
 def test_a_place_is_free_again_after_a_download(served: str, batches: PutBatches) -> None:
     for _ in range(20):
         batches(lambda: [batch(3)])
@@ -477,3 +483,4 @@ def test_a_file_of_several_events_has_entries_of_each(client: Client, services: 
 
 def test_the_id_of_a_further_event_must_be_text(client: Client) -> None:
     assert client.get(f"{RECORDS}?with=a%00b").status_code == 400
+    assert client.get(f"{RECORDS}?with=").status_code == 400

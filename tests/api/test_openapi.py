@@ -94,7 +94,8 @@ def test_each_parameter_in_a_path_is_described() -> None:
 @pytest.mark.parametrize("known", [value for value in vars(parameters).values() if isinstance(value, Id | Count)])
 def test_each_parameter_that_is_read_is_described(known: Id | Count) -> None:
     said = [each for each in map(dict, _parameters()) if each["name"] == known.name]
-    most = {each["schema"].get("maxLength", each["schema"].get("maximum")) for each in said}
+    schemas = [each["schema"].get("items", each["schema"]) for each in said]
+    most = {schema.get("maxLength", schema.get("maximum")) for schema in schemas}
     assert (known.max_bytes if isinstance(known, Id) else known.most) in most
 
 

@@ -383,7 +383,7 @@ def test_dropped_it_begins_anew(desk: Desk, register: Callable[..., list[Registr
 def test_begun_anew_it_reads_the_event_again(desk: Desk, register: Callable[..., list[Registration]]) -> None:
     register(40)
     done = interrupted(desk, 10).done
-    with closing(desk.batches.open(EVENT, Choice.ALL, anew=True)) as batch:
+    with closing(desk.batches.open(EVENT, Choice.ALL, start_over=True)) as batch:
         assert batch.progress().total == 40 - done
 
 

@@ -509,7 +509,7 @@ def test_anew_drops_what_is_not_done(run: Run, event: Path, monkeypatch: pytest.
     with monkeypatch.context() as patch:
         interrupt_at_the_first_photo(patch)
         run("validate-event", "e1", "--photos", event)
-    result = run("validate-event", "e1", "--anew")
+    result = run("validate-event", "e1", "--start-over")
     assert (result.exit_code, "Resuming" in result.stdout) == (0, False)
 
 

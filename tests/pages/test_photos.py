@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -230,6 +232,45 @@ def test_photos_out_of_reach_are_a_sentence(run_page: RunPage, desk: Desk, monke
     assert [warning.value for warning in run_page("validate", registration_id="reg-1").warning] == [
         "Reference photo: the photo store cannot be reached"
     ]
+
+
+class Session:
+    """Stands for Streamlit's session of a page that is being drawn; ``reruns`` has the link of each further run."""
+
+    def __init__(self) -> None:
+        self._scriptrunner: object | None = object()
+        self._client_state = ""
+        self.reruns: list[str] = []
+
+    def has_been_drawn(self) -> None:
+        self._scriptrunner, self._client_state = None, "user_id=user-1"
+
+    def request_rerun(self, client_state: str) -> None:
+        self.reruns.append(client_state)
+
+
+def test_a_page_that_is_being_drawn_keeps_its_address_after_an_erasure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session = Session()
+    info = SimpleNamespace(session=session)
+
+    async def erased_meanwhile() -> None:
+        objects = SimpleNamespace(eventloop=asyncio.get_running_loop())
+        sessions = SimpleNamespace(get_active_session_info={"open": info}.get)
+        instance = SimpleNamespace(_session_mgr=sessions, _get_async_objs=lambda: objects)
+        monkeypatch.setattr(photos.runtime, "exists", lambda: True)
+        monkeypatch.setattr(photos.runtime, "get_instance", lambda: instance)
+        monkeypatch.setattr(photos, "_showing", {"open", "closed"})
+        photos.forget()
+        await asyncio.sleep(2 * photos.DRAWN_AFTER)
+        assert session.reruns == []
+        session.has_been_drawn()
+        while not session.reruns:
+            await asyncio.sleep(photos.DRAWN_AFTER)
+
+    asyncio.run(asyncio.wait_for(erased_meanwhile(), 30))
+    assert session.reruns == ["user_id=user-1"]
 
 
 @pytest.fixture

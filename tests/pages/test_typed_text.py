@@ -119,7 +119,7 @@ REVIEWED: dict[str, set[str]] = {
     },
     "dashboard/parts/notes.py": {"expander: bool(notes)"},
     "dashboard/sections/people.py": {
-        "caption: _outlook(readiness, everybody, now, starts_at)",  # a sentence of ours with numbers
+        "caption: _outlook(readiness, everybody, now, profile, profile.starts_at)",  # a sentence of ours with numbers
         "link: words",  # counts, and words of ours
         "markdown: _TITLES[group]",
     },
@@ -150,7 +150,7 @@ REVIEWED: dict[str, set[str]] = {
     "dashboard/parts/look.py": {"html: _STYLE % {'top': TOP, **keys, 'text': colour('textColor')}"},
     "dashboard/parts/ui.py": {
         "banner: doing",
-        "html: anew",
+        "html: again",
         "html: key",
         "html: label",
         "html: occasion",

@@ -32,7 +32,8 @@ SERVICE = Service.RECORDS
 #: The attributes that every writer changes with an item: a write requires that these are as they were read.
 _VERSION = ("updatedAt", "timestamp", "verificationAttempt", "validationStatus")
 
-#: Records that are dated anew at once. Nobody waits for it, so that others have most of the table's capacity.
+#: How many records are dated again at the same time. Nobody waits for that: most of the table's capacity is for
+#: others.
 _AT_ONCE = 8
 
 _errors = partial(translated, SERVICE, RECORDS_NOT_CONFIGURED)

@@ -67,9 +67,9 @@ class GuardedBatches(_EventWork):
         """As ``Batches.unfinished``."""
         return self._read(event_id, lambda: self._batches.unfinished(event_id))
 
-    def open(self, event_id: str, choice: Choice, folder: Path | None = None, *, anew: bool = False) -> Batch:
+    def open(self, event_id: str, choice: Choice, folder: Path | None = None, *, start_over: bool = False) -> Batch:
         """As ``Batches.open``, with an audit entry."""
-        return self._do(event_id, lambda: self._batches.open(event_id, choice, folder, anew=anew))
+        return self._do(event_id, lambda: self._batches.open(event_id, choice, folder, start_over=start_over))
 
     def resume(self, event_id: str) -> Batch:
         """As ``Batches.resume``, with an audit entry."""

@@ -20,11 +20,11 @@ def lost(text: str) -> str | None:
     """Why ``text`` is no longer the id that it was, and what to do; None if it may be one."""
     if _SCIENTIFIC.fullmatch(text):
         return (
-            f"{text!r} is a number that Excel shortened, so that digits are lost. Export the list anew and do not "
+            f"{text!r} is a number that Excel shortened, so that digits are lost. Export the list again and do not "
             "save it in Excel, or give the column the format Text before the ids are pasted into it."
         )
     if text in _ERRORS:
-        return f"{text!r} is an error that Excel put in the place of the id. Export the list anew."
+        return f"{text!r} is an error that Excel put in the place of the id. Export the list again."
     return None
 
 
