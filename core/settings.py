@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, AliasGenerator, Field, Json, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from core.domain.alerts import Limits
 from core.domain.errors import SettingsError
 from core.domain.policy import Policy
 from core.domain.roles import ApiToken, Role
@@ -39,10 +40,10 @@ class OperationLog(StrEnum):
     OFF = "off"
 
 
-class Settings(Policy, BaseSettings):
+class Settings(Policy, Limits, BaseSettings):
     """One field per setting; the environment variable is its name in upper case, or the alias that it gives.
 
-    The numbers of the rules are those of ``Policy``.
+    The numbers of the rules are those of ``Policy``, those of the morning digest are those of ``Limits``.
     """
 
     model_config = SettingsConfigDict(
@@ -136,7 +137,7 @@ class Settings(Policy, BaseSettings):
         min_length=3,
         validation_alias="DYNAMODB_STATE_TABLE",
         description="DynamoDB table of what Facedesk itself keeps: who has which case, the notes on cases, second "
-        "looks, and the profiles of events",
+        "looks, the profiles of events, and which alerts there were",
     )
     event_index_check_minutes: float = Field(
         30,

@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard.parts import event, ui
 from dashboard.sections import all_events as sections
+from dashboard.sections import digest
 from dashboard.services import get_services
 
 services = get_services()
@@ -31,6 +32,7 @@ def listing(show: sections.Show, text: str) -> None:
         return
     event.notice()
     now = services.clock()
+    digest.of_all(lines, now)
     reading = sections.counts(lines, now)
     sections.failures(lines)
     found = sections.found(lines, show, text, now)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.parts import batch, event, profiles, ui
+from dashboard.sections import digest, people
 from dashboard.sections import event_overview as sections
-from dashboard.sections import people
 from dashboard.services import get_services
 
 services = get_services()
@@ -34,6 +34,7 @@ def main() -> None:
     standing = event.standing(registered, records)
     readiness = standing.readiness
     st.caption(f"{readiness.registered:,} registered · {readiness.attempted:,} tried")
+    digest.of_event(event_id, registered, records, now)
     people.sentence(event_id, readiness, standing.people, now)
     people.outlook(readiness, standing.people, now, profiles.known().get(event_id))
     people.people_list(event_id, standing.people, now)

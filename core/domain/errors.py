@@ -92,6 +92,7 @@ class Service(StrEnum):
     ERASURE = "erasure"
     RETENTION = "retention"
     SECOND_LOOKS = "second looks"
+    ALERTS = "alerts"
     DATABASE = "database"
     DATA_FOLDER = "data folder"
 

@@ -17,10 +17,43 @@ from core.domain.statistics import Readiness, places_of, readiness
 #: Days of the trend: today and those before it.
 TREND_DAYS = 14
 #: The columns of the frames that a summary is made of, and those by which a frame of records is kept up to date.
-SUMMARY_COLUMNS = ("userId", "registrationId", "status", "timestamp", "updatedAt", "expiresAt")
+SUMMARY_COLUMNS = ("userId", "registrationId", "status", "attempts", "timestamp", "updatedAt", "expiresAt")
 REGISTERED_COLUMNS = ("userId", "registrationId", "referencePhotoKey")
 
-_DAY = timedelta(days=1)
+_DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
+_HOURS_A_DAY = 24
+
+
+@dataclass(frozen=True)
+class Failures:
+    """How many people failed in each of some hours, by their newest photo. All hours are those of UTC.
+
+    A record has the time of its newest attempt alone. So ``passed_again`` counts those whose newest attempt was not
+    the first, and passed, by its hour.
+    """
+
+    #: The first hour, in hours since 1970.
+    since: int = 0
+    failed: tuple[int, ...] = ()
+    passed_again: tuple[int, ...] = ()
+
+    def last_day(self, now: datetime) -> int:
+        """People who failed in the last 24 hours; the one that has begun is the last of them."""
+        return self._day(self.failed, self._hour(now))
+
+    def day_before(self, now: datetime) -> int:
+        """People who failed in the 24 hours before those. Who has passed since then counts as one who failed then:
+        otherwise each day would look worse than the one before, since people try again.
+        """
+        hour = self._hour(now)
+        return self._day(self.failed, hour - _HOURS_A_DAY) + self._day(self.passed_again, hour)
+
+    def _hour(self, now: datetime) -> int:
+        return int(now.timestamp() // 3600) - self.since
+
+    @staticmethod
+    def _day(counts: tuple[int, ...], hour: int) -> int:
+        return sum(counts[max(0, hour - _HOURS_A_DAY + 1) : max(0, hour + 1)])
 
 
 @dataclass(frozen=True)
@@ -36,6 +69,7 @@ class EventSummary:
     expiring: int
     oldest_waiting: datetime | None
     trend: tuple[int, ...]
+    failures: Failures = Failures()
 
 
 class Phase(IntEnum):
@@ -74,6 +108,7 @@ def summary_of(
         expiring=0 if starts_at is None else int((theirs["expiresAt"] < pd.Timestamp(starts_at)).sum()),
         oldest_waiting=None if pd.isna(waiting_since) else waiting_since.to_pydatetime(),
         trend=_trend(theirs.loc[theirs["status"] == Status.SUCCESS, "timestamp"], profile, today),
+        failures=_failures(theirs, today),
     )
 
 
@@ -129,3 +164,16 @@ def _trend(passed: pd.Series, profile: EventProfile, today: date) -> tuple[int, 
     ago = (days - np.datetime64(first)).astype(int)
     counts = np.bincount(ago[(ago >= 0) & (ago < TREND_DAYS)], minlength=TREND_DAYS)
     return tuple(int(count) for count in counts)
+
+
+def _failures(records: pd.DataFrame, today: date) -> Failures:
+    """The failures of the two days before ``today`` and of all of it, wherever on earth it is that day."""
+    first = pd.Timestamp(today - 3 * _DAY, tz="UTC")
+    hours = 6 * _HOURS_A_DAY
+    recent = records[records["timestamp"].between(first, first + hours * _HOUR, inclusive="left")]
+    hour = ((recent["timestamp"] - first) // _HOUR).to_numpy().astype("int64")
+    failed, passed = ((recent["status"] == status).to_numpy() for status in (Status.FAILED, Status.SUCCESS))
+    counted = (
+        np.bincount(hour[which], minlength=hours) for which in (failed, passed & (recent["attempts"] > 1).to_numpy())
+    )
+    return Failures(int(first.timestamp()) // 3600, *(tuple(counts.tolist()) for counts in counted))

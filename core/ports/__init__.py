@@ -7,6 +7,7 @@ characters.
 
 from __future__ import annotations
 
+from core.ports.alerts import Crossings
 from core.ports.audit import AuditTrail
 from core.ports.cases import Claims, ExpiringCases, Notes
 from core.ports.engine import Answer, FaceEngine
@@ -23,6 +24,7 @@ __all__ = [
     "Answer",
     "AuditTrail",
     "Claims",
+    "Crossings",
     "DatedEvents",
     "ErasureStore",
     "EventChanges",

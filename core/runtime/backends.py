@@ -17,6 +17,7 @@ from core.ports import (
     AgeingPhotos,
     AuditTrail,
     Claims,
+    Crossings,
     DatedEvents,
     ErasureStore,
     EventProfileEdits,
@@ -72,6 +73,7 @@ class Adapters:
     dated: DatedEvents
     #: The same profiles; None if another system keeps them.
     profile_edits: EventProfileEdits | None
+    crossings: Crossings
     #: Seconds for which a batch continues while everything fails.
     batch_patience: float = PATIENCE_SECONDS
     #: The stores from which expired data must be deleted: of records, photos, claims and notes. None if the services
@@ -91,6 +93,7 @@ class Adapters:
 
 def embedded(settings: Settings, clock: Clock) -> Adapters:
     """Returns the adapters on this machine. Raises ``FacedeskError`` if the data folder cannot be used."""
+    from core.adapters.embedded.alerts import SqliteCrossings
     from core.adapters.embedded.audit import SqliteAudit
     from core.adapters.embedded.cases import SqliteClaims, SqliteNotes
     from core.adapters.embedded.engine import LocalEngine
@@ -133,6 +136,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
         profiles=profiles,
         dated=SqliteDatedEvents(database),
         profile_edits=profiles,
+        crossings=SqliteCrossings(database),
         expiring=(erasures, photos, claims, notes),
         importer=registrations,
         verify=records.verify,
@@ -143,6 +147,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
 def aws(settings: Settings, clock: Clock) -> Adapters:
     """Returns the adapters for AWS and MongoDB. Raises ``SettingsError`` if a setting is missing."""
     from core.adapters.aws import clients
+    from core.adapters.aws.alerts import DynamoCrossings
     from core.adapters.aws.audit import DynamoAudit
     from core.adapters.aws.cases import DynamoClaims, DynamoNotes
     from core.adapters.aws.engine import Quota, RekognitionEngine
@@ -201,6 +206,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         profiles=profiles,
         dated=DynamoDatedEvents(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         profile_edits=None if settings.mongodb_events_collection else edits,
+        crossings=DynamoCrossings(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         metrics=CloudWatchMetrics(clients.client("cloudwatch", region), table, store_retry),
         expiry=DynamoExpiryCheck(clients.client("dynamodb", region), table, store_retry, clock),
     )

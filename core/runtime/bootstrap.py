@@ -21,6 +21,7 @@ from core.runtime.observed import (
     ObservedRegistrations,
     ObservedSecondLooks,
 )
+from core.runtime.observed_alerts import AlertLog, ObservedCrossings
 from core.runtime.observed_cases import ObservedClaims, ObservedExpiringCases, ObservedNotes
 from core.runtime.observed_photos import ObservedAgeingPhotos, ObservedExpiringPhotos, ObservedPhotos
 from core.runtime.observed_profiles import ObservedDatedEvents, ObservedProfileEdits, ObservedProfiles
@@ -70,6 +71,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
     # These load pandas, as the adapters do.
     from core.domain.event_summaries import SUMMARY_COLUMNS
     from core.services import event_summaries
+    from core.services.digest import Alerts
     from core.services.live_events import LiveRecords
 
     metrics = OperationMetrics()
@@ -117,6 +119,14 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
     profiles = ObservedProfiles(adapters.profiles, observer)
     summaries = event_summaries.EventSummaries(summarised, registrations, profiles, clock)
     forgetting.on_erased(lambda _: summaries.forget_all())
+
+    alerts = Alerts(
+        summaries,
+        ObservedCrossings(adapters.crossings, observer),
+        settings,
+        clock,
+        AlertLog(observer).tell,
+    )
 
     def forget_event(event_id: str) -> None:
         for live in (records, summarised):
@@ -216,6 +226,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         profile_service=ProfileService(profiles, edits, clock),
         event_dates=event_dates,
         event_summaries=summaries,
+        alerts=alerts,
         importer=importer,
         operation_metrics=metrics,
         observer=observer,

@@ -1,7 +1,7 @@
 """Background work of a server.
 
-It notices erasures by other processes, resumes interrupted erasures and changes of events' dates, and once a day
-deletes expired records and checks the database.
+It notices erasures by other processes, resumes interrupted erasures and changes of events' dates, looks for alerts,
+and once a day deletes expired records and checks the database.
 """
 
 from __future__ import annotations
@@ -29,19 +29,27 @@ SWEEP_EVERY = timedelta(days=1)
 
 
 class Housekeeping:
-    """Starts a thread that works until ``close``. Work that fails is tried again at its next turn."""
+    """Starts threads that work until ``close``. Work that fails is tried again at its next turn."""
 
     def __init__(self, services: Callable[[], Services]) -> None:
-        """``services`` is called by the thread for each piece of work. It may be slow, or raise an error."""
+        """``services`` is called by the threads for each piece of work. It may be slow, or raise an error."""
         self._services = services
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
-        self._thread.start()
+        # Alerts have a thread of their own: reading all events may take long, and erasures must be noticed meanwhile.
+        self._threads = [
+            threading.Thread(target=run, name=name, daemon=True)
+            for name, run in {"housekeeping": self._run, "alerts": self._alert}.items()
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def close(self) -> None:
-        """Stops the thread at its next pause, and waits 2 s for that. Unfinished work continues at the next start."""
+        """Stops the threads at their next pause, for which it waits 2 s each. Unfinished work continues at the next
+        start.
+        """
         self._closing.set()
-        self._thread.join(timeout=2)
+        for thread in self._threads:
+            thread.join(timeout=2)
 
     def _run(self) -> None:
         turn, noticed = 0, True
@@ -58,6 +66,22 @@ class Housekeeping:
             noticed = self._try("notice erasures", lambda: self._services().forgetting.look(), log=noticed)
             turn += 1
             if self._closing.wait(NOTICE_EVERY.total_seconds()):
+                return
+
+    def _alert(self) -> None:
+        pause: timedelta | None = RESUME_EVERY  # while the settings cannot be read
+
+        def look() -> None:
+            nonlocal pause
+            services = self._services()
+            pause = services.settings.digest_every
+            if pause:
+                services.alerts.look()
+
+        while True:
+            self._try("look for alerts", look)
+            # Without a pause there are no alerts, and nothing to do until the end.
+            if self._closing.wait(pause.total_seconds() if pause else None):
                 return
 
     def _sweep(self) -> None:
@@ -84,6 +108,6 @@ class Housekeeping:
                 code = f" ({error.code})" if isinstance(error, ServiceError) else ""
                 logger.warning("could not %s: %s%s", doing, type(error).__name__, code)
         except Exception:
-            if log:
+            if log and not self._closing.is_set():  # by then what the work needs may be closed
                 logger.exception("could not %s", doing)
         return False

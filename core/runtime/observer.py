@@ -35,6 +35,8 @@ SERVICES: Mapping[str, str] = {
     "validation": Service.VALIDATION,
     "erasures": Service.ERASURE,
     "retention": Service.RETENTION,
+    "crossings": Service.ALERTS,
+    "alert": Service.ALERTS,
 }
 
 

@@ -33,6 +33,7 @@ from core.services.second_looks import SecondLookService
 from core.settings import Settings
 
 if TYPE_CHECKING:  # half a second to load, and only frames need it
+    from core.services.digest import Alerts
     from core.services.event_summaries import EventSummaries
 
 
@@ -60,6 +61,7 @@ class Services:
     profile_service: ProfileService
     event_dates: EventDates
     event_summaries: EventSummaries
+    alerts: Alerts
     #: None if registrations are read-only.
     importer: RegistrationImport | None
     #: The operations of this process in the last 24 hours.
@@ -89,6 +91,7 @@ class Services:
             self.notes,
             self.second_looks,
             self.event_dates,
+            self.alerts,
         ):
             part.close()
         if self.metrics:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -68,15 +68,20 @@ class EventSummaries:
         #: How often somebody was erased. What was read before is not kept afterwards.
         self._erasures = 0
 
-    def all(self, events: Collection[str] | None = None, patience: timedelta | None = PATIENCE) -> list[EventLine]:
-        """A line for each event that has registrations or a profile, the most urgent one first; ``events`` limits
-        them.
+    def all(
+        self,
+        events: Collection[str] | None = None,
+        patience: timedelta | None = PATIENCE,
+        which: Callable[[EventProfile], bool] = lambda profile: True,
+    ) -> list[EventLine]:
+        """A line for each event that has registrations or a profile, the most urgent one first; ``events`` and
+        ``which`` limit them.
 
         Waits for what must be read, at most for ``patience`` (None: as long as it takes), and then answers with what
         there is; the rest is read in the background. Raises ``ServiceError`` if the list of events cannot be read.
         """
         now = self._clock()
-        known = self._with_profiles(events)
+        known = [profile for profile in self._with_profiles(events) if which(profile)]
         first_guess = by_urgency((self._line(profile) for profile in known), now)
         readings = [self._begin(line.profile) for line in first_guess]
         done, _ = wait(readings, timeout=None if patience is None else patience.total_seconds())

@@ -59,6 +59,7 @@ _STYLE = """<style>
 [class*=st-key-%(sentence)s] [data-testid=stPageLink-NavLink] { background: none; padding: 0; }
 [class*=st-key-%(sentence)s] [data-testid=stPageLink-NavLink] p { font-size: 1.1rem; font-weight: 400; }
 [class*=st-key-%(sentence)s] [data-testid=stPageLink-NavLink] p { text-decoration: underline; color: %(text)s; }
+[class*=st-key-%(sentence)s] [data-testid=stPageLink-NavLink] :is(span, p) { white-space: normal; }
 [class*=st-key-%(sentence)s-chosen] [data-testid=stPageLink-NavLink] p { font-weight: 700; text-decoration: none; }
 [data-testid=stElementContainer]:has(> * > [data-testid=stPlotlyChart]), [data-testid=stPlotlyChart] .js-plotly-plot {
     overflow: visible !important;

@@ -53,10 +53,10 @@ def sentence(event_id: str, readiness: Readiness, everybody: pd.DataFrame, now: 
                 for group, words in parts:
                     part = look.CHOSEN if st.query_params.get(PEOPLE) == group else f"-{group}"
                     with st.container(key=look.SENTENCE + part, width="content"):
-                        _link(words, event_id, group)
+                        to_list(words, event_id, group)
 
 
-def _link(words: str, event_id: str, group: Group | None) -> None:
+def to_list(words: str, event_id: str, group: Group | None) -> None:
     """A link to this page as it is, but with the list of this group, or with none."""
     here = {name: value for name, value in st.query_params.to_dict().items() if name not in (PEOPLE, PAGE)}
     if group is None:
@@ -164,7 +164,7 @@ def _list(event_id: str, group: Group, everybody: pd.DataFrame, now: datetime) -
             query = {"who": str(group), "search": (text or "").strip(), "sort": order}
             event.file_links("These people", event.files(event_id, "people", query), "people")
             with st.container(key=f"{look.SENTENCE}-close", width="content"):
-                _link("Close", event_id, None)
+                to_list("Close", event_id, None)
     rows = kept(listed, everybody, group, text or "", Order(order), _minute(now))
     title.markdown(f"**{_TITLES[group]} · {len(rows):,}**")
     if group is Group.WAITING:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from core.adapters.embedded.alerts import SqliteCrossings
 from core.adapters.embedded.audit import SqliteAudit
 from core.adapters.embedded.cases import SqliteClaims, SqliteNotes
 from core.adapters.embedded.erasures import SqliteErasures
@@ -136,6 +137,7 @@ def desk(
         profiles=profiles,
         dated=SqliteDatedEvents(database),
         profile_edits=profiles,
+        crossings=SqliteCrossings(database),
     )
     services = assemble(settings, adapters)
     yield Desk(services, registrations, photos, tmp_path / "photos", engine, audit, erasure_store, looks)

@@ -111,12 +111,15 @@ def differences(services: Services) -> Iterator[str]:
     for layer in _layers(erasures._store):
         yield from _differences("erasure store", layer, ports.ErasureStore)
     yield from _of_retention(services)
-    for layer in _layers(services.second_looks._looks):
-        yield from _differences("second looks", layer, ports.SecondLooks)
-    for layer in _layers(services.profile_service._edits):
-        yield from _differences("changes of profiles", layer, ports.EventProfileEdits)
-    for layer in _layers(services.event_dates._dated):
-        yield from _differences("dated events", layer, ports.DatedEvents)
+    of_services = {
+        "second looks": (services.second_looks._looks, ports.SecondLooks),
+        "changes of profiles": (services.profile_service._edits, ports.EventProfileEdits),
+        "dated events": (services.event_dates._dated, ports.DatedEvents),
+        "crossings": (services.alerts._crossings, ports.Crossings),
+    }
+    for name, (store, contract) in of_services.items():
+        for layer in _layers(store):
+            yield from _differences(name, layer, contract)
     for engine in _layers(services.references._engine):
         yield from _differences("batch engine", engine, ports.FaceEngine)
     yield from _of_facades(services)
@@ -142,6 +145,7 @@ def all_layers(services: Services) -> Iterator[Any]:
     yield from _layers(services.second_looks._looks)
     yield from _layers(services.profile_service._edits)
     yield from _layers(services.event_dates._dated)
+    yield from _layers(services.alerts._crossings)
     if services.retention:
         retention = services.retention._of
         for store in (retention._records, retention._photos, retention._claims, retention._notes):

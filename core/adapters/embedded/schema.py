@@ -202,6 +202,14 @@ CREATE TABLE dated_events (
     kept_until TEXT
 ) WITHOUT ROWID;
 """
+_CROSSINGS = """
+CREATE TABLE crossings (
+    event_id TEXT NOT NULL,
+    rule TEXT NOT NULL,
+    crossing TEXT NOT NULL,
+    PRIMARY KEY (event_id, rule)
+) WITHOUT ROWID;
+"""
 
 
 def _first_version(connection: apsw.Connection) -> None:
@@ -274,6 +282,7 @@ SCHEMA = Schema(
         script(_SECOND_LOOKS),
         _provenance_in_columns,
         script(_PROFILES),
+        script(_CROSSINGS),
     ),
     before={
         "faceVerifications": frozenset({"userId", "registrationId", "timestamp", "item"}),

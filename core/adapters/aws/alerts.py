@@ -1,0 +1,49 @@
+"""The crossings of limits in the table of Facedesk's own state."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+from core.adapters.aws.items import Expression, Item
+from core.adapters.aws.state_table import StateTable, is_absent
+from core.domain.alerts import SERVICE, Crossing, crossing_of
+from core.domain.clock import Clock
+from core.domain.errors import Refused
+from core.flow.retry import Retry
+
+_CROSSINGS, _CROSSING, _CHANGE = "crossings", "crossing", "change"
+
+
+class DynamoCrossings:
+    """``Crossings`` in DynamoDB: all are one part, of which a single query reads them."""
+
+    def __init__(self, client: Any, table: str, retry: Retry, clock: Clock) -> None:
+        self._state = StateTable(client, table, retry, clock, SERVICE)
+
+    def all(self) -> list[Crossing]:
+        return sorted(map(_crossing, self._state.items(_CROSSINGS)), key=lambda each: (each.event_id, each.rule))
+
+    def change(self, seen: Crossing | None, after: Crossing) -> bool:
+        def follows(used: Expression) -> str:
+            change = used.name(_CHANGE)
+            before = f"{change} = {used.value({'S': seen.change})}" if seen else is_absent(used)
+            # Or an earlier try, whose answer was lost, wrote it.
+            return f"{before} OR {change} = {used.value({'S': after.change})}"
+
+        item = {_CHANGE: {"S": after.change}, _CROSSING: {"S": after.to_json().decode()}}
+        return self._state.put(_CROSSINGS, _place(after), item, follows)
+
+    def close(self) -> None:
+        self._state.close()
+
+
+def _place(crossing: Crossing) -> str:
+    # A hash, because an id may have 2,048 bytes, twice as many as this key.
+    return f"{sha256(crossing.event_id.encode(errors='surrogatepass')).hexdigest()}/{crossing.rule}"
+
+
+def _crossing(item: Item) -> Crossing:
+    if "S" not in item.get(_CROSSING, {}):
+        raise Refused(SERVICE, "UnreadableCrossing", "A stored alert of an event cannot be read.")
+    return crossing_of(item[_CROSSING]["S"])
