@@ -37,6 +37,7 @@ def listing(show: sections.Show, text: str) -> None:
     sections.failures(lines)
     found = sections.found(lines, show, text, now)
     if found:
+        sections.link_to_first(found)
         sections.table(found, now)
     else:
         sections.nothing_found(show)

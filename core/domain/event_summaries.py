@@ -10,14 +10,15 @@ from enum import IntEnum
 import numpy as np
 import pandas as pd
 
+from core.domain.frames import KEPT_BY, places_of
 from core.domain.profiles import EventProfile
 from core.domain.records import Status
-from core.domain.statistics import Readiness, places_of, readiness
+from core.domain.statistics import Readiness, readiness
 
 #: Days of the trend: today and those before it.
 TREND_DAYS = 14
-#: The columns of the frames that a summary is made of, and those by which a frame of records is kept up to date.
-SUMMARY_COLUMNS = ("userId", "registrationId", "status", "attempts", "timestamp", "updatedAt", "expiresAt")
+#: The columns of the frames that a summary is made of.
+SUMMARY_COLUMNS = (*KEPT_BY, "status", "attempts")
 REGISTERED_COLUMNS = ("userId", "registrationId", "referencePhotoKey")
 
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
@@ -104,7 +105,7 @@ def summary_of(
     waiting_since = records.loc[records["status"] == Status.PENDING, "timestamp"].min()
     starts_at = profile.starts_at
     return EventSummary(
-        readiness=readiness(registrations, records),
+        readiness=readiness(registrations, records, places),
         expiring=0 if starts_at is None else int((theirs["expiresAt"] < pd.Timestamp(starts_at)).sum()),
         oldest_waiting=None if pd.isna(waiting_since) else waiting_since.to_pydatetime(),
         trend=_trend(theirs.loc[theirs["status"] == Status.SUCCESS, "timestamp"], profile, today),

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,6 +30,7 @@ from core.domain.records import ValidationRecord, isoformat
 _FREE_CATEGORIES = [
     column.name for column in STORED_COLUMNS if isinstance(column.dtype, str) and column.dtype == "category"
 ]
+_BY_NAME = {column.name: column for column in STORED_COLUMNS}
 #: Each column's path in a record in memory.
 _IN_MEMORY = {column.name: tuple(map(to_snake, column.path)) for column in STORED_COLUMNS}
 #: The fields of a record that a frame shows: those of its columns, and the maps that hold these.
@@ -38,29 +41,49 @@ _ISO_TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?"
 #: The length of a time's text as ``core.domain.records.isoformat`` writes it.
 _OUR_TIME = len("2026-03-01T12:00:00.000Z")
 
+#: The columns that tell records, and registrations, apart.
+_KEYS = ("userId", "registrationId")
+#: The columns by which a frame of records is ordered and kept up to date.
+KEPT_BY = (*_KEYS, "timestamp", "updatedAt", "expiresAt")
+
 #: A column's values: a list or the like, or Arrow's own.
 Values: TypeAlias = Sequence[Any] | pa.Array | pa.ChunkedArray
 
 
-def record_frame(columns: Mapping[str, Values]) -> pd.DataFrame:
+def record_frame(columns: Mapping[str, Values], names: Sequence[str] | None = None) -> pd.DataFrame:
     """The frame of records given by column: ``RECORD_COLUMNS``, one row a record, in their order.
+
+    ``names`` limits it to these columns, in this order. ``unreadable`` and the columns of a decision, which depend on
+    others, must not be among them.
 
     Values are as the table has them (times as ISO-8601 text, ``expiresAt`` in epoch seconds, ``attempts`` absent for
     one), but reasons as text with a space between; None, or no such column, for what is absent. A value in another
     form is read as ``core.domain.reading`` does; one that is not readable is absent, and named in ``unreadable``.
     """
     rows = len(columns.get("userId", ()))
+    wanted = None if names is None else tuple(names)
+    return _made_of(columns, rows, wanted) if rows else _without_rows(wanted)
+
+
+@cache
+def _without_rows(names: tuple[str, ...] | None) -> pd.DataFrame:
+    """A frame of no records. Most looks at what is new find nothing, and making a frame takes milliseconds."""
+    return _made_of({}, 0, names)
+
+
+def _made_of(columns: Mapping[str, Values], rows: int, names: tuple[str, ...] | None) -> pd.DataFrame:
     frame, unread = {}, list[tuple[int, Unread]]()
-    for column in STORED_COLUMNS:
+    for column in STORED_COLUMNS if names is None else map(_BY_NAME.__getitem__, names):
         values = columns.get(column.name, pa.nulls(rows))
         quick = _read_at_once(column, values)
         frame[column.name] = _read_one_by_one(column, _listed(values), unread) if quick is None else quick
-    frame[UNREADABLE.name] = _unreadable(columns.get(UNREADABLE.name, pa.nulls(rows)), unread)
-    # Who decided, and when, means nothing without the decision.
-    undecided = frame["decision"].isna()
-    for name in ("reviewer", "decidedAt"):
-        if (frame[name].notna() & undecided).any():
-            frame[name] = frame[name].mask(undecided)
+    if names is None:
+        frame[UNREADABLE.name] = _unreadable(columns.get(UNREADABLE.name, pa.nulls(rows)), unread)
+        # Who decided, and when, means nothing without the decision.
+        undecided = frame["decision"].isna()
+        for name in ("reviewer", "decidedAt"):
+            if (frame[name].notna() & undecided).any():
+                frame[name] = frame[name].mask(undecided)
     return pd.DataFrame(frame, copy=False)
 
 
@@ -81,9 +104,9 @@ def optional(texts: pd.Series[Any]) -> pd.Series[Any]:
     return texts.astype(object).where(texts.notna(), None)
 
 
-def frame_of(records: Sequence[ValidationRecord]) -> pd.DataFrame:
-    """The frame of records in memory, in their order."""
-    return record_frame(columns_of(records))
+def frame_of(records: Sequence[ValidationRecord], names: Sequence[str] | None = None) -> pd.DataFrame:
+    """The frame of records in memory, in their order; ``names`` as for ``record_frame``."""
+    return record_frame(columns_of(records), names)
 
 
 def columns_of(records: Sequence[ValidationRecord]) -> dict[str, list[Any]]:
@@ -125,13 +148,47 @@ def with_changes(records: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
     ``alive_in_order``; ``records`` itself where that changes nothing. A change never takes a record back to what it
     was before.
     """
-    if changes.empty:
+    changes = as_they_became(changes)
+    # Few have such a registration: of these it is soon said which are the same records.
+    alike = records["registrationId"].isin(changes["registrationId"]).to_numpy().nonzero()[0]
+    known = records.iloc[alike]
+    places = places_of(changes, known)
+    there = places >= 0
+    before, after = known.iloc[places[there]], changes[there]
+    if there.all() and _comparable(before).equals(_comparable(after)):
         return records
-    known = records[records["registrationId"].isin(changes["registrationId"])]
-    if _comparable(known).equals(_comparable(changes)):
-        return records
-    whole = as_they_became(joined(records, changes))
-    return _in_order(whole)
+    newer = np.ones(len(changes), dtype=bool)
+    newer[there] = ~_is_later(before, after)
+    left = np.ones(len(records), dtype=bool)
+    left[alike[places[there & newer]]] = False
+    return _in_order(joined(records[left], changes[newer]))
+
+
+def places_of(those: pd.DataFrame, others: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """For each row of ``those`` the place in ``others`` of the same user and registration, -1 where there is none.
+
+    pandas' merge, which sorts the keys, takes five times as long.
+    """
+    found = pc.index_in(_keys(those), value_set=_keys(others))
+    at: npt.NDArray[np.int64] = pc.fill_null(found, -1).to_numpy().astype("int64")
+    return at
+
+
+def _keys(frame: pd.DataFrame) -> pa.ChunkedArray:
+    """User and registration as one text; with the user's length, so that no two keys are alike."""
+    users, registrations = (pa.chunked_array([pa.array(frame[name], pa.large_string())]) for name in _KEYS)
+    lengths = pc.binary_length(users).cast(pa.large_string())
+    return pc.binary_join_element_wise(lengths, users, registrations, pa.scalar(" ", pa.large_string()))
+
+
+def _is_later(records: pd.DataFrame, others: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Whether each record has a later ``timestamp``, then ``updatedAt``, than the other one; those absent first."""
+    (time, update), (other_time, other_update) = (
+        [frame[name].to_numpy("datetime64[us]").astype("int64") for name in ("timestamp", "updatedAt")]
+        for frame in (records, others)
+    )
+    later: npt.NDArray[np.bool_] = (time > other_time) | ((time == other_time) & (update > other_update))
+    return later
 
 
 def as_they_became(records: pd.DataFrame) -> pd.DataFrame:
@@ -170,9 +227,9 @@ def _in_order(records: pd.DataFrame) -> pd.DataFrame:
 
 
 def _comparable(records: pd.DataFrame) -> pd.DataFrame:
-    """Equal for equal records, whatever their order and whatever categories other records have."""
-    texts = records.astype(dict.fromkeys(records.columns.intersection(_FREE_CATEGORIES), "str"))
-    return texts.sort_values(["registrationId", "userId"], ignore_index=True)
+    """Equal for equal records in the same order, whatever categories other records have."""
+    free = records.columns.intersection(_FREE_CATEGORIES)
+    return (records.astype(dict.fromkeys(free, "str")) if len(free) else records).reset_index(drop=True)
 
 
 def joined(*frames: pd.DataFrame) -> pd.DataFrame:

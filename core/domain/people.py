@@ -12,7 +12,7 @@ from enum import StrEnum
 import numpy as np
 import pandas as pd
 
-from core.domain import reasons, statistics
+from core.domain import frames, reasons, statistics
 from core.domain.columns import STATUSES
 from core.domain.records import Status
 from core.domain.search import Query, fold
@@ -70,7 +70,7 @@ def people(registrations: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
     say. Who has no record has the status ``NEVER_TRIED``, no attempts and no times. Records of nobody who is
     registered are in no row.
     """
-    at = statistics.places_of(registrations, records)
+    at = frames.places_of(registrations, records)
     # No row has the number -1, so that whoever has no record gets nothing.
     found = records[_OF_RECORDS].reset_index(drop=True).reindex(at).reset_index(drop=True)
     status = found["status"].astype(_STATUS).fillna(NEVER_TRIED)
@@ -87,7 +87,7 @@ def people(registrations: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
 
 def with_contacts(records: pd.DataFrame, registrations: pd.DataFrame) -> pd.DataFrame:
     """Records of an event with the ``name`` and ``email`` of their registrations; absent if there is none."""
-    at = statistics.places_of(records, registrations)
+    at = frames.places_of(records, registrations)
     found = registrations[["name", "email"]].reset_index(drop=True).reindex(at)
     return records.assign(name=found["name"].array, email=found["email"].array)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -109,6 +111,14 @@ class EventProfile(Model):
     def kept_until(self) -> datetime | None:
         """Until when its records are kept at least, whatever their age; None if the profile has no date."""
         return None if self.end is None else self.end + timedelta(days=self.keep_days)
+
+
+def told_apart(names: Mapping[str, str], taken: Collection[str] = ()) -> dict[str, str]:
+    """The names of events by id, no two alike and none ``taken``: where two would be, their ids stand behind them."""
+    told = dict(names)
+    while shared := {name for name, count in Counter((*told.values(), *taken)).items() if count > 1}:
+        told = {event_id: f"{name} ({event_id})" if name in shared else name for event_id, name in told.items()}
+    return told
 
 
 def profile_of(stored: str | bytes) -> EventProfile:

@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from core.domain.columns import BECOMES, STATUSES
+from core.domain.frames import places_of
 from core.domain.policy import Policy, by_similarity
 from core.domain.reasons import Reason
 from core.domain.records import Quality, Status, ValidationRecord
@@ -39,7 +38,6 @@ _COMPARED = [
     *("event", "records", "passed", "waiting", "failed", "unknown"),
     *("success_rate", "mean_attempts", "mean_confidence", "mean_similarity"),
 ]
-_KEYS = ["userId", "registrationId"]
 
 
 class UserStatistics(BaseModel):
@@ -113,8 +111,12 @@ class Readiness:
         return self.passed / self.registered if self.registered else None
 
 
-def readiness(registrations: pd.DataFrame, records: pd.DataFrame) -> Readiness:
-    places = places_of(registrations, records)
+def readiness(
+    registrations: pd.DataFrame, records: pd.DataFrame, places: npt.NDArray[np.int64] | None = None
+) -> Readiness:
+    """``places`` is ``places_of`` the two, by those who know it already."""
+    if places is None:
+        places = places_of(registrations, records)
     tried = places[places >= 0]
     registered = np.zeros(len(records), dtype=bool)
     registered[tried] = True
@@ -315,23 +317,6 @@ def filtered(
 def status_counts(status: pd.Series, by: Any) -> pd.DataFrame:
     """Rows by ``by``, columns by status, in the order of ``STATUSES``."""
     return pd.DataFrame({name: status == name for name in STATUSES}).groupby(by, observed=True).sum()
-
-
-def places_of(rows: pd.DataFrame, others: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """For each row of the first the place of its own in the second, by user and registration; -1 where there is none.
-
-    pandas' merge, which sorts the keys, takes five times as long.
-    """
-    found = pc.index_in(_keys(rows), value_set=_keys(others))
-    at: npt.NDArray[np.int64] = pc.fill_null(found, -1).to_numpy().astype("int64")
-    return at
-
-
-def _keys(frame: pd.DataFrame) -> pa.ChunkedArray:
-    """User and registration as one text; with the user's length, so that no two keys are alike."""
-    users, registrations = (pa.chunked_array([pa.array(frame[name], pa.large_string())]) for name in _KEYS)
-    lengths = pc.binary_length(users).cast(pa.large_string())
-    return pc.binary_join_element_wise(lengths, users, registrations, pa.scalar(" ", pa.large_string()))
 
 
 def _failures(status: pd.Series, groups: pd.Series) -> pd.DataFrame:

@@ -47,8 +47,11 @@ class ValidationRecords(Protocol):
         """
         ...
 
-    def event_changes(self, event_id: str, since: Any = None) -> EventChanges:
+    def event_changes(self, event_id: str, since: Any = None, columns: Sequence[str] | None = None) -> EventChanges:
         """The event's records that are new since the call that returned the mark ``since``; all of them without it.
+
+        ``columns`` are those of the frame, by default all; at least ``core.domain.frames.KEPT_BY``, and none that
+        depends on others (see ``record_frame``).
 
         Costs only what is new. ``records`` contains, in its current state, each record that was added or had another
         attempt since then, and possibly some that did not change; its rows are as in ``event_frame``. It may lack

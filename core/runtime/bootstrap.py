@@ -34,7 +34,7 @@ from core.services.batch import Batches
 from core.services.cases import ClaimsUnlessErased, NotesUnlessErased
 from core.services.erasure import Erasures
 from core.services.event_dates import EventDates
-from core.services.event_profiles import ProfileService
+from core.services.event_profiles import OptionalProfiles, ProfileService
 from core.services.forgetting import Forgetting
 from core.services.hashing import id_hash
 from core.services.reference_check import ReferenceCheck
@@ -116,7 +116,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         announce=forgetting.announce,
         count_notes=lambda user_id: len(notes.of(user_id)),
     )
-    profiles = ObservedProfiles(adapters.profiles, observer)
+    profiles = OptionalProfiles(ObservedProfiles(adapters.profiles, observer))
     summaries = event_summaries.EventSummaries(summarised, registrations, profiles, clock)
     forgetting.on_erased(lambda _: summaries.forget_all())
 

@@ -55,9 +55,9 @@ class ObservedRecords(Observed):
         with self._call("event_frame", event_id=event_id):
             return self._port.event_frame(event_id)
 
-    def event_changes(self, event_id: str, since: Any = None) -> EventChanges:
+    def event_changes(self, event_id: str, since: Any = None, columns: Sequence[str] | None = None) -> EventChanges:
         with self._call("event_changes", event_id=event_id):
-            return self._port.event_changes(event_id, since)
+            return self._port.event_changes(event_id, since, columns)
 
     def event_batches(self, event_id: str) -> Iterator[DataFrame]:
         call = self._call("event_batches", event_id=event_id)

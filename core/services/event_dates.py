@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from core.domain.clock import Clock
-from core.domain.errors import NotConfigured, ServiceError
+from core.domain.errors import ServiceError
 from core.domain.profiles import EventProfile
 from core.domain.records import ValidationRecord
 from core.flow.crew import End, Progress
@@ -70,11 +70,7 @@ class EventDates:
         self._photos = photos
 
     def profile(self, event_id: str) -> EventProfile | None:
-        """The event's profile. None also if there is no store of profiles, as in an installation of before."""
-        try:
-            return self._profiles.get(event_id)
-        except NotConfigured:
-            return None
+        return self._profiles.get(event_id)
 
     def kept_until(self, event_id: str) -> datetime | None:
         """Until when the event's records are kept at least."""
@@ -110,10 +106,8 @@ class EventDates:
         An event whose profile another system took away, or wrote in a form that cannot be read, keeps its dates: the
         records of a passing mistake must not be deleted.
         """
-        try:
-            profiles, done = self._profiles.all(), self._dated.all()
-        except NotConfigured:
-            return []
+        profiles = self._profiles.all()
+        done = self._dated.all() if profiles else {}
         return [
             each.event_id for each in profiles if not each.unreadable and each.kept_until != done.get(each.event_id)
         ]
@@ -123,6 +117,7 @@ class EventDates:
 
         The latter finds records that other services wrote, and attempts whose process was killed.
         """
+        self._distrust_unreadable()
         events = self.unfinished()
         if everything:
             events = sorted({*events, *self._standing()})
@@ -154,15 +149,22 @@ class EventDates:
             if self.kept_until(event_id) == kept_until:
                 return progress
 
+    def _distrust_unreadable(self) -> None:
+        """Has events whose profile cannot be read dated anew once it can be: attempts until then are dated by their
+        age alone.
+        """
+        unreadable = [each.event_id for each in self._profiles.all() if each.unreadable]
+        done = self._dated.all() if unreadable else {}
+        for event_id in unreadable:
+            if done.get(event_id):
+                self._dated.set(event_id, None)
+
     def _standing(self) -> dict[str, datetime]:
         """The events whose records are kept until a time in the future, and that time."""
-        try:
-            profiles, now = self._profiles.all(), self._clock()
-        except NotConfigured:
-            return {}
+        now = self._clock()
         return {
             each.event_id: each.kept_until
-            for each in profiles
+            for each in self._profiles.all()
             if each.kept_until and each.kept_until > now and not each.unreadable
         }
 

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from core.domain.clock import Clock
 from core.domain.errors import Conflict, NotConfigured
 from core.domain.profiles import EventProfile, checked
 from core.ports import EventProfileEdits, EventProfiles
+
+
+class OptionalProfiles:
+    """``EventProfiles`` of an installation that may have no store of them, as those of before: no event then has one.
+
+    ``ping`` still says that there is no store.
+    """
+
+    def __init__(self, profiles: EventProfiles) -> None:
+        self._profiles = profiles
+
+    def get(self, event_id: str) -> EventProfile | None:
+        try:
+            return self._profiles.get(event_id)
+        except NotConfigured:
+            return None
+
+    def all(self) -> list[EventProfile]:
+        try:
+            return self._profiles.all()
+        except NotConfigured:
+            return []
+
+    def ping(self) -> None:
+        self._profiles.ping()
+
+    def close(self) -> None:
+        self._profiles.close()
 
 
 class ProfileService:
@@ -24,20 +50,12 @@ class ProfileService:
         return self._edits is None
 
     def get(self, event_id: str) -> EventProfile:
-        """The event's profile; one that says nothing if it has none, or if there is no store of profiles, as in an
-        installation of before. Raises ``ServiceError``.
-        """
-        with suppress(NotConfigured):
-            if found := self._profiles.get(event_id):
-                return found
-        return EventProfile(event_id=event_id)
+        """The event's profile; one that says nothing if it has none. Raises ``ServiceError``."""
+        return self._profiles.get(event_id) or EventProfile(event_id=event_id)
 
     def all(self) -> list[EventProfile]:
         """The profiles of all events that have one, by event id. Raises ``ServiceError``."""
-        try:
-            return self._profiles.all()
-        except NotConfigured:
-            return []
+        return self._profiles.all()
 
     def save(self, profile: EventProfile, who: str) -> EventProfile:
         """Stores what ``who`` made of the profile that they saw, whose ``version`` it has; returns it as stored.

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from pandas import DataFrame
 
 from core.domain.clock import Clock, Stopwatch, elapsed
-from core.domain.errors import FacedeskError, NotConfigured, ServiceError
+from core.domain.errors import FacedeskError, ServiceError
 from core.domain.event_summaries import (
     REGISTERED_COLUMNS,
     EventLine,
@@ -105,10 +105,7 @@ class EventSummaries:
         self._threads.shutdown(cancel_futures=True)
 
     def _with_profiles(self, events: Collection[str] | None) -> list[EventProfile]:
-        try:
-            profiles = {profile.event_id: profile for profile in self._profiles.all()}
-        except NotConfigured:  # an installation of before has no store of profiles
-            profiles = {}
+        profiles = {profile.event_id: profile for profile in self._profiles.all()}
         now = self._stopwatch()
         if now >= self._ids_due:
             self._ids = self._registrations.events()

@@ -20,7 +20,7 @@ from core.domain.errors import Conflict
 from core.domain.frames import alive_in_order, frame_of, with_changes
 from core.domain.records import Outcome, Review, ValidationRecord, Withdrawal
 from core.ports import EventChanges, ValidationRecords
-from core.services.own_writes import Note, narrow, without, written
+from core.services.own_writes import Note, without, written
 
 logger = logging.getLogger(__name__)
 
@@ -97,8 +97,8 @@ class LiveRecords:
     def history(self, user_id: str, limit: int | None = None) -> list[ValidationRecord]:
         return self._store.history(user_id, limit)
 
-    def event_changes(self, event_id: str, since: Any = None) -> EventChanges:
-        return self._store.event_changes(event_id, since)
+    def event_changes(self, event_id: str, since: Any = None, columns: Sequence[str] | None = None) -> EventChanges:
+        return self._store.event_changes(event_id, since, columns)
 
     def event_batches(self, event_id: str) -> Iterator[DataFrame]:
         return self._store.event_batches(event_id)
@@ -195,8 +195,7 @@ class LiveRecords:
             threading.Thread(target=self._reread, args=(event_id, event, now), name=THREAD_NAME, daemon=True).start()
 
     def _changes(self, event_id: str, since: Any = None) -> EventChanges:
-        changes = self._store.event_changes(event_id, since)
-        return replace(changes, records=narrow(changes.records, self._columns))
+        return self._store.event_changes(event_id, since, self._columns)
 
     def _take(
         self, event_id: str, event: _Event, changes: EventChanges, began: timedelta, *, whole: bool = False
@@ -215,7 +214,7 @@ class LiveRecords:
             return records
         found = [self._store.history(user_id) for user_id in sorted(set(records.loc[doubtful, "userId"]))]
         theirs = [record for each in found for record in each if record.event == event_id]
-        return with_changes(records[~doubtful].reset_index(drop=True), narrow(frame_of(theirs), self._columns))
+        return with_changes(records[~doubtful].reset_index(drop=True), frame_of(theirs, self._columns))
 
     def _reread(self, event_id: str, event: _Event, began: timedelta) -> None:
         """Reads the whole event, and then what has changed meanwhile, before the result is shown."""
@@ -248,8 +247,9 @@ class _Event:
         self._read_at = self._due = self._whole_due = _NEVER
         self._reading: Future[None] | None = None
         self._rereading_since: timedelta | None = None
+        #: What this process wrote lately, and what of it the frame does not show yet.
         self._notes: list[Note] = []
-        self._noted = False
+        self._unmerged: list[Note] = []
         #: Removals that the frame does not show yet, and the number of all removals so far.
         self._to_remove: list[Note] = []
         self._removals = 0
@@ -327,17 +327,18 @@ class _Event:
             self._read_at, self._due = began, now + pause
             if changes.complete:
                 self._whole_due = now + max(REREAD, self._share * took)
-            # The result may be older than this process's own writes, so recent ones are merged into it again.
+            # A whole read may be older than this process's own writes, so recent ones are merged into it again.
             oldest = min(began, began if self._rereading_since is None else self._rereading_since) - KEPT
             self._notes = [note for note in self._notes if note.at >= oldest]
-            self._noted = bool(self._notes)
+            if changes.complete:
+                self._unmerged = list(self._notes)
             self._set(frame)
             return True
 
     def note(self, note: Note) -> None:
         with self._lock:
             self._notes.append(note)
-            self._noted = True
+            self._unmerged.append(note)
             if note.record is None:
                 self._to_remove.append(note)
                 self._removals += 1
@@ -346,9 +347,9 @@ class _Event:
         with self._lock:
             assert self._frame is not None
             self._remove()
-            if self._noted:
-                self._set(with_changes(self._frame, narrow(written(self._notes), self._columns)))
-                self._noted = False
+            if self._unmerged:
+                self._set(with_changes(self._frame, written(self._unmerged, self._columns)))
+                self._unmerged.clear()
             if self._first_expiry is not None and self._first_expiry <= now:
                 self._set(alive_in_order(self._frame, now))
             return self._frame

@@ -35,17 +35,12 @@ def without(records: DataFrame, note: Note) -> DataFrame:
     return records[~gone].reset_index(drop=True) if gone.any() else records
 
 
-def narrow(records: DataFrame, columns: Sequence[str] | None) -> DataFrame:
-    """Returns only these columns of the records; None stands for all."""
-    return records if columns is None else records[list(columns)]
-
-
-def written(notes: Sequence[Note]) -> DataFrame:
-    """Returns a frame of the records that were written and not removed since."""
+def written(notes: Sequence[Note], columns: Sequence[str] | None) -> DataFrame:
+    """Returns a frame, of these columns, of the records that were written and not removed since."""
     left: dict[tuple[str, str], ValidationRecord] = {}
     for note in notes:
         if note.record is not None:
             left[note.user_id, note.record.registration_id] = note.record
         else:
             left = {key: record for key, record in left.items() if not note.removes(*key)}
-    return frame_of(list(left.values()))
+    return frame_of(list(left.values()), columns)

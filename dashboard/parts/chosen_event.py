@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core.domain.search import fold
 from dashboard import pages
 from dashboard.access import names
-from dashboard.parts import link
+from dashboard.parts import link, profiles
+from dashboard.parts.profiles import ALL_EVENTS as ALL
 
 PRODUCT = "Facedesk"
-ALL = "All events"
 #: The name in the link, and the key of the field. On pages of events the link always has it, "" where none is chosen:
 #: Back then shows what was seen, whatever was chosen since.
 NAME = "event_id"
@@ -35,7 +37,7 @@ def one(place: DeltaGenerator, events: Sequence[str], page: Path) -> str:
     """
     (shown,) = _shown(page, events, (_settled(events) or [_usual(events)])[:1])
     link.fill(NAME, shown)
-    place.selectbox("Event", events, key=NAME, label_visibility="collapsed", on_change=_take)
+    place.selectbox("Event", label_visibility="collapsed", **_field(events))
     return shown
 
 
@@ -43,7 +45,7 @@ def one_or_all(place: DeltaGenerator, events: Sequence[str], page: Path) -> list
     """Lets people choose an event or all in this place of the page; returns those to show."""
     shown = _shown(page, events, _settled(events)[:1])
     link.fill(NAME, shown[0] if shown else ALL)
-    place.selectbox("Event", [ALL, *events], key=NAME, label_visibility="collapsed", on_change=_take)
+    place.selectbox("Event", label_visibility="collapsed", **_field(events, ALL))
     return shown or list(events)
 
 
@@ -55,7 +57,7 @@ def several(events: Sequence[str], page: Path) -> list[str]:
     settled = _settled(events)
     shown = _shown(page, events, settled if _in_link() == [""] else settled or [_usual(events)])
     link.fill(NAME, shown)
-    st.multiselect("Events", events, key=NAME, on_change=_take)
+    st.multiselect("Events", **_field(events))
     return shown
 
 
@@ -66,7 +68,7 @@ def expected() -> list[str]:
 
 def name_window(page: str, events: Sequence[str]) -> None:
     """Has the browser call the page by its name and by these events, which it shows."""
-    what = [f"{len(events)} events"] if len(events) > 1 else events
+    what = [f"{len(events)} events"] if len(events) > 1 else _titles(events)
     st.set_page_config(page_title=" · ".join([*what, *([page] if page != PRODUCT else []), PRODUCT]))
 
 
@@ -77,10 +79,22 @@ def in_sidebar(place: DeltaGenerator, *, shown: bool) -> None:
     with place.container(gap="xxsmall"):
         if named:
             st.caption("Event" if len(named) == 1 else "Events")
-            st.text(", ".join(named))
+            st.text(", ".join(_titles(named, most=None)))
         if st.session_state.get(_UNTOLD):
             to_be_kept = names.remembered(COOKIE, chosen[0] if chosen else None)
             st.html(f"<script>document.cookie = '{to_be_kept}';</script>", unsafe_allow_javascript=True)
+
+
+def _field(events: Sequence[str], *before: str) -> dict[str, Any]:
+    """What a field for events is made with: they stand in the order of their titles, behind those ``before``."""
+    titles = profiles.titles(events)
+    options = [*before, *sorted(events, key=lambda each: (fold(titles[each]), each))]
+    return {"options": options, "format_func": lambda each: titles.get(each, each), "key": NAME, "on_change": _take}
+
+
+def _titles(events: Sequence[str], most: int | None = profiles.MAX_TITLE) -> list[str]:
+    titles = profiles.titles(events, most) if events else {}
+    return [titles[each] for each in events]
 
 
 def _in_link() -> list[str]:

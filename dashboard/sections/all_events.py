@@ -11,10 +11,10 @@ import pandas as pd
 import streamlit as st
 
 from core.domain.event_summaries import TREND_DAYS, EventLine, Phase, days_to_go, phase_of
-from core.domain.profiles import EventProfile
+from core.domain.profiles import EventProfile, told_apart
 from core.domain.search import fold
 from dashboard import pages
-from dashboard.parts import case, ui
+from dashboard.parts import case, chosen_event, ui
 from dashboard.parts.search import MAX_TEXT
 
 #: Seconds after which the page looks for events that were being read.
@@ -124,10 +124,16 @@ def table(lines: Sequence[EventLine], now: datetime) -> None:
     )
 
 
+def link_to_first(lines: Sequence[EventLine]) -> None:
+    """The way to the event on top for those who use a keyboard, who reach the table's cells, but not its buttons."""
+    query = {chosen_event.NAME: lines[0].profile.event_id}
+    pages.link(pages.EVENT_OVERVIEW, "Open the event on top", ":material/arrow_forward:", query)
+
+
 def open_chosen() -> None:
     """Goes to the overview of the event whose row was chosen, if one was."""
     if event_id := st.session_state.pop(CHOSEN, None):
-        st.switch_page(pages.EVENT_OVERVIEW, query_params={"event_id": event_id})
+        st.switch_page(pages.EVENT_OVERVIEW, query_params={chosen_event.NAME: event_id})
 
 
 def _choose() -> None:
@@ -136,7 +142,8 @@ def _choose() -> None:
 
 
 def _rows(lines: Sequence[EventLine], now: datetime) -> pd.DataFrame:
-    frame = pd.DataFrame([_row(line, now) for line in lines]).astype(
+    titles = told_apart({line.profile.event_id: line.profile.title for line in lines})
+    frame = pd.DataFrame([{"Event": titles[line.profile.event_id], **_row(line, now)} for line in lines]).astype(
         {**dict.fromkeys(("Event", "Days to go", "Oldest case", "Id"), "str"), **dict.fromkeys(_COUNTS, "Int64")}
     )
     # Only another service writes an outcome that is unknown.
@@ -149,7 +156,6 @@ def _row(line: EventLine, now: datetime) -> dict[str, object]:
     share = ready.share_ready if ready else None
     waiting_since = summary.oldest_waiting if summary else None
     return {
-        "Event": profile.title,
         "Open": "Open",
         "Days to go": _to_go(profile, now),
         "Ready": None if share is None else 100 * share,

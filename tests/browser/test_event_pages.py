@@ -6,12 +6,12 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import openpyxl
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from core.domain.clock import utc_now
 from dashboard.access import names
@@ -120,28 +120,54 @@ def test_no_page_is_wider_than_its_window(address: str, page: Page, path: str, w
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def test_all_events_lead_to_an_overview_and_back_to_what_was_searched_for(address: str, page: Page) -> None:
-    page.goto(f"{address}/all_events")
-    table = page.get_by_test_id("stDataFrame")
-    expect(page.get_by_text("1 without a date")).to_be_visible()
-    search = page.get_by_label("Search events")
-    search.fill("nothing like it")
-    search.press("Enter")
-    expect(page.get_by_text("No such event")).to_be_visible()
-    search.fill("SAMPLE")
-    search.press("Enter")
-    page.wait_for_url("**search=SAMPLE**")
-    expect(table).to_be_visible()
+def by_mouse(table: Locator) -> None:
     # Cells are painted; the button stands in the column after the name.
-    expect(page.get_by_text("still being read")).to_have_count(0)
     table.click(position={"x": 155 + 30, "y": 35 + 22})
-    page.wait_for_url("**/event_overview**")
-    expect(page.get_by_text("Ready to enter")).to_be_visible()
-    for _ in range(3):
-        if "search=SAMPLE" not in page.url:
-            page.go_back()
-    expect(page.get_by_label("Search events")).to_have_value("SAMPLE")
-    expect(table).to_be_visible()
+
+
+def by_finger(table: Locator) -> None:
+    table.tap(position={"x": 155 + 30, "y": 35 + 22})
+
+
+def by_keyboard(table: Locator) -> None:
+    table.page.get_by_role("link", name="Open the event on top").press("Enter")
+
+
+def with_more_presses_than_needed(table: Locator) -> None:
+    """Something is pressed after each word that is written into the link, too."""
+    table.page.evaluate("""() => {
+        const push = history.pushState;
+        history.pushState = (...given) => { push(...given); dispatchEvent(new PointerEvent("pointerdown")); };
+    }""")
+    by_mouse(table)
+
+
+@pytest.mark.parametrize("opened", [by_mouse, by_finger, by_keyboard, with_more_presses_than_needed])
+def test_all_events_lead_to_an_overview_and_back_to_what_was_searched_for(
+    address: str, browser: Browser, opened: Callable[[Locator], None]
+) -> None:
+    with browser.new_context(has_touch=True, viewport={"width": 1440, "height": 1000}) as context:
+        page = context.new_page()
+        page.goto(f"{address}/all_events")
+        table = page.get_by_test_id("stDataFrame")
+        expect(page.get_by_text("1 without a date")).to_be_visible()
+        search = page.get_by_label("Search events")
+        search.fill("nothing like it")
+        search.press("Enter")
+        expect(page.get_by_text("No such event")).to_be_visible()
+        search.fill("SAMPLE")
+        search.press("Enter")
+        page.wait_for_url("**search=SAMPLE**")
+        expect(table).to_be_visible()
+        expect(page.get_by_text("still being read")).to_have_count(0)
+        before = page.evaluate("history.length")
+        opened(table)
+        page.wait_for_url("**/event_overview?**")
+        expect(page.get_by_text("Ready to enter")).to_be_visible()
+        assert page.evaluate("history.length") == before + 1
+        page.go_back()
+        expect(search).to_have_value("SAMPLE")
+        expect(table).to_be_visible()
 
 
 def test_an_events_figures_are_printed_on_two_sheets_without_anybodys_name(address: str, page: Page) -> None:

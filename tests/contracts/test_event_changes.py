@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from core.domain.frames import with_changes
+from core.domain.frames import KEPT_BY, with_changes
 from core.ports import EventChanges
 from tests.support.clock import NOON
 from tests.support.records import a_review, an_outcome
@@ -51,6 +51,14 @@ def test_without_a_mark_it_is_all_that_the_frame_has(bench: Bench) -> None:
     found = changes(bench)
     assert found.complete
     pd.testing.assert_frame_equal(found.records, bench.records.event_frame("event-1"))
+
+
+def test_it_has_only_the_columns_that_are_wanted(bench: Bench) -> None:
+    for number in range(3):
+        record(bench, number)
+    columns = [*KEPT_BY, "status"]
+    found = bench.records.event_changes("event-1", None, columns)
+    pd.testing.assert_frame_equal(found.records, bench.records.event_frame("event-1")[columns])
 
 
 def test_a_record_that_was_added_since_is_among_them(bench: Bench) -> None:

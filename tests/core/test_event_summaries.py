@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 
@@ -269,10 +270,10 @@ def test_an_event_that_cannot_be_read_keeps_its_figures_and_the_others_are_read(
     assert bench.ready() == (2, 0)
     read = bench.store.event_changes
 
-    def failing(event_id: str, since: object = None) -> object:
+    def failing(event_id: str, *given: Any) -> object:
         if event_id == "event-1":
             raise Unavailable("validation records", "Down", "The record of reg-1 is out of reach.")  # type: ignore[arg-type]
-        return read(event_id, since)
+        return read(event_id, *given)
 
     monkeypatch.setattr(bench.store, "event_changes", failing)
     bench.clock.advance(FRESH)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -39,10 +39,10 @@ class Watched(SqliteRecords):
         self.marks: list[Any] = []
         self.before: Callable[[Any], None] = lambda since: None
 
-    def event_changes(self, event_id: str, since: Any = None) -> EventChanges:
+    def event_changes(self, event_id: str, since: Any = None, columns: Sequence[str] | None = None) -> EventChanges:
         self.marks.append(since)
         self.before(since)
-        return super().event_changes(event_id, since)
+        return super().event_changes(event_id, since, columns)
 
     def asked(self) -> list[Any]:
         """The marks since the last ask."""
@@ -265,7 +265,7 @@ def test_what_was_read_before_a_write_of_this_process_does_not_undo_it(
     old = store.event_changes("event-1")
     records.decide("user-1", "reg-1", a_review(Decision.APPROVED), seen.version)
     # As an index that trails its table answers.
-    monkeypatch.setattr(store, "event_changes", lambda event_id, since=None: old)
+    monkeypatch.setattr(store, "event_changes", lambda *_: old)
     clock.advance(FRESH)
     assert statuses(records) == ["success"]
 
@@ -325,7 +325,7 @@ def test_what_is_written_while_all_is_read_is_in_every_answer(
     old = store.event_changes("event-1")
     clock.advance(REREAD)
 
-    def changes(event_id: str, since: Any = None) -> EventChanges:
+    def changes(event_id: str, since: Any, columns: Any) -> EventChanges:
         if since is None:  # reads on for long after the decision, and saw the record before it
             records.decide("user-1", "reg-1", a_review(Decision.APPROVED), seen.version)
             clock.advance(2 * KEPT)
@@ -375,7 +375,7 @@ def test_an_erased_persons_records_are_in_no_answer_even_if_a_read_still_has_the
     records.forget("user-1")
     assert ids(records) == ["reg-2"]
     # As an index that trails its table answers.
-    monkeypatch.setattr(store, "event_changes", lambda event_id, since=None: old)
+    monkeypatch.setattr(store, "event_changes", lambda *_: old)
     clock.advance(FRESH)
     assert ids(records) == ["reg-2"]
 
@@ -388,7 +388,7 @@ def test_an_erasure_while_an_event_is_read_is_in_the_answer(
     ids(records)
     event_changes = store.event_changes
 
-    def changes(event_id: str, since: Any = None) -> EventChanges:
+    def changes(event_id: str, since: Any, columns: Any) -> EventChanges:
         found = event_changes(event_id, None)
         erase(store, "reg-1")
         records.forget("user-1")
@@ -435,7 +435,7 @@ def test_an_attempt_that_is_taken_back_is_in_no_answer_and_the_others_are(
     records.take_back("user-1", "reg-1", "again")
     records.take_back("user-1", "reg-2", "attempt-2")
     assert (ids(records), statuses(records)) == (["reg-1"], ["success"])
-    monkeypatch.setattr(store, "event_changes", lambda event_id, since=None: old)
+    monkeypatch.setattr(store, "event_changes", lambda *_: old)
     clock.advance(FRESH)
     assert (ids(records), statuses(records)) == (["reg-1"], ["success"])
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from core.domain.errors import InvalidInput
 from core.domain.policy import Policy
-from core.domain.profiles import MAX_NAME, EventProfile, EventRules, checked
+from core.domain.profiles import MAX_NAME, EventProfile, EventRules, checked, told_apart
 from tests.support.clock import NOON
 
 DAY = timedelta(days=1)
@@ -68,3 +68,11 @@ def test_rules_of_an_event_replace_those_numbers_alone() -> None:
     changed = {"similarity_threshold": 90, "review_threshold": 85, "min_face_pixels": 80}
     assert policy == Policy(max_yaw=30).model_copy(update=changed)
     assert policy.digest != Policy(max_yaw=30).digest
+
+
+def test_events_of_one_name_are_told_apart_whatever_their_ids_are() -> None:
+    names = {"a": "Gala", "b": "Gala", "c": "Gala (a)", "d": "All", "Gala": "Gala", "e": "Another"}
+    told = told_apart(names, taken=["All"])
+    assert len({*told.values(), "All"}) == len(names) + 1
+    assert told["b"] == "Gala (b)"
+    assert told["e"] == "Another"

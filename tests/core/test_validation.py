@@ -353,6 +353,6 @@ def test_an_installation_without_a_store_of_profiles_judges_as_before(
     def absent(_: object, event_id: str) -> None:
         raise NotConfigured("event profiles", "ResourceNotFoundException")
 
-    monkeypatch.setattr(type(desk.services.profiles), "get", absent)
+    monkeypatch.setattr(type(desk.services.profiles._profiles), "get", absent)
     record = desk.validation.validate_upload("reg-1", astronaut_jpeg, "a1", AT_THE_DESK).record
     assert record.validation_status is Status.SUCCESS

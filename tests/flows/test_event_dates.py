@@ -260,3 +260,22 @@ def test_a_profile_that_another_system_loses_or_spoils_deletes_nothing(
     monkeypatch.setattr(type(site.services.profiles), "get", lambda _, __: next(iter(spoilt), None))
     site.services.event_dates.catch_up(GO_ON, everything=True)
     event.check()
+
+
+def test_attempts_while_a_profile_could_not_be_read_are_dated_by_it_once_it_can_be(
+    site: Site, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.now = NOON
+    event = Event(site, clock)
+    event.profile((60, 0))
+    spoilt = EventProfile(event_id=event.id, unreadable="endsAt", version=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(site.services.profiles), "all", lambda _: [spoilt])
+        patch.setattr(type(site.services.profiles), "get", lambda _, __: spoilt)
+        kept_until, event.kept_until = event.kept_until, None
+        event.attempt(0)
+        site.services.event_dates.catch_up(GO_ON)
+        event.check()
+    event.kept_until = kept_until
+    site.services.event_dates.catch_up(GO_ON)
+    event.check()

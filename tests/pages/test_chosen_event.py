@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.domain.clock import utc_now
-from dashboard.parts import chosen_event
+from core.domain.errors import Unavailable
+from core.domain.profiles import EventProfile
+from core.runtime.services import Services
+from dashboard.parts import chosen_event, profiles
 from tests.support.app import ROOT, RunPage
 from tests.support.desk import REGISTERED, Desk
 from tests.support.records import an_outcome
@@ -109,3 +113,55 @@ def test_an_event_that_is_gone_is_chosen_no_more(run_page: RunPage) -> None:
     app.session_state["chosen-events"] = ["gone", "event-3"]
     go(app, "review")
     assert shown(app, "review") == "event-3"
+
+
+def name_events(services: Services, **names: str) -> None:
+    for event_id, name in names.items():
+        profile = EventProfile(event_id=event_id.replace("_", "-"), name=name)
+        services.profile_service.save(profile, "Grace")
+
+
+def offered(app: AppTest, page: str) -> list[str]:
+    return list((app.multiselect if page == "statistics" else app.selectbox)(key="event_id").options)
+
+
+@pytest.mark.parametrize("page", ["review", "event_overview", "statistics", "event_profile"])
+def test_events_are_called_by_their_names_and_the_link_has_their_ids(
+    run_page: RunPage, services: Services, page: str
+) -> None:
+    name_events(services, event_2="Zebra :cat:", event_3="alpha gala")
+    app = run_page(page, event_id="event-2")
+    everything = [chosen_event.ALL] if page == "review" else []
+    assert offered(app, page) == [*everything, "alpha gala", "event-1", "Zebra :cat:"]
+    assert shown(app, page) in ("event-2", ["event-2"])
+    assert app.query_params["event_id"] in ("event-2", ["event-2"])
+    assert beside(app) == ["Zebra :cat:"]
+
+
+def test_events_of_one_name_are_told_apart_by_their_ids(run_page: RunPage, services: Services) -> None:
+    name_events(services, event_1="Gala", event_2="Gala", event_3=chosen_event.ALL)
+    options = [chosen_event.ALL, "All events (event-3)", "Gala (event-1)", "Gala (event-2)"]
+    assert offered(run_page("review"), "review") == options
+
+
+def test_a_long_name_is_cut_in_the_field_and_whole_in_the_sidebar(run_page: RunPage, services: Services) -> None:
+    name = "A gala " * 20 + "and its end"
+    name_events(services, event_1=name)
+    app = run_page("event_overview", event_id="event-1")
+    (cut,) = [each for each in offered(app, "event_overview") if each.startswith("A gala")]
+    assert len(cut) <= profiles.MAX_TITLE
+    assert cut.endswith("…")
+    assert beside(app) == [name]
+
+
+def test_where_profiles_are_out_of_reach_events_are_called_by_their_ids(
+    run_page: RunPage, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name_events(services, event_1="Gala")
+    asked = Mock(side_effect=Unavailable("event profiles", "Gone"))
+    monkeypatch.setattr(type(services.profile_service), "all", asked)
+    app = run_page("event_overview", event_id="event-1")
+    assert offered(app, "event_overview") == EVENTS
+    before = asked.call_count
+    app.run()
+    assert asked.call_count == before, "a page waits each time for a store that does not answer"

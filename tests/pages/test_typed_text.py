@@ -156,7 +156,13 @@ REVIEWED: dict[str, set[str]] = {
         "html: occasion",
         "segmented_control: offered",  # spans of time
     },
-    "dashboard/parts/chosen_event.py": {"html: to_be_kept"},  # a cookie, of letters, digits and harmless signs
+    # A cookie, of letters, digits and harmless signs. The names of events are options, which are shown as they are.
+    "dashboard/parts/chosen_event.py": {
+        "html: to_be_kept",
+        "multiselect: _field(events)",
+        "selectbox: _field(events)",
+        "selectbox: _field(events, ALL)",
+    },
     "dashboard/parts/your_name.py": {"html: to_be_kept"},  # a cookie, of letters, digits and harmless signs
     "pages/event_overview.py": {
         "file_links: span",

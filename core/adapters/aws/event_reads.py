@@ -74,7 +74,7 @@ class EventReads:
         self._index = EventIndex(self._index_description, self._count_records_not_in_index, stopwatch, index_check)
         self._ask: Callable[[Callable[..., Any]], Ask] = partial(asking, retry=retry, errors=_errors)
 
-    def changes(self, event_id: str, since: str | None) -> EventChanges:
+    def changes(self, event_id: str, since: str | None, columns: Sequence[str] | None) -> EventChanges:
         """``ValidationRecords.event_changes``.
 
         A scan reads everything each time. The index is read from the newest record known, or from now if that is
@@ -92,7 +92,7 @@ class EventReads:
             ),
             lambda: (True, self._all_by_scan(event_id)),
         )
-        records = as_they_became(self._alive_frame(found))
+        records = as_they_became(self._alive_frame(found, columns))
         times = records["timestamp"].dropna()
         newest = min(began, times.max()) if len(times) else datetime.min.replace(tzinfo=UTC) + LAG
         return EventChanges(records, mark=max(_to_the_second(newest - LAG), since or ""), complete=complete)
@@ -268,8 +268,8 @@ class EventReads:
     def _index_description(self) -> Mapping[str, Any] | None:
         return index_in(self._ask(self._client.describe_table)({"TableName": self._table})["Table"])
 
-    def _alive_frame(self, found: Sequence[pa.Table]) -> pd.DataFrame:
-        return alive_in_order(record_frame(joined(found)), self._clock())
+    def _alive_frame(self, found: Sequence[pa.Table], columns: Sequence[str] | None = None) -> pd.DataFrame:
+        return alive_in_order(record_frame(joined(found), columns), self._clock())
 
 
 def _begun(found: Iterator[T]) -> Iterator[T]:

@@ -78,8 +78,10 @@ class DynamoRecords:
         """As the port says; eventually consistent."""
         return self.event_changes(event_id).records
 
-    def event_changes(self, event_id: str, since: str | None = None) -> EventChanges:
-        return self._events.changes(event_id, since)
+    def event_changes(
+        self, event_id: str, since: str | None = None, columns: Sequence[str] | None = None
+    ) -> EventChanges:
+        return self._events.changes(event_id, since, columns)
 
     def event_batches(self, event_id: str) -> Iterator[pd.DataFrame]:
         return self._events.batches(event_id)

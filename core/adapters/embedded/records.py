@@ -101,18 +101,18 @@ class SqliteRecords:
     def event_frame(self, event_id: str) -> pd.DataFrame:
         return self.event_changes(event_id).records
 
-    def event_changes(self, event_id: str, since: Any = None) -> EventChanges:
+    def event_changes(self, event_id: str, since: Any = None, columns: Sequence[str] | None = None) -> EventChanges:
         """As the port says; includes decisions and all other changes of records that still exist."""
         with self._database.read() as connection, connection:  # both reads see the same state
             if since is None:
-                ((*columns, last),) = connection.execute(_FRAME, (event_id,))
+                ((*values, last),) = connection.execute(_FRAME, (event_id,))
                 odd = connection.execute(_ODD, (event_id,)).fetchall()
             else:
-                ((*columns, last),) = connection.execute(_CHANGED, (event_id, since))
+                ((*values, last),) = connection.execute(_CHANGED, (event_id, since))
                 odd = connection.execute(_ODD_CHANGED, (event_id, since)).fetchall()
-        records = self._frame(columns)
+        records = self._frame(values, columns)
         if odd:
-            records = joined(records, self._odd_frame(odd))
+            records = joined(records, self._odd_frame(odd, columns))
         records = alive_in_order(records, self._clock())
         return EventChanges(records, mark=last or 0, complete=since is None)
 
@@ -200,26 +200,29 @@ class SqliteRecords:
         record = _record(stored) if stored else None
         return None if record is None or record.is_expired(self._clock()) else record
 
-    def _odd_frame(self, rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
+    def _odd_frame(self, rows: Sequence[tuple[Any, ...]], columns: Sequence[str] | None = None) -> pd.DataFrame:
         with self._database.decoding():
-            return frame_of([_record(orjson.loads(item)) for (item,) in rows])
+            return frame_of([_record(orjson.loads(item)) for (item,) in rows], columns)
 
     def _page(self, event_id: str, after: int) -> Sequence[Any]:
         """A batch by column, with the number of its last row, which is None if there is no row."""
         with self._database.read() as connection:
             return connection.execute(_BATCH, (event_id, after, BATCH_ROWS)).fetchall()[0]
 
-    def _frame(self, columns: Sequence[Any]) -> pd.DataFrame:
+    def _frame(self, values: Sequence[Any], columns: Sequence[str] | None = None) -> pd.DataFrame:
         with self._database.decoding():
-            return _frame(columns)
+            return _frame(values, columns)
 
 
-def _frame(columns: Sequence[Any]) -> pd.DataFrame:
-    """The records with these columns (``_whole``), in the order of ``STORED_COLUMNS``."""
+def _frame(values: Sequence[Any], columns: Sequence[str] | None) -> pd.DataFrame:
+    """The records with these values (``_whole``) of ``STORED_COLUMNS``; ``columns`` are those of the frame."""
     listed: dict[str, Any] = {
-        column.name: orjson.loads(values) if column.name in _NUMBERS else _texts(values)
-        for column, values in zip(STORED_COLUMNS, columns, strict=True)
+        column.name: orjson.loads(each) if column.name in _NUMBERS else _texts(each)
+        for column, each in zip(STORED_COLUMNS, values, strict=True)
+        if columns is None or column.name in columns
     }
+    if columns is not None:
+        return record_frame(listed, columns)
     # There are few combinations: each is decoded once instead of once per record.
     reasons = listed["reasons"].dictionary_encode()
     codes = [_codes(text) for text in reasons.dictionary.to_pylist()]
