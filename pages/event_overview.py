@@ -47,7 +47,7 @@ def main() -> None:
     sections.readiness_and_pace(readiness, listed, period, chosen)
     sections.reasons_similarity_quality(period, profiles.policy(event_id), chosen)
     lately = event.files(event_id, "records", {"since": period.since.isoformat()})
-    event.file_links(f"The last {span}", lately, "span")
+    event.file_links(f"The last {span}", lately, "span", contacts=True)
     sections.attempts_and_latest(event_id, listed, in_span)
     sections.expiring_records(event_id, records, now)
     sections.unreadable_records(event_id, records)

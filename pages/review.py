@@ -55,13 +55,13 @@ def _page() -> None:
         filters = waiting.Filters.shown(all_waiting)
     waiting.filter_notice(filters)
     if view == waiting.LIST:
-        waiting.listing(filters.of(all_waiting, standing, me), standing, me)
+        waiting.listing(filters.of(all_waiting, standing, me), standing, me, chosen)
         return
     opened = None
     with ui.banner_on_failure("read the next case"):
         opened = _opened(filters.of(all_waiting, standing, me), standing, me)
         if opened is None:
-            waiting.nothing_waits(elsewhere)
+            waiting.nothing_waits(elsewhere, chosen)
     if me.without_claims:
         waiting.without_claims(me.without_claims)
     if opened is None:
@@ -79,7 +79,7 @@ def _second_looks(events: list[str], me: Reviewer) -> None:
     with ui.banner_on_failure("read the next second look"):
         opened = waiting.next_second_look(events, me)
         if opened is None:
-            waiting.no_second_look()
+            waiting.no_second_look(events)
     if opened:
         blind.show(opened.record)
 

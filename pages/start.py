@@ -35,6 +35,7 @@ def main() -> None:
         table, archive = sections.files_card()
     if table is None:
         sections.forget_list()
+        sections.after_sample()
         return
     sections.list_section(services.loading, table, archive)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,14 +11,15 @@ from typing import Annotated
 import typer
 
 from core.cli.console import complain, out, say
-from core.cli.context import importer, open_services
+from core.cli.context import importer, open_services, user_name
 from core.cli.progress import bar
 from core.domain.errors import InvalidInput
-from core.services.importing import import_registrations
+from core.domain.roles import local
+from core.services.lists.events import ProfilePlan, said_of
 from core.services.lists.headers import Choices
 from core.services.lists.meanings import KEYS, Meaning, normal
 from core.services.lists.people import MAX_LIST_BYTES, read_people
-from core.services.lists.plan import Plan, first_rows, planned
+from core.services.lists.plan import Plan, first_rows
 from core.services.lists.tables import Problem
 from core.services.photo_sources import FolderSource, PhotoSource, ZipSource
 
@@ -52,7 +54,8 @@ def import_table(
         Path,
         typer.Argument(
             help="CSV or .xlsx file with the columns registrationId, userId and eventId, and perhaps name, email, "
-            "photo and submittedPhoto (photos to validate). Other usual names of these columns are understood too."
+            "photo and submittedPhoto (photos to validate). Other usual names of these columns are understood too. "
+            "The columns eventName, timeZone, startsAt, endsAt and photoDeadline complete the settings of events."
         ),
     ],
     photos: Annotated[
@@ -64,9 +67,13 @@ def import_table(
         typer.Option(
             metavar="NAME=COLUMN",
             help="Column that is to be read as registrationId, userId, eventId, name, firstName, lastName, email, "
-            'photo or submittedPhoto, such as registrationId="Ticket ID". Nothing after = is no column. Repeatable.',
+            "photo, submittedPhoto, eventName, timeZone, startsAt, endsAt or photoDeadline, such as "
+            'registrationId="Ticket ID". Nothing after = is no column. Repeatable.',
         ),
     ] = None,
+    time_zone: Annotated[
+        str, typer.Option(help="Time zone of dates that name none, such as Europe/Berlin, for new events.")
+    ] = "",
     repair_ids: Annotated[
         bool, typer.Option("--repair-ids", help='Import ids such as 1001.0 and ="00123" as 1001 and 00123.')
     ] = False,
@@ -79,26 +86,29 @@ def import_table(
 
     Exit code: 0 if every line was imported, 1 if any was skipped.
     """
+    # Imported only now: it takes a while, and --help does not need it.
+    from core.runtime.facades.guard import Guard
+
     with open_services() as services, ExitStack() as stack:
-        store = importer(services)
-        people = read_people(_read(file), Choices(_columns(column or []), event, repair_ids))
+        importer(services)  # or else the error says what to do
+        guarded = Guard(services).acting_as(local(f"command line: {user_name()}"))
+        assert guarded.loading
+        people = read_people(_read(file), Choices(_columns(column or []), event, time_zone, repair_ids))
         source = _source(photos, services.settings.max_upload_bytes, stack) if photos else None
         notices: tuple[object, ...] = people.notices
         if dry_run:
-            plan = planned(people, store.existing, with_photos=source is not None)
-            skipped, done = plan.problems, _summary(plan)
+            plan = guarded.loading.plan(people, with_photos=source is not None)
+            skipped, profiles, done = plan.problems, plan.profiles, _summary(plan)
         else:
-            report = import_registrations(
-                people,
-                source,
-                registrations=store,
-                photos=services.photos,
-                sanitiser=services.sanitiser,
-                progress=stack.enter_context(bar("Lines")),
-            )
-            skipped = report.problems
+            report = guarded.loading.registrations(people, source, stack.enter_context(bar("Lines")))
+            skipped, profiles = report.problems, report.profiles
             notices += report.notices
             done = [f"{report.imported:,} registrations imported, {len(skipped):,} lines skipped."]
+            for each in profiles.filled:
+                if each.is_dated:
+                    guarded.profiles.redate(each.profile.event_id, threading.Event())
+        notices += profiles.notices
+        done += _of_events(profiles)
         if problems:
             _write(problems, skipped)
     for text in (*notices, *skipped):
@@ -134,6 +144,15 @@ def _summary(plan: Plan) -> list[str]:
     else:
         end = [f"{plan.new:,} new, {plan.replaced:,} replaced, {len(plan.problems):,} refused. Nothing was stored."]
     return [*columns, *shown, *end]
+
+
+def _of_events(plan: ProfilePlan) -> list[str]:
+    """What profiles get of the list, a line each."""
+    said = [f"The list says something of events, which is not stored. {plan.refusal}"] if plan.refusal else []
+    for each in plan.filled:
+        values = ", ".join(f"{meaning} {said_of(each.profile, meaning)}" for meaning in each.added)
+        said.append(f"Settings of the event {each.profile.event_id!r}: {values}.")
+    return said
 
 
 def _write(file: Path, problems: Iterable[Problem]) -> None:

@@ -164,12 +164,12 @@ def with_changes(records: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
     return _in_order(joined(records[left], changes[newer]))
 
 
-def places_of(those: pd.DataFrame, records: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """For each registration in ``those`` the place of its record in ``records``, -1 where there is none.
+def places_of(those: pd.DataFrame, others: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """For each row of ``those`` the place in ``others`` of the same user and registration, -1 where there is none.
 
     pandas' merge, which sorts the keys, takes five times as long.
     """
-    found = pc.index_in(_keys(those), value_set=_keys(records))
+    found = pc.index_in(_keys(those), value_set=_keys(others))
     at: npt.NDArray[np.int64] = pc.fill_null(found, -1).to_numpy().astype("int64")
     return at
 

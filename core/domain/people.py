@@ -112,6 +112,13 @@ def _in_words(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def with_contacts(records: pd.DataFrame, registrations: pd.DataFrame) -> pd.DataFrame:
+    """Records of an event with the ``name`` and ``email`` of their registrations; absent if there is none."""
+    at = frames.places_of(records, registrations)
+    found = registrations[["name", "email"]].reset_index(drop=True).reindex(at)
+    return records.assign(name=found["name"].array, email=found["email"].array)
+
+
 def passed_at(everybody: pd.DataFrame) -> pd.Series:
     """The moments at which those of ``people`` passed who are ready: by a person's decision, or by themselves."""
     ready = everybody[everybody["status"] == Status.SUCCESS]

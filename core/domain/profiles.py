@@ -129,10 +129,18 @@ def profile_of(stored: str | bytes) -> EventProfile:
         raise Refused(Service.PROFILES, "UnreadableProfile", "The profile of an event cannot be read.") from None
 
 
-def checked(profile: EventProfile) -> EventProfile:
-    """The profile. Raises ``InvalidInput`` with a sentence if a value of it is not allowed."""
+def refusal(profile: EventProfile) -> str | None:
+    """Why the profile is not allowed, in words that complete "Not saved: ..."; None if it is."""
     try:
-        return EventProfile.model_validate(profile.model_dump())
+        EventProfile.model_validate(profile.model_dump())
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        raise InvalidInput(f"Not saved: {first['msg'].removeprefix('Value error, ')}.") from None
+        return f"{first['msg'].removeprefix('Value error, ')}."
+    return None
+
+
+def checked(profile: EventProfile) -> EventProfile:
+    """The profile. Raises ``InvalidInput`` with a sentence if a value of it is not allowed."""
+    if why := refusal(profile):
+        raise InvalidInput(f"Not saved: {why}")
+    return EventProfile.model_validate(profile.model_dump())

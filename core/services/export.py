@@ -88,7 +88,7 @@ def as_parquet(table: Table) -> Iterator[bytes]:
     in memory. Text is as it is: whatever reads Parquet takes no text for a formula.
     """
     sink, held, rows = _Sink(), list[pd.DataFrame](), 0
-    schema = _schema()
+    schema = _schema(table.columns)
     with parquet.ParquetWriter(sink, schema, compression="zstd") as writer:
         for frame in table.batches:
             assert isinstance(frame, pd.DataFrame)
@@ -126,9 +126,11 @@ class _Sink(io.RawIOBase):
         return b"".join(parts)
 
 
-def _schema() -> pa.Schema:
-    """A file's schema: by its metadata pandas finds the dtypes."""
-    schema = pa.Schema.from_pandas(record_frame({}).drop(columns=UNREADABLE.name), preserve_index=False)
+def _schema(columns: Sequence[str]) -> pa.Schema:
+    """A file's schema: columns of records, and of text behind them. By its metadata pandas finds the dtypes."""
+    frame = record_frame({}).drop(columns=UNREADABLE.name)
+    texts = {name: pd.Series(dtype="str") for name in columns if name not in frame}
+    schema = pa.Schema.from_pandas(frame.assign(**texts), preserve_index=False)
     for number, field in enumerate(schema):
         if pa.types.is_dictionary(field.type):
             schema = schema.set(number, field.with_type(pa.dictionary(pa.int32(), pa.large_string())))

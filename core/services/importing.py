@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from core.domain.errors import PhotoNotFound, PhotoRefused
 from core.domain.records import Registration
 from core.ports import Photos
+from core.services.lists.events import ProfilePlan
 from core.services.lists.people import Line, People
 from core.services.lists.plan import NO_PHOTOS
-from core.services.lists.tables import Problem
+from core.services.lists.tables import Notice, Problem
 from core.services.photo_names import FilePath, Found, PhotoFile, read
 from core.services.photo_sources import PhotoSource
 
@@ -44,15 +45,16 @@ class Importer(Protocol):
 
 
 @dataclass(frozen=True)
-class Notice(Problem):
-    """A line that went in otherwise than it says, and how, in one sentence."""
-
-
-@dataclass(frozen=True)
 class ImportReport:
+    """``events`` are the ids of those whose registrations went in, in the order of the list. ``profiles`` is what was
+    done to the profiles of events (``core.services.profile_import``).
+    """
+
     imported: int
     problems: tuple[Problem, ...]
     notices: tuple[Notice, ...] = ()
+    events: tuple[str, ...] = ()
+    profiles: ProfilePlan = field(default_factory=ProfilePlan)
 
 
 def import_registrations(
@@ -75,6 +77,7 @@ def import_registrations(
     people.require_complete()
     files, place = _files(people.lines, source), source.place if source else ""
     imported, problems, notices = 0, list(people.problems), list[Notice]()
+    events: dict[str, None] = {}
     with ThreadPoolExecutor(_PHOTO_THREADS) as threads:
         for start in range(0, len(people.lines), BATCH):
             batch = people.lines[start : start + BATCH]
@@ -84,8 +87,10 @@ def import_registrations(
             went_in = [line for line, each in zip(batch, kept, strict=True) if isinstance(each, Registration)]
             notices += [notice for line in went_in for notice in _notices(line, files, place)]
             imported += registrations.import_many(good) if good else 0
+            events |= dict.fromkeys(each.event_id for each in good)
             progress(start + len(batch), len(people.lines))
-    return ImportReport(imported, tuple(sorted(problems, key=lambda problem: problem.line)), tuple(notices))
+    ordered = tuple(sorted(problems, key=lambda problem: problem.line))
+    return ImportReport(imported, ordered, tuple(notices), tuple(events))
 
 
 def keep_reference(data: bytes, photos: Photos, sanitiser: Sanitiser) -> str:

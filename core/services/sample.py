@@ -27,6 +27,8 @@ from core.ports import Photos, ValidationRecords
 from core.services.importing import Importer, Report, Sanitiser, keep_reference
 
 EVENT_ID = "sample-event"
+#: A registration with a real portrait and no attempt.
+FIRST_ID = "sample-0001"
 COUNT = 300
 #: Name -> the package and the file with the portrait, for the first registrations in this order.
 PORTRAITS = {

@@ -86,6 +86,8 @@ RECORD_EXPORT = (
     "model",
     "rules",
 )
+#: Columns behind those of a file of records, for those who ask for them.
+CONTACT_COLUMNS = ("name", "email")
 #: One row for each registration; as public as ``RECORD_EXPORT``.
 REGISTRATION_EXPORT = (
     "registrationId",

@@ -117,6 +117,12 @@ _INFERRED = (
 )
 #: Of files that can have several events.
 MORE_EVENTS = _several(WITH.name, WITH.schema, "Also this event, behind the others in the same file")
+#: Of files of records, for those who may see whose they are.
+CONTACTS = _query(
+    "contacts",
+    {"type": "boolean", "default": False},
+    "Also name and e-mail, in the last columns; for those who see whose records they are",
+)
 _THRESHOLD = _query(
     "threshold",
     {"type": "number", "minimum": 0, "maximum": 100},
@@ -208,7 +214,7 @@ RECORDS = _files(
     f"{_EVENT}/records",
     _OF_EVENTS,
     "An event's records",
-    parameters=(MORE_EVENTS, *_FILTERS, *_INFERRED),
+    parameters=(MORE_EVENTS, CONTACTS, *_FILTERS, *_INFERRED),
     types=(CSV, XLSX, PARQUET),
 )
 PEOPLE = _files(
@@ -229,12 +235,17 @@ UNREADABLE_RECORDS = _files(
 UNREADABLE_REGISTRATIONS = _files(
     f"{_EVENT}/unreadable-registrations", _OF_EVENTS, "What could not be read of an event's registrations"
 )
-EXPIRING = _files(f"{_EVENT}/expiring", _OF_EVENTS, "An event's records that expire within a week")
+EXPIRING = _files(
+    f"{_EVENT}/expiring",
+    _OF_EVENTS,
+    "An event's records that expire within a week",
+    parameters=(CONTACTS,),
+)
 WHAT_IF = _files(
     f"{_EVENT}/what-if",
     _OF_EVENTS,
     "An event's records whose status another threshold would change",
-    parameters=(_THRESHOLD, MORE_EVENTS, *_FILTERS, *_INFERRED),
+    parameters=(_THRESHOLD, MORE_EVENTS, CONTACTS, *_FILTERS, *_INFERRED),
 )
 REFERENCE_PROBLEMS = _files(
     f"{_EVENT}/reference-problems",

@@ -19,16 +19,17 @@ from starlette.types import Receive, Scope, Send
 from core.domain import statistics
 from core.domain.audit import AuditFilter, Result
 from core.domain.clock import utc_now
-from core.domain.errors import InvalidInput, NotFound
+from core.domain.errors import NotFound
 from core.domain.file_names import content_disposition, file_name
-from core.domain.filters import Span, filtered, span_of
+from core.domain.filters import filtered
 from core.domain.frames import record_frame
-from core.domain.people import Group, Order, fitting, listed, people, validated
+from core.domain.people import Group, Order, fitting, listed, people, validated, with_contacts
 from core.domain.records import KEY_ATTRIBUTES, Quality, Status
 from core.domain.roles import Action
 from core.runtime.facades.guard import GuardedServices
 from core.services.export import as_csv, as_parquet
 from core.services.tables import (
+    CONTACT_COLUMNS,
     PEOPLE_EXPORT,
     RECORD_EXPORT,
     REGISTRATION_EXPORT,
@@ -43,8 +44,8 @@ from core.services.tables import (
 from core.services.workbook import as_xlsx
 from dashboard.access.authentication import person_of, principal_of
 from dashboard.api import endpoints
-from dashboard.api.endpoints import CSV, ENDINGS, MORE_EVENTS, PARQUET, XLSX, Endpoint
-from dashboard.api.parameters import EVENT_ID, USER_ID, WITH, one
+from dashboard.api.endpoints import CONTACTS, CSV, ENDINGS, MORE_EVENTS, PARQUET, XLSX, Endpoint
+from dashboard.api.parameters import EVENT_ID, USER_ID, WITH, choice, choices, flag, moment, one, span, threshold
 from dashboard.api.workers import Download, Downloads, unless_gone
 from dashboard.codings import named_codings
 from dashboard.services import services_of
@@ -107,13 +108,19 @@ def _of_event(downloads: Downloads, asked: Endpoint, read: EventFile) -> Handler
         query = request.query_params
         others = WITH.all_of(query) if MORE_EVENTS in asked.parameters else ()
         events = list(dict.fromkeys([EVENT_ID.of(request), *others]))
+        contacts = CONTACTS in asked.parameters and flag(query, CONTACTS["name"])
 
         def parts() -> Parts:
             services = services_of(principal_of(request))
-            parts: Iterator[bytes] = _WRITE[asked.file](_joined([read(services, each, query) for each in events]))
+            tables = [read(services, each, query) for each in events]
+            if contacts:
+                tables = [_with_contacts(services, each, table) for each, table in zip(events, tables, strict=True)]
+            parts: Iterator[bytes] = _WRITE[asked.file](_joined(tables))
             # Each event has entries of its own in the audit trail.
             for each in events:
-                parts = services.acting.export(f"{name}.{ENDINGS[asked.file]}", parts, event_id=each)
+                parts = services.acting.export(
+                    f"{name}.{ENDINGS[asked.file]}", parts, event_id=each, contacts=contacts
+                )
             yield from parts
 
         called = events[0] if len(events) == 1 else f"{len(events)} events"
@@ -127,6 +134,23 @@ def _joined(tables: Sequence[Table]) -> Table:
     return Table(tables[0].columns, chain.from_iterable(table.batches for table in tables))
 
 
+def _with_contacts(services: GuardedServices, event_id: str, table: Table) -> Table:
+    """The table of records with names and addresses behind its columns.
+
+    The event's registrations are read once, when its first rows are taken.
+    """
+
+    def batches() -> Iterator[Batch]:
+        registered = None
+        for batch in table.batches:
+            assert isinstance(batch, pd.DataFrame)
+            if registered is None:
+                registered = services.registrations.event_frame(event_id)
+            yield with_contacts(batch, registered)
+
+    return Table([*table.columns, *CONTACT_COLUMNS], batches())
+
+
 def _audit(downloads: Downloads, file_type: str) -> Handler:
     """The audit trail's entries that match the filters, newest first (columns:
     ``core.services.tables.AUDIT_COLUMNS``).
@@ -138,8 +162,8 @@ def _audit(downloads: Downloads, file_type: str) -> Handler:
         def parts() -> Parts:
             services = services_of(principal_of(request))
             now = services.clock()
-            until = min(_moment(query, "until") or now, now)
-            since = max(_moment(query, "since") or now - AUDIT_SPAN, FIRST_AUDIT)
+            until = min(moment(query, "until") or now, now)
+            since = max(moment(query, "since") or now - AUDIT_SPAN, FIRST_AUDIT)
             found = audit_trail(_audit_filter(query).of(services.audit.entries(since, until)))
             yield from services.acting.export("audit", _WRITE[file_type](found), Action.SEE_AUDIT)
 
@@ -155,8 +179,8 @@ def records(services: GuardedServices, event_id: str, query: QueryParams) -> Tab
 
 def people_of_group(services: GuardedServices, event_id: str, query: QueryParams) -> Table:
     """The people of a group that match the filters, as the event's page lists them."""
-    group = Group(_choice(query, "who", list(Group)) or Group.REGISTERED)
-    order = Order(_choice(query, "sort", list(Order)) or Order.NAME)
+    group = Group(choice(query, "who", list(Group)) or Group.REGISTERED)
+    order = Order(choice(query, "sort", list(Order)) or Order.NAME)
     text = one(query, "search") or ""
 
     filters = _filters(query)
@@ -215,9 +239,9 @@ def expiring(services: GuardedServices, event_id: str, _query: QueryParams) -> T
 
 def what_if(services: GuardedServices, event_id: str, query: QueryParams) -> Table:
     """The matching records whose status another ``threshold`` would change, with the column ``becomes``."""
-    threshold, policy = _threshold(query), services.profiles.get(event_id).rules.over(services.settings.policy)
+    asked, policy = threshold(query), services.profiles.get(event_id).rules.over(services.settings.policy)
     flipped = (
-        statistics.flips(batch, threshold, policy.review_threshold, policy.similarity_threshold)
+        statistics.flips(batch, asked, policy.review_threshold, policy.similarity_threshold)
         for batch in _matching(services, event_id, query)
     )
     return Table([*RECORD_EXPORT, "becomes"], flipped)
@@ -241,66 +265,25 @@ def _matching(services: GuardedServices, event_id: str, query: QueryParams) -> I
 def _filters(query: QueryParams) -> dict[str, Any]:
     """What is asked for, as ``core.domain.filters.filtered`` takes it."""
     return {
-        "statuses": _choices(query, "status", [str(status) for status in Status]),
-        "quality": _choices(query, "quality", [*(str(quality) for quality in Quality), statistics.NOT_MEASURED]),
+        "statuses": choices(query, "status", [str(status) for status in Status]),
+        "quality": choices(query, "quality", [*(str(quality) for quality in Quality), statistics.NOT_MEASURED]),
         "sources": query.getlist("source"),
         "reason": one(query, "reason"),
-        "since": _moment(query, "since"),
-        "until": _moment(query, "until"),
-        "similarity": _span(query, "similarity"),
-        "confidence": _span(query, "confidence"),
-        "attempts": _choice(query, "attempts", statistics.TRIES),
+        "since": moment(query, "since"),
+        "until": moment(query, "until"),
+        "similarity": span(query, "similarity"),
+        "confidence": span(query, "confidence"),
+        "attempts": choice(query, "attempts", statistics.TRIES),
     }
 
 
 def _audit_filter(query: QueryParams) -> AuditFilter:
     return AuditFilter(
-        actions=frozenset(_choices(query, "action", [str(action) for action in Action])),
+        actions=frozenset(choices(query, "action", [str(action) for action in Action])),
         who=one(query, "who"),
         person=one(query, "person"),
-        result=next(iter(_choices(query, "result", [str(result) for result in Result])), None),
+        result=next(iter(choices(query, "result", [str(result) for result in Result])), None),
     )
-
-
-def _threshold(query: QueryParams) -> float:
-    try:
-        threshold = float(one(query, "threshold") or "")
-    except ValueError:
-        threshold = -1
-    if not 0 <= threshold <= 100:
-        raise InvalidInput("The parameter threshold must be a number from 0 to 100.")
-    return threshold
-
-
-def _choice(query: QueryParams, name: str, known: Sequence[str]) -> str | None:
-    one(query, name)
-    return next(iter(_choices(query, name, known)), None)
-
-
-def _choices(query: QueryParams, name: str, known: Sequence[str]) -> list[str]:
-    given = query.getlist(name)
-    if not set(given) <= set(known):
-        raise InvalidInput(f"The parameter {name} must be one of: {', '.join(known)}.")
-    return given
-
-
-def _span(query: QueryParams, name: str) -> Span | None:
-    text = one(query, name)
-    try:
-        return None if text is None else span_of(text)
-    except ValueError:
-        raise InvalidInput(f"The parameter {name} must be two numbers from 0 to 100, such as 60-65.") from None
-
-
-def _moment(query: QueryParams, name: str) -> datetime | None:
-    text = one(query, name)
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise InvalidInput(f"The parameter {name} must be a time in ISO-8601.") from None
 
 
 async def _file(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -12,6 +14,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from core.domain.errors import InvalidInput
+from core.domain.filters import Span, span_of
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,60 @@ def one(query: QueryParams, name: str) -> str | None:
     if len(given) > 1:
         raise InvalidInput(f"The parameter {name} was given more than once.")
     return given[0] if given else None
+
+
+def flag(query: QueryParams, name: str) -> bool:
+    """Whether the parameter is ``true``; false where it is not given."""
+    given = one(query, name)
+    if given not in (None, "true", "false"):
+        raise InvalidInput(f"The parameter {name} must be true or false.")
+    return given == "true"
+
+
+def threshold(query: QueryParams) -> float:
+    """The similarity that is asked about, 0 to 100, which must be given."""
+    try:
+        threshold = float(one(query, "threshold") or "")
+    except ValueError:
+        threshold = -1
+    if not 0 <= threshold <= 100:
+        raise InvalidInput("The parameter threshold must be a number from 0 to 100.")
+    return threshold
+
+
+def choice(query: QueryParams, name: str, known: Sequence[str]) -> str | None:
+    """The parameter's only value, one of ``known``; None if it is not given."""
+    one(query, name)
+    return next(iter(choices(query, name, known)), None)
+
+
+def choices(query: QueryParams, name: str, known: Sequence[str]) -> list[str]:
+    """The parameter's values, all of ``known``."""
+    given = query.getlist(name)
+    if not set(given) <= set(known):
+        raise InvalidInput(f"The parameter {name} must be one of: {', '.join(known)}.")
+    return given
+
+
+def span(query: QueryParams, name: str) -> Span | None:
+    """Two numbers from 0 to 100, such as 60-65; None if the parameter is not given."""
+    text = one(query, name)
+    try:
+        return None if text is None else span_of(text)
+    except ValueError:
+        raise InvalidInput(f"The parameter {name} must be two numbers from 0 to 100, such as 60-65.") from None
+
+
+def moment(query: QueryParams, name: str) -> datetime | None:
+    """A time in ISO-8601, of UTC if it names no zone; None if the parameter is not given."""
+    text = one(query, name)
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise InvalidInput(f"The parameter {name} must be a time in ISO-8601.") from None
 
 
 def attempt_id(request: Request) -> str:

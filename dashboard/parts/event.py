@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from urllib.parse import quote, urlencode
 
@@ -19,6 +19,7 @@ from core.domain.roles import View
 from core.domain.statistics import Readiness
 from core.runtime.facades.guard import GuardedServices
 from dashboard import pages
+from dashboard.api.endpoints import CONTACTS
 from dashboard.charts import style
 from dashboard.parts import chosen_event, lead_on, look, ui
 from dashboard.parts.kept import kept
@@ -86,10 +87,16 @@ def forget_ids() -> None:
     _event_ids.clear()
 
 
-def forget_all() -> None:
-    """Read every event's registrations again next time, and keep nothing that was made of them: somebody has gone."""
+def forget_registrations() -> None:
+    """Reads every event's registrations, and which events there are, again next time: some were loaded."""
+    forget_ids()
     _registrations.clear()
     _unreadable.clear()
+
+
+def forget_all() -> None:
+    """As ``forget_registrations``, and keeps nothing that was made of them: somebody has gone."""
+    forget_registrations()
     kept.clear()
 
 
@@ -157,10 +164,16 @@ def files(event_id: str, name: str, query: Mapping[str, object] | None = None) -
     return Files(f"/api/exports/events/{quote(event_id, safe='')}/{name}", query or {})
 
 
-def file_links(what: str, files: Files, key: str, *, parquet: bool = False) -> None:
-    """A button that offers the files, one link for each format; ``what`` is in them, "" where the page says so."""
+def file_links(what: str, files: Files, key: str, *, parquet: bool = False, contacts: bool = False) -> None:
+    """A button that offers the files, one link for each format; ``what`` is in them, "" where the page says so.
+
+    With ``contacts`` whoever may see them can have names and addresses added.
+    """
     endings = {"csv": "CSV", "xlsx": "Excel"} | ({"parquet": "Parquet"} if parquet else {})
     with st.popover(what or "Download", icon=":material/download:", key=f"{key}-files"):
+        if contacts and get_services().principal.sees_identities:
+            added = st.checkbox("With names and e-mail addresses", key=f"{key}-contacts")
+            files = replace(files, query={**files.query, CONTACTS["name"]: "true" if added else ""})
         for ending, word in endings.items():
             st.link_button(word, files.address(ending), key=f"{key}-{ending}", width="stretch")
 

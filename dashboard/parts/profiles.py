@@ -12,8 +12,11 @@ from core.domain.policy import Policy
 from core.domain.profiles import EventProfile, told_apart
 from core.domain.roles import View
 from core.runtime.facades.guard import GuardedServices
+from dashboard.jobs import jobs
 from dashboard.services import get_services
 
+#: The jobs that date the records of an event.
+DATES_JOB = "dates"
 #: The most characters of an event's name where there is little room. The sidebar has all of them.
 MAX_TITLE = 48
 #: What a field says that offers all events besides single ones.
@@ -61,6 +64,13 @@ def starts() -> Mapping[str, datetime]:
 def forget() -> None:
     """Reads the profiles again."""
     _known.clear()
+
+
+def date_records(event_id: str) -> None:
+    """Has the event's records dated by its profile, which was changed, in the background."""
+    services = get_services()
+    redate = services.profiles.redate
+    jobs().restart(DATES_JOB, event_id, lambda stop, report: redate(event_id, stop, report), services.principal.name)
 
 
 # Shared by those who see the same: what is kept has passed the checks of the ``view``.

@@ -64,7 +64,7 @@ def heading(row: st.delta_generator.DeltaGenerator, events: list[str]) -> tuple[
     with row:
         event_id = chosen_event.one(st.container(width=250), events, pages.EVENT_OVERVIEW)
         span = ui.span_control(SPANS, "7 days")
-        event.file_links("", event.files(event_id, "records"), "records", parquet=True)
+        event.file_links("", event.files(event_id, "records"), "records", parquet=True, contacts=True)
     return event_id, span
 
 
@@ -243,7 +243,7 @@ def expiring_records(event_id: str, records: pd.DataFrame, now: datetime) -> Non
             st.caption("None.")
         else:
             st.caption("Expired records are no longer shown, counted or exported. Export them while they are here.")
-            event.file_links("", event.files(event_id, "expiring"), "expiring")
+            event.file_links("", event.files(event_id, "expiring"), "expiring", contacts=True)
             expiring = ("registrationId", "userId", "status", "timestamp", "expiresAt")
             event.table(ending, expiring, "Records that expire within a week")
 

@@ -16,7 +16,6 @@ from dashboard.jobs import jobs
 from dashboard.parts import batch, chosen_event, event, profiles, ui
 from dashboard.services import get_services
 
-JOB = "dates"
 #: What the session keeps: new events that were typed, and the field for them.
 _NEW, _TYPED = "new-events", "new-event"
 _SAVED, _FAILED, _ASKED = "event-profile-saved", "event-profile-failed", "event-profile-asked"
@@ -62,9 +61,11 @@ def under_way(event_id: str) -> None:
         ui.banner("error", "Your changes were not saved.", failed, icon=":material/error:")
     if st.session_state.pop(_SAVED, False):
         st.success("Saved.", icon=":material/check_circle:")
-    job = jobs().of(JOB, event_id)
+    job = jobs().of(profiles.DATES_JOB, event_id)
     if job and job.running:
-        st.fragment(batch.running, run_every=batch.LOOK_SECONDS)(JOB, "Giving the records their new dates", job)
+        st.fragment(batch.running, run_every=batch.LOOK_SECONDS)(
+            profiles.DATES_JOB, "Giving the records their new dates", job
+        )
     elif job and job.failure:
         sentence = "The records do not all have their new dates yet. Facedesk tries again within minutes."
         ui.banner("warning", sentence, job.failure, icon=":material/event_busy:")
@@ -210,14 +211,12 @@ def _confirm(profile: EventProfile, loses: Shortening) -> None:
 
 def _save(profile: EventProfile) -> None:
     """Stores it, and has the records dated. What came of it is shown above the form in the next run."""
-    services = get_services()
     try:
-        services.profiles.save(profile)
+        get_services().profiles.save(profile)
     except FacedeskError as error:
         st.session_state[_FAILED] = str(error)
         return
     profiles.forget()
     event.forget_ids()
     st.session_state[_SAVED] = True
-    event_id, redate = profile.event_id, services.profiles.redate
-    jobs().restart(JOB, event_id, lambda stop, report: redate(event_id, stop, report), services.principal.name)
+    profiles.date_records(profile.event_id)

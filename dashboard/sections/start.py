@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 import pandas as pd
@@ -13,16 +13,17 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from core.domain.file_names import file_name
 from core.runtime.facades.event_work import GuardedLoading
 from core.services.export import as_csv
-from core.services.importing import ImportReport, Notice
+from core.services.importing import ImportReport
 from core.services.lists.headers import Choices, Columns, understood
 from core.services.lists.meanings import KEYS, Meaning
 from core.services.lists.people import People, people_of, read_table
 from core.services.lists.plan import Plan, first_rows
-from core.services.lists.tables import Problem, Table
+from core.services.lists.tables import Notice, Problem, Table
 from core.services.photo_sources import ZipSource
+from core.services.sample import EVENT_ID, FIRST_ID
 from core.services.tables import refused_lines
-from dashboard import pages
-from dashboard.parts import ui
+from dashboard.parts import event, ui
+from dashboard.sections import imported_events, list_lines, next_steps
 from dashboard.services import get_services
 
 T = TypeVar("T")
@@ -30,8 +31,6 @@ T = TypeVar("T")
 #: What is kept of the list from one run of the page to the next: the table, the plan and the report, each with what
 #: it is of.
 TABLE, PLAN, REPORT = "list-table", "list-plan", "list-report"
-#: Refused lines on the page; the CSV file has all.
-MAX_PROBLEMS = 500
 LABELS = {
     Meaning.REGISTRATION_ID: "Registration id",
     Meaning.USER_ID: "User id",
@@ -73,11 +72,15 @@ def sample_card(loading: GuardedLoading) -> None:
                     lambda done, total: bar.progress(done / total, f"{done:,} of {total:,} people"),
                 )
                 bar.empty()
+                event.forget_registrations()
                 st.session_state.loaded = "sample"
+
+
+def after_sample() -> None:
+    """What to do next, once the sample is loaded."""
     if st.session_state.get("loaded") == "sample":
         st.success("The sample event is loaded.", icon=":material/check:")
-        query = {"registration_id": "sample-0001"}
-        pages.link(pages.VALIDATE, "Validate a photo of sample-0001", ":material/verified_user:", query)
+        next_steps.section([EVENT_ID], FIRST_ID)
 
 
 def files_card() -> tuple[UploadedFile | None, UploadedFile | None]:
@@ -136,21 +139,43 @@ def planning(loading: GuardedLoading, table: Table, file_id: str, archive: Uploa
             else:
                 plan_section(loading, plan, archive, of)
         if report:
+            imported_events.done(report.profiles)
             problems_table(report.problems, "These lines were not imported:")
             notices_table(report.notices)
         else:
+            imported_events.planned(plan.profiles)
             problems_table(plan.problems, "These lines would not be imported:")
 
 
 def chosen(table: Table, file_id: str) -> Choices:
     """Shows which column is what, and returns what the person here says of it."""
     columns = understood(table.names, table.header, Choices())
+    offered = {
+        meaning: label for meaning, label in LABELS.items() if meaning not in _RARE or columns.name_of(meaning)
+    }
+    said = _columns(offered, table, columns, file_id)
+    with st.expander(
+        "Columns about the event", icon=":material/event:", expanded=any(map(columns.name_of, imported_events.LABELS))
+    ):
+        said |= _columns(imported_events.LABELS, table, columns, file_id)
+        time_zone = imported_events.time_zone(understood(table.names, table.header, Choices(said)), file_id)
+    event_id = ""
+    if not said.get(Meaning.EVENT_ID, columns.name_of(Meaning.EVENT_ID)):
+        event_id = st.text_input(
+            "Event id for everybody on the list",
+            key=f"event-{file_id}",
+            placeholder="for example expo-26",
+            width=430,
+        )
+    return Choices(said, event_id.strip(), time_zone, bool(st.session_state.get(f"repair-{file_id}")))
+
+
+def _columns(labels: Mapping[Meaning, str], table: Table, columns: Columns, file_id: str) -> dict[Meaning, str]:
+    """A field for each meaning, and what the person here says otherwise than the list itself."""
     said: dict[Meaning, str] = {}
     with st.container(horizontal=True):
-        for meaning, label in LABELS.items():
+        for meaning, label in labels.items():
             default = columns.name_of(meaning)
-            if meaning in _RARE and not default:
-                continue
             name = st.selectbox(
                 label,
                 ["", *table.names],
@@ -161,15 +186,7 @@ def chosen(table: Table, file_id: str) -> Choices:
             )
             if name != default:
                 said[meaning] = name
-    event_id = ""
-    if not said.get(Meaning.EVENT_ID, columns.name_of(Meaning.EVENT_ID)):
-        event_id = st.text_input(
-            "Event id for everybody on the list",
-            key=f"event-{file_id}",
-            placeholder="for example expo-26",
-            width=430,
-        )
-    return Choices(said, event_id.strip(), bool(st.session_state.get(f"repair-{file_id}")))
+    return said
 
 
 def _no_column(meaning: Meaning, columns: Columns) -> Callable[[str], str]:
@@ -207,7 +224,10 @@ def plan_section(loading: GuardedLoading, plan: Plan, archive: UploadedFile | No
     )
     if pressed:
         with ui.banner_on_failure("import the registrations", again=False):
-            st.session_state[REPORT] = (of, run_import(loading, plan.people, archive))
+            report = run_import(loading, plan.people, archive)
+            event.forget_registrations()
+            imported_events.after_import(report.profiles.filled)
+            st.session_state[REPORT] = (of, report)
             st.rerun()
 
 
@@ -231,7 +251,7 @@ def report_section(report: ImportReport) -> None:
             else f"{report.imported:,} registrations were imported."
         )
         st.success(said, icon=":material/check:")
-        pages.link(pages.VALIDATE, "Validate a photo", ":material/verified_user:")
+        next_steps.section(report.events)
     else:
         st.error("No registration was imported.", icon=":material/error:")
     st.button("Import this list again", icon=":material/refresh:", on_click=forget_plan)
@@ -242,9 +262,9 @@ def problems_table(problems: Sequence[Problem], sentence: str) -> None:
         return
     with st.container(border=True):
         st.markdown(sentence)
-        _lines_table(problems, "Why", "Lines that are not imported, and why")
-        if len(problems) > MAX_PROBLEMS:
-            st.caption(f"The first {MAX_PROBLEMS:,} of {len(problems):,}. The file has all.")
+        list_lines.table(problems, "Why", "Lines that are not imported, and why")
+        if len(problems) > list_lines.MAX_LINES:
+            st.caption(f"The first {list_lines.MAX_LINES:,} of {len(problems):,}. The file has all.")
         # It is served below /media, which is closed to strangers.
         st.download_button(
             "Refused lines as CSV",
@@ -261,24 +281,9 @@ def notices_table(notices: Sequence[Notice]) -> None:
         return
     with st.container(border=True):
         st.markdown("These photos have other names than the list says. See whether they are the right ones:")
-        _lines_table(notices, "What", "Photos that have other names than the list says")
-        if len(notices) > MAX_PROBLEMS:
-            st.caption(f"The first {MAX_PROBLEMS:,} of {len(notices):,}.")
-
-
-def _lines_table(lines: Sequence[Problem], heading: str, alt: str) -> None:
-    """The first ``MAX_PROBLEMS`` lines, each with its message under ``heading``."""
-    shown = lines[:MAX_PROBLEMS]
-    st.dataframe(
-        pd.DataFrame({"Line": [each.line for each in shown], heading: [each.message for each in shown]}),
-        hide_index=True,
-        # As wide as the longest message: a table breaks no line, but it scrolls.
-        column_config={
-            "Line": st.column_config.NumberColumn(width=70, format="%d"),
-            heading: st.column_config.TextColumn(width=1300),
-        },
-        alt=alt,
-    )
+        list_lines.table(notices, "What", "Photos that have other names than the list says")
+        if len(notices) > list_lines.MAX_LINES:
+            st.caption(f"The first {list_lines.MAX_LINES:,} of {len(notices):,}.")
 
 
 def forget_plan() -> None:

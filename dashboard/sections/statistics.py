@@ -321,4 +321,4 @@ def exports(
     """A link to the file of this ``name`` of all chosen events; ``what`` is in it."""
     first, *others = chosen
     files = event.files(first, name, {**query, MORE_EVENTS["name"]: others})
-    event.file_links(what, files, key or name, parquet=parquet)
+    event.file_links(what, files, key or name, parquet=parquet, contacts=True)

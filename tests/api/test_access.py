@@ -294,6 +294,16 @@ class TestWhatIsSeen:
         assert "eventId" in text
         assert not [canary for canary in canaries if canary in text]
 
+    @pytest.mark.parametrize("name", ["records", "expiring", "what-if"])
+    def test_no_file_of_an_analyst_has_contacts(self, client: Client, services: Services, name: str) -> None:
+        path = f"/api/exports/events/event-1/{name}.csv?threshold=10&contacts=true"
+        assert is_error(client.get(path, headers=bearer(Role.ANALYST)), 403)
+        assert [entry.outcome for entry in entries(services) if entry.action is Action.EXPORT] == ["Forbidden"]
+
+    def test_a_manager_can_have_contacts(self, client: Client) -> None:
+        path = "/api/exports/events/event-1/records.csv?contacts=true"
+        assert "ada@example.com" in text_of(client.get(path, headers=bearer(Role.MANAGER)).content)
+
     def test_an_analyst_has_every_figure(self, client: Client) -> None:
         path = "/api/exports/events/event-1/records.csv"
         plain, shown = (

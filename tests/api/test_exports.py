@@ -107,6 +107,95 @@ def test_the_reference_problems_are_those_of_the_last_check(client: Client, serv
     ]
 
 
+CONTACT_FILES = ["records", "expiring", "what-if"]
+
+
+def with_contacts(name: str, ending: str = "csv") -> str:
+    return f"{EVENT}/{name}.{ending}?contacts=true{'&threshold=99' if name == 'what-if' else ''}"
+
+
+@pytest.mark.usefixtures("recorded")
+@pytest.mark.parametrize("name", CONTACT_FILES)
+def test_contacts_come_behind_the_columns_of_the_file(client: Client, name: str) -> None:
+    plain = rows(client.get(with_contacts(name).replace("contacts=true", "contacts=false")))
+    found = rows(client.get(with_contacts(name)))
+    assert [list(row)[-2:] for row in found] == [["name", "email"]] * len(plain)
+    assert [{key: value for key, value in row.items() if key not in ("name", "email")} for row in found] == plain
+    (ours,) = [row for row in found if row["registrationId"] == "reg-1"]
+    assert (ours["name"], ours["email"]) == ("Ada Example", "ada@example.com")
+
+
+@pytest.mark.usefixtures("recorded")
+def test_whoever_is_not_registered_has_no_contact(client: Client) -> None:
+    (row,) = [row for row in rows(client.get(with_contacts("records"))) if row["registrationId"] == "reg-3"]
+    assert (row["name"], row["email"]) == ("", "")
+
+
+@pytest.mark.usefixtures("recorded")
+def test_workbooks_and_parquet_have_contacts_too(client: Client) -> None:
+    for ending, read in (("xlsx", pd.read_excel), ("parquet", pd.read_parquet)):
+        found = read(io.BytesIO(client.get(with_contacts("records", ending)).content)).set_index("registrationId")
+        assert list(found.columns[-2:]) == ["name", "email"]
+        assert found.loc["reg-1", "email"] == "ada@example.com"
+
+
+@pytest.mark.usefixtures("recorded")
+def test_contacts_of_several_events_are_those_of_each(client: Client, desk: Desk) -> None:
+    other = REGISTERED.model_copy(update={"registration_id": "reg-9", "event_id": "event-9", "name": "Bo"})
+    desk.registrations.import_many([other])
+    desk.records.record_attempt(
+        an_outcome("a9", registration_id="reg-9", event_id="event-9", timestamp=utc_now()), timedelta(days=1)
+    )
+    found = rows(client.get(f"{with_contacts('records')}&with=event-9"))
+    assert {row["registrationId"]: row["name"] for row in found} == {
+        "reg-1": "Ada Example",
+        "reg-3": "",
+        "reg-9": "Bo",
+    }
+
+
+@pytest.mark.usefixtures("recorded")
+def test_a_name_that_looks_like_a_formula_is_neutralised(client: Client, desk: Desk) -> None:
+    desk.registrations.import_many([REGISTERED.model_copy(update={"name": "=1+1", "email": "@a;=2"})])
+    found = {row["registrationId"]: row for row in rows(client.get(with_contacts("records")))}["reg-1"]
+    assert (found["name"], found["email"]) == ("'=1+1", "'@a;'=2")
+
+
+@pytest.mark.usefixtures("recorded")
+def test_a_download_with_contacts_is_told_as_such(client: Client, desk: Desk) -> None:
+    begun = utc_now()
+    client.get(RECORDS)
+    client.get(with_contacts("records"))
+    told = [each.details.get("reveals") for each in desk.audit.entries(begun, utc_now() + timedelta(minutes=1))]
+    assert sorted(map(str, told)) == ["None", "None", "name email", "name email"]
+
+
+def test_the_registrations_are_read_once_however_many_batches_there_are(
+    client: Client, desk: Desk, batches: PutBatches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    read = desk.registrations.event_frame
+    monkeypatch.setattr(
+        desk.registrations, "event_frame", lambda event_id: [asked.append(event_id), read(event_id)][1]
+    )
+    batches(lambda: (batch(1000, first) for first in range(0, 5000, 1000)))
+    assert len(rows(client.get(with_contacts("records")))) == 5000
+    assert asked == ["event-1"]
+
+
+def test_registrations_out_of_reach_are_an_error_not_a_file(
+    client: Client, desk: Desk, batches: PutBatches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches(lambda: iter([batch()]))
+    monkeypatch.setattr(desk.registrations, "event_frame", down("registrations"))
+    assert is_error(client.get(with_contacts("records")), 503)
+
+
+@pytest.mark.parametrize("query", ["contacts=yes", "contacts=", "contacts=true&contacts=true"])
+def test_contacts_are_true_or_false(client: Client, query: str) -> None:
+    assert is_error(client.get(f"{RECORDS}?{query}"), 400)
+
+
 @pytest.mark.usefixtures("recorded")
 def test_the_people_have_what_came_of_them_and_what_to_send(client: Client) -> None:
     answer = client.get(f"{EVENT}/people.csv?sort=newest")

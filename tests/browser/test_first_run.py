@@ -71,6 +71,14 @@ def test_an_empty_installation_offers_the_sample_and_the_import(empty: Installat
     expect(page.get_by_text("Import your registrations")).to_be_visible()
 
 
+def test_after_the_sample_is_loaded_each_role_is_led_on(installation: Installation, page: Page) -> None:
+    page.goto(f"{installation.address}/start")
+    page.get_by_role("button", name="Load the sample event").click()
+    page.get_by_role("link", name="See who is not ready").click()
+    page.wait_for_url("**/event_overview?event_id=sample-event**")
+    headline(page, "Event overview")
+
+
 def test_the_sample_loads_on_the_page(installation: Installation, page: Page) -> None:
     page.goto(f"{installation.address}/validate?registration_id=sample-0001")
     expect(page.get_by_text("Eileen Collins")).to_be_visible()

@@ -183,6 +183,17 @@ def test_the_lines_that_were_skipped_are_written_without_formulas(run: Run, tmp_
         ]
 
 
+def test_the_settings_of_events_are_completed_by_a_list(run: Run, tmp_path: Path) -> None:
+    table = "registrationId,userId,eventId,Event Name,Event Start\nr1,u1,e1,[bold]Expo,2026-11-26 18:00\n"
+    (tmp_path / "list.csv").write_text(table)
+    given = ["import-registrations", "list.csv", "--time-zone", "Europe/Berlin"]
+    line = "Settings of the event 'e1': eventName [bold]Expo, startsAt 2026-11-26 18:00.\n"
+    for options in (["--dry-run"], []):
+        result = run(*given, *options)
+        assert (result.exit_code, result.stdout.endswith(line)) == (0, True)
+    assert run(*given).stdout == "1 registrations imported, 0 lines skipped.\n"
+
+
 @pytest.mark.parametrize("given", ["userId", "seat=Name", "=Name"])
 def test_a_column_option_that_says_nothing_is_one_line(run: Run, tmp_path: Path, given: str) -> None:
     (tmp_path / "list.csv").write_text(HEADER)

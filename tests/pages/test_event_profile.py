@@ -12,7 +12,8 @@ from core.domain.errors import Conflict, Unavailable
 from core.domain.profiles import EventProfile, EventRules
 from core.runtime.services import Services
 from dashboard.jobs import jobs
-from dashboard.sections.event_profile import JOB
+from dashboard.parts.profiles import DATES_JOB
+from tests.pages.test_validate import down
 from tests.support.app import OPERATOR, RunPage, failure
 from tests.support.desk import Desk
 from tests.support.records import an_outcome
@@ -32,7 +33,7 @@ def field(app: Any, kind: str, label: str) -> Any:
 def save(app: Any) -> Any:
     next(button for button in app.button if button.label == "Save").click()
     app.run()
-    job = jobs().of(JOB, EVENT)
+    job = jobs().of(DATES_JOB, EVENT)
     if job:
         job.join()
     return app
@@ -45,6 +46,13 @@ def kept(services: Services, desk: Desk) -> EventProfile:
     profile = services.profile_service.save(profile, "Ada")
     desk.records.record_attempt(an_outcome(timestamp=utc_now()), 30 * DAY, profile.kept_until)
     return profile
+
+
+def test_events_that_cannot_be_read_are_not_said_to_be_none(
+    run_page: RunPage, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.registrations, "events", down("registrations"))
+    assert "There are no events yet" not in " ".join(run_page("event_profile").caption.values)
 
 
 def test_an_event_without_a_profile_has_empty_fields(run_page: RunPage) -> None:

@@ -45,6 +45,23 @@ def test_nothing_waiting_says_so(run_page: RunPage) -> None:
     assert "Nothing waits" in text_of(run_page("review"))
 
 
+@pytest.mark.parametrize("view", ["", "List", "Second looks"])
+def test_an_empty_queue_leads_on(run_page: RunPage, desk: Desk, view: str) -> None:
+    desk.registrations.import_many([REGISTERED])
+    found = {
+        link.proto.page: link.proto.query_string
+        for link in run_page("review", event_id="event-1", view=view).get("page_link")
+    }
+    assert (found["validate"], found["event_overview"]) == ("", "event_id=event-1")
+
+
+def test_a_queue_without_any_event_leads_to_where_data_is_loaded(
+    run_page: RunPage, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.registrations, "events", list)
+    assert "start" in {link.proto.page for link in run_page("review").get("page_link")}
+
+
 def test_the_oldest_case_comes_first(run_page: RunPage, waiting: Desk) -> None:
     assert "reg-1 · event-1" in text_of(run_page("review"))
 

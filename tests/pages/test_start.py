@@ -6,21 +6,29 @@ import io
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Selectbox
 
 from core.adapters.embedded.registrations import SqliteRegistrations
+from core.domain.clock import utc_now
+from core.domain.profiles import KEEP_DAYS, EventProfile
+from core.domain.roles import Principal, Role
 from core.runtime.services import Services
 from core.services import sample
 from core.settings import Settings
 from dashboard import services as dashboard_services
+from dashboard.jobs import jobs
+from dashboard.parts.profiles import DATES_JOB
 from tests.pages.test_validate import down, press, text_of
 from tests.support.app import RunPage
-from tests.support.desk import REGISTERED
+from tests.support.desk import REGISTERED, Desk
 from tests.support.lists import workbook
+from tests.support.records import an_outcome
 
 HEADER = "registrationId,userId,eventId,name,email,photo\n"
 GOOD = "new-1,user-9,expo,Grace Hopper,grace@example.com,grace.jpg\n"
@@ -106,9 +114,14 @@ def test_the_sample_fills_the_registrations(run_page: RunPage, services: Service
     assert services.registrations.get(f"sample-{sample.COUNT:04}") is not None
 
 
+def links(app: AppTest) -> dict[str, str]:
+    """The pages that the page leads to, and with which query."""
+    return {link.proto.page: link.proto.query_string for link in app.get("page_link")}
+
+
 def test_the_loaded_sample_leads_to_a_case_with_a_portrait(run_page: RunPage, services: Services) -> None:
-    (link,) = press(run_page("start"), "Load the sample event").get("page_link")
-    assert (link.proto.page, link.proto.query_string) == ("validate", "registration_id=sample-0001")
+    app = press(run_page("start"), "Load the sample event")
+    assert links(app)["validate"] == "registration_id=sample-0001"
     registration = services.registrations.get("sample-0001")
     assert registration is not None
     assert registration.reference_photo_key is not None
@@ -135,7 +148,56 @@ def test_a_table_and_its_photos_go_in(run_import: Import, services: Services, ho
 def test_the_page_says_how_many_went_in(run_import: Import, hopper_jpeg: bytes) -> None:
     app = run_import((HEADER + GOOD).encode(), zip_of(grace=hopper_jpeg))
     assert [message.value for message in app.success] == ["1 registration was imported."]
-    assert [link.proto.page for link in app.get("page_link")] == ["validate"]
+
+
+class TestNextSteps:
+    ONE = (HEADER + "new-1,user-9,expo,,,\n").encode()
+    OF_EVENTS: ClassVar = ["review", "event_overview", "event_profile", "statistics"]
+
+    def test_every_role_is_led_to_its_pages_with_the_event(self, run_import: Import) -> None:
+        found = links(run_import(self.ONE))
+        assert found == dict.fromkeys(["validate", "operations", "audit"], "") | dict.fromkeys(
+            self.OF_EVENTS, "event_id=expo"
+        )
+
+    def test_an_event_that_has_a_date_needs_none(self, run_import: Import, services: Services) -> None:
+        services.profile_service.save(EventProfile(event_id="expo", starts_at=utc_now()), "Ada")
+        assert "event_profile" not in links(run_import(self.ONE))
+
+    def test_of_several_events_one_is_chosen(self, run_import: Import) -> None:
+        app = run_import((HEADER + "r1,u1,expo,,,\nr2,u2,fair,,,\n").encode())
+        column(app, "Event").select("fair").run()
+        assert {links(app)[page] for page in self.OF_EVENTS} == {"event_id=fair"}
+
+    def test_profiles_out_of_reach_leave_the_other_steps(
+        self, give: Give, services: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        app = give(self.ONE)
+        monkeypatch.setattr(services.profile_service, "get", down("profiles"))
+        found = links(press(app, import_label(app)))
+        assert ("statistics" in found, "event_profile" in found) == (True, False)
+
+    def test_after_nothing_went_in_there_is_no_next_step(self, run_import: Import) -> None:
+        assert links(run_import((HEADER + GOOD).encode(), zip_of(grace=b"no photo"))) == {}
+
+    @pytest.mark.parametrize(
+        ("roles", "pages"),
+        [
+            ({Role.ADMIN}, {"event_profile", "operations", "audit"}),
+            ({Role.ADMIN, Role.SUPPORT}, {"validate", "review", "event_profile", "operations", "audit"}),
+        ],
+    )
+    def test_nobody_is_led_to_a_page_that_is_not_theirs(
+        self, run_import: Import, monkeypatch: pytest.MonkeyPatch, roles: set[Role], pages: set[str]
+    ) -> None:
+        person = Principal(id="x", name="Grace", roles=frozenset(roles))
+        monkeypatch.setattr(dashboard_services, "principal", lambda: person)
+        assert links(run_import(self.ONE)).keys() == pages
+
+    def test_the_pages_know_what_was_loaded_at_once(self, run_page: RunPage, run_import: Import) -> None:
+        run_page("event_overview")  # reads that there are no events
+        run_import(self.ONE)
+        assert run_page("event_overview", event_id="expo").selectbox(key="event_id").value == "expo"
 
 
 def test_after_an_import_the_list_can_be_imported_again(run_import: Import) -> None:
@@ -253,6 +315,70 @@ class TestPlan:
         monkeypatch.setattr(services.importer, "existing", down("registrations"))
         (error,) = give((HEADER + "new-1,user-9,expo,,,\n").encode()).error
         assert error.value.startswith("Could not plan the import.")
+
+
+EVENTS = "registrationId,userId,eventId,Event Name,Starts at,Event time zone\n"
+
+
+class TestProfiles:
+    ONE = (EVENTS + "r1,u1,expo,Expo 26,2026-11-26 18:00,Europe/Berlin\n").encode()
+
+    def test_the_plan_shows_which_events_get_what(self, give: Give, services: Services) -> None:
+        app = give(self.ONE)
+        assert app.dataframe[1].value.iloc[0].to_dict() == {
+            "Event": "expo",
+            "Event's name": "Expo 26",
+            "Event's time zone": "Europe/Berlin",
+            "Event starts": "2026-11-26 18:00",
+            "Event ends": None,
+            "Deadline for photos": None,
+            "New": "name, time zone, event starts",
+        }
+        assert services.profile_service.all() == []
+
+    def test_after_the_import_they_have_it(self, run_import: Import, services: Services) -> None:
+        app = run_import(self.ONE)
+        assert "The settings of these events were completed:" in text_of(app)
+        assert services.profile_service.get("expo").name == "Expo 26"
+
+    def test_records_are_dated_by_an_imported_date(self, run_import: Import, services: Services, desk: Desk) -> None:
+        record = desk.records.record_attempt(an_outcome(timestamp=utc_now()), timedelta(days=30))
+        end = utc_now().replace(microsecond=0) + timedelta(days=90)
+        run_import((f"registrationId,userId,eventId,Ends at\nr1,u1,event-1,{end.isoformat()}\n").encode())
+        job = jobs().of(DATES_JOB, "event-1")
+        assert job
+        job.join()
+        dated = desk.records.get(record.user_id, record.registration_id)
+        assert dated
+        assert dated.expires_at == int((end + timedelta(days=KEEP_DAYS)).timestamp())
+
+    def test_a_list_without_a_time_zone_asks_for_one(self, give: Give, services: Services) -> None:
+        app = give(b"registrationId,userId,eventId,Starts at\nr1,u1,expo,2026-11-26 18:00\n")
+        column(app, "Time zone of the event's dates").select("Asia/Kolkata").run()
+        press(app, "Import 1 registration")
+        assert services.profile_service.get("expo").starts_at == datetime(2026, 11, 26, 12, 30, tzinfo=UTC)
+
+    def test_a_list_without_dates_asks_for_no_time_zone(self, give: Give) -> None:
+        app = give(b"registrationId,userId,eventId\nr1,u1,expo\n")
+        assert "Time zone of the event's dates" not in [box.label for box in app.selectbox]
+
+    def test_any_column_can_be_chosen_for_what_it_says_of_the_event(self, give: Give) -> None:
+        app = give(b"registrationId,userId,eventId,Termin\nr1,u1,expo,26.11.2026 18:00\n")
+        column(app, "Event starts").select("Termin").run()
+        assert app.dataframe[1].value["Event starts"][0] == "2026-11-26 18:00"
+
+    def test_what_is_left_out_is_said_with_its_line(self, run_import: Import, services: Services) -> None:
+        app = run_import((EVENTS + "r1,u1,expo,Expo,05/06/2026,UTC\nr2,u2,expo,Fair,,UTC\n").encode())
+        assert list(app.dataframe[-1].value["Line"]) == [2, 3]
+        assert services.registrations.get("r2") is not None
+
+    def test_where_another_system_keeps_profiles_the_page_says_so(
+        self, give: Give, services: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(services.profile_service, "_edits", None)
+        app = give(self.ONE)
+        assert "What the list says of events, such as names and dates, is not stored." in text_of(app)
+        assert import_label(app) == "Import 1 registration"
 
 
 def test_a_table_without_lines_says_so(give: Give) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.domain.clock import utc_now
 from core.domain.records import Source
+from core.domain.roles import Principal, Role
 from core.runtime.services import Services
 from core.services import sample
 from core.services.validation import Submitter
@@ -53,6 +55,37 @@ def test_filters_that_nothing_matches_can_be_cleared(run_page: RunPage, desk: De
     assert not app.exception
     assert metrics(app)["Validated"] == "1"
     assert app.multiselect(key="event_id").value == ["event-1"]
+
+
+def offered(app: AppTest, name: str) -> list[dict[str, list[str]]]:
+    """The queries of the files of this name that the page offers."""
+    addresses = [urlsplit(each.proto.url) for each in app.get("link_button")]
+    return [parse_qs(each.query) for each in addresses if f"/{name}." in each.path]
+
+
+@pytest.mark.usefixtures("sampled")
+class TestContacts:
+    def test_files_have_names_and_addresses_only_if_they_are_asked_for(self, run_page: RunPage) -> None:
+        app = run_page("statistics", event_id=SAMPLE)
+        assert not [query for query in offered(app, "records") if "contacts" in query]
+        app.checkbox(key="records-contacts").check().run()
+        assert [query["contacts"] for query in offered(app, "records")] == [["true"]] * 3
+        assert not [query for query in offered(app, "what-if") if "contacts" in query]
+
+    @pytest.mark.parametrize(("page", "keys"), [("event_overview", 3), ("statistics", 1)])
+    def test_every_file_of_records_offers_them(self, run_page: RunPage, page: str, keys: int) -> None:
+        app = run_page(page, event_id=SAMPLE)
+        assert len([box for box in app.checkbox if str(box.key).endswith("-contacts")]) >= keys
+
+    @pytest.mark.parametrize("page", ["event_overview", "statistics"])
+    def test_whoever_sees_no_identities_is_not_asked(
+        self, run_page: RunPage, monkeypatch: pytest.MonkeyPatch, page: str
+    ) -> None:
+        analyst = Principal(id="x", name="Ann", roles=frozenset({Role.ANALYST}))
+        monkeypatch.setattr(dashboard_services, "principal", lambda: analyst)
+        app = run_page(page, event_id=SAMPLE)
+        assert offered(app, "records")
+        assert not [box for box in app.checkbox if str(box.key).endswith("-contacts")]
 
 
 def links(app: AppTest) -> list[str]:

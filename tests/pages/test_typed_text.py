@@ -235,7 +235,10 @@ REVIEWED: dict[str, set[str]] = {
         "metric: size(disk.log_bytes)",
         "metric: size(disk.photo_bytes)",
     },
+    "dashboard/sections/imported_events.py": {"markdown: sentence"},
+    "dashboard/sections/next_steps.py": {"markdown: words"},
     "dashboard/sections/start.py": {
+        "expander: any(map(columns.name_of, imported_events.LABELS))",
         "info: '\\n\\n'.join((_TO_CHOOSE[meaning] for meaning in meanings))",
         "markdown: sentence",
         "selectbox: label",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+from core.domain.profiles import EventProfile
 from core.domain.records import Registration
 from core.domain.roles import Action
 from core.domain.text import require_text
@@ -15,13 +17,16 @@ from core.flow.crew import Progress
 from core.photos.sanitiser import PhotoSanitiser
 from core.ports import Photos, RegistrationImport, ValidationRecords
 from core.runtime.facades.permissions import Permissions
+from core.runtime.facades.profiles import GuardedProfiles
 from core.runtime.facades.trail import Subject
 from core.services import sample
 from core.services.batch import Batch, Batches, BatchProgress, Choice
 from core.services.importing import ImportReport, Report, import_registrations
+from core.services.lists.events import ProfilePlan, planned_profiles
 from core.services.lists.people import People
 from core.services.lists.plan import Plan, planned
 from core.services.photo_sources import PhotoSource
+from core.services.profile_import import fill_profiles
 from core.services.reference_check import CheckedReferences, ReferenceCheck
 from core.settings import Settings
 
@@ -107,6 +112,7 @@ class GuardedLoading:
         importer: RegistrationImport,
         photos: Photos,
         sanitiser: PhotoSanitiser,
+        profiles: GuardedProfiles,
         permissions: Permissions,
     ) -> None:
         self._settings = settings
@@ -114,6 +120,7 @@ class GuardedLoading:
         self._importer = importer
         self._photos = photos
         self._sanitiser = sanitiser
+        self._profiles = profiles
         self._permissions = permissions
 
     def sample(self, now: datetime, progress: Report = lambda done, total: None) -> None:
@@ -132,11 +139,14 @@ class GuardedLoading:
         )
 
     def plan(self, people: People, *, with_photos: bool) -> Plan:
-        """What ``registrations`` would do with the list, as ``core.services.lists.plan.planned`` says it."""
+        """What ``registrations`` would do with the list, as ``core.services.lists.plan.planned`` says it, and with
+        the profiles of its events.
+        """
         self._permissions.require([Action.LOAD_DATA])
         for event_id in {line.registration.event_id for line in people.lines}:
             self._permissions.require_event(event_id, Action.LOAD_DATA, Subject(event_id=event_id))
-        return planned(people, self._importer.existing, with_photos=with_photos)
+        plan = planned(people, self._importer.existing, with_photos=with_photos)
+        return replace(plan, profiles=self._profile_plan(people, lambda: planned_profiles(people, self._stored())))
 
     def registrations(
         self,
@@ -144,9 +154,13 @@ class GuardedLoading:
         source: PhotoSource | None,
         progress: Report = lambda done, total: None,
     ) -> ImportReport:
-        """Imports a list, as ``core.services.importing.import_registrations`` does."""
+        """Imports a list, as ``core.services.importing.import_registrations`` does, and completes the profiles of the
+        events whose registrations went in, if the principal may change them (``EDIT_EVENT``).
+
+        Whoever imports has the records of these events dated anew (``GuardedProfiles.redate``).
+        """
         self._permissions.require([Action.LOAD_DATA])
-        return import_registrations(
+        report = import_registrations(
             people,
             source,
             registrations=_OwnEvents(self._importer, self._permissions),
@@ -154,6 +168,23 @@ class GuardedLoading:
             sanitiser=self._sanitiser,
             progress=progress,
         )
+        done = self._profile_plan(
+            people, lambda: fill_profiles(people, report.events, self._stored, self._profiles.save)
+        )
+        return replace(report, profiles=done)
+
+    def _profile_plan(self, people: People, make: Callable[[], ProfilePlan]) -> ProfilePlan:
+        """What ``make`` says is done to profiles, unless the list says nothing of events or nothing may be done."""
+        if not people.events:
+            return ProfilePlan()
+        if not self._permissions.principal.may(Action.EDIT_EVENT):
+            return ProfilePlan(refusal="Your role may not change the settings of events.")
+        if self._profiles.is_read_only:
+            return ProfilePlan(refusal="Another system keeps the profiles of events. Change them there.")
+        return make()
+
+    def _stored(self) -> list[EventProfile]:
+        return self._profiles.all()
 
 
 class _OwnEvents:

@@ -90,9 +90,12 @@ class Guard:
         of = self.services
         trail = PrincipalTrail(principal, of.audit, self._hashed, of.clock)
         permissions = Permissions(principal, trail, self._pseudonyms)
+        profiles = GuardedProfiles(of.profile_service, of.event_dates, permissions)
         loading = None
         if of.importer:
-            loading = GuardedLoading(of.settings, of.records, of.importer, of.photos, of.sanitiser, permissions)
+            loading = GuardedLoading(
+                of.settings, of.records, of.importer, of.photos, of.sanitiser, profiles, permissions
+            )
         return GuardedServices(
             principal=principal,
             acting=permissions,
@@ -108,7 +111,7 @@ class Guard:
             audit=GuardedAuditTrail(of.audit, permissions),
             claims=GuardedClaims(of.claims, permissions),
             notes=GuardedNotes(of.notes, of.settings, of.clock, permissions),
-            profiles=GuardedProfiles(of.profile_service, of.event_dates, permissions),
+            profiles=profiles,
             event_summaries=GuardedEventSummaries(of.event_summaries, permissions),
             operation_metrics=GuardedOperationMetrics(of.operation_metrics, permissions),
             loading=loading,

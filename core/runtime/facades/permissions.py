@@ -136,18 +136,23 @@ class Permissions:
         *,
         user_id: str | None = None,
         event_id: str | None = None,
+        contacts: bool = False,
     ) -> Generator[bytes]:
         """Yields the ``parts`` of a download of the user's or the event's data, after writing an audit entry.
 
-        ``needed`` is the action that the principal must be allowed. Raises ``Forbidden``, and ``ServiceError`` before
-        the first part if the trail cannot be written. A second entry says how the download ended.
+        ``needed`` is the action that the principal must be allowed. With ``contacts`` the download has names and
+        e-mail addresses, as the entry says, and the principal must see identities. Raises ``Forbidden``, and
+        ``ServiceError`` before the first part if the trail cannot be written. A second entry says how the download
+        ended.
         """
         subject = Subject(user_id=user_id, event_id=event_id)
         require_texts(user_id, event_id)
         self.require([needed], subject)
         if event_id is not None:
             self.require_event(event_id, needed, subject)
-        details = {"what": what}
+        if contacts and not self._sees_identities:
+            self.refuse(needed, subject, "Your role may only see figures, without names and addresses.")
+        details = {"what": what} | ({"reveals": "name email"} if contacts else {})
         self.trail.before(Action.EXPORT, subject, details)
         size, outcome = 0, "broken off"
         try:

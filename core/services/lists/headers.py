@@ -26,12 +26,14 @@ class Choices:
     """What the person who imports a list says of it. The rest is understood from the list itself.
 
     ``columns`` names the column that has a meaning; an empty name says that none has. ``event_id`` is of the whole
-    list, which then has no such column. With ``repair_ids`` ids such as ``1001.0`` and ``="00123"`` become ``1001``
-    and ``00123``; without it their lines are refused.
+    list, which then has no such column. ``time_zone`` (IANA) is that of dates which name none, if neither the list
+    nor the event's profile says it. With ``repair_ids`` ids such as ``1001.0`` and ``="00123"`` become ``1001`` and
+    ``00123``; without it their lines are refused.
     """
 
     columns: Mapping[Meaning, str] = field(default_factory=dict)
     event_id: str = ""
+    time_zone: str = ""
     repair_ids: bool = False
 
 

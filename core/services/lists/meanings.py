@@ -1,4 +1,4 @@
-"""What a column of a list may say of a person, and the names under which other programs write it."""
+"""What a column of a list may say of a person or an event, and the names under which other programs write it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ class Meaning(StrEnum):
     PHOTO = "photo"
     #: Names a photo that the person sent to be validated.
     SUBMITTED_PHOTO = "submittedPhoto"
+    #: The next five are about the event.
+    EVENT_NAME = "eventName"
+    TIME_ZONE = "timeZone"
+    STARTS_AT = "startsAt"
+    ENDS_AT = "endsAt"
+    PHOTO_DEADLINE = "photoDeadline"
     #: Only our own exports have the last two: keys of photos that are stored.
     REFERENCE_PHOTO_KEY = "referencePhotoKey"
     SUBMITTED_PHOTO_KEY = "submittedPhotoKey"
@@ -28,6 +34,7 @@ class Meaning(StrEnum):
 
 IDS = (Meaning.REGISTRATION_ID, Meaning.USER_ID, Meaning.EVENT_ID)
 KEYS = (Meaning.REFERENCE_PHOTO_KEY, Meaning.SUBMITTED_PHOTO_KEY)
+OF_EVENTS = (Meaning.EVENT_NAME, Meaning.TIME_ZONE, Meaning.STARTS_AT, Meaning.ENDS_AT, Meaning.PHOTO_DEADLINE)
 
 #: The names of each meaning, the surest first: of two columns the one with the earlier name is taken. An order comes
 #: last of the registration ids, because it may hold several people.
@@ -79,6 +86,29 @@ ALIASES: Mapping[Meaning, tuple[str, ...]] = {
         *("Foto", "Bild", "Datei", "Dateiname", "Fichier", "Nom du fichier", "写真", "顔写真", "画像", "ファイル名"),
     ),
     Meaning.SUBMITTED_PHOTO: ("Submitted Photo",),
+    Meaning.EVENT_NAME: (
+        *("Event Name", "Event Title", "Name of Event", "Name of the Event", "Veranstaltungsname"),
+        *("Name der Veranstaltung", "Veranstaltungstitel", "Nom de l'événement", "Nom événement"),
+        *("Titre de l'événement", "イベント名", "イベントタイトル"),
+    ),
+    Meaning.TIME_ZONE: ("Time Zone", "Event Time Zone", "Zeitzone", "Fuseau horaire", "タイムゾーン"),
+    # Not "Start Time": forms have it for when the answers were begun.
+    Meaning.STARTS_AT: (
+        *("Starts At", "Event Start", "Event Starts", "Event Start Date", "Event Start Date/Time", "Start Date"),
+        *("Veranstaltungsbeginn", "Beginn der Veranstaltung", "Beginn", "Startdatum", "Veranstaltungsdatum"),
+        *("Début de l'événement", "Début", "Date de début", "Date de l'événement", "イベント開始日時", "開始日時"),
+        *("イベント開始日", "開始日", "開催日時", "開催日", "Event Date", "Event Start Time"),
+    ),
+    Meaning.ENDS_AT: (
+        *("Ends At", "Event End", "Event Ends", "Event End Date", "Event End Date/Time", "End Date"),
+        *("Veranstaltungsende", "Ende der Veranstaltung", "Ende", "Enddatum"),
+        *("Fin de l'événement", "Fin", "Date de fin", "イベント終了日時", "終了日時", "イベント終了日", "終了日"),
+        "Event End Time",
+    ),
+    Meaning.PHOTO_DEADLINE: (
+        *("Photo Deadline", "Deadline for Photos", "Photos Due", "Fotofrist", "Frist für Fotos", "Fotos bis"),
+        *("Date limite pour les photos", "Date limite des photos", "写真提出期限", "写真締切"),
+    ),
     Meaning.REFERENCE_PHOTO_KEY: ("Reference Photo Key",),
     Meaning.SUBMITTED_PHOTO_KEY: ("Submitted Photo Key",),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core.domain.errors import InvalidInput
@@ -11,9 +11,10 @@ from core.domain.formulas import restored
 from core.domain.records import Registration
 from core.services.lists import ids
 from core.services.lists.csv_tables import read_csv
+from core.services.lists.dates import NotRead, zone_named
 from core.services.lists.decoding import decoded
 from core.services.lists.headers import Choices, Columns, lacking, understood
-from core.services.lists.meanings import Meaning
+from core.services.lists.meanings import OF_EVENTS, Meaning
 from core.services.lists.sheets import read_sheet
 from core.services.lists.tables import Problem, Table
 
@@ -43,7 +44,9 @@ class People:
     """What a list says, line by line, as far as its columns are known.
 
     ``lacking`` are ids that no column has; there are no ``lines`` then. ``repairable`` counts the ids that
-    ``Choices.repair_ids`` repairs, whether it was chosen or not.
+    ``Choices.repair_ids`` repairs, whether it was chosen or not. ``events`` has what good lines say of their events:
+    the event's id and its cells in the order of ``OF_EVENTS``, with the lines that say so. ``time_zone`` is that of
+    ``Choices``.
     """
 
     table: Table
@@ -53,6 +56,8 @@ class People:
     problems: tuple[Problem, ...] = ()
     notices: tuple[str, ...] = ()
     repairable: int = 0
+    events: Mapping[tuple[str, tuple[str, ...]], Sequence[int]] = field(default_factory=dict)
+    time_zone: str = ""
 
     def require_complete(self) -> None:
         """Raises ``InvalidInput`` if it is not known which columns have the ids."""
@@ -109,6 +114,8 @@ def people_of(table: Table, choices: Choices = _NO_CHOICES) -> People:
         tuple(sorted(problems, key=lambda problem: problem.line)),
         (*table.notices, *columns.notices, *reading.notices()),
         reading.repairable,
+        reading.events,
+        choices.time_zone,
     )
 
 
@@ -124,6 +131,7 @@ class _Reading:
     repairable: int = 0
     apostrophes: int = 0
     repeated: int = 0
+    events: dict[tuple[str, tuple[str, ...]], list[int]] = field(default_factory=dict)
     _first_lines: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -131,6 +139,11 @@ class _Reading:
             self._event_id = self._id(Meaning.EVENT_ID, text) if (text := self.choices.event_id.strip()) else ""
         except _Unusable as error:
             raise InvalidInput(f"The event id for the whole list cannot be used: {error}") from error
+        if self.choices.time_zone:
+            try:
+                zone_named(self.choices.time_zone)
+            except NotRead as error:
+                raise InvalidInput(f"The time zone {self.choices.time_zone!r} {error}") from error
 
     def lines(self, table: Table) -> Iterator[Line | Problem]:
         width = len(table.header)
@@ -189,6 +202,8 @@ class _Reading:
             reference_photo_key=None if photo else keys[0] or None,
             submitted_photo_key=None if submitted else keys[1] or None,
         )
+        if any(said := tuple(self._cell(meaning, cells) for meaning in OF_EVENTS)):
+            self.events.setdefault((event_id, said), []).append(line)
         return Line(line, registration, photo, submitted)
 
     def _id_in(self, meaning: Meaning, cells: Sequence[str]) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from core.services.lists.events import ProfilePlan
 from core.services.lists.meanings import IDS, KEYS, Meaning
 from core.services.lists.people import People
 from core.services.lists.tables import Problem
@@ -17,7 +18,8 @@ FIRST_ROWS = 5
 
 @dataclass(frozen=True)
 class Plan:
-    """``new`` and ``replaced`` count the lines that would go in, ``problems`` has the others.
+    """``new`` and ``replaced`` count the lines that would go in, ``problems`` has the others. ``profiles`` is what
+    the import would do to the profiles of events.
 
     Whether the files that lines name are there, and are photos, only the import itself finds out.
     """
@@ -26,6 +28,7 @@ class Plan:
     new: int
     replaced: int
     problems: tuple[Problem, ...]
+    profiles: ProfilePlan = field(default_factory=ProfilePlan)
 
     @property
     def imported(self) -> int:

@@ -26,6 +26,11 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Notice(Problem):
+    """A line that goes in otherwise than it says, and how, in one sentence."""
+
+
+@dataclass(frozen=True)
 class Table:
     """``header`` is as the file writes it; ``rows`` are those below it that have something, each with its line;
     ``problems`` are lines that are no row.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,8 +16,8 @@ from core.domain.errors import ServiceError
 from core.domain.frames import record_frame
 from core.domain.records import Status
 from core.services.review_queue import Case, Opened, Reviewer
-from dashboard import reviewers
-from dashboard.parts import event, link, profiles, ui
+from dashboard import pages, reviewers
+from dashboard.parts import chosen_event, event, link, profiles, ui
 from dashboard.sections.review import work
 from dashboard.services import get_services
 
@@ -171,12 +171,13 @@ def _no_filters() -> None:
     st.session_state.which = ANYBODY
 
 
-def listing(waiting: pd.DataFrame, standing: Mapping[Case, Claim], me: Reviewer) -> None:
-    """The cases as a table, oldest first; a row leads to its case."""
+def listing(waiting: pd.DataFrame, standing: Mapping[Case, Claim], me: Reviewer, events: Sequence[str]) -> None:
+    """The cases of the events as a table, oldest first; a row leads to its case."""
     if waiting.empty:
         with st.container(border=True):
             st.subheader(":green[:material/task_alt:] No such case waits", anchor=False)
             st.write("Nothing waits, or not what the filter asks for.")
+            _lead_on(events)
         return
     shown = waiting.head(event.MAX_ROWS)
     chosen = st.dataframe(
@@ -287,13 +288,15 @@ def next_second_look(events: list[str], me: Reviewer) -> Opened | None:
     )
 
 
-def no_second_look() -> None:
+def no_second_look(events: Sequence[str]) -> None:
     with st.container(border=True):
         st.subheader(":green[:material/task_alt:] No case wants a second look by you", anchor=False)
         st.write("A sample of the cases that colleagues decided or that passed comes here.")
+        _lead_on(events)
 
 
-def nothing_waits(elsewhere: int) -> None:
+def nothing_waits(elsewhere: int, events: Sequence[str]) -> None:
+    """Says why there is no case of the events for the person at this page, and what they can do instead."""
     with st.container(border=True):
         st.subheader(":green[:material/task_alt:] Nothing waits for you", anchor=False)
         skipped = work.skipped()
@@ -304,3 +307,14 @@ def nothing_waits(elsewhere: int) -> None:
         if skipped:
             st.write(f"You skipped {len(skipped):,}.")
             st.button("Back to the skipped ones", icon=":material/undo:", on_click=skipped.clear)
+        _lead_on(events)
+
+
+def _lead_on(events: Sequence[str]) -> None:
+    """Where there is something else to do. An event is in the link if it is the only one that is shown."""
+    query = {chosen_event.NAME: events[0]} if len(events) == 1 else None
+    with st.container(horizontal=True):
+        pages.link(pages.VALIDATE, "Validate a photo", ":material/verified_user:")
+        pages.link(pages.EVENT_OVERVIEW, "See who is not ready", ":material/event_available:", query)
+        if not events:
+            pages.link(pages.START, "Load data", ":material/upload_file:")
