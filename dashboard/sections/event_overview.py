@@ -26,8 +26,8 @@ SPANS = {"24 h": timedelta(hours=24), "7 days": timedelta(days=7), "30 days": ti
 LATEST_ROWS = 12
 #: What the comparison of two periods counts.
 COMPARED = (
-    "“Before” is the period of the same length just before. Each person's newest attempt counts: somebody who tried "
-    "again since then is no longer in the period before."
+    "“More” and “fewer” compare with the period of the same length just before. Each person's newest attempt counts: "
+    "somebody who tried again since then is no longer in the period before."
 )
 
 
@@ -124,8 +124,8 @@ def headline(readiness: Readiness, records: pd.DataFrame, period: Period, now: d
 def compared(count: int, before: int) -> str:
     """How many more or fewer these are than in the period before."""
     if count == before:
-        return "as many as before"
-    return f"{abs(count - before):,} {'more' if count > before else 'fewer'} than before"
+        return "no change"
+    return f"{abs(count - before):,} {'more' if count > before else 'fewer'}"
 
 
 def readiness_and_pace(readiness: Readiness, records: pd.DataFrame, period: Period, chosen: Chosen) -> None:

@@ -90,7 +90,7 @@ def test_figures_name_their_span_and_compare_it_with_the_one_before(
 
 @pytest.mark.parametrize(
     ("count", "before", "words"),
-    [(5, 5, "as many as before"), (1005, 2, "1,003 more than before"), (0, 4, "4 fewer than before")],
+    [(5, 5, "no change"), (1005, 2, "1,003 more"), (0, 4, "4 fewer")],
 )
 def test_a_comparison_in_words(count: int, before: int, words: str) -> None:
     assert event_overview.compared(count, before) == words
