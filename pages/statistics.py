@@ -62,7 +62,7 @@ def charts(
     sections.rates(by_event, picked)
     if len(by_event) > 1:
         sections.comparison(by_event, picked)
-    sections.what_if(listed, policy, picked.query(given))
+    sections.what_if(listed, policy, picked, given)
     sections.attribute_groups(by_event, records, picked)
 
 

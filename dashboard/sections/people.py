@@ -178,8 +178,7 @@ def _list(event_id: str, group: Group, chosen: Chosen, everybody: pd.DataFrame, 
                 width=200,
                 on_change=_first_page,
             )
-            query = {"who": str(group), "search": (text or "").strip(), "sort": order, **chosen.query()}
-            event.file_links("These people", event.files(event_id, "people", query), "people")
+            files = st.empty()
             with st.container(key=f"{look.SENTENCE}-close", width="content"):
                 to_list("Show all again", event_id, None)
     fitting_all = chosen.rows(everybody, fitting)
@@ -192,6 +191,9 @@ def _list(event_id: str, group: Group, chosen: Chosen, everybody: pd.DataFrame, 
     if rows.empty:
         st.caption("Nobody.")
         return
+    query = {"who": str(group), "search": (text or "").strip(), "sort": order, **chosen.query()}
+    with files:
+        event.file_links("These people", event.files(event_id, "people", query), "people")
     last = math.ceil(len(rows) / event.MAX_ROWS)
     # Above the rows, so that it stays in its place. A link may name a page that there no longer is.
     if st.session_state.get(PAGE, 1) > last:

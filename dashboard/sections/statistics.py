@@ -288,8 +288,11 @@ def attribute_groups(by_event: dict[str, pd.DataFrame], records: pd.DataFrame, p
                 ui.banner("warning", "Under 30 people, too few to judge by:", names, icon=":material/groups:")
 
 
-def what_if(by_event: dict[str, pd.DataFrame], policy: Policy, query: dict[str, Any]) -> None:
-    """What another threshold would change in the events, each by its own rules. ``policy`` is shown first."""
+def what_if(by_event: dict[str, pd.DataFrame], policy: Policy, picked: Chosen, given: dict[str, Any]) -> None:
+    """What another threshold would change in the events, each by its own rules. ``policy`` is shown first.
+
+    ``by_event`` has the records that fit the ``given`` filters and the picked parts of charts.
+    """
     st.subheader("What if the threshold were different?", anchor=False)
     threshold = st.slider(
         "Similarity threshold", 70, 99, round(policy.similarity_threshold), key="threshold", bind="query-params"
@@ -312,7 +315,8 @@ def what_if(by_event: dict[str, pd.DataFrame], policy: Policy, query: dict[str, 
         return
     columns = ("registrationId", "userId", "similarity", "status", "becomes", "timestamp")
     event.table(flipped, columns, "Whose verdict would change")
-    exports(chosen, "what-if", "Who would change", {**query, "threshold": threshold})
+    of_events = [event_id for event_id in chosen if picked.fits(event_id)]
+    exports(of_events, "what-if", "Who would change", {**picked.query(given), "threshold": threshold})
 
 
 def exports(

@@ -26,7 +26,7 @@ from dashboard.charts.style import bucket_name
 from dashboard.parts import lead_on, look, ui
 from tests.pages.test_validate import text_of
 from tests.support.app import RunPage
-from tests.support.desk import Desk
+from tests.support.desk import REGISTERED, Desk
 from tests.support.frames import record_rows
 from tests.support.records import an_outcome
 
@@ -130,6 +130,27 @@ def test_a_part_that_nobody_is_behind_any_more_says_so(run_page: RunPage, sample
     app = opened(run_page, page, only="similarity 0-1 success")
     assert listed(app) == 0
     assert not [each for each in app.get("link_button") if page == "statistics" and "people-csv" in each.proto.id]
+
+
+def test_parts_that_contradict_each_other_are_no_file(run_page: RunPage, sampled: Desk) -> None:
+    app = opened(run_page, "event_overview")
+    app.query_params[lead_on.ONLY] = ["reasons FACE_MISMATCH", "similarity 0-100 success"]
+    app.run()
+    assert listed(app) == 0
+    assert not [each for each in app.get("link_button") if each.proto.id.endswith("-people-csv")]
+
+
+def test_the_file_of_another_threshold_has_the_event_of_the_part_alone(run_page: RunPage, sampled: Desk) -> None:
+    who = {"registration_id": "other", "user_id": "other", "event_id": "other"}
+    sampled.registrations.import_many([REGISTERED.model_copy(update=who)])
+    changes = {"comparison_result": {"similarity": 85.0, "threshold": 80.0, "is_match": True}, **who}
+    sampled.records.record_attempt(an_outcome("other", timestamp=utc_now(), **changes), timedelta(days=60))
+    app = run_page("statistics", event_id=[EVENT, "other"])
+    app.query_params[lead_on.ONLY] = ["events_compared other"]
+    app.slider(key="threshold").set_value(99).run()
+    (csv,) = [urlsplit(each.proto.url) for each in app.get("link_button") if each.proto.id.endswith("-what-if-csv")]
+    assert csv.path.endswith("/events/other/what-if.csv")
+    assert "with=" not in csv.query
 
 
 # Around the days on which clocks are changed.
