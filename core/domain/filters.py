@@ -5,6 +5,7 @@ Frames are those of ``core.domain.frames``, or have some of their columns.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from datetime import datetime
 
@@ -13,10 +14,15 @@ import pandas as pd
 
 from core.domain.statistics import NOT_MEASURED, NOT_REPORTED, TRIES, age_groups, named, tries
 
+#: What the filter by smile takes.
+SMILES = ("yes", "no", NOT_REPORTED)
 #: The most that a measure can be.
 MOST = 100.0
 #: From a value on, and up to another one that is not within, unless it is ``MOST``: no value is higher.
 Span = tuple[float, float]
+_NUMBER = "(100([.]0{1,4})?|[0-9]{1,2}([.][0-9]{1,4})?)"
+#: The texts that ``span_of`` reads, as a regular expression.
+SPAN_PATTERN = f"^{_NUMBER}-{_NUMBER}$"
 
 
 def filtered(
@@ -39,8 +45,8 @@ def filtered(
 
     ``since`` is within, ``until`` is not. ``NOT_MEASURED`` stands for no quality, ``NOT_REPORTED`` for no source,
     age, gender or smile. ``similarity`` and ``confidence`` (0-100) let nothing through that was not measured.
-    ``attempts`` is one of ``TRIES``, ``age`` a group of ``core.domain.statistics.with_age_groups``, ``smile`` "yes"
-    or "no".
+    ``attempts`` is one of ``TRIES``, ``age`` a group of ``core.domain.statistics.with_age_groups``, ``smile`` one of
+    ``SMILES``.
     """
     fits = []
     if statuses:
@@ -68,10 +74,13 @@ def filtered(
 
 
 def span_of(text: str) -> Span:
-    """The span that a link or a query names, such as "60-62.5"; raises ``ValueError`` where it names none."""
-    low, high = (float(end) for end in text.split("-"))
-    if not 0 <= low < high <= MOST:
+    """The span that a link or a query names, such as "60-62.5"; raises ``ValueError`` if it names none.
+
+    One that ends before it begins has nothing in it.
+    """
+    if not re.fullmatch(SPAN_PATTERN, text):
         raise ValueError(text)
+    low, high = (float(end) for end in text.split("-"))
     return low, high
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from core.domain.audit import Result
+from core.domain.filters import SMILES, SPAN_PATTERN
 from core.domain.people import Group, Order
 from core.domain.records import MAX_ATTEMPTS, Quality, Status, ValidationRecord
 from core.domain.roles import Action
@@ -27,7 +28,6 @@ PARQUET = "application/vnd.apache.parquet"
 #: A file's type -> what its name ends with.
 ENDINGS = {CSV: "csv", XLSX: "xlsx", PARQUET: "parquet"}
 Schema = Mapping[str, Any]
-_SPAN = "^[0-9]{1,3}([.][0-9]{1,4})?-[0-9]{1,3}([.][0-9]{1,4})?$"
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ def _count(count: Count, description: str) -> Schema:
 
 def _span(name: str, description: str) -> Schema:
     says = "such as 60-65: from 60 on and below 65; 100 is within a span that ends there"
-    return _query(name, {"type": "string", "pattern": _SPAN}, f"{description}, {says}")
+    return _query(name, {"type": "string", "pattern": SPAN_PATTERN}, f"{description}, {says}")
 
 
 def _one_of(*values: str) -> Schema:
@@ -113,7 +113,7 @@ _FILTERS = (
 _INFERRED = (
     _query("age", {"type": "string"}, f"Records of this age group, such as 18-29, or {NOT_REPORTED}"),
     _query("gender", {"type": "string"}, f"Records of this gender, or {NOT_REPORTED}"),
-    _query("smile", _one_of("yes", "no", NOT_REPORTED), "Records of faces that smile, or not"),
+    _query("smile", _one_of(*SMILES), "Records of faces that smile, or not"),
 )
 #: Of files that can have several events.
 MORE_EVENTS = _several(WITH.name, WITH.schema, "Also this event, behind the others in the same file")

@@ -21,7 +21,7 @@ from core.domain.audit import AuditFilter, Result
 from core.domain.clock import utc_now
 from core.domain.errors import NotFound
 from core.domain.file_names import content_disposition, file_name
-from core.domain.filters import filtered
+from core.domain.filters import SMILES, filtered
 from core.domain.frames import record_frame
 from core.domain.people import Group, Order, fitting, listed, people, validated, with_contacts
 from core.domain.records import KEY_ATTRIBUTES, Quality, Status
@@ -258,7 +258,8 @@ def reference_problems(services: GuardedServices, event_id: str, _query: QueryPa
 
 
 def _matching(services: GuardedServices, event_id: str, query: QueryParams) -> Iterable[pd.DataFrame]:
-    filters = _filters(query) | {name: one(query, name) for name in ("age", "gender", "smile")}
+    inferred = {"age": one(query, "age"), "gender": one(query, "gender"), "smile": choice(query, "smile", SMILES)}
+    filters = _filters(query) | inferred
     return (filtered(batch, **filters) for batch in services.records.event_batches(event_id))
 
 

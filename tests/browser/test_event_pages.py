@@ -133,16 +133,7 @@ def by_keyboard(table: Locator) -> None:
     table.page.get_by_role("link", name="Open the event on top").press("Enter")
 
 
-def with_more_presses_than_needed(table: Locator) -> None:
-    """Something is pressed after each word that is written into the link, too."""
-    table.page.evaluate("""() => {
-        const push = history.pushState;
-        history.pushState = (...given) => { push(...given); dispatchEvent(new PointerEvent("pointerdown")); };
-    }""")
-    by_mouse(table)
-
-
-@pytest.mark.parametrize("opened", [by_mouse, by_finger, by_keyboard, with_more_presses_than_needed])
+@pytest.mark.parametrize("opened", [by_mouse, by_finger, by_keyboard])
 def test_all_events_lead_to_an_overview_and_back_to_what_was_searched_for(
     address: str, browser: Browser, opened: Callable[[Locator], None]
 ) -> None:

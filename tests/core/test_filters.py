@@ -52,10 +52,15 @@ def test_a_span_lets_through_as_many_as_its_bar_counts(measure: str, low: float,
     assert sum(found) == records[measure].notna().sum()
 
 
-@pytest.mark.parametrize("text", ["", "60", "60-", "65-60", "60-60", "-5-10", "60-101", "nan-5", "a-b", "1-2-3"])
+@pytest.mark.parametrize("text", ["", "60", "60-", "-5-10", "60-101", "nan-5", "a-b", "1-2-3"])
 def test_what_is_no_span_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - its words are nobody's
         span_of(text)
+
+
+@pytest.mark.parametrize("text", ["65-60", "60-60", "100-0"])
+def test_a_span_that_ends_before_it_begins_lets_nothing_through(text: str) -> None:
+    assert filtered(rows(similarity=EDGES), similarity=span_of(text)).empty
 
 
 def test_attempts_are_filtered_as_they_are_counted() -> None:
