@@ -13,6 +13,7 @@ from core.runtime.services import Services
 from dashboard import services as dashboard_services
 from dashboard.access import names
 from dashboard.parts import event, photos, profiles
+from dashboard.sections.operations import health as operations_health
 from tests.support.desk import Desk
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +46,7 @@ def services(desk: Desk) -> Services:
 def run_page(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunPage]:
     """Opens a page on ``services``; fails if the page raises."""
     dashboard_services.shared.clear()
-    for cached in (photos._data_uri, event._registrations, event._event_ids):
+    for cached in (photos._data_uri, event._registrations, event._event_ids, operations_health.health):
         cached.clear()
     profiles.forget()
     monkeypatch.setattr(dashboard_services, "build", lambda _settings: services)
