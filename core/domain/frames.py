@@ -148,6 +148,8 @@ def with_changes(records: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
     ``alive_in_order``; ``records`` itself where that changes nothing. A change never takes a record back to what it
     was before.
     """
+    if changes.empty:
+        return records
     changes = as_they_became(changes)
     # Few have such a registration: of these it is soon said which are the same records.
     alike = records["registrationId"].isin(changes["registrationId"]).to_numpy().nonzero()[0]
