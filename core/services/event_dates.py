@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -107,20 +107,19 @@ class EventDates:
         records of a passing mistake must not be deleted.
         """
         profiles = self._profiles.all()
-        done = self._dated.all() if profiles else {}
-        return [
-            each.event_id for each in profiles if not each.unreadable and each.kept_until != done.get(each.event_id)
-        ]
+        return _unfinished(profiles, self._dated.all() if profiles else {})
 
     def catch_up(self, stop: threading.Event, *, everything: bool = False) -> None:
         """Dates the records of all unfinished events, or, with ``everything``, of all events that have a profile.
 
         The latter finds records that other services wrote, and attempts whose process was killed.
         """
-        self._distrust_unreadable()
-        events = self.unfinished()
+        profiles = self._profiles.all()
+        done = self._dated.all() if profiles else {}
+        self._distrust_unreadable(profiles, done)
+        events = _unfinished(profiles, done)
         if everything:
-            events = sorted({*events, *self._standing()})
+            events = sorted({*events, *self._standing(profiles)})
         for event_id in events:
             self._date_records(event_id, stop, lambda progress: None)
         self._keep_photos(events)
@@ -149,22 +148,20 @@ class EventDates:
             if self.kept_until(event_id) == kept_until:
                 return progress
 
-    def _distrust_unreadable(self) -> None:
-        """Has events whose profile cannot be read dated anew once it can be: attempts until then are dated by their
+    def _distrust_unreadable(self, profiles: Iterable[EventProfile], done: Mapping[str, datetime | None]) -> None:
+        """Has events whose profile cannot be read dated again once it can be: attempts until then are dated by their
         age alone.
         """
-        unreadable = [each.event_id for each in self._profiles.all() if each.unreadable]
-        done = self._dated.all() if unreadable else {}
-        for event_id in unreadable:
-            if done.get(event_id):
-                self._dated.set(event_id, None)
+        for each in profiles:
+            if each.unreadable and done.get(each.event_id):
+                self._dated.set(each.event_id, None)
 
-    def _standing(self) -> dict[str, datetime]:
+    def _standing(self, profiles: Iterable[EventProfile]) -> dict[str, datetime]:
         """The events whose records are kept until a time in the future, and that time."""
         now = self._clock()
         return {
             each.event_id: each.kept_until
-            for each in self._profiles.all()
+            for each in profiles
             if each.kept_until and each.kept_until > now and not each.unreadable
         }
 
@@ -173,7 +170,7 @@ class EventDates:
         if self._photos is None or not events:
             return
         kept_until: dict[str, datetime] = {}
-        for event_id, until in self._standing().items():
+        for event_id, until in self._standing(self._profiles.all()).items():
             for records in self._records.event_batches(event_id) if event_id in events else ():
                 for key in records["faceImageKey"].dropna():
                     kept_until[key] = max(until, kept_until.get(key, until))
@@ -217,3 +214,7 @@ class EventDates:
 
         wanted: Series[Any] = (records["timestamp"] + self._record_ttl).dt.floor("s")
         return wanted if kept_until is None else wanted.clip(lower=pd.Timestamp(kept_until).floor("s"))  # type: ignore[call-overload]
+
+
+def _unfinished(profiles: Iterable[EventProfile], done: Mapping[str, datetime | None]) -> list[str]:
+    return [each.event_id for each in profiles if not each.unreadable and each.kept_until != done.get(each.event_id)]
