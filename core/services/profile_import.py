@@ -11,7 +11,7 @@ from core.services.lists.events import Filled, ProfilePlan, planned_profiles
 from core.services.lists.people import People
 from core.services.lists.tables import Notice
 
-#: How often a profile that somebody changes meanwhile is completed anew.
+#: How often a profile that somebody changes meanwhile is completed again.
 _TRIES = 3
 
 

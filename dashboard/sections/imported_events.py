@@ -53,7 +53,7 @@ def done(plan: ProfilePlan) -> None:
 
 
 def after_import(filled: Sequence[Filled]) -> None:
-    """Has the pages read the profiles anew, and the records of events that got a date dated anew."""
+    """Has the pages read the profiles again, and dates the records of events that got a date."""
     profiles.forget()
     for each in [each for each in filled if each.is_dated][:_DATED_AT_ONCE]:
         profiles.date_records(each.profile.event_id)

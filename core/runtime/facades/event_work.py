@@ -157,7 +157,7 @@ class GuardedLoading:
         """Imports a list, as ``core.services.importing.import_registrations`` does, and completes the profiles of the
         events whose registrations went in, if the principal may change them (``EDIT_EVENT``).
 
-        Whoever imports has the records of these events dated anew (``GuardedProfiles.redate``).
+        Whoever imports has the records of these events dated again (``GuardedProfiles.redate``).
         """
         self._permissions.require([Action.LOAD_DATA])
         report = import_registrations(

@@ -36,7 +36,7 @@ class Filled:
 
     @property
     def is_dated(self) -> bool:
-        """Whether it gets a date, so that the event's records must be dated anew."""
+        """Whether it gets a date, so that the event's records must be dated again."""
         return not DATES.keys().isdisjoint(self.added)
 
 
