@@ -24,6 +24,7 @@ from core.domain.errors import NotConfigured, Refused
 from core.ports import AuditTrail
 from tests.support.app import ROOT
 from tests.support.audit import an_entry
+from tests.support.benches import bench_fixtures
 from tests.support.clock import NOON
 from tests.support.dynamodb import Proxy, client_of, create_audit_table
 from tests.support.stores import PATIENT
@@ -88,15 +89,7 @@ def _bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         yield dynamodb_bench(request.getfixturevalue(request.param))
 
 
-@pytest.fixture(params=["sqlite", "moto_dynamodb", "dynamodb"])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    yield from _bench(request, tmp_path)
-
-
-@pytest.fixture(params=["sqlite", "dynamodb"])
-def race_bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    """For races: without moto, which is no other process's."""
-    yield from _bench(request, tmp_path)
+bench, race_bench = bench_fixtures(_bench)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from core.domain.errors import NotConfigured, Refused
 from core.domain.expiry import expires_at
 from core.ports import Claims, Notes
 from tests.support.app import ROOT
+from tests.support.benches import bench_fixtures
 from tests.support.cases import a_claim, a_note
 from tests.support.clock import NOON, FakeClock
 from tests.support.dynamodb import Proxy, client_of, create_state_table
@@ -108,15 +109,7 @@ def _bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         yield dynamodb_bench(request.getfixturevalue(request.param))
 
 
-@pytest.fixture(params=["sqlite", "moto_dynamodb", "dynamodb"])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    yield from _bench(request, tmp_path)
-
-
-@pytest.fixture(params=["sqlite", "dynamodb"])
-def race_bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    """For races: without moto, which loses updates."""
-    yield from _bench(request, tmp_path)
+bench, race_bench = bench_fixtures(_bench)
 
 
 # Claims

@@ -17,6 +17,7 @@ from core.domain.alerts import Crossing, Rule
 from core.domain.errors import NotConfigured, Refused
 from core.ports import Crossings
 from tests.support import damage
+from tests.support.benches import bench_fixtures
 from tests.support.clock import NOON, FakeClock
 from tests.support.dynamodb import Proxy, client_of, create_state_table
 from tests.support.stores import PATIENT
@@ -29,17 +30,6 @@ class Bench:
     crossings: Crossings
     #: Makes every stored crossing unreadable, past the store.
     spoil: Callable[[], None]
-
-
-@pytest.fixture(params=["sqlite", "moto_dynamodb", "dynamodb"])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    yield from _bench(request, tmp_path)
-
-
-@pytest.fixture(params=["sqlite", "dynamodb"])
-def race_bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    """For races: without moto, which loses updates of threads."""
-    yield from _bench(request, tmp_path)
 
 
 def _bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
@@ -58,6 +48,9 @@ def _bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
                 client.put_item(TableName=table, Item={**item, "crossing": {"S": '{"stands": "canary"}'}})
 
         yield Bench(DynamoCrossings(client, table, PATIENT, FakeClock()), spoil_all)
+
+
+bench, race_bench = bench_fixtures(_bench)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from core.adapters.aws.erasures import JOURNAL, REMEMBERED, DynamoErasures
 from core.adapters.embedded.erasures import SqliteErasures
 from core.domain.erasures import Erasure, ErasureCounts, Receipt
 from core.ports import ErasureStore, ValidationRecords
+from tests.support.benches import bench_fixtures
 from tests.support.clock import NOON
 from tests.support.records import a_foreign_item, an_outcome
 from tests.support.stores import PATIENT, dynamodb_bench, sqlite_bench
@@ -44,14 +45,7 @@ def _bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         yield Bench(store, of_records.records, of_records.put)
 
 
-@pytest.fixture(params=["sqlite", "moto_dynamodb", "dynamodb"])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    yield from _bench(request, tmp_path)
-
-
-@pytest.fixture(params=["sqlite", "dynamodb"])
-def race_bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    yield from _bench(request, tmp_path)
+bench, race_bench = bench_fixtures(_bench)
 
 
 @pytest.fixture

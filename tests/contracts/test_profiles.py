@@ -17,6 +17,7 @@ from core.domain.errors import Conflict, NotConfigured, Refused
 from core.domain.profiles import EventProfile
 from core.ports import DatedEvents, EventProfileEdits
 from tests.support import damage
+from tests.support.benches import bench_fixtures
 from tests.support.clock import NOON, FakeClock
 from tests.support.dynamodb import Proxy, client_of, create_state_table
 from tests.support.stores import PATIENT
@@ -31,17 +32,6 @@ class Bench:
     dated: DatedEvents
     #: Makes every stored profile unreadable, past the store.
     spoil: Callable[[], None]
-
-
-@pytest.fixture(params=["sqlite", "moto_dynamodb", "dynamodb"])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    yield from _bench(request, tmp_path)
-
-
-@pytest.fixture(params=["sqlite", "dynamodb"])
-def race_bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    """For races: without moto, which loses updates of threads."""
-    yield from _bench(request, tmp_path)
 
 
 def _bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
@@ -62,6 +52,9 @@ def _bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
 
         given = (client, table, PATIENT, FakeClock())
         yield Bench(DynamoProfiles(*given), DynamoDatedEvents(*given), spoil_all)
+
+
+bench, race_bench = bench_fixtures(_bench)
 
 
 @pytest.fixture

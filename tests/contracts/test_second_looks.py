@@ -16,6 +16,7 @@ from core.domain.errors import NotConfigured, Refused
 from core.domain.records import Decision
 from core.ports import SecondLooks
 from tests.support import damage
+from tests.support.benches import bench_fixtures
 from tests.support.clock import FakeClock
 from tests.support.dynamodb import Proxy, client_of, create_state_table
 from tests.support.second_looks import a_case, a_look, a_pass
@@ -45,17 +46,6 @@ def dynamodb_bench(client: Any) -> Bench:
     return Bench(DynamoSecondLooks(client, table, PATIENT, FakeClock()), spoil)
 
 
-@pytest.fixture(params=["sqlite", "moto_dynamodb", "dynamodb"])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    yield from _bench(request, tmp_path)
-
-
-@pytest.fixture(params=["sqlite", "dynamodb"])
-def race_bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    """For races: without moto, which loses updates of threads."""
-    yield from _bench(request, tmp_path)
-
-
 def _bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     if request.param == "sqlite":
         bench = sqlite_bench(tmp_path)
@@ -63,6 +53,9 @@ def _bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         bench.looks.close()
     else:
         yield dynamodb_bench(request.getfixturevalue(request.param))
+
+
+bench, race_bench = bench_fixtures(_bench)
 
 
 @pytest.fixture
