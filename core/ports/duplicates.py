@@ -90,17 +90,28 @@ class DuplicateStore(Protocol):
         """
         ...
 
-    def change(self, seen: JudgedPair | None, after: JudgedPair, expires_at: datetime) -> bool:
-        """Stores ``after`` in place of ``seen`` (None stands for none), which has the same event and key; returns
-        whether it is stored. Durable when it returns.
+    def change(self, seen: JudgedPair | None, after: JudgedPair, expires_at: int) -> bool:
+        """Stores ``after``, which expires at this time (epoch seconds), in place of ``seen`` (None stands for none),
+        which has the same event and key; returns whether it is stored. Durable when it returns.
 
         False if another one stands there; then nothing is written. Of several changes of one pair, also at the same
         time, exactly one returns True. A retried write, or one whose answer was lost, returns True.
         """
         ...
 
+    def take_back(self, pair: JudgedPair) -> None:
+        """Deletes all answers to the pair with this event and key. Durable when it returns."""
+        ...
+
+    def count(self, user_id: str) -> int:
+        """Returns how many pairs with answers have the user on one side."""
+        ...
+
     def erase(self, user_id: str) -> int:
-        """Deletes all pairs of which one side is the user's; returns how many. Durable when it returns."""
+        """Deletes all pairs of which one side is the user's; returns how many. Durable when it returns.
+
+        What a ``change`` or another erasure that was interrupted has left of them is deleted, too.
+        """
         ...
 
     def ping(self) -> None: ...
