@@ -133,9 +133,7 @@ def data_uri(
         raise Forbidden("Your role may not see faces.")
     if context := get_script_run_ctx():
         _showing.add(context.session_id)  # before it is read: an erasure may come in between
-    return _data_uri(
-        read or services.get_services().validation.photo, key, side, box, colour, blurred, cut, others
-    )
+    return _data_uri(read or services.get_services().validation.photo, key, side, box, colour, blurred, cut, others)
 
 
 @st.cache_data(ttl=600, max_entries=256, show_spinner=False)

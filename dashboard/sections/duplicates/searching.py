@@ -32,10 +32,13 @@ def under_way(services: GuardedServices, event_id: str) -> bool:
 
 def button(services: GuardedServices, event_id: str, *, again: bool) -> None:
     """Starts a search."""
-    label = "Look again" if again else "Look for duplicates"
-    kind = "secondary" if again else "primary"
-    if st.button(label, type=kind, icon=":material/person_search:", on_click=_start, args=(services, event_id)):
-        st.rerun()  # what runs is shown above
+    st.button(
+        "Look again" if again else "Look for duplicates",
+        type="secondary" if again else "primary",
+        icon=":material/person_search:",
+        on_click=_start,
+        args=(services, event_id),
+    )
 
 
 def _start(services: GuardedServices, event_id: str) -> None:
@@ -61,34 +64,30 @@ def never() -> None:
 
 def summary(found: Search, services: GuardedServices) -> None:
     """When it was, how many faces it compared, how many it had to leave out, and how far its pairs can be trusted."""
-    faces = f"{found.compared:,} {'face' if found.compared == 1 else 'faces'} compared with each other"
-    st.caption(
-        f"Searched {ui.when(found.at, services.clock())} · {faces} · a pair is {found.threshold:.1f} similar or more"
-    )
     if not found.finished:
         ui.banner(
             "warning",
             "The search ended before all faces were compared. Look again to find the other pairs.",
             icon=":material/stop_circle:",
         )
-    if left_out := _left_out(found):
-        st.caption(f"Not compared: {left_out}.")
     if found.capped:
         ui.banner(
             "warning",
             f"There are more pairs than these {MAX_PAIRS:,}: those that are less similar are left out.",
             icon=":material/rule:",
         )
-    st.write(_expectation(found.expected_false))
-
-
-def _left_out(found: Search) -> str:
+    count = len(found.pairs)
+    looks = "No pair looks" if not count else f"{count:,} pair{' looks' if count == 1 else 's look'}"
+    st.write(f"**{looks} alike.** {_expectation(found.expected_false)}")
     parts = (
+        (found.compared, "compared with each other"),
         (found.without_photo, "without a readable photo"),
-        (found.without_face, "without a clear face in the photo"),
+        (found.without_face, "without a clear face"),
         (found.failed, "could not be examined"),
     )
-    return ", ".join(f"{count:,} {words}" for count, words in parts if count)
+    said = " · ".join(f"{count:,} {words}" for count, words in parts if count)
+    searched = ui.when(found.at, services.clock())
+    st.caption(f"Searched {searched} · {said} · a pair has a similarity of {found.threshold:.1f} or more")
 
 
 def _expectation(expected: Expected | None) -> str:
@@ -98,16 +97,15 @@ def _expectation(expected: Expected | None) -> str:
             "both faces before you answer."
         )
     return (
-        f"In an event of this size about {number(expected.estimate)} pairs are expected that are not the same person "
-        f"(with 95 % certainty between {number(expected.low)} and {number(expected.high)}). Twins and other relatives "
-        "come on top."
+        f"In an event of this size about {about(expected.estimate)} pairs are expected that are not the same person "
+        f"(with 95 % certainty between {about(expected.low)} and {about(expected.high)}), and relatives besides."
     )
 
 
-def number(value: float) -> str:
+def about(value: float) -> str:
     """An expected number in words that do not claim to be exact."""
     if value >= 10:
         return f"{value:,.0f}"
     if value >= 1:
-        return f"{value:.1f}".removesuffix(".0")
-    return f"{value:.2g}" if value >= _LITTLE else "0" if not value else f"less than {_LITTLE}"
+        return f"{value:.2g}"
+    return f"{value:.1g}" if value >= _LITTLE else f"less than {_LITTLE}"

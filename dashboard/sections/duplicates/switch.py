@@ -27,8 +27,8 @@ def off(event_id: str, switch: Switch | None) -> None:
     with st.container(border=True):
         st.subheader(":gray[:material/visibility_off:] Switched off for this event", anchor=False)
         st.write(
-            "A validation compares a person's photo with their own reference photo. This search compares **every face "
-            "of the event with every other**. It is a biometric search among people who did not ask for it, and in "
+            "A validation compares a person's photo with their own reference photo. This search compares **all faces "
+            "of the event with each other**. It is a biometric search among people who did not ask for it, and in "
             "many countries it needs a legal basis of its own. So nothing is compared, and nothing is kept for it, "
             "until an administrator switches it on for this event and says why that is allowed."
         )
@@ -55,8 +55,7 @@ def _form(event_id: str) -> None:
             max_chars=MAX_TEXT,
             height=100,
             placeholder="For example: tickets are personal, and the terms that everybody accepted name this check",
-            help="Required. Whoever asks later why faces were compared finds it here and in the audit trail, with your "
-            "name and the time.",
+            help="Required. Whoever asks later why faces were compared finds it here, with your name and the time.",
         )
         st.form_submit_button(
             "Switch on for this event",
@@ -73,12 +72,12 @@ def _switch_on(event_id: str, key: str) -> None:
 
 
 def on(event_id: str, switch: Switch) -> None:
-    """Says who switched it on, and lets an administrator switch it off."""
-    with st.expander(f"Switched on {ui.when(switch.at, get_services().clock())}", icon=":material/toggle_on:"):
+    """Says when it was switched on, by whom and why, and lets an administrator switch it off."""
+    with st.popover(f"Switched on {ui.when(switch.at, get_services().clock())}", icon=":material/toggle_on:"):
         _said("Switched on by", switch)
-        if get_services().principal.may(Action.SWITCH_DUPLICATES) and your_name.known("duplicates-switch"):
-            if st.button("Switch off…", icon=":material/toggle_off:"):
-                _confirm(event_id)
+        may_switch = get_services().principal.may(Action.SWITCH_DUPLICATES) and your_name.known("duplicates-switch")
+        if may_switch and st.button("Switch off…", icon=":material/toggle_off:"):
+            _confirm(event_id)
 
 
 def _said(what: str, switch: Switch) -> None:
