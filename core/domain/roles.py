@@ -86,6 +86,7 @@ PAGES: Mapping[str, Action] = {
     "all_events": Action.SEE_EVENTS,
     "event_overview": Action.SEE_EVENTS,
     "statistics": Action.SEE_EVENTS,
+    "duplicates": Action.FIND_DUPLICATES,
     "event_profile": Action.EDIT_EVENT,
     "operations": Action.SEE_OPERATIONS,
     "start": Action.LOAD_DATA,
