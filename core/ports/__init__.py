@@ -10,6 +10,7 @@ from __future__ import annotations
 from core.ports.alerts import Crossings
 from core.ports.audit import AuditTrail
 from core.ports.cases import Claims, ExpiringCases, Notes
+from core.ports.duplicates import DuplicateStore, ExpiringDuplicates, FaceSearch, ReadPhoto
 from core.ports.engine import Answer, FaceEngine
 from core.ports.erasures import ErasureStore, StoredRecord
 from core.ports.metrics import ExpiryCheck, ServiceMetrics
@@ -26,17 +27,21 @@ __all__ = [
     "Claims",
     "Crossings",
     "DatedEvents",
+    "DuplicateStore",
     "ErasureStore",
     "EventChanges",
     "EventProfileEdits",
     "EventProfiles",
     "ExpiringCases",
+    "ExpiringDuplicates",
     "ExpiringPhotos",
     "ExpiringRecords",
     "ExpiryCheck",
     "FaceEngine",
+    "FaceSearch",
     "Notes",
     "Photos",
+    "ReadPhoto",
     "RegistrationImport",
     "Registrations",
     "SecondLooks",
