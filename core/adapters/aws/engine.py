@@ -63,7 +63,7 @@ class RekognitionEngine:
     def detect(self, photo: bytes) -> Answer:
         answer: Answer = self._asked(
             self._quota.detect,
-            "FaceDetails",
+            ["FaceDetails"],
             self._client.detect_faces,
             Image={"Bytes": photo},
             Attributes=self._attributes,
@@ -74,7 +74,7 @@ class RekognitionEngine:
         try:
             answer: Answer = self._asked(
                 self._quota.compare,
-                "FaceMatches",
+                ["FaceMatches"],
                 self._client.compare_faces,
                 SourceImage={"Bytes": submitted},
                 TargetImage={"Bytes": reference},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -35,14 +35,16 @@ class Calls:
     service: str
     patient: bool
 
-    def __call__(self, pace: Pace, essential: str, call: Callable[..., dict[str, Any]], **request: Any) -> Any:
+    def __call__(
+        self, pace: Pace, essential: Collection[str], call: Callable[..., dict[str, Any]], **request: Any
+    ) -> Any:
         """The answer of ``call``, a method of a client, to the request, without botocore's metadata.
 
-        An answer without ``essential`` did not come from Rekognition, and counts as a passing fault.
+        An answer with none of ``essential`` did not come from Rekognition, and counts as a passing fault.
         """
         return self.retry(partial(self._once, pace, essential, partial(call, **request)))
 
-    def _once(self, pace: Pace, essential: str, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _once(self, pace: Pace, essential: Collection[str], call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         if self.patient:
             pace.wait()
         else:
@@ -50,7 +52,7 @@ class Calls:
         try:
             with translated(self.service):
                 answer = call()
-            if essential not in answer:
+            if answer.keys().isdisjoint(essential):
                 raise Unavailable(self.service, "UnreadableAnswer")
         except Throttled:
             pace.slow_down()
