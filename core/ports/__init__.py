@@ -11,7 +11,7 @@ from core.ports.alerts import Crossings
 from core.ports.audit import AuditTrail
 from core.ports.cases import Claims, ExpiringCases, Notes
 from core.ports.duplicates import DuplicateStore, ExpiringDuplicates, FaceSearch, ReadPhoto
-from core.ports.engine import Answer, FaceEngine
+from core.ports.engine import Answer, FaceEngine, TemplateEngine
 from core.ports.erasures import ErasureStore, StoredRecord
 from core.ports.metrics import ExpiryCheck, ServiceMetrics
 from core.ports.photos import AgeingPhotos, ExpiringPhotos, Photos
@@ -19,6 +19,7 @@ from core.ports.profiles import DatedEvents, EventProfileEdits, EventProfiles
 from core.ports.records import EventChanges, ExpiringRecords, ValidationRecords
 from core.ports.registrations import RegistrationImport, Registrations
 from core.ports.second_looks import SecondLooks
+from core.ports.templates import Templates
 
 __all__ = [
     "AgeingPhotos",
@@ -47,5 +48,7 @@ __all__ = [
     "SecondLooks",
     "ServiceMetrics",
     "StoredRecord",
+    "TemplateEngine",
+    "Templates",
     "ValidationRecords",
 ]
