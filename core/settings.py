@@ -274,6 +274,12 @@ class Settings(Policy, Limits, BaseSettings):
         gt=0,
         description="the region's quota of DetectFaces, and of CompareFaces, calls a second",
     )
+    rekognition_collection_calls_per_second: float = Field(
+        5,
+        gt=0,
+        description="the region's quota of IndexFaces, and of SearchFaces, calls a second; searches for duplicates "
+        "need them",
+    )
 
     price_dynamodb_write: float = Field(
         0.71,
