@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from core.domain.alerts import Limits
 from core.domain.errors import SettingsError
 from core.domain.policy import Policy
+from core.domain.records import Percent
 from core.domain.roles import ApiToken, Role
 from core.domain.second_looks import Share
 
@@ -212,6 +213,12 @@ class Settings(Policy, Limits, BaseSettings):
         0,
         description="share of the photos that passed by themselves, 0-1, that a reviewer decides on without seeing "
         "that they passed; `0`: none",
+    )
+
+    duplicate_threshold: Percent | None = Field(
+        None,
+        description="similarity from which two faces are a pair in a search for duplicates; none: where one false "
+        "pair is expected among 10,000 people, as far as the face engine's rate is known",
     )
 
     max_upload_mb: int = Field(15, ge=1, le=50, description="largest photo file taken, megabytes")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from core.ports.alerts import Crossings
 from core.ports.audit import AuditTrail
 from core.ports.cases import Claims, ExpiringCases, Notes
-from core.ports.duplicates import DuplicateStore, ExpiringDuplicates, FaceSearch, ReadPhoto
+from core.ports.duplicates import DuplicateStore, FaceSearch, ReadPhoto
 from core.ports.engine import Answer, FaceEngine, TemplateEngine
 from core.ports.erasures import ErasureStore, StoredRecord
 from core.ports.metrics import ExpiryCheck, ServiceMetrics
@@ -34,7 +34,6 @@ __all__ = [
     "EventProfileEdits",
     "EventProfiles",
     "ExpiringCases",
-    "ExpiringDuplicates",
     "ExpiringPhotos",
     "ExpiringRecords",
     "ExpiryCheck",

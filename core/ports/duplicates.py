@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from core.domain.duplicates import Expected, Found, JudgedPair, Reference, Switch
     from core.flow.crew import Progress
 
@@ -79,8 +77,8 @@ class DuplicateStore(Protocol):
         """Stores the switch in place of any other. Durable when it returns."""
         ...
 
-    def switched_on(self) -> list[str]:
-        """The events whose switch is on, by id."""
+    def switches(self) -> dict[str, Switch]:
+        """The switches that were ever set, by event. Raises ``Refused`` for one that cannot be read."""
         ...
 
     def judged(self, event_id: str) -> list[JudgedPair]:
@@ -114,14 +112,4 @@ class DuplicateStore(Protocol):
         """
         ...
 
-    def ping(self) -> None: ...
-
     def close(self) -> None: ...
-
-
-class ExpiringDuplicates(Protocol):
-    """What a store of answers can do in addition if no service deletes what has expired in it."""
-
-    def drop_expired(self, now: datetime) -> int:
-        """Deletes the pairs that have expired by ``now``; returns how many. Durable when it returns."""
-        ...

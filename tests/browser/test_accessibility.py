@@ -40,6 +40,7 @@ SHOWN = {
     "all_events": ("all_events", "without a date"),
     "event_overview": ("event_overview", "Ready to enter"),
     "event_overview, unknown": ("event_overview?event_id=nobody", "unknown event"),
+    "duplicates": ("duplicates", "Switched off for this event"),
     "event_profile": ("event_profile", "Rules of this event"),
     "statistics": ("statistics?threshold=99", "Who would change"),
     "operations": ("operations", "Every service answers"),

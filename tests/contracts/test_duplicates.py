@@ -90,25 +90,25 @@ def store(duplicates: DuplicateStore, *pairs: JudgedPair) -> None:
 class TestSwitches:
     def test_at_first_nothing_is_switched(self, duplicates: DuplicateStore) -> None:
         assert duplicates.switch("event-1") is None
-        assert duplicates.switched_on() == []
+        assert duplicates.switches() == {}
 
     @pytest.mark.parametrize("event_id", ["event-1", *ODD_IDS])
     def test_a_switch_is_read_back_as_it_was_set(self, duplicates: DuplicateStore, event_id: str) -> None:
         switch = a_switch(reason="Art. 9 (2) a", at=NOON + timedelta(milliseconds=1))
         duplicates.set_switch(event_id, switch)
         assert duplicates.switch(event_id) == switch
-        assert duplicates.switched_on() == [event_id]
+        assert duplicates.switches() == {event_id: switch}
 
     def test_the_last_one_counts(self, duplicates: DuplicateStore) -> None:
         duplicates.set_switch("event-1", a_switch())
         duplicates.set_switch("event-1", a_switch(on=False, reason=""))
         assert duplicates.switch("event-1") == a_switch(on=False, reason="")
-        assert duplicates.switched_on() == []
 
     def test_each_event_has_its_own(self, duplicates: DuplicateStore) -> None:
-        for event_id in ("b", "a", "c"):
-            duplicates.set_switch(event_id, a_switch(on=event_id != "c"))
-        assert duplicates.switched_on() == ["a", "b"]
+        switches = {event_id: a_switch(on=event_id != "c") for event_id in ("b", "a", "c")}
+        for event_id, switch in switches.items():
+            duplicates.set_switch(event_id, switch)
+        assert duplicates.switches() == switches
 
     def test_one_that_cannot_be_read_is_refused_without_its_text(self, bench: Bench) -> None:
         bench.duplicates.set_switch("event-1", a_switch())

@@ -43,9 +43,8 @@ class DynamoDuplicates:
         item = {_EVENT: {"S": event_id}, _SWITCH: {"S": switch.to_json().decode()}}
         self._state.put(_SWITCHES, _hash(event_id), item)
 
-    def switched_on(self) -> list[str]:
-        switches = ((_text(item, _EVENT), switch_of(_text(item, _SWITCH))) for item in self._state.items(_SWITCHES))
-        return sorted(event_id for event_id, switch in switches if switch.on)
+    def switches(self) -> dict[str, Switch]:
+        return {_text(item, _EVENT): switch_of(_text(item, _SWITCH)) for item in self._state.items(_SWITCHES)}
 
     def judged(self, event_id: str) -> list[JudgedPair]:
         items = self._state.items(_part(event_id))
@@ -75,9 +74,6 @@ class DynamoDuplicates:
             self._state.delete(_text(lead, _OTHER), place)
             self._state.delete(own, place)
         return erased
-
-    def ping(self) -> None:
-        self._state.ping()
 
     def close(self) -> None:
         self._state.close()

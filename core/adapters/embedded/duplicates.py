@@ -15,7 +15,7 @@ _OF_KEY = "event_id = ? AND first = ? AND second = ?"
 
 
 class SqliteDuplicates:
-    """``DuplicateStore`` and ``ExpiringDuplicates`` in one SQLite file, beside the records."""
+    """``DuplicateStore`` in one SQLite file, beside the records."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._database = Database(path, SERVICE, SCHEMA)
@@ -31,12 +31,12 @@ class SqliteDuplicates:
     def set_switch(self, event_id: str, switch: Switch) -> None:
         row = (event_id, switch.to_json().decode())
         with self._database.write() as connection:
-            connection.execute("INSERT OR REPLACE INTO duplicate_switches (event_id, switch) VALUES (?, ?)", row)
+            connection.execute("INSERT OR REPLACE INTO duplicate_switches VALUES (?, ?)", row)
 
-    def switched_on(self) -> list[str]:
+    def switches(self) -> dict[str, Switch]:
         with self._database.read() as connection:
-            rows = connection.execute("SELECT event_id FROM duplicate_switches WHERE is_on ORDER BY 1").fetchall()
-        return [str(event_id) for (event_id,) in rows]
+            rows = connection.execute("SELECT event_id, switch FROM duplicate_switches").fetchall()
+        return {str(event_id): switch_of(str(switch)) for event_id, switch in rows}
 
     def judged(self, event_id: str) -> list[JudgedPair]:
         with self._database.read() as connection:
@@ -82,9 +82,6 @@ class SqliteDuplicates:
         with self._database.write() as connection:
             connection.execute("DELETE FROM judged_pairs WHERE expires_at <= ?", (now.timestamp(),))
             return connection.changes()
-
-    def ping(self) -> None:
-        self._database.check()
 
     def close(self) -> None:
         self._database.close()

@@ -213,7 +213,6 @@ CREATE TABLE crossings (
 _DUPLICATES = """
 CREATE TABLE duplicate_switches (
     event_id TEXT PRIMARY KEY,
-    is_on INTEGER NOT NULL AS (switch ->> '$.on') STORED,
     switch TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE judged_pairs (
