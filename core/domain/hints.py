@@ -47,8 +47,8 @@ class Hint(StrEnum):
     )
     QUOTA = (
         "The service is asked more often than its quota allows: compare REKOGNITION_CALLS_PER_SECOND and "
-        "REKOGNITION_COLLECTION_CALLS_PER_SECOND with the quotas of the region, check the capacity of the tables, and "
-        "look for other systems that use the same quotas."
+        "REKOGNITION_COLLECTION_CALLS_PER_SECOND with the quotas of the region, check the capacity of the tables, "
+        "and look for other systems that use the same quotas."
     )
     TABLE = (
         "A table is missing: check AWS_REGION, DYNAMODB_FACE_VALIDATION_TABLE, DYNAMODB_AUDIT_TABLE and "

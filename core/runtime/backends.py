@@ -166,6 +166,8 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.aws.engine import Quota, RekognitionEngine
     from core.adapters.aws.erasures import DynamoErasures
     from core.adapters.aws.expiry import DynamoExpiryCheck
+    from core.adapters.aws.face_collections import FaceCollections
+    from core.adapters.aws.face_search import RekognitionFaceSearch
     from core.adapters.aws.metrics import CloudWatchMetrics
     from core.adapters.aws.mongo_profiles import MongoProfiles
     from core.adapters.aws.mongodb import connect
@@ -182,7 +184,8 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     store_retry = Retry(settings.store_deadline_seconds, clients.CALL_TIMEOUT_SECONDS)
     # ValidationService enforces the deadline itself, so a retry may start while an ordinary call still fits into it.
     engine_retry = Retry(settings.engine_deadline_seconds, call_timeout=1.0)
-    workers = min(math.ceil(BATCH_SECONDS * settings.rekognition_calls_per_second), MAX_BATCH_WORKERS)
+    workers = _workers(settings.rekognition_calls_per_second)
+    search_pace = settings.rekognition_collection_calls_per_second
     rekognition = clients.client("rekognition", region, pool=ENGINE_THREADS + 2 * workers)
     infer = settings.infer_age_gender_smile
     quota = Quota.of(settings.rekognition_calls_per_second)
@@ -221,9 +224,19 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         profile_edits=None if settings.mongodb_events_collection else edits,
         crossings=DynamoCrossings(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         duplicates=DynamoDuplicates(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
+        face_search=RekognitionFaceSearch(
+            FaceCollections(clients.client("rekognition", region), table, batch_retry, search_pace),
+            photos.mark,
+            workers=_workers(search_pace),
+        ),
         metrics=CloudWatchMetrics(clients.client("cloudwatch", region), table, store_retry),
         expiry=DynamoExpiryCheck(clients.client("dynamodb", region), table, store_retry, clock),
     )
+
+
+def _workers(calls_per_second: float) -> int:
+    """How many photos are worked on at once so that Rekognition's quota is used."""
+    return min(math.ceil(BATCH_SECONDS * calls_per_second), MAX_BATCH_WORKERS)
 
 
 def _sanitiser(settings: Settings, workers: int) -> PhotoSanitiser:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from operator import itemgetter
@@ -51,7 +51,7 @@ class Face:
 
 
 class FaceCollections:
-    """``engine`` is looked up for each call, as tests change it. ``page_size`` limits the pages of ListFaces."""
+    """``engine`` is looked up for each call, as tests change it. ``page_size`` limits the pages of lists."""
 
     def __init__(self, engine: Callable[[], FaceEngine]) -> None:
         self.page_size = 4096
@@ -68,6 +68,7 @@ class FaceCollections:
             "CreateCollection": self._create,
             "DeleteCollection": self._delete,
             "DeleteFaces": self._delete_faces,
+            "ListCollections": self._list_collections,
             "ListFaces": self._list,
             "SearchFaces": self._search,
         }
@@ -121,17 +122,29 @@ class FaceCollections:
         unsuccessful = [{"FaceId": face_id, "Reasons": ["FACE_NOT_FOUND"]} for face_id in missing]
         return {"DeletedFaces": there, "UnsuccessfulFaceDeletions": unsuccessful}
 
+    def _list_collections(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            names = sorted(self.kept)
+        page, token = self._page(names, request)
+        return {"CollectionIds": page, "FaceModelVersions": [MODEL] * len(page), **token}
+
     def _list(self, request: Mapping[str, Any]) -> dict[str, Any]:
         with self._lock:
-            faces = sorted(self._faces(request).values(), key=lambda face: face.face_id)
+            faces = dict(self._faces(request))
+        page, token = self._page(sorted(faces), request)
+        return {"Faces": [faces[face_id].described() for face_id in page], "FaceModelVersion": MODEL, **token}
+
+    def _page(self, ids: Sequence[str], request: Mapping[str, Any]) -> tuple[list[str], dict[str, str]]:
+        """The next page of the ids, which are sorted, and the token with which to ask for the one after it.
+
+        It goes on after an id that may be deleted meanwhile: no other one is repeated or left out.
+        """
         after = request.get("NextToken", "")
         if after and not after.startswith("after:"):
             raise NoSuchThing("InvalidPaginationTokenException")
-        # The faces after one that may be deleted meanwhile: pages neither repeat nor leave out any other.
-        rest = [face for face in faces if face.face_id > after.removeprefix("after:")]
+        rest = [each for each in ids if each > after.removeprefix("after:")]
         page = rest[: min(self.page_size, request.get("MaxResults", 4096))]
-        answer: dict[str, Any] = {"Faces": [face.described() for face in page], "FaceModelVersion": MODEL}
-        return answer | ({"NextToken": f"after:{page[-1].face_id}"} if len(page) < len(rest) else {})
+        return page, {"NextToken": f"after:{page[-1]}"} if len(page) < len(rest) else {}
 
     def _search(self, request: Mapping[str, Any]) -> dict[str, Any]:
         with self._lock:
