@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from core.domain.alerts import Limits
 from core.domain.errors import SettingsError
 from core.domain.policy import Policy
+from core.domain.records import Percent
 from core.domain.roles import ApiToken, Role
 from core.domain.second_looks import Share
 
@@ -214,6 +215,12 @@ class Settings(Policy, Limits, BaseSettings):
         "that they passed; `0`: none",
     )
 
+    duplicate_threshold: Percent | None = Field(
+        None,
+        description="similarity from which two faces are a pair in a search for duplicates; none: where one false "
+        "pair is expected among 10,000 people, as far as the face engine's rate is known",
+    )
+
     max_upload_mb: int = Field(15, ge=1, le=50, description="largest photo file taken, megabytes")
 
     api_threads: int = Field(16, ge=1, le=256, description="API requests that are worked on at once")
@@ -266,6 +273,12 @@ class Settings(Policy, Limits, BaseSettings):
         25,
         gt=0,
         description="the region's quota of DetectFaces, and of CompareFaces, calls a second",
+    )
+    rekognition_collection_calls_per_second: float = Field(
+        5,
+        gt=0,
+        description="the region's quota of IndexFaces, and of SearchFaces, calls a second; searches for duplicates "
+        "need them",
     )
 
     price_dynamodb_write: float = Field(

@@ -119,6 +119,14 @@ class Candidate:
     similarity: float
     answer: PairAnswer | None
 
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        return self.first, self.second
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.first.registration_id, self.second.registration_id
+
 
 class Expected(NamedTuple):
     """How many false pairs are expected, with the bounds between which the true number lies with 95 %."""

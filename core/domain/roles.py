@@ -45,8 +45,9 @@ class Action(StrEnum):
     ERASE = "erase"
     SEE_AUDIT = "see-audit"
     SEE_AGREEMENT = "see-agreement"
-    FIND_DUPLICATES = "find-duplicates"
     SWITCH_DUPLICATES = "switch-duplicates"
+    FIND_DUPLICATES = "find-duplicates"
+    ANSWER_DUPLICATES = "answer-duplicates"
 
 
 _S, _M, _N, _A = Role.SUPPORT, Role.MANAGER, Role.ANALYST, Role.ADMIN
@@ -72,8 +73,9 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.ERASE: frozenset({_A}),
     Action.SEE_AUDIT: frozenset({_A}),
     Action.SEE_AGREEMENT: frozenset({_A}),
-    Action.FIND_DUPLICATES: frozenset({_M, _A}),
     Action.SWITCH_DUPLICATES: frozenset({_A}),
+    Action.FIND_DUPLICATES: frozenset({_M, _A}),
+    Action.ANSWER_DUPLICATES: frozenset({_M, _A}),
 }
 
 #: A page, by its address -> the action that it is for.

@@ -10,8 +10,8 @@ from __future__ import annotations
 from core.ports.alerts import Crossings
 from core.ports.audit import AuditTrail
 from core.ports.cases import Claims, ExpiringCases, Notes
-from core.ports.duplicates import DuplicateStore, ExpiringDuplicates, FaceSearch, ReadPhoto
-from core.ports.engine import Answer, FaceEngine
+from core.ports.duplicates import DuplicateStore, FaceSearch, ReadPhoto
+from core.ports.engine import Answer, FaceEngine, TemplateEngine
 from core.ports.erasures import ErasureStore, StoredRecord
 from core.ports.metrics import ExpiryCheck, ServiceMetrics
 from core.ports.photos import AgeingPhotos, ExpiringPhotos, Photos
@@ -19,6 +19,7 @@ from core.ports.profiles import DatedEvents, EventProfileEdits, EventProfiles
 from core.ports.records import EventChanges, ExpiringRecords, ValidationRecords
 from core.ports.registrations import RegistrationImport, Registrations
 from core.ports.second_looks import SecondLooks
+from core.ports.templates import Templates
 
 __all__ = [
     "AgeingPhotos",
@@ -33,7 +34,6 @@ __all__ = [
     "EventProfileEdits",
     "EventProfiles",
     "ExpiringCases",
-    "ExpiringDuplicates",
     "ExpiringPhotos",
     "ExpiringRecords",
     "ExpiryCheck",
@@ -47,5 +47,7 @@ __all__ = [
     "SecondLooks",
     "ServiceMetrics",
     "StoredRecord",
+    "TemplateEngine",
+    "Templates",
     "ValidationRecords",
 ]

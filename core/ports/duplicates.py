@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from core.domain.duplicates import Expected, Found, JudgedPair, Reference, Switch
     from core.flow.crew import Progress
 
@@ -79,8 +77,8 @@ class DuplicateStore(Protocol):
         """Stores the switch in place of any other. Durable when it returns."""
         ...
 
-    def switched_on(self) -> list[str]:
-        """The events whose switch is on, by id."""
+    def switches(self) -> dict[str, Switch]:
+        """The switches that were ever set, by event. Raises ``Refused`` for one that cannot be read."""
         ...
 
     def judged(self, event_id: str) -> list[JudgedPair]:
@@ -90,27 +88,28 @@ class DuplicateStore(Protocol):
         """
         ...
 
-    def change(self, seen: JudgedPair | None, after: JudgedPair, expires_at: datetime) -> bool:
-        """Stores ``after`` in place of ``seen`` (None stands for none), which has the same event and key; returns
-        whether it is stored. Durable when it returns.
+    def change(self, seen: JudgedPair | None, after: JudgedPair, expires_at: int) -> bool:
+        """Stores ``after``, which expires at this time (epoch seconds), in place of ``seen`` (None stands for none),
+        which has the same event and key; returns whether it is stored. Durable when it returns.
 
         False if another one stands there; then nothing is written. Of several changes of one pair, also at the same
         time, exactly one returns True. A retried write, or one whose answer was lost, returns True.
         """
         ...
 
-    def erase(self, user_id: str) -> int:
-        """Deletes all pairs of which one side is the user's; returns how many. Durable when it returns."""
+    def take_back(self, pair: JudgedPair) -> None:
+        """Deletes all answers to the pair with this event and key. Durable when it returns."""
         ...
 
-    def ping(self) -> None: ...
+    def count(self, user_id: str) -> int:
+        """Returns how many pairs with answers have the user on one side."""
+        ...
+
+    def erase(self, user_id: str) -> int:
+        """Deletes all pairs of which one side is the user's; returns how many. Durable when it returns.
+
+        What a ``change`` or another erasure that was interrupted has left of them is deleted, too.
+        """
+        ...
 
     def close(self) -> None: ...
-
-
-class ExpiringDuplicates(Protocol):
-    """What a store of answers can do in addition if no service deletes what has expired in it."""
-
-    def drop_expired(self, now: datetime) -> int:
-        """Deletes the pairs that have expired by ``now``; returns how many. Durable when it returns."""
-        ...

@@ -19,6 +19,7 @@ from core.ports import (
     Claims,
     Crossings,
     DatedEvents,
+    DuplicateStore,
     ErasureStore,
     EventProfileEdits,
     EventProfiles,
@@ -27,12 +28,15 @@ from core.ports import (
     ExpiringRecords,
     ExpiryCheck,
     FaceEngine,
+    FaceSearch,
     Notes,
     Photos,
     RegistrationImport,
     Registrations,
     SecondLooks,
     ServiceMetrics,
+    TemplateEngine,
+    Templates,
     ValidationRecords,
 )
 from core.services.validation import ENGINE_THREADS
@@ -74,15 +78,20 @@ class Adapters:
     #: The same profiles; None if another system keeps them.
     profile_edits: EventProfileEdits | None
     crossings: Crossings
+    duplicates: DuplicateStore
     #: Seconds for which a batch continues while everything fails.
     batch_patience: float = PATIENCE_SECONDS
-    #: The stores from which expired data must be deleted: of records, photos, claims and notes. None if the services
-    #: delete it themselves.
-    expiring: tuple[ExpiringRecords, ExpiringPhotos, ExpiringCases, ExpiringCases] | None = None
+    #: The stores from which expired data must be deleted: of records, photos, claims, notes and answers to pairs.
+    #: None if the services delete it themselves.
+    expiring: tuple[ExpiringRecords, ExpiringPhotos, ExpiringCases, ExpiringCases, ExpiringCases] | None = None
     #: The same photos, if a service deletes them by their age; None if they are deleted with their records.
     ageing: AgeingPhotos | None = None
     importer: RegistrationImport | None = None
     metrics: ServiceMetrics | None = None
+    #: Both engines, which are one then, as an engine that makes templates, and where these are kept.
+    templating: tuple[TemplateEngine, Templates] | None = None
+    #: None if faces are searched with templates.
+    face_search: FaceSearch | None = None
     #: None if Facedesk itself deletes expired records.
     expiry: ExpiryCheck | None = None
     #: See ``Services.verify``.
@@ -96,6 +105,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.embedded.alerts import SqliteCrossings
     from core.adapters.embedded.audit import SqliteAudit
     from core.adapters.embedded.cases import SqliteClaims, SqliteNotes
+    from core.adapters.embedded.duplicates import SqliteDuplicates
     from core.adapters.embedded.engine import LocalEngine
     from core.adapters.embedded.erasures import SqliteErasures
     from core.adapters.embedded.photos import FolderPhotos
@@ -118,7 +128,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
     photos = FolderPhotos(settings.data_dir / PHOTOS, max_bytes=settings.max_upload_bytes)
     engine = LocalEngine(infer=settings.infer_age_gender_smile)
     claims, notes = SqliteClaims(database, clock), SqliteNotes(database, clock)
-    profiles = SqliteProfiles(database)
+    profiles, duplicates = SqliteProfiles(database), SqliteDuplicates(database, clock)
     return Adapters(
         records=records,
         registrations=registrations,
@@ -137,7 +147,9 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
         dated=SqliteDatedEvents(database),
         profile_edits=profiles,
         crossings=SqliteCrossings(database),
-        expiring=(erasures, photos, claims, notes),
+        duplicates=duplicates,
+        expiring=(erasures, photos, claims, notes, duplicates),
+        templating=(engine, photos.templates),
         importer=registrations,
         verify=records.verify,
         closing=(in_use.close,),
@@ -150,6 +162,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.aws.alerts import DynamoCrossings
     from core.adapters.aws.audit import DynamoAudit
     from core.adapters.aws.cases import DynamoClaims, DynamoNotes
+    from core.adapters.aws.duplicates import DynamoDuplicates
     from core.adapters.aws.engine import Quota, RekognitionEngine
     from core.adapters.aws.erasures import DynamoErasures
     from core.adapters.aws.expiry import DynamoExpiryCheck
@@ -207,6 +220,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         dated=DynamoDatedEvents(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         profile_edits=None if settings.mongodb_events_collection else edits,
         crossings=DynamoCrossings(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
+        duplicates=DynamoDuplicates(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         metrics=CloudWatchMetrics(clients.client("cloudwatch", region), table, store_retry),
         expiry=DynamoExpiryCheck(clients.client("dynamodb", region), table, store_retry, clock),
     )

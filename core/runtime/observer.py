@@ -23,6 +23,7 @@ SERVICES: Mapping[str, str] = {
     "records": Service.RECORDS,
     "registrations": Service.REGISTRATIONS,
     "photos": Service.PHOTOS,
+    "templates": Service.PHOTOS,
     "engine": Service.ENGINE,
     "audit": Service.AUDIT,
     "claims": Service.CASES,
@@ -36,6 +37,8 @@ SERVICES: Mapping[str, str] = {
     "erasures": Service.ERASURE,
     "retention": Service.RETENTION,
     "crossings": Service.ALERTS,
+    "duplicates": Service.DUPLICATES,
+    "faces": Service.DUPLICATES,
     "alert": Service.ALERTS,
 }
 

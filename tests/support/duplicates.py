@@ -15,7 +15,8 @@ from core.ports import ReadPhoto
 class ChosenSearch:
     """Finds ``pairs`` (two registration ids and their similarity) of those whom it is given, the most similar first.
 
-    The last ``without_face`` of them show none. Raises ``error``, or waits for ``stalled``, where set.
+    The last ``without_face`` of them show none. Raises ``error``, or waits for ``stalled``, where set; ``meanwhile``
+    is called while a search runs.
     """
 
     default_threshold: float = 86.0
@@ -25,6 +26,11 @@ class ChosenSearch:
     finished: bool = True
     error: Exception | None = None
     stalled: Event | None = None
+    meanwhile: Callable[[], object] = lambda: None
+    #: The methods that were called, and with which users and events.
+    calls: list[str] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
 
     def false_match_rate(self, threshold: float) -> Expected | None:
         return self.rate
@@ -38,11 +44,13 @@ class ChosenSearch:
         stop: Event,
         report: Callable[[Progress], None],
     ) -> Found:
+        self.calls.append("search")
         report(Progress(len(references)))
         if self.stalled:
             self.stalled.wait(30)
         if self.error:
             raise self.error
+        self.meanwhile()
         there = {reference.registration_id for reference in references}
         found = [Pair(*pair) for pair in self.pairs if there.issuperset(pair[:2])]
         return Found(
@@ -52,14 +60,17 @@ class ChosenSearch:
             without_photo=0,
             failed=0,
             capped=False,
-            finished=self.finished,
+            finished=self.finished and not stop.is_set(),
         )
 
     def forget(self, user_id: str) -> int:
+        self.calls.append("forget")
+        self.forgotten.append(user_id)
         return 0
 
     def drop(self, event_id: str) -> None:
-        pass
+        self.calls.append("drop")
+        self.dropped.append(event_id)
 
     def close(self) -> None:
         pass

@@ -29,6 +29,7 @@ from core.domain.records import Registration
 from core.ports import FaceEngine
 from core.runtime.bootstrap import build
 from core.runtime.services import Services
+from core.services.reference_photos import ReferencePhotos
 from core.services.validation import ValidationService
 from core.settings import Backend, Settings
 from tests.support.dynamodb import create_audit_table, create_state_table, create_table
@@ -74,9 +75,11 @@ class Site:
 
 
 def validation_by(engine: FaceEngine, services: Services, **changes: Any) -> ValidationService:
-    """Validation as ``services`` have it, but by ``engine``."""
+    """Validation as ``services`` have it, but by ``engine``, and without templates."""
     settings = services.settings
+    references = ReferencePhotos(services.photos, services.sanitiser, engine)
     parts = {
+        "references": references,
         "records": services.records,
         "registrations": services.registrations,
         "photos": services.photos,
