@@ -388,9 +388,9 @@ def test_a_person_leads_to_their_page_or_to_the_list(
 ) -> None:
     search(switched_on)
     acting_as(monkeypatch, Role.MANAGER)
-    assert [link.proto.label for link in open_page().get("page_link")] == ["Open in the event's list"] * 2
+    assert [link.proto.label for link in open_page().get("page_link")] == ["Event's list"] * 2
     acting_as(monkeypatch, Role.ADMIN)
-    assert [link.proto.label for link in open_page().get("page_link")] == ["Open in User lookup"] * 2
+    assert [link.proto.label for link in open_page().get("page_link")] == ["User lookup"] * 2
 
 
 def test_an_event_without_registrations_finds_nobody(run_page: RunPage, services: Services) -> None:
