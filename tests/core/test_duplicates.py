@@ -31,9 +31,8 @@ PEOPLE = [
 @pytest.fixture
 def duplicates(desk: Desk) -> DuplicateService:
     """In an event of four people with photos and one without; the faces of the first two are alike."""
-    desk.registrations.import_many(
-        [*PEOPLE, PEOPLE[0].model_copy(update={"registration_id": "reg-0", "reference_photo_key": None})]
-    )
+    without_photo = {"registration_id": "reg-0", "reference_photo_key": None}
+    desk.registrations.import_many([*PEOPLE, PEOPLE[0].model_copy(update=without_photo)])
     desk.faces.pairs = [("reg-1", "reg-2", 97.5)]
     return desk.services.duplicates
 
@@ -191,17 +190,12 @@ class TestSearch:
         assert desk.faces.calls == ["search", "drop", "drop"]  # what was added after the first goes with the second
         assert on.latest(EVENT) is None
 
-    def test_a_long_one_notices_that_it_was_switched_off(
-        self, desk: Desk, on: DuplicateService, monkeypatch: pytest.MonkeyPatch
+    def test_one_that_another_server_switches_off_is_stopped(
+        self, on: DuplicateService, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("core.services.duplicates._LOOK_EVERY", timedelta(0))
         stop = Event()
-
-        def switch_off_past_this_process() -> None:
-            switch = Switch(on=False, reason="", by="Bob", at=datetime.now(UTC))
-            on._store.set_switch(EVENT, switch)
-
-        switch_off_past_this_process()
+        on._store.set_switch(EVENT, Switch(on=False, reason="", by="Bob", at=datetime.now(UTC)))
         monkeypatch.setattr(on, "_require_on", lambda event_id: None)  # it was on when the search began
         with pytest.raises(Conflict):
             on.search(EVENT, stop)
