@@ -196,6 +196,13 @@ class Settings(Policy, Limits, BaseSettings):
         le=60,
         description="after this the face engine counts as unavailable and the attempt waits (seconds)",
     )
+    engine_cores: int | None = Field(
+        None,
+        ge=1,
+        le=256,
+        description="with `embedded`: cores that the face engine may use at once; without it all but one, so that "
+        "pages stay quick while a batch runs",
+    )
     store_deadline_seconds: float = Field(
         8,
         gt=4,

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from core.domain.errors import DiskFull, Unavailable
 
 DATABASE = "facedesk.sqlite3"
 PHOTOS = "photos"
-#: The folder below the photos for those that are being written.
-INCOMING = ".incoming"
+#: The folders below the photos for files that are being written, and for the templates of photos.
+INCOMING, TEMPLATES = ".incoming", ".templates"
+#: The folders below the photos that hold no photos.
+NO_PHOTOS = frozenset({INCOMING, TEMPLATES})
 #: A disk with less free space counts as full: the next photo, or the database rewritten by an erasure, may not fit.
 MIN_FREE_BYTES = 64 * 1024 * 1024
+#: The codes of ``OSError`` that say that there is no such file.
+ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG})
 
 
 def require_room(folder: Path, service: str) -> None:
@@ -32,6 +37,18 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def unlink(path: Path) -> None:
+    """Delete the file durably, if it exists. Raises ``OSError``."""
+    try:
+        path.unlink()
+    except OSError as error:
+        if error.errno in ABSENT:
+            return
+        raise
+    with suppress(FileNotFoundError):  # a concurrent erasure has removed the empty folder
+        sync_folder(path.parent)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from __future__ import annotations
 from core.ports.alerts import Crossings
 from core.ports.audit import AuditTrail
 from core.ports.cases import Claims, ExpiringCases, Notes
-from core.ports.engine import Answer, FaceEngine
+from core.ports.engine import Answer, FaceEngine, TemplateEngine
 from core.ports.erasures import ErasureStore, StoredRecord
 from core.ports.metrics import ExpiryCheck, ServiceMetrics
 from core.ports.photos import AgeingPhotos, ExpiringPhotos, Photos
@@ -18,6 +18,7 @@ from core.ports.profiles import DatedEvents, EventProfileEdits, EventProfiles
 from core.ports.records import EventChanges, ExpiringRecords, ValidationRecords
 from core.ports.registrations import RegistrationImport, Registrations
 from core.ports.second_looks import SecondLooks
+from core.ports.templates import Templates
 
 __all__ = [
     "AgeingPhotos",
@@ -42,5 +43,7 @@ __all__ = [
     "SecondLooks",
     "ServiceMetrics",
     "StoredRecord",
+    "TemplateEngine",
+    "Templates",
     "ValidationRecords",
 ]

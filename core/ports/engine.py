@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from core.domain.records import Provenance
+
+if TYPE_CHECKING:  # only engines that make templates need it
+    import numpy as np
+    from numpy.typing import NDArray
 
 #: An answer in the form of Rekognition's DetectFaces or CompareFaces.
 Answer = Mapping[str, Any]
@@ -43,3 +47,29 @@ class FaceEngine(Protocol):
     def ping(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+class TemplateEngine(FaceEngine, Protocol):
+    """An engine that makes templates of photos, so that it need not examine a reference photo twice.
+
+    A template is of use to the engine's model alone (``provenance.model``), and holds the clear faces of its photo.
+    """
+
+    def template(self, photo: bytes) -> bytes:
+        """The template of an upright JPEG photo. Its bytes mean nothing to anybody but this engine."""
+        ...
+
+    def compare_template(self, submitted: bytes, template: bytes) -> Answer:
+        """What ``compare`` answers for ``submitted`` and the photo of which ``template`` was made."""
+        ...
+
+    def vector(self, template: bytes) -> NDArray[np.float32] | None:
+        """The largest clear face: 128 numbers of length 1; None if there is none.
+
+        The scalar product of two vectors is the cosine of their faces.
+        """
+        ...
+
+    def similarity_of(self, cosine: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The similarity (0-100) of faces with these cosines, as ``compare`` gives it."""
+        ...

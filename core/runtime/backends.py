@@ -33,6 +33,8 @@ from core.ports import (
     Registrations,
     SecondLooks,
     ServiceMetrics,
+    TemplateEngine,
+    Templates,
     ValidationRecords,
 )
 from core.services.validation import ENGINE_THREADS
@@ -83,6 +85,8 @@ class Adapters:
     ageing: AgeingPhotos | None = None
     importer: RegistrationImport | None = None
     metrics: ServiceMetrics | None = None
+    #: Both engines, which are one then, as an engine that makes templates, and where these are kept.
+    templating: tuple[TemplateEngine, Templates] | None = None
     #: None if Facedesk itself deletes expired records.
     expiry: ExpiryCheck | None = None
     #: See ``Services.verify``.
@@ -116,7 +120,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
     registrations = SqliteRegistrations(database)
     erasures = SqliteErasures(database)
     photos = FolderPhotos(settings.data_dir / PHOTOS, max_bytes=settings.max_upload_bytes)
-    engine = LocalEngine(infer=settings.infer_age_gender_smile)
+    engine = LocalEngine(infer=settings.infer_age_gender_smile, cores=settings.engine_cores)
     claims, notes = SqliteClaims(database, clock), SqliteNotes(database, clock)
     profiles = SqliteProfiles(database)
     return Adapters(
@@ -138,6 +142,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
         profile_edits=profiles,
         crossings=SqliteCrossings(database),
         expiring=(erasures, photos, claims, notes),
+        templating=(engine, photos.templates),
         importer=registrations,
         verify=records.verify,
         closing=(in_use.close,),

@@ -25,7 +25,7 @@ from core.domain.clock import Clock, utc_now
 from core.domain.errors import InvalidInput, NotFound, Refused, Service
 from core.domain.records import Model, Timestamp, isoformat
 from core.files.database import Database
-from core.files.disk import DATABASE, INCOMING, PHOTOS, sync_folder, unavailable_on_os_errors
+from core.files.disk import DATABASE, NO_PHOTOS, PHOTOS, sync_folder, unavailable_on_os_errors
 from core.files.private import FILE, FOLDER, make_folder, new_file
 from core.flow.progress import Counting
 from core.runtime.installation import SERVICE, SET_ASIDE, alone, holds_something
@@ -158,9 +158,11 @@ def _entry(name: str, size: int, modified: float = 0.0) -> tarfile.TarInfo:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """The files below a folder, except those still being written. Links are not followed."""
+    """The files below a folder, without photos that are still being written and without templates, which are made
+    again of the restored photos. Links are not followed.
+    """
     for place, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name != INCOMING)
+        folders[:] = sorted(name for name in folders if name not in NO_PHOTOS)
         for name in sorted(files):
             path = Path(place) / name
             if path.is_file() and not path.is_symlink():

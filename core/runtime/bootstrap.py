@@ -26,6 +26,7 @@ from core.runtime.observed_cases import ObservedClaims, ObservedExpiringCases, O
 from core.runtime.observed_photos import ObservedAgeingPhotos, ObservedExpiringPhotos, ObservedPhotos
 from core.runtime.observed_profiles import ObservedDatedEvents, ObservedProfileEdits, ObservedProfiles
 from core.runtime.observed_services import ObservedErasures, ObservedRetention, ObservedValidation
+from core.runtime.observed_templates import ObservedTemplateEngine, ObservedTemplates
 from core.runtime.observer import Observer
 from core.runtime.operation_metrics import OperationMetrics
 from core.runtime.services import Services
@@ -38,6 +39,7 @@ from core.services.event_profiles import OptionalProfiles, ProfileService
 from core.services.forgetting import Forgetting
 from core.services.hashing import id_hash
 from core.services.reference_check import ReferenceCheck
+from core.services.reference_photos import ReferencePhotos, ReferenceTemplates
 from core.services.retention import Retention
 from core.services.second_looks import SecondLookService, Shares
 from core.services.steady_clock import SteadyClock
@@ -90,6 +92,13 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
     photos = ObservedPhotos(adapters.photos, observer)
     engine = ObservedEngine(adapters.engine, observer)
     batch_engine = ObservedEngine(adapters.batch_engine, observer, "batch")
+    references = ReferencePhotos(photos, adapters.sanitiser, engine)
+    batch_references = ReferencePhotos(photos, adapters.batch_sanitiser, batch_engine)
+    if adapters.templating:
+        maker, templates = adapters.templating[0], ObservedTemplates(adapters.templating[1], observer)
+        one, many = ObservedTemplateEngine(maker, observer), ObservedTemplateEngine(maker, observer, "batch")
+        references = ReferenceTemplates(photos, adapters.sanitiser, one, templates)
+        batch_references = ReferenceTemplates(photos, adapters.batch_sanitiser, many, templates)
     audit = ObservedAuditTrail(adapters.audit, observer)
     importer = ObservedImport(adapters.importer, observer) if adapters.importer else None
     claims = ObservedClaims(adapters.claims, observer)
@@ -169,10 +178,14 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         erasures=erasures,
     )
     validation = validating(
-        engine=engine, sanitiser=adapters.sanitiser, engine_deadline=settings.engine_deadline_seconds
+        engine=engine,
+        references=references,
+        sanitiser=adapters.sanitiser,
+        engine_deadline=settings.engine_deadline_seconds,
     )
     batch_validation = validating(
         engine=batch_engine,
+        references=batch_references,
         sanitiser=adapters.batch_sanitiser,
         engine_deadline=BATCH_DEADLINE,
         engine_threads=2 * adapters.batch_workers,
@@ -187,15 +200,14 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         max_file_bytes=settings.max_upload_bytes,
         patience=adapters.batch_patience,
     )
-    references = ReferenceCheck(
+    reference_check = ReferenceCheck(
         registrations,
-        batch_validation,
-        batch_engine,
+        batch_references,
         settings.policy,
         workers=adapters.batch_workers,
         patience=adapters.batch_patience,
     )
-    forgetting.on_erased(references.forget)
+    forgetting.on_erased(reference_check.forget)
     second_looks = SecondLookService(
         records,
         ObservedSecondLooks(adapters.looks, observer),
@@ -221,7 +233,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         erasures=ObservedErasures(erasures, observer),
         forgetting=forgetting,
         batches=batches,
-        references=references,
+        references=reference_check,
         second_looks=second_looks,
         profile_service=ProfileService(profiles, edits, clock),
         event_dates=event_dates,

@@ -23,6 +23,7 @@ SERVICES: Mapping[str, str] = {
     "records": Service.RECORDS,
     "registrations": Service.REGISTRATIONS,
     "photos": Service.PHOTOS,
+    "templates": Service.PHOTOS,
     "engine": Service.ENGINE,
     "audit": Service.AUDIT,
     "claims": Service.CASES,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import apsw
 
 from core.domain.errors import Service, Unavailable
-from core.files.disk import DATABASE, PHOTOS
+from core.files.disk import DATABASE, NO_PHOTOS, PHOTOS
 
 if TYPE_CHECKING:  # half a second to load, and only frames need it
     import pandas as pd
@@ -123,7 +123,7 @@ def _summed(minutes: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 def _sizes(folder: Path) -> Iterator[int]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
+            if entry.is_dir(follow_symlinks=False) and entry.name not in NO_PHOTOS:
                 yield from _sizes(Path(entry))
             elif entry.is_file(follow_symlinks=False):
                 with suppress(FileNotFoundError):  # a photo that was being written has been renamed

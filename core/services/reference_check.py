@@ -12,9 +12,9 @@ from core.domain.errors import PhotoNotFound, PhotoRefused
 from core.domain.policy import Policy, judge
 from core.domain.reasons import advice
 from core.flow.crew import PATIENCE_SECONDS, Crew, Progress
-from core.ports import FaceEngine, Registrations
+from core.ports import Registrations
 from core.services.forgetting import IsErased
-from core.services.validation import ValidationService
+from core.services.reference_photos import ReferencePhotos
 
 #: Events whose last check is kept in memory.
 _REMEMBERED = 16
@@ -57,22 +57,22 @@ class CheckedReferences:
 
 
 class ReferenceCheck:
-    """Judges reference photos by the rules for submitted photos. Writes nothing."""
+    """Judges reference photos by the rules for submitted photos. Keeps nothing but templates, if the engine makes
+    them.
+    """
 
     def __init__(
         self,
         registrations: Registrations,
-        validation: ValidationService,
-        engine: FaceEngine,
+        references: ReferencePhotos,
         policy: Policy,
         *,
         workers: int,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
-        """``validation`` reads the photos; ``engine`` keeps to its quota. The rest are the arguments of ``Crew``."""
+        """``references`` examines the photos and keeps to the engine's quota. The rest are arguments of ``Crew``."""
         self._registrations = registrations
-        self._validation = validation
-        self._engine = engine
+        self._references = references
         self._policy = policy
         self._workers = workers
         self._patience = patience
@@ -121,12 +121,12 @@ class ReferenceCheck:
         if person.key is None:
             return ReferenceProblem(person, (NO_REFERENCE,), _ASK_FOR_ONE)
         try:
-            photo = self._validation.photo(person.key)
+            photo, detected = self._references.examine(person.key)
         except PhotoNotFound:
             return ReferenceProblem(person, (PHOTO_MISSING,), _ASK_FOR_ONE)
         except PhotoRefused as error:
             return ReferenceProblem(person, (PHOTO_UNREADABLE,), str(error))
-        verdict = judge(self._policy, self._engine.detect(photo.jpeg), (photo.width, photo.height), None)
+        verdict = judge(self._policy, detected, (photo.width, photo.height), None)
         if not verdict.reasons:
             return None
         message = " ".join(dict.fromkeys(map(advice, verdict.reasons)))

@@ -46,6 +46,7 @@ from core.ports import FaceEngine, Photos, Registrations, ValidationRecords
 from core.services import photo_keys
 from core.services.erasure import ERASED, Erasures
 from core.services.event_dates import EventDates
+from core.services.reference_photos import ReferencePhotos
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +88,7 @@ class ValidationService:
         registrations: Registrations,
         photos: Photos,
         engine: FaceEngine,
+        references: ReferencePhotos,
         sanitiser: PhotoSanitiser,
         policy: Policy,
         clock: Clock,
@@ -98,7 +100,8 @@ class ValidationService:
         engine_threads: int = ENGINE_THREADS,
         engine_must_answer: bool = False,
     ) -> None:
-        """``engine_deadline`` is in seconds. When it has passed, the attempt is recorded as pending.
+        """``references`` compares by ``engine``, too. ``engine_deadline`` is in seconds. When it has passed, the
+        attempt is recorded as pending.
 
         With ``engine_must_answer`` it is not recorded and the error is raised instead, as the caller can try again.
         Without ``erasures`` the service assumes that nobody is ever erased, without ``event_dates`` that no event has
@@ -108,6 +111,7 @@ class ValidationService:
         self._registrations = registrations
         self._photos = photos
         self._engine = engine
+        self._references = references
         self._sanitiser = sanitiser
         self._policy = policy
         self._provenance = engine.provenance
@@ -387,7 +391,6 @@ class ValidationService:
         if reference_key is None:
             return None, False
         try:
-            reference = self.photo(reference_key)
+            return self._references.compare(photo.jpeg, reference_key), False
         except (PhotoNotFound, PhotoRefused):
             return None, True
-        return self._engine.compare(photo.jpeg, reference.jpeg), False

@@ -32,6 +32,7 @@ from core.runtime.bootstrap import build
 from core.runtime.services import Services
 from core.services.batch import Batches, Choice
 from core.services.erasure import Erasures
+from core.services.reference_photos import ReferencePhotos
 from core.services.validation import Submitter, ValidationService
 from core.services.worklist import Mark
 from core.settings import Settings
@@ -170,6 +171,7 @@ def place(
         ours,
         stepping(photos),
         engine,
+        ReferencePhotos(photos, sanitiser, engine),
         sanitiser,
         Policy(),
         clock,

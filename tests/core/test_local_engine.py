@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier
 from typing import Any
 
@@ -20,6 +21,7 @@ from core.domain.errors import NotConfigured, Refused
 from core.domain.policy import Policy, judge
 from core.domain.reasons import Reason
 from core.files import bundled
+from tests.support.production import embedded
 
 Picture = NDArray[np.uint8]
 
@@ -501,3 +503,15 @@ def test_the_packages_that_carry_the_weights_are_never_imported() -> None:
 def test_making_an_engine_loads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "Networks", lambda: pytest.fail("loaded"))
     LocalEngine().close()
+
+
+@pytest.mark.parametrize(("given", "used"), [({"ENGINE_CORES": "3"}, 3), ({}, max(1, cv2.getNumberOfCPUs() - 1))])
+def test_the_engine_uses_as_many_cores_as_the_settings_allow(
+    tmp_path: Path, given: dict[str, str], used: int
+) -> None:
+    before = cv2.getNumThreads()
+    with embedded(tmp_path, **given) as site:
+        site.services.engine.ping()
+        found = cv2.getNumThreads()
+    cv2.setNumThreads(before)
+    assert found == used

@@ -26,9 +26,11 @@ from core.adapters.aws import clients
 from core.adapters.embedded.engine import LocalEngine
 from core.domain.clock import Clock, utc_now
 from core.domain.records import Registration
+from core.files.disk import TEMPLATES
 from core.ports import FaceEngine
 from core.runtime.bootstrap import build
 from core.runtime.services import Services
+from core.services.reference_photos import ReferencePhotos
 from core.services.validation import ValidationService
 from core.settings import Backend, Settings
 from tests.support.dynamodb import create_audit_table, create_state_table, create_table
@@ -74,9 +76,11 @@ class Site:
 
 
 def validation_by(engine: FaceEngine, services: Services, **changes: Any) -> ValidationService:
-    """Validation as ``services`` have it, but by ``engine``."""
+    """Validation as ``services`` have it, but by ``engine``, and without templates."""
     settings = services.settings
+    references = ReferencePhotos(services.photos, services.sanitiser, engine)
     parts = {
+        "references": references,
         "records": services.records,
         "registrations": services.registrations,
         "photos": services.photos,
@@ -173,7 +177,8 @@ def embedded(data: Path, clock: Clock = utc_now, **variables: str) -> Iterator[S
         importer.import_many(registrations)
 
     def keys() -> set[str]:
-        return {str(path.relative_to(photos)) for path in photos.rglob("*") if path.is_file()}
+        files = {path for path in photos.rglob("*") if path.is_file()} - set((photos / TEMPLATES).rglob("*"))
+        return {str(path.relative_to(photos)) for path in files}
 
     yield Site(services, environment, register, keys)
     services.close()

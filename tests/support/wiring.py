@@ -21,6 +21,7 @@ from core.services.erasure import Erasures
 from core.services.forgetting import Forgetting
 from core.services.live_events import LiveRecords
 from core.services.reference_check import ReferenceCheck
+from core.services.reference_photos import ReferencePhotos, ReferenceTemplates
 from core.settings import Settings
 
 #: Attributes by which a layer holds the one beneath it.
@@ -120,8 +121,9 @@ def differences(services: Services) -> Iterator[str]:
     for name, (store, contract) in of_services.items():
         for layer in _layers(store):
             yield from _differences(name, layer, contract)
-    for engine in _layers(services.references._engine):
+    for engine in _layers(services.references._references._engine):
         yield from _differences("batch engine", engine, ports.FaceEngine)
+    yield from _of_templates(services.references._references)
     yield from _of_facades(services)
     for method, parameters in _OF_NO_PORT.items():
         if list(inspect.signature(method).parameters)[1:] != parameters:
@@ -141,7 +143,9 @@ def all_layers(services: Services) -> Iterator[Any]:
         yield from _layers(part) if hasattr(part, "__dict__") else (part,)
     erasures: Any = services.erasures._of
     yield from _layers(erasures._store)
-    yield from _layers(services.references._engine)
+    yield from _layers(services.references._references._engine)
+    if isinstance(services.references._references, ReferenceTemplates):
+        yield from _layers(services.references._references._templates)
     yield from _layers(services.second_looks._looks)
     yield from _layers(services.profile_service._edits)
     yield from _layers(services.event_dates._dated)
@@ -165,6 +169,14 @@ def _of_retention(services: Services) -> Iterator[str]:
     for name, (store, port) in stores.items():
         for layer in _layers(store):
             yield from _differences(name, layer, port)
+
+
+def _of_templates(references: ReferencePhotos) -> Iterator[str]:
+    if isinstance(references, ReferenceTemplates):
+        for engine in _layers(references._maker):
+            yield from _differences("engine that makes templates", engine, ports.TemplateEngine)
+        for store in _layers(references._templates):
+            yield from _differences("templates", store, ports.Templates)
 
 
 def _of_facades(services: Services) -> Iterator[str]:

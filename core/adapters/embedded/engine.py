@@ -12,10 +12,12 @@ from typing import Any
 
 import cv2
 import numpy as np
+import orjson
+from numpy.typing import NDArray
 
 from core.adapters.embedded.face_analysis import Seen, examine, similarity
 from core.adapters.embedded.model import MODEL
-from core.adapters.embedded.networks import Image, Networks
+from core.adapters.embedded.networks import Floats, Image, Networks
 from core.domain.errors import Refused, Service
 from core.domain.policy import INFERRED
 from core.domain.records import Provenance
@@ -23,20 +25,27 @@ from core.ports import Answer
 
 #: Photos whose results are remembered.
 _REMEMBERED = 64
+#: What a comparison says of a face of the reference photo.
+_COMPARED = ("BoundingBox", "Confidence", "Landmarks", "Pose", "Quality")
 
 
 class LocalEngine:
-    """``FaceEngine`` with OpenCV. A photo takes about 100 ms on two cores; the process grows by about 180 MB."""
+    """``TemplateEngine`` with OpenCV. A photo takes about 100 ms on two cores; the process grows by about 180 MB."""
 
     provenance = Provenance(engine="facedesk-opencv", model=MODEL)
 
-    def __init__(self, *, infer: bool = False) -> None:
-        """With ``infer`` it also reports smiles; age and gender it cannot tell."""
+    def __init__(self, *, infer: bool = False, cores: int | None = None) -> None:
+        """With ``infer`` it also reports smiles; age and gender it cannot tell.
+
+        ``cores`` is how many it may use at once; None is all but one. OpenCV has one such number for the whole
+        process: of several engines the last one that loads its weights decides for all of them.
+        """
+        self._cores = cores or max(1, cv2.getNumberOfCPUs() - 1)
         self._hidden: frozenset[str] = frozenset() if infer else frozenset(INFERRED)
         self._networks: Networks | None = None
         # OpenCV's networks keep state between layers, so they examine one photo at a time. A single thread does it
         # rather than a lock, because OpenCV and malloc keep memory for each thread that ever worked: three times as
-        # much in all. The networks use all cores by themselves.
+        # much in all. Within a network OpenCV works on several cores by itself.
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="faces")
         self._remembered: OrderedDict[bytes, Future[Seen]] = OrderedDict()
         self._lock = Lock()
@@ -47,27 +56,38 @@ class LocalEngine:
 
     def compare(self, submitted: bytes, reference: bytes) -> Answer:
         """As the port says; unclear faces in ``reference`` are not compared."""
+        return self.compare_template(submitted, self.template(reference))
+
+    def template(self, photo: bytes) -> bytes:
+        """As the port says: JSON, a list of faces."""
+        faces = [
+            {"detail": {name: face.detail[name] for name in _COMPARED if name in face.detail}, "vector": face.vector}
+            for face in self._seen_in(photo).faces
+            if face.clear
+        ]
+        return orjson.dumps(faces, option=orjson.OPT_SERIALIZE_NUMPY)
+
+    def compare_template(self, submitted: bytes, template: bytes) -> Answer:
         faces = self._seen_in(submitted).faces
         if not faces:
             return {"FaceMatches": [], "UnmatchedFaces": []}
         examined = faces[0]
         matches = [
-            {
-                "Similarity": similarity(examined, other),
-                "Face": {
-                    name: other.detail[name]
-                    for name in ("BoundingBox", "Confidence", "Landmarks", "Pose", "Quality", "Smile")
-                    if name in other.detail
-                },
-            }
-            for other in self._seen_in(reference).faces
-            if other.clear
+            {"Similarity": float(similarity(examined.vector @ _vector(other))), "Face": other["detail"]}
+            for other in orjson.loads(template)
         ]
         return {
             "SourceImageFace": {name: examined.detail[name] for name in ("BoundingBox", "Confidence")},
             "FaceMatches": sorted(matches, key=lambda match: match["Similarity"], reverse=True),
             "UnmatchedFaces": [],
         }
+
+    def vector(self, template: bytes) -> Floats | None:
+        faces = orjson.loads(template)
+        return _vector(faces[0]) if faces else None
+
+    def similarity_of(self, cosine: Floats) -> NDArray[np.float64]:
+        return similarity(cosine)
 
     def ping(self) -> None:
         """Load the weights; raises ``NotConfigured`` if they are missing or not the pinned ones."""
@@ -106,8 +126,14 @@ class LocalEngine:
     def _load(self) -> Networks:
         # On first use, to keep the start quick. Needs no lock: only the worker's single thread calls this.
         if self._networks is None:
+            cv2.setNumThreads(self._cores)
             self._networks = Networks()
         return self._networks
+
+
+def _vector(face: Mapping[str, Any]) -> Floats:
+    """The vector of a template's face."""
+    return np.array(face["vector"], np.float32)
 
 
 def _decode(photo: bytes) -> Image:

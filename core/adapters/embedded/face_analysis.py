@@ -13,6 +13,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from core.adapters.embedded.networks import Floats, Found, Image, Mesh, Networks, upright
 
@@ -116,10 +117,9 @@ def examine(networks: Networks, photo: Image) -> Seen:
     return Seen(tuple(_face(networks, best_shown, photo, face, mesh) for face, mesh in best), _brightness(photo))
 
 
-def similarity(one: Face, other: Face) -> float:
-    """How alike two faces are, 0-100."""
-    cosine = float(one.vector @ other.vector)
-    return 100 / (1 + math.exp(-_COSINE_STEEPNESS * (cosine - _COSINE_EVEN)))
+def similarity(cosine: Floats) -> NDArray[np.float64]:
+    """How alike two faces with this cosine of their vectors are, 0-100."""
+    return np.asarray(100 / (1 + np.exp(-_COSINE_STEEPNESS * (cosine.astype(float) - _COSINE_EVEN))))
 
 
 def _best_score(found: Sequence[tuple[Found, Mesh]]) -> float:

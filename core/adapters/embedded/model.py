@@ -10,7 +10,8 @@ import numpy as np
 
 from core.adapters.embedded import face_analysis, networks
 
-#: Raised by one with each change of these modules' code that makes other answers of the same constants.
+#: Raised by one with each change of these modules' code that makes other answers of the same constants, and of the
+#: form of templates.
 _VERSION = 2
 
 

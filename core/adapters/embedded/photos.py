@@ -16,10 +16,11 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+from core.adapters.embedded.templates import FolderTemplates
 from core.adapters.shared.photos import MAX_PHOTO_BYTES, is_valid_key, not_found, require_valid_key, too_large
 from core.domain.clock import Clock, utc_now
 from core.domain.errors import DiskFull, NotConfigured, PhotoNotFound, Refused, Service, Unavailable
-from core.files.disk import INCOMING, require_room, sync_folder
+from core.files.disk import ABSENT, INCOMING, TEMPLATES, require_room, sync_folder, unlink
 from core.files.private import make_folder
 
 #: Half of what file systems accept as a name, since some count in units of two bytes.
@@ -30,7 +31,6 @@ _HASHED = ".hashed"
 _ABANDONED_AFTER = timedelta(hours=1)
 #: The number of photos that ``expire`` asks about at once.
 _EXPIRED_AT_ONCE = 500
-_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _PASSING = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ESTALE})
 
@@ -42,7 +42,7 @@ class FolderPhotos:
     the hash of the key. Symbolic links below the root are never followed. The file system must distinguish upper and
     lower case, and everything below the root must be on the same one. Names with a leading dot are reserved for the
     store: a file that a killed ``put`` left behind is never read, and is deleted when the store is next opened an
-    hour or more later.
+    hour or more later. A photo that is replaced or erased takes its template with it (``templates``).
     """
 
     def __init__(self, root: Path, max_bytes: int = MAX_PHOTO_BYTES, clock: Clock = utc_now) -> None:
@@ -54,27 +54,14 @@ class FolderPhotos:
         # One folder for all unfinished files, so that those left behind are found quickly.
         self._incoming = self._root / INCOMING
         self._making_folders = threading.Lock()
+        self.templates = FolderTemplates(self._root / TEMPLATES, self._identity, self._write)
         self._remove_abandoned(clock().timestamp() - _ABANDONED_AFTER.total_seconds())
 
     def put(self, key: str, data: bytes) -> None:
         require_valid_key(key)
-        path = self._path(key)
+        self._write(key, self._path(key), data)
         with _translated():
-            if _is_behind_a_link(path):
-                raise Refused(Service.PHOTOS, "ELOOP")
-            self._make(path.parent)
-            self._make(self._incoming)
-            descriptor, temporary = tempfile.mkstemp(dir=self._incoming, prefix=_mark(key))
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(descriptor)
-                Path(temporary).replace(path)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
-            sync_folder(path.parent)
+            self.templates.remove(key)
 
     def get(self, key: str) -> bytes:
         with _translated(), self._open(key) as file:
@@ -99,30 +86,33 @@ class FolderPhotos:
         path = self._path(key)
         with _translated():
             if not _is_behind_a_link(path):
-                _unlink(path)
+                self._remove(key, path)
 
     def erase_under(self, folder: str, kept: Collection[str] = ()) -> None:
         place = self._folder(folder)
         with _translated():
             for path in _files(place):
-                if self._key(path) not in kept:
-                    _unlink(path)
-            for left in self._incoming.glob(f"{_mark(folder)}*"):
-                _unlink(left)
+                if (key := self._key(path)) not in kept:
+                    self._remove(key, path)
+            for left in self._incoming.glob(f"{_prefix(folder)}*"):
+                unlink(left)
             self._remove_if_empty(place)
 
     def expire(self, folder: str, before: datetime, named: Callable[[set[str]], set[str]]) -> int:
-        """As the port says. Also deletes files that killed calls of ``put`` left behind an hour ago or earlier."""
+        """As the port says. Also deletes files that killed calls of ``put`` left behind an hour ago or earlier, and
+        the templates of photos that are no longer there.
+        """
         self._remove_abandoned(time.time() - _ABANDONED_AFTER.total_seconds())
         gone = 0
         with _translated():
             old = (path for path in _files(self._folder(folder)) if _was_put_before(path, before.timestamp()))
             while batch := {self._key(path): path for path in islice(old, _EXPIRED_AT_ONCE)}:
                 for key in batch.keys() - named(set(batch)):
-                    _unlink(batch[key])
+                    self._remove(key, batch[key])
                     gone += 1
                     if batch[key].parent != self._folder(folder):
                         self._remove_if_empty(batch[key].parent)
+            self.templates.sweep()
         return gone
 
     def ping(self) -> None:
@@ -148,6 +138,40 @@ class FolderPhotos:
     def _key(self, path: Path) -> str:
         return str(path.relative_to(self._root))
 
+    def _identity(self, key: str) -> str | None:
+        """What identifies the photo under ``key`` (``Templates.mark``); None if there is none."""
+        try:
+            with _translated(), self._open(key) as file:
+                found = os.fstat(file.fileno())
+        except PhotoNotFound:
+            return None
+        # The time of the last change of the file's own entry cannot be set, as that of its content can.
+        return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}-{found.st_ctime_ns}"
+
+    def _write(self, key: str, path: Path, data: bytes) -> None:
+        """Write the file at ``path``, which belongs to ``key``: durable, and complete or not at all."""
+        with _translated():
+            if _is_behind_a_link(path):
+                raise Refused(Service.PHOTOS, "ELOOP")
+            self._make(path.parent)
+            self._make(self._incoming)
+            descriptor, temporary = tempfile.mkstemp(dir=self._incoming, prefix=_prefix(key))
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(descriptor)
+                Path(temporary).replace(path)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
+            sync_folder(path.parent)
+
+    def _remove(self, key: str, path: Path) -> None:
+        # The template goes last: one that is being written now finds that its photo is gone, or is removed here.
+        unlink(path)
+        self.templates.remove(key)
+
     def _remove_if_empty(self, folder: Path) -> None:
         with suppress(OSError):  # missing, not empty, or a photo is being put into it
             folder.rmdir()
@@ -164,7 +188,7 @@ class FolderPhotos:
             # Not blocking, because opening a named pipe would otherwise wait for its writer.
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
-            if error.errno in _ABSENT:
+            if error.errno in ABSENT:
                 raise not_found() from error
             raise
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -190,7 +214,7 @@ class FolderPhotos:
                 sync_folder(step.parent)
 
 
-def _mark(key: str) -> str:
+def _prefix(key: str) -> str:
     """How the name of an unfinished file begins: it identifies the folder of its key without revealing it."""
     return f"{hashlib.sha256(key.rpartition('/')[0].encode()).hexdigest()[:32]}-"
 
@@ -211,17 +235,6 @@ def _was_put_before(path: Path, moment: float) -> bool:
     with suppress(FileNotFoundError):
         return path.stat(follow_symlinks=False).st_mtime < moment
     return False
-
-
-def _unlink(path: Path) -> None:
-    try:
-        path.unlink()
-    except OSError as error:
-        if error.errno in _ABSENT:
-            return
-        raise
-    with suppress(FileNotFoundError):  # a concurrent erasure has removed the empty folder
-        sync_folder(path.parent)
 
 
 def _is_plain(name: str) -> bool:
