@@ -17,7 +17,7 @@ from core.domain.errors import SettingsError
 from core.domain.policy import Policy
 from core.domain.records import Percent
 from core.domain.roles import ApiToken, Role
-from core.domain.second_looks import Share
+from core.domain.second_looks import Sampling
 
 #: Names of this machine that no other can reach.
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -41,10 +41,10 @@ class OperationLog(StrEnum):
     OFF = "off"
 
 
-class Settings(Policy, Limits, BaseSettings):
+class Settings(Policy, Limits, Sampling, BaseSettings):
     """One field per setting; the environment variable is its name in upper case, or the alias that it gives.
 
-    The numbers of the rules are those of ``Policy``, those of the morning digest are those of ``Limits``.
+    The numbers of the rules are those of ``Policy``, of the morning digest ``Limits``, of second looks ``Sampling``.
     """
 
     model_config = SettingsConfigDict(
@@ -197,22 +197,18 @@ class Settings(Policy, Limits, BaseSettings):
         le=60,
         description="after this the face engine counts as unavailable and the attempt waits (seconds)",
     )
+    engine_cores: int | None = Field(
+        None,
+        ge=1,
+        le=256,
+        description="with `embedded`: cores that the face engine may use at once; without it all but one, so that "
+        "pages stay quick while a batch runs",
+    )
     store_deadline_seconds: float = Field(
         8,
         gt=4,
         le=60,
         description="after this a store counts as unavailable (seconds, retries included)",
-    )
-
-    second_look_decisions: Share = Field(
-        0,
-        description="share of the decisions of people, 0-1, that another reviewer decides again without seeing them; "
-        "`0`: none",
-    )
-    second_look_passes: Share = Field(
-        0,
-        description="share of the photos that passed by themselves, 0-1, that a reviewer decides on without seeing "
-        "that they passed; `0`: none",
     )
 
     duplicate_threshold: Percent | None = Field(

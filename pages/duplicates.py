@@ -43,7 +43,7 @@ def searched(event_id: str, switched: Switch) -> None:
         latest = services.duplicates.latest(event_id)
     with st.container(horizontal=True):
         if not runs:
-            searching.button(services, event_id, again=latest is not None)
+            searching.offer(services, event_id, again=latest is not None)
         switch.on(event_id, switched)
     if latest:
         searching.summary(latest, services)

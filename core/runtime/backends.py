@@ -126,7 +126,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
     registrations = SqliteRegistrations(database)
     erasures = SqliteErasures(database)
     photos = FolderPhotos(settings.data_dir / PHOTOS, max_bytes=settings.max_upload_bytes)
-    engine = LocalEngine(infer=settings.infer_age_gender_smile)
+    engine = LocalEngine(infer=settings.infer_age_gender_smile, cores=settings.engine_cores)
     claims, notes = SqliteClaims(database, clock), SqliteNotes(database, clock)
     profiles, duplicates = SqliteProfiles(database), SqliteDuplicates(database, clock)
     return Adapters(

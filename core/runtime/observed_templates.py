@@ -14,7 +14,9 @@ if TYPE_CHECKING:  # only engines that make templates need it
 
 
 class ObservedTemplateEngine(ObservedEngine):
-    """``TemplateEngine`` with every call recorded that examines a photo. A comparison is one, with a template or not."""
+    """``TemplateEngine`` with every call recorded that examines a photo. A comparison is the same operation, whether
+    with a photo or with a template.
+    """
 
     def __init__(self, port: TemplateEngine, observer: Observer, name: str = "engine") -> None:
         super().__init__(port, observer, name)

@@ -13,12 +13,13 @@ import pytest
 
 from core.adapters.aws.duplicates import DynamoDuplicates
 from core.adapters.embedded.duplicates import SqliteDuplicates
-from core.domain.duplicates import Answer, JudgedPair, PairAnswer, Switch
+from core.domain.duplicates import JudgedPair, Switch
 from core.domain.errors import NotConfigured, Refused
 from core.ports import DuplicateStore
 from tests.support import damage
 from tests.support.benches import bench_fixtures
 from tests.support.clock import NOON, FakeClock
+from tests.support.duplicates import a_judged_pair
 from tests.support.dynamodb import Proxy, client_of, create_state_table
 from tests.support.stores import PATIENT
 
@@ -70,18 +71,6 @@ def a_switch(on: bool = True, **more: Any) -> Switch:
     return Switch(on=on, **{"reason": "consent", "by": "Ada", "at": NOON, **more})
 
 
-def a_pair(change: str = "one", **more: Any) -> JudgedPair:
-    given = {
-        "event_id": "event-1",
-        "first": "reg-1",
-        "second": "reg-2",
-        "first_user": "user-1",
-        "second_user": "user-2",
-        "answers": (PairAnswer(answer=Answer.SAME, by="Ada", at=NOON, note="same scar"),),
-    }
-    return JudgedPair(change=change, **{**given, **more})
-
-
 def store(duplicates: DuplicateStore, *pairs: JudgedPair) -> None:
     for pair in pairs:
         assert duplicates.change(None, pair, TOMORROW)
@@ -125,61 +114,65 @@ class TestAnswers:
 
     @pytest.mark.parametrize("odd", ["reg", *ODD_IDS])
     def test_a_pair_is_read_back_as_it_was_stored(self, duplicates: DuplicateStore, odd: str) -> None:
-        pair = a_pair(event_id=odd, first=odd, second=f"{odd}+", first_user=odd, second_user=f"{odd}+")
+        pair = a_judged_pair(event_id=odd, first=odd, second=f"{odd}+", first_user=odd, second_user=f"{odd}+")
         store(duplicates, pair)
         assert duplicates.judged(odd) == [pair]
         assert (duplicates.count(odd), duplicates.count(f"{odd}+")) == (1, 1)
 
     def test_an_event_has_its_own_pairs_in_order(self, duplicates: DuplicateStore) -> None:
-        pairs = [a_pair(first=first, second=second) for first, second in (("a", "b"), ("a", "c"), ("b", "c"))]
-        store(duplicates, *reversed(pairs), a_pair(event_id="event-2"))
+        pairs = [a_judged_pair(first=first, second=second) for first, second in (("a", "b"), ("a", "c"), ("b", "c"))]
+        store(duplicates, *reversed(pairs), a_judged_pair(event_id="event-2"))
         assert duplicates.judged("event-1") == pairs
 
     def test_a_change_replaces_the_pair_that_was_seen(self, duplicates: DuplicateStore) -> None:
-        first, second = a_pair("one"), a_pair("two")
+        first, second = a_judged_pair("one"), a_judged_pair("two")
         store(duplicates, first)
         assert duplicates.change(first, second, TOMORROW)
         assert duplicates.judged("event-1") == [second]
 
-    @pytest.mark.parametrize("seen", [None, a_pair("another")])
+    @pytest.mark.parametrize("seen", [None, a_judged_pair("another")])
     def test_a_change_of_what_stands_there_no_more_writes_nothing(
         self, duplicates: DuplicateStore, seen: JudgedPair | None
     ) -> None:
-        store(duplicates, a_pair("one"))
-        assert not duplicates.change(seen, a_pair("two"), TOMORROW)
-        assert duplicates.judged("event-1") == [a_pair("one")]
+        store(duplicates, a_judged_pair("one"))
+        assert not duplicates.change(seen, a_judged_pair("two"), TOMORROW)
+        assert duplicates.judged("event-1") == [a_judged_pair("one")]
 
     def test_what_was_never_stored_cannot_be_changed(self, duplicates: DuplicateStore) -> None:
-        assert not duplicates.change(a_pair("one"), a_pair("two"), TOMORROW)
+        assert not duplicates.change(a_judged_pair("one"), a_judged_pair("two"), TOMORROW)
         assert duplicates.judged("event-1") == []
 
     def test_a_retried_change_has_succeeded(self, duplicates: DuplicateStore) -> None:
-        first, second = a_pair("one"), a_pair("two")
+        first, second = a_judged_pair("one"), a_judged_pair("two")
         for seen, after in ((None, first), (None, first), (first, second), (first, second)):
             assert duplicates.change(seen, after, TOMORROW)
 
     def test_of_many_changes_at_once_one_succeeds(self, race_bench: Bench) -> None:
-        seen = a_pair("seen")
+        seen = a_judged_pair("seen")
         store(race_bench.duplicates, seen)
         with ThreadPoolExecutor(8) as threads:
-            changed = threads.map(lambda n: race_bench.duplicates.change(seen, a_pair(str(n)), TOMORROW), range(16))
+            changed = threads.map(
+                lambda n: race_bench.duplicates.change(seen, a_judged_pair(str(n)), TOMORROW), range(16)
+            )
             assert sum(changed) == 1
 
     def test_of_many_first_answers_at_once_one_is_stored(self, race_bench: Bench) -> None:
         with ThreadPoolExecutor(8) as threads:
-            changed = threads.map(lambda n: race_bench.duplicates.change(None, a_pair(str(n)), TOMORROW), range(16))
+            changed = threads.map(
+                lambda n: race_bench.duplicates.change(None, a_judged_pair(str(n)), TOMORROW), range(16)
+            )
             assert sum(changed) == 1
 
     def test_what_has_expired_is_absent_and_can_be_answered_anew(self, bench: Bench) -> None:
-        store(bench.duplicates, a_pair("one"))
+        store(bench.duplicates, a_judged_pair("one"))
         bench.clock.now += timedelta(days=1)
         assert bench.duplicates.judged("event-1") == []
         assert bench.duplicates.count("user-1") == 0
-        assert bench.duplicates.change(None, a_pair("two"), TOMORROW + 9)
-        assert bench.duplicates.judged("event-1") == [a_pair("two")]
+        assert bench.duplicates.change(None, a_judged_pair("two"), TOMORROW + 9)
+        assert bench.duplicates.judged("event-1") == [a_judged_pair("two")]
 
     def test_a_pair_that_cannot_be_read_is_refused_without_its_text(self, bench: Bench) -> None:
-        store(bench.duplicates, a_pair())
+        store(bench.duplicates, a_judged_pair())
         bench.spoil()
         with pytest.raises(Refused) as refused:
             bench.duplicates.judged("event-1")
@@ -189,46 +182,46 @@ class TestAnswers:
         table = create_state_table(dynamodb)
         duplicates = DynamoDuplicates(client_of(dynamodb_proxy.url), table, PATIENT, FakeClock())
         dynamodb_proxy.fault = lambda operation: Proxy.LOSE if dynamodb_proxy.seen.count(operation) % 2 else None
-        assert duplicates.change(None, a_pair(), TOMORROW)
+        assert duplicates.change(None, a_judged_pair(), TOMORROW)
 
 
 class TestErasure:
     @pytest.mark.parametrize("user_id", ["user-1", "user-2"])
     def test_the_pairs_of_either_side_are_erased(self, duplicates: DuplicateStore, user_id: str) -> None:
-        others = a_pair(first="reg-8", second="reg-9", first_user="user-8", second_user="user-9")
-        store(duplicates, a_pair(), a_pair(event_id="event-2"), others)
+        others = a_judged_pair(first="reg-8", second="reg-9", first_user="user-8", second_user="user-9")
+        store(duplicates, a_judged_pair(), a_judged_pair(event_id="event-2"), others)
         assert duplicates.erase(user_id) == 2
         assert (duplicates.judged("event-1"), duplicates.judged("event-2")) == ([others], [])
         assert (duplicates.count("user-1"), duplicates.count("user-2")) == (0, 0)
 
     def test_a_user_who_is_both_sides_is_erased(self, duplicates: DuplicateStore) -> None:
-        store(duplicates, a_pair(second_user="user-1"))
+        store(duplicates, a_judged_pair(second_user="user-1"))
         assert duplicates.erase("user-1") == 1
         assert duplicates.judged("event-1") == []
 
     def test_erasing_again_finds_nothing(self, duplicates: DuplicateStore) -> None:
-        store(duplicates, a_pair())
+        store(duplicates, a_judged_pair())
         assert [duplicates.erase("user-1"), duplicates.erase("user-1"), duplicates.erase("user-2")] == [1, 0, 0]
 
     def test_what_was_taken_back_is_gone(self, duplicates: DuplicateStore) -> None:
-        other = a_pair(second="reg-3", second_user="user-3")
-        store(duplicates, a_pair(), other)
-        duplicates.take_back(a_pair())
+        other = a_judged_pair(second="reg-3", second_user="user-3")
+        store(duplicates, a_judged_pair(), other)
+        duplicates.take_back(a_judged_pair())
         assert duplicates.judged("event-1") == [other]
         assert (duplicates.count("user-1"), duplicates.count("user-2")) == (1, 0)
 
     def test_after_an_erasure_no_item_of_the_pair_is_left(self, dynamodb: Any) -> None:
         table = create_state_table(dynamodb)
         duplicates = DynamoDuplicates(dynamodb, table, PATIENT, FakeClock())
-        store(duplicates, a_pair())
+        store(duplicates, a_judged_pair())
         duplicates.erase("user-2")
         assert dynamodb.scan(TableName=table)["Items"] == []
 
 
 def test_what_has_expired_is_dropped(tmp_path: Path) -> None:
     duplicates = SqliteDuplicates(tmp_path / "facedesk.sqlite3", FakeClock())
-    store(duplicates, a_pair(), a_pair(event_id="event-2"))
-    assert duplicates.change(None, a_pair(event_id="event-3"), TOMORROW + 1)
+    store(duplicates, a_judged_pair(), a_judged_pair(event_id="event-2"))
+    assert duplicates.change(None, a_judged_pair(event_id="event-3"), TOMORROW + 1)
     assert duplicates.drop_expired(NOON + timedelta(days=1)) == 2
     assert len(duplicates.judged("event-3")) == 1
     duplicates.close()
@@ -239,7 +232,7 @@ def test_without_its_table_the_store_is_not_configured(dynamodb: Any) -> None:
     calls = (
         lambda: duplicates.switch("event-1"),
         lambda: duplicates.judged("event-1"),
-        lambda: store(duplicates, a_pair()),
+        lambda: store(duplicates, a_judged_pair()),
     )
     for call in calls:
         with pytest.raises(NotConfigured):

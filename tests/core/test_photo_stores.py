@@ -310,7 +310,7 @@ def test_a_root_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
 def test_what_a_killed_put_left_of_a_folder_goes_with_it(folder: FolderPhotos, root: Path) -> None:
     folder.put("face-images/f/a.jpg", b"1")
     for key in ("face-images/f/b.jpg", "face-images/g/b.jpg"):
-        descriptor, _ = tempfile.mkstemp(dir=root / ".incoming", prefix=photo_folder._mark(key))
+        descriptor, _ = tempfile.mkstemp(dir=root / ".incoming", prefix=photo_folder._prefix(key))
         os.write(descriptor, b"half a photo")
         os.close(descriptor)
     folder.erase_under("face-images/f/")

@@ -82,6 +82,8 @@ def test_the_region_may_be_named_as_boto3_names_it(monkeypatch: pytest.MonkeyPat
         ("REVIEW_THRESHOLD", "90"),
         ("MIN_BRIGHTNESS", "99"),
         ("RECORD_TTL_DAYS", "0"),
+        ("ENGINE_CORES", "0"),
+        ("ENGINE_CORES", "all"),
         ("MONGODB_FIELDS", "{not json"),
     ],
 )

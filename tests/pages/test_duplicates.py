@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from core.domain.duplicates import Answer, Expected
 from core.domain.errors import Unavailable
 from core.domain.records import Registration
-from core.domain.roles import Principal, Role
+from core.domain.roles import Principal, Role, local
 from core.runtime.services import Services
 from dashboard import services as dashboard_services
 from dashboard.jobs import jobs
@@ -91,7 +91,7 @@ def similarities(app: AppTest) -> list[float]:
 
 
 def faces(app: AppTest) -> int:
-    return len(app.get("imgs"))
+    return len(app.get("image"))
 
 
 def answer(app: AppTest, label: str, place: int = 0, note: str = "") -> AppTest:
@@ -175,13 +175,13 @@ def test_before_a_search_it_says_that_there_was_none(open_page: Open, switched_o
 
 @pytest.fixture
 def a_pair(desk: Desk) -> None:
-    desk.face_search.pairs = [("r01", "r02", 97.5)]
+    desk.faces.pairs = [("r01", "r02", 97.5)]
 
 
 @pytest.fixture
 def many(desk: Desk) -> None:
     """Twelve pairs, the last ones the most similar."""
-    desk.face_search.pairs = [(f"r{2 * n:02}", f"r{2 * n + 1:02}", 87.0 + n) for n in range(12)]
+    desk.faces.pairs = [(f"r{2 * n:02}", f"r{2 * n + 1:02}", 87.0 + n) for n in range(12)]
 
 
 def test_both_faces_of_a_pair_are_shown_with_whose_they_are(
@@ -275,18 +275,18 @@ def test_an_answer_that_cannot_be_stored_is_said_not_to_be(
 def test_a_search_that_finds_none_says_so(open_page: Open, switched_on: Services) -> None:
     app = searched(open_page())
     assert "**No pair looks alike.**" in text_of(app)
-    assert not app.get("imgs")
+    assert faces(app) == 0
 
 
 def test_it_says_how_many_false_pairs_are_expected(open_page: Open, switched_on: Services, desk: Desk) -> None:
-    desk.face_search.rate = Expected(1e-3, 4e-4, 8e-3)  # of 24 * 23 / 2 pairs
+    desk.faces.rate = Expected(1e-3, 4e-4, 8e-3)  # of 24 * 23 / 2 pairs
     said = text_of(searched(open_page()))
     assert "about 0.3 pairs are expected that are not the same person" in said
     assert "between 0.1 and 2.2" in said
 
 
 def test_where_nobody_has_measured_it_says_that(open_page: Open, switched_on: Services, desk: Desk) -> None:
-    desk.face_search.rate = None
+    desk.faces.rate = None
     assert "has not been measured" in text_of(searched(open_page()))
 
 
@@ -306,34 +306,34 @@ def test_an_expected_number_claims_no_more_than_it_knows(value: float, words: st
 
 
 def test_who_could_not_be_compared_is_counted(open_page: Open, switched_on: Services, desk: Desk) -> None:
-    desk.face_search.without_face = 3
+    desk.faces.without_face = 3
     assert "21 compared with each other · 3 without a clear face" in text_of(searched(open_page()))
 
 
 def test_a_search_that_was_stopped_says_that_it_is_not_whole(
     open_page: Open, switched_on: Services, desk: Desk, a_pair: None
 ) -> None:
-    desk.face_search.finished = False
+    desk.faces.finished = False
     app = searched(open_page())
     assert "The search ended before all faces were compared" in text_of(app)
     assert "Look again" in labels(app)
 
 
 def test_while_it_runs_it_can_be_stopped(open_page: Open, switched_on: Services, desk: Desk) -> None:
-    desk.face_search.stalled = threading.Event()
+    desk.faces.stalled = threading.Event()
     app = press(open_page(), "Look for duplicates")
     assert "Looking for duplicates" in text_of(app)
     press(app, "Stop")
     job = jobs().of(searching.SEARCH, EVENT)
     assert job
     assert job.stop.is_set()
-    desk.face_search.stalled.set()
+    desk.faces.stalled.set()
 
 
 def test_a_search_that_fails_says_why_and_can_be_tried_again(
     open_page: Open, switched_on: Services, desk: Desk
 ) -> None:
-    desk.face_search.error = Unavailable("face engine", "Down")
+    desk.faces.error = Unavailable("face engine", "Down")
     app = searched(open_page())
     assert "This stopped because of an error." in failure(app)
     assert "Look for duplicates" in labels(app)
@@ -343,7 +343,7 @@ def test_a_photo_that_is_gone_is_said_to_be_and_nothing_can_be_answered(
     open_page: Open, switched_on: Services, desk: Desk, a_pair: None
 ) -> None:
     search(switched_on)
-    desk.photos.delete(REFERENCE_KEY)
+    (desk.photo_folder / REFERENCE_KEY).unlink()
     app = open_page()
     assert "the file is missing or is not a photo" in text_of(app)
     assert all(button.disabled for button in app.button if button.label == "Same person")
@@ -363,7 +363,7 @@ def test_somebody_who_was_erased_is_in_no_pair_any_more(
     open_page: Open, switched_on: Services, desk: Desk, many: None
 ) -> None:
     app = searched(open_page())
-    desk.erasures.erase("u22", "u22")
+    desk.erasures.erase("u22", "u22", local("Ada Admin"))
     app.run()
     assert similarities(app)[0] == 97.0
 

@@ -1,14 +1,28 @@
-"""A search for pairs of similar faces whose findings the test chooses."""
+"""Answers to pairs, and a search for pairs of similar faces whose findings the test chooses."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Event
+from typing import Any
 
-from core.domain.duplicates import Expected, Found, Pair, Reference
+from core.domain.duplicates import Answer, Expected, Found, JudgedPair, Pair, PairAnswer, Reference
 from core.flow.crew import Progress
 from core.ports import ReadPhoto
+from tests.support.clock import NOON
+
+
+def a_judged_pair(change: str = "one", **more: Any) -> JudgedPair:
+    given = {
+        "event_id": "event-1",
+        "first": "reg-1",
+        "second": "reg-2",
+        "first_user": "user-1",
+        "second_user": "user-2",
+        "answers": (PairAnswer(answer=Answer.SAME, by="Ada", at=NOON, note="same scar"),),
+    }
+    return JudgedPair(change=change, **{**given, **more})
 
 
 @dataclass

@@ -36,13 +36,18 @@ class LocalEngine:
     provenance = Provenance(engine="facedesk-opencv", model=MODEL)
     false_matches = FALSE_MATCHES
 
-    def __init__(self, *, infer: bool = False) -> None:
-        """With ``infer`` it also reports smiles; age and gender it cannot tell."""
+    def __init__(self, *, infer: bool = False, cores: int | None = None) -> None:
+        """With ``infer`` it also reports smiles; age and gender it cannot tell.
+
+        ``cores`` is how many it may use at once; None is all but one. OpenCV has one such number for the whole
+        process: of several engines the last one that loads its weights decides for all of them.
+        """
+        self._cores = cores or max(1, cv2.getNumberOfCPUs() - 1)
         self._hidden: frozenset[str] = frozenset() if infer else frozenset(INFERRED)
         self._networks: Networks | None = None
         # OpenCV's networks keep state between layers, so they examine one photo at a time. A single thread does it
         # rather than a lock, because OpenCV and malloc keep memory for each thread that ever worked: three times as
-        # much in all. The networks use all cores by themselves.
+        # much in all. Within a network OpenCV works on several cores by itself.
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="faces")
         self._seen: OrderedDict[bytes, Future[tuple[Face, ...]]] = OrderedDict()
         self._lock = Lock()
@@ -123,6 +128,7 @@ class LocalEngine:
     def _load(self) -> Networks:
         # On first use, to keep the start quick. Needs no lock: only the worker's single thread calls this.
         if self._networks is None:
+            cv2.setNumThreads(self._cores)
             self._networks = Networks()
         return self._networks
 

@@ -74,14 +74,14 @@ def listing(services: GuardedServices, event_id: str, found: Search) -> None:
     if not listed:
         st.caption("No such pair.")
         return
-    known = your_name.known("duplicates-answers")
+    may_answer = services.principal.may(Action.ANSWER_DUPLICATES) and your_name.known("duplicates-answers")
     last = math.ceil(len(listed) / PAIRS_A_PAGE)
     if st.session_state.get(PAGE, 1) > last:  # a link may name a page that there no longer is
         st.session_state[PAGE] = 1
     number = st.pagination(last, key=PAGE, bind="query-params") if last > 1 else 1
     st.html(_STYLE)
     for place, pair in enumerate(listed[(number - 1) * PAIRS_A_PAGE : number * PAIRS_A_PAGE]):
-        _card(services, event_id, pair, place, may_answer=known)
+        _card(services, event_id, pair, place, may_answer=may_answer)
 
 
 def _fits(pair: Candidate, which: Which) -> bool:

@@ -30,8 +30,8 @@ def under_way(services: GuardedServices, event_id: str) -> bool:
     return False
 
 
-def button(services: GuardedServices, event_id: str, *, again: bool) -> None:
-    """Starts a search."""
+def offer(services: GuardedServices, event_id: str, *, again: bool) -> None:
+    """A button that starts a search."""
     st.button(
         "Look again" if again else "Look for duplicates",
         type="secondary" if again else "primary",
