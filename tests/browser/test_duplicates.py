@@ -117,3 +117,18 @@ def test_a_look_from_the_events_page(address: str, page: Page) -> None:
     page.get_by_role("link", name="Look for people who registered twice").click()
     expect(page).to_have_url(f"{address}/duplicates?event_id=expo")
     expect(page.get_by_role("heading", name="Duplicates", exact=True)).to_be_visible()
+
+
+def test_who_is_erased_leaves_the_list_at_once(address: str, browser: Browser, page: Page) -> None:
+    searched(page, address)
+    which(page, "All · 1").click()
+    expect(faces(page)).to_have_count(2)
+    context = browser.new_context()
+    second = context.new_page()
+    second.goto(f"{address}/erasure?user_id=user-reg-4")
+    second.get_by_label("Type the user id to erase all of this").fill("user-reg-4")
+    second.get_by_label("Type the user id to erase all of this").press("Enter")
+    second.get_by_role("button", name="Erase for good").click()
+    expect(page.get_by_text("No pair looks alike.")).to_be_visible()
+    expect(faces(page)).to_have_count(0)
+    context.close()

@@ -17,6 +17,7 @@ from core.domain.roles import Principal, Role, local
 from core.runtime.services import Services
 from dashboard import services as dashboard_services
 from dashboard.jobs import jobs
+from dashboard.parts import photos
 from dashboard.sections.duplicates import searching
 from dashboard.sections.duplicates.searching import about
 from tests.pages.test_validate import down, press, text_of
@@ -285,6 +286,11 @@ def test_it_says_how_many_false_pairs_are_expected(open_page: Open, switched_on:
     assert "between 0.1 and 2.2" in said
 
 
+def test_hardly_any_are_said_in_one_number(open_page: Open, switched_on: Services, desk: Desk) -> None:
+    desk.faces.rate = Expected(1e-7, 4e-8, 8e-7)
+    assert "fewer than 0.01 pairs are expected" in text_of(searched(open_page()))
+
+
 def test_where_nobody_has_measured_it_says_that(open_page: Open, switched_on: Services, desk: Desk) -> None:
     desk.faces.rate = None
     assert "has not been measured" in text_of(searched(open_page()))
@@ -293,8 +299,8 @@ def test_where_nobody_has_measured_it_says_that(open_page: Open, switched_on: Se
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (0.0, "less than 0.01"),
-        (0.004, "less than 0.01"),
+        (0.0, "0"),
+        (0.0042, "0.004"),
         (0.042, "0.04"),
         (2.04, "2"),
         (7.52, "7.5"),
@@ -359,6 +365,15 @@ def test_no_face_is_shown_that_the_audit_trail_does_not_know_of(
     assert "no face is shown" in text_of(app)
 
 
+def test_a_face_of_a_pair_is_shown_on_no_other_page(
+    open_page: Open, switched_on: Services, a_pair: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search(switched_on)
+    acting_as(monkeypatch, Role.MANAGER, Role.ADMIN)
+    assert faces(open_page()) == 2
+    assert photos.thumbnail(REFERENCE_KEY, blurred=False) is None
+
+
 def test_somebody_who_was_erased_is_in_no_pair_any_more(
     open_page: Open, switched_on: Services, desk: Desk, many: None
 ) -> None:
@@ -373,9 +388,9 @@ def test_a_person_leads_to_their_page_or_to_the_list(
 ) -> None:
     search(switched_on)
     acting_as(monkeypatch, Role.MANAGER)
-    assert [link.proto.label for link in open_page().get("page_link")] == ["Open in the event's list"] * 2
+    assert [link.proto.label for link in open_page().get("page_link")] == ["Event's list"] * 2
     acting_as(monkeypatch, Role.ADMIN)
-    assert [link.proto.label for link in open_page().get("page_link")] == ["Open in User lookup"] * 2
+    assert [link.proto.label for link in open_page().get("page_link")] == ["User lookup"] * 2
 
 
 def test_an_event_without_registrations_finds_nobody(run_page: RunPage, services: Services) -> None:

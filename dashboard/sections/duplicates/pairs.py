@@ -166,10 +166,10 @@ def _to_person(services: GuardedServices, event_id: str, side: Side) -> None:
     """Leads to the person, for those who may find people; else to their line in the event's list."""
     if services.principal.may(Action.FIND_PEOPLE):
         person = {"user_id": side.user_id, "registration_id": side.registration_id}
-        pages.link(pages.USER_LOOKUP, "Open in User lookup", ":material/person_search:", person)
+        pages.link(pages.USER_LOOKUP, "User lookup", ":material/person_search:", person)
     else:
         line = {"event_id": event_id, lead_on.PEOPLE: "registered", lead_on.SEARCH: side.registration_id}
-        pages.link(pages.EVENT_OVERVIEW, "Open in the event's list", ":material/list:", line)
+        pages.link(pages.EVENT_OVERVIEW, "Event's list", ":material/list:", line)
 
 
 def _judge(pair: Candidate, event_id: str, *, may_answer: bool) -> None:

@@ -15,8 +15,8 @@ from dashboard.jobs import jobs
 from dashboard.parts import batch, ui
 
 SEARCH = "duplicates"
-#: Below this an expected number is said to be less than it.
-_LITTLE = 0.01
+#: If fewer false pairs are expected, the page says no more than that.
+FEW = 0.01
 
 
 def under_way(services: GuardedServices, event_id: str) -> bool:
@@ -96,6 +96,10 @@ def _expectation(expected: Expected | None) -> str:
             "How many pairs of two different people to expect has not been measured for this face engine. Look at "
             "both faces before you answer."
         )
+    if expected.high < FEW:
+        return (
+            f"In an event of this size fewer than {FEW} pairs are expected that are not the same person or relatives."
+        )
     return (
         f"In an event of this size about {about(expected.estimate)} pairs are expected that are not the same person "
         f"(with 95 % certainty between {about(expected.low)} and {about(expected.high)}), and relatives besides."
@@ -103,9 +107,9 @@ def _expectation(expected: Expected | None) -> str:
 
 
 def about(value: float) -> str:
-    """An expected number in words that do not claim to be exact."""
+    """An expected number, with no more digits than it is worth."""
     if value >= 10:
         return f"{value:,.0f}"
     if value >= 1:
         return f"{value:.2g}"
-    return f"{value:.1g}" if value >= _LITTLE else f"less than {_LITTLE}"
+    return f"{value:.1g}" if value >= FEW / 10 else "0"

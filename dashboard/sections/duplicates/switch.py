@@ -75,9 +75,9 @@ def on(event_id: str, switch: Switch) -> None:
     """Says when it was switched on, by whom and why, and lets an administrator switch it off."""
     with st.popover(f"Switched on {ui.when(switch.at, get_services().clock())}", icon=":material/toggle_on:"):
         _said("Switched on by", switch)
-        may_switch = get_services().principal.may(Action.SWITCH_DUPLICATES) and your_name.known("duplicates-switch")
-        if may_switch and st.button("Switch off…", icon=":material/toggle_off:"):
-            _confirm(event_id)
+    may_switch = get_services().principal.may(Action.SWITCH_DUPLICATES)
+    if may_switch and st.button("Switch off…", icon=":material/toggle_off:", type="tertiary"):
+        _confirm(event_id)
 
 
 def _said(what: str, switch: Switch) -> None:
@@ -93,6 +93,8 @@ def _confirm(event_id: str) -> None:
         "What the search keeps of this event's faces is deleted, and so is the list of pairs. Answers stay: they are "
         "shown again if somebody switches it on and searches again."
     )
+    if not your_name.known("duplicates-switch-off"):
+        return
     if st.button("Switch off", type="primary", icon=":material/toggle_off:", on_click=_switch_off, args=(event_id,)):
         st.rerun()
 
