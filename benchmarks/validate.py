@@ -1,9 +1,9 @@
 """What a validation costs, and what ValidationService adds on top of the face engine.
 
 The embedded backend in a temporary folder; a 12-megapixel JPEG made from a public-domain portrait. The local engine
-remembers photos, so every run has photos of its own; a person's first attempt (reference photo not yet seen by the
-engine) and a later one (remembered) are measured apart. Times are milliseconds; processor time counts the photo
-worker's too, in steps of 10 ms. Run as ``python -m benchmarks.validate``.
+remembers photos, so every run has photos of its own. A person's first attempt, which makes the template of their
+reference photo, a later one, which uses it, and one without templates are measured in turn. Times are milliseconds;
+processor time counts the photo worker's too, in steps of 10 ms. Run as ``python -m benchmarks.validate``.
 """
 
 from __future__ import annotations
@@ -11,31 +11,37 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import platform
 import resource
 import statistics
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
-import apsw
-import cv2
-import PIL
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks import results
+from core.adapters.embedded.engine import LocalEngine
+from core.adapters.embedded.networks import Floats
+from core.adapters.embedded.photos import FolderPhotos
 from core.domain.clock import utc_now
 from core.domain.policy import judge
 from core.domain.records import Outcome, Registration, Source
-from core.ports import Answer, FaceEngine
+from core.files.disk import PHOTOS
+from core.ports import Answer
 from core.runtime.bootstrap import build
 from core.runtime.services import Services
 from core.services.importing import keep_reference
-from core.services.validation import Submitter
+from core.services.reference_photos import ReferenceTemplates
+from core.services.validation import Submitter, ValidationService
 from core.settings import Backend, Settings
 from tests.support.portraits import as_jpeg, astronaut
 from tests.support.production import validation_by
@@ -43,6 +49,10 @@ from tests.support.production import validation_by
 #: Sides in pixels: 12.0 megapixels, and the two sizes at which the engine is measured.
 UPLOAD_SIDE = 3464
 ENGINE_SIDES = (512, 1920)
+
+ANYBODY = Submitter(Source.BATCH)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -53,19 +63,32 @@ class Time:
 
 @dataclass
 class TimedEngine:
-    """An engine that notes when each of its calls began and ended."""
+    """The local engine, which notes when each of its calls began and ended."""
 
-    engine: FaceEngine
+    engine: LocalEngine
     calls: list[tuple[float, float]]
 
     def __post_init__(self) -> None:
         self.provenance = self.engine.provenance
+        self.false_matches = self.engine.false_matches
 
     def detect(self, photo: bytes) -> Answer:
         return self._timed(lambda: self.engine.detect(photo))
 
     def compare(self, submitted: bytes, reference: bytes) -> Answer:
         return self._timed(lambda: self.engine.compare(submitted, reference))
+
+    def template(self, photo: bytes) -> bytes:
+        return self._timed(lambda: self.engine.template(photo))
+
+    def compare_template(self, submitted: bytes, template: bytes) -> Answer:
+        return self._timed(lambda: self.engine.compare_template(submitted, template))
+
+    def vector(self, template: bytes) -> Floats | None:
+        return self.engine.vector(template)
+
+    def similarity_of(self, cosine: Floats) -> NDArray[np.float64]:
+        return self.engine.similarity_of(cosine)
 
     def ping(self) -> None:
         self.engine.ping()
@@ -82,7 +105,7 @@ class TimedEngine:
         self.calls.clear()
         return total
 
-    def _timed(self, call: Callable[[], Answer]) -> Answer:
+    def _timed(self, call: Callable[[], T]) -> T:
         begin = time.perf_counter()
         try:
             return call()
@@ -136,17 +159,23 @@ class Bench:
 
     def __init__(self, services: Services, runs: int) -> None:
         self._services = services
-        self._engine = TimedEngine(services.engine, [])
-        self._validation = validation_by(self._engine, services)
+        self._engine = TimedEngine(LocalEngine(), [])
+        templates = FolderPhotos(services.settings.data_dir / PHOTOS).templates
+        references = ReferenceTemplates(services.photos, services.sanitiser, self._engine, templates)
+        self._validation = validation_by(self._engine, services, references=references)
+        self._without = validation_by(self._engine, services)
         self._runs = runs
         self._ids = count()
         self._threads = ThreadPoolExecutor(2)
         services.engine.ping()
+        self._engine.ping()
         services.sanitiser.clean(as_jpeg(astronaut()))
         self.workers = workers()
 
     def close(self) -> None:
         self._validation.close()
+        self._without.close()
+        self._engine.close()
         self._threads.shutdown()
 
     def measure(self, step: Callable[[bytes], object], photos: list[bytes]) -> list[Time]:
@@ -200,22 +229,33 @@ class Bench:
 
         return self.measure(record, [photo] * (self._runs + 1))
 
-    def validate(self, uploads: list[bytes], references: list[bytes]) -> tuple[list[Time], list[float]]:
-        """``validate_upload`` and the share of each in which the engine was not at work (0-1).
-
-        ``references`` are kept beforehand, one registration each; with a single one all are attempts of that.
+    def validate(
+        self, uploads: Iterator[bytes], stored: Iterator[bytes], references: Iterator[bytes]
+    ) -> dict[str, list[tuple[Time, float]]]:
+        """Validations of ``uploads``, and of photos that are ``stored`` already, as those of a batch: in each way, in
+        turn, with the share of the time in which the engine was not at work (0-1).
         """
-        names = [self._register(reference) for reference in references]
-        times, shares = [], []
-        for at, upload in enumerate(uploads):
-            name, attempt = names[at % len(names)], f"attempt-{next(self._ids)}"
-            took = timed(
-                partial(self._validation.validate_upload, name, upload, attempt, Submitter(Source.BATCH)),
-                self.workers,
-            )
-            times.append(took)
-            shares.append(1 - self._engine.busy() / took.wall)
-        return times[1:], shares[1:]
+        found = defaultdict(list)
+        for _ in range(self._runs + 1):
+            for call, photos in ((self._validate_upload, uploads), (self._validate_stored, stored)):
+                one, other = (self._register(next(references)) for _ in range(2))
+                for way, service, name in (
+                    ("without templates", self._without, one),
+                    ("a person's first", self._validation, other),
+                    ("a later one", self._validation, other),
+                ):
+                    validate = call(service, name, next(photos))
+                    took = timed(partial(validate, f"attempt-{next(self._ids)}", ANYBODY), self.workers)
+                    found[f"{call.__name__[1:]}, {way}"].append((took, 1 - self._engine.busy() / took.wall))
+        return {way: times[1:] for way, times in found.items()}
+
+    def _validate_upload(self, service: ValidationService, name: str, upload: bytes) -> Callable[..., object]:
+        return partial(service.validate_upload, name, upload)
+
+    def _validate_stored(self, service: ValidationService, name: str, photo: bytes) -> Callable[..., object]:
+        key = f"face-images/{next(self._ids)}.jpg"
+        self._services.photos.put(key, photo)
+        return partial(service.validate_stored, name, key)
 
     def _register(self, reference: bytes) -> str:
         importer = self._services.importer
@@ -228,28 +268,14 @@ class Bench:
         return name
 
 
-def environment() -> str:
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    versions = {
-        "Python": platform.python_version(),
-        "OpenCV": cv2.__version__,
-        "SQLite": apsw.sqlite_lib_version(),
-        "Pillow": PIL.__version__,
-    }
-    named = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return (
-        f"{named}; {platform.system()} {platform.machine()}, {len(os.sched_getaffinity(0))} cores, "
-        f"{memory:.0f} GB; load before the start {os.getloadavg()[0]:.1f}"
-    )
+def row(name: str, times: list[Time]) -> list[str]:
+    walls = [1000 * took.wall for took in times]
+    figures = (statistics.median(walls), min(walls), max(walls))
+    return [name, *(f"{wall:.1f}" for wall in figures), f"{1000 * cpu(times):.0f}"]
 
 
-def table(rows: dict[str, list[Time]]) -> str:
-    lines = ["| ms | median | min | max | CPU, median |", "|---|---:|---:|---:|---:|"]
-    for name, times in rows.items():
-        walls = [1000 * took.wall for took in times]
-        cpu = 1000 * statistics.median(took.cpu for took in times)
-        lines.append(f"| {name} | {statistics.median(walls):.1f} | {min(walls):.1f} | {max(walls):.1f} | {cpu:.0f} |")
-    return "\n".join(lines)
+def cpu(times: list[Time]) -> float:
+    return statistics.median(took.cpu for took in times)
 
 
 def peak_megabytes(worker_entries: list[Path]) -> dict[str, float]:
@@ -261,15 +287,17 @@ def peak_megabytes(worker_entries: list[Path]) -> dict[str, float]:
 
 
 def run(runs: int, services: Services) -> None:
-    each, machine = runs + 1, environment()
+    each = runs + 1
     photos = portraits(UPLOAD_SIDE)
     # Made before anything is measured: making them takes more time and memory than most of what is.
     # Each row has files of its own: the sanitiser remembers its last ones, as the engine does.
-    uploads = [take(photos, each) for _ in range(4)]
+    uploads = [take(photos, each) for _ in range(2)]
+    submitted = take(photos, 3 * each)
     sized = {side: take(portraits(side), each) for side in ENGINE_SIDES}
     # The same pictures in another size would be others to the engine; these are compared with each other.
     largest = portraits(max(ENGINE_SIDES) - 8)
-    examined, again, references, more_references = (take(largest, each) for _ in range(4))
+    examined, references = (take(largest, each) for _ in range(2))
+    more_references, stored = take(largest, 4 * each), take(largest, 3 * each)
     cleaned = [services.sanitiser.clean(upload).jpeg for upload in uploads[0]]
     if len(set(cleaned)) < each:
         raise SystemExit("The runs' photos are alike: the engine would remember them.")
@@ -277,30 +305,32 @@ def run(runs: int, services: Services) -> None:
     bench = Bench(services, runs)
     try:
         rows = {f"engine, detect alone, {side} px": bench.detect(photos) for side, photos in sized.items()}
-        rows["sanitise 12 megapixels"] = bench.sanitise(uploads[3])
+        rows["sanitise 12 megapixels"] = bench.sanitise(uploads[1])
         rows["sanitise the reference photo"] = bench.sanitise(references)
         rows["keep the photo"] = bench.keep(cleaned)
-        rows["engine, detect and compare, reference new"] = bench.detect_and_compare(examined, iter(references))
-        rows["engine, detect and compare, reference remembered"] = bench.detect_and_compare(
-            again, iter([references[-1]] * each)
-        )
+        rows["engine, detect and compare"] = bench.detect_and_compare(examined, iter(references))
         rows["write the record"] = bench.write(cleaned[0])
-        first, first_shares = bench.validate(uploads[1], more_references)
-        later, later_shares = bench.validate(uploads[2], more_references[-1:])
-        rows["validate_upload, reference new"] = first
-        rows["validate_upload, reference remembered"] = later
+        validations = bench.validate(iter(submitted), iter(stored), iter(more_references))
         peaks = peak_megabytes(bench.workers)
     finally:
         bench.close()
 
+    rows |= {way: [took for took, _ in found] for way, found in validations.items()}
+    shares = (f"{way} {statistics.median(share for _, share in found):.0%}" for way, found in validations.items())
+    saved = (
+        f"{call} {cpu(rows[f'{call}, a later one']) / cpu(rows[f'{call}, without templates']):.0%}"
+        for call in ("validate_upload", "validate_stored")
+    )
     megabytes = statistics.median(len(upload) for upload in uploads[0]) / 2**20
-    print(f"{machine}\nUpload: {UPLOAD_SIDE}x{UPLOAD_SIDE} px, {megabytes:.1f} MB; {runs} runs\n")
-    print(table(rows))
-    for name, shares in {"new": first_shares, "remembered": later_shares}.items():
-        print(
-            f"\nOn top of the engine, reference {name}: {statistics.median(shares):.0%} of the whole (median)", end=""
-        )
-    print("\nPeak memory: " + ", ".join(f"{name} {size:.0f} MB" for name, size in peaks.items()))
+    head = ["ms", "median", "min", "max", "CPU, median"]
+    results.publish(
+        "A validation",
+        f"Upload: {UPLOAD_SIDE}x{UPLOAD_SIDE} px, {megabytes:.1f} MB; {runs} runs. Processor time of a later "
+        f"validation, of one without templates: {', '.join(saved)}.\n\n"
+        f"{results.table(head, [row(name, times) for name, times in rows.items()])}\n\n"
+        f"On top of the engine, of the whole (medians): {', '.join(shares)}. "
+        f"Peak memory: {', '.join(f'{name} {size:.0f} MB' for name, size in peaks.items())}.",
+    )
 
 
 def main() -> None:

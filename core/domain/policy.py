@@ -23,7 +23,7 @@ FAILING: Mapping[str, tuple[bool, Reason]] = {
 #: Attributes that no rule needs: an engine infers them only where the setting ``INFER_AGE_GENDER_SMILE`` says so.
 INFERRED = ("AgeRange", "Gender", "Smile")
 #: Raised by one with each change of this module that makes other verdicts of the same numbers.
-VERSION = 1
+VERSION = 2
 
 
 class Policy(BaseModel):
@@ -115,7 +115,9 @@ def judge(
     """
     faces = sorted(detected["FaceDetails"], key=_area, reverse=True)
     if not faces:
-        return Verdict(status=Status.FAILED, reasons=(Reason.NO_FACE,))
+        # A photo that shows next to nothing is said to be too dark or too bright besides: that can be mended.
+        light = _light(policy, _percent(detected["PhotoBrightness"])) if "PhotoBrightness" in detected else []
+        return Verdict(status=Status.FAILED, reasons=(Reason.NO_FACE, *light))
     face, others = faces[0], faces[1:]
     quality, quality_reasons = _quality(policy, face)
     reasons = [*_face_reasons(policy, face, others, photo_size), *quality_reasons]
@@ -190,17 +192,19 @@ def _quality(policy: Policy, face: Face) -> tuple[Quality | None, list[Reason]]:
     if measured is None:
         return None, []
     brightness, sharpness = _percent(measured["Brightness"]), _percent(measured["Sharpness"])
-    reasons = []
-    if brightness < policy.min_brightness:
-        reasons.append(Reason.TOO_DARK)
-    if brightness > policy.max_brightness:
-        reasons.append(Reason.TOO_BRIGHT)
+    reasons = _light(policy, brightness)
     if sharpness < policy.min_sharpness:
         reasons.append(Reason.BLURRED)
     if reasons:
         return Quality.LOW, reasons
     good = brightness >= policy.high_quality_brightness and sharpness >= policy.high_quality_sharpness
     return (Quality.HIGH if good else Quality.MEDIUM), []
+
+
+def _light(policy: Policy, brightness: float) -> list[Reason]:
+    if brightness < policy.min_brightness:
+        return [Reason.TOO_DARK]
+    return [Reason.TOO_BRIGHT] if brightness > policy.max_brightness else []
 
 
 def _best_match(compared: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

@@ -29,7 +29,10 @@ class FaceEngine(Protocol):
     provenance: Provenance
 
     def detect(self, photo: bytes) -> Answer:
-        """``{"FaceDetails": [...]}``; an empty list if there is no face."""
+        """``{"FaceDetails": [...], "PhotoBrightness": ...}``; an empty list if there is no face.
+
+        ``PhotoBrightness`` is that of the whole photo. An engine that cannot measure it leaves it out.
+        """
         ...
 
     def compare(self, submitted: bytes, reference: bytes) -> Answer:

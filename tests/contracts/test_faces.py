@@ -98,7 +98,7 @@ def test_a_comparison_gives_the_same_either_way_round(
 
 
 def test_a_landscape_shows_no_face(engine: FaceEngine, landscape_jpeg: bytes) -> None:
-    assert engine.detect(landscape_jpeg) == {"FaceDetails": []}
+    assert engine.detect(landscape_jpeg)["FaceDetails"] == []
 
 
 def test_comparing_a_photo_without_a_face_names_no_source_face(
@@ -187,8 +187,10 @@ def test_answers_have_the_shapes_of_the_service_model(
 ) -> None:
     model = boto3.client("rekognition", region_name="eu-west-1").meta.service_model
     both = beside(astronaut_jpeg, hopper_jpeg)
+    detected = dict(engine.detect(both))
+    detected.pop("PhotoBrightness", None)  # the one thing that the service does not have
     for operation, answer in (
-        ("DetectFaces", engine.detect(both)),
+        ("DetectFaces", detected),
         ("CompareFaces", engine.compare(both, both)),
     ):
         report = ParamValidator().validate(answer, model.operation_model(operation).output_shape)

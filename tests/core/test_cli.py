@@ -571,7 +571,7 @@ def test_sweep_says_what_it_deleted(loaded: Run) -> None:
     result = loaded("sweep", "--trust-clock")
     assert (result.exit_code, result.stdout.splitlines()) == (
         0,
-        ["0 erasures finished.", "0 expired records, 0 photos and 0 notes deleted."],
+        ["0 erasures finished.", "0 expired records, 0 photos, 0 notes and the answers to 0 pairs deleted."],
     )
 
 

@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 
 from core.adapters.aws import clients
 from core.adapters.aws.face_collections import FaceCollections, Match, Tag
-from core.domain.errors import NotConfigured, Refused, ServiceError, SettingsError, Throttled, Unavailable
+from core.domain.errors import Refused, ServiceError, SettingsError, Throttled, Unavailable
 from core.flow.retry import Retry
 
 TABLE = "face-verifications"
@@ -231,7 +231,7 @@ def test_a_collection_that_is_deleted_during_a_search_is_not_made_again(
     stub: Stubber, collections: FaceCollections, operation: str
 ) -> None:
     fail(stub, operation, "ResourceNotFoundException")
-    with pytest.raises(NotConfigured, match="deleted during the search"):
+    with pytest.raises(Refused, match="deleted during the search"):
         USES[operation](collections)
 
 

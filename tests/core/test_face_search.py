@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
+from uuid import uuid4
 
+import boto3
 import pytest
+from botocore.validate import ParamValidator
 
 from core.adapters.aws import clients
 from core.adapters.aws.face_collections import FaceCollections
@@ -446,3 +451,28 @@ def test_two_searches_at_once_find_the_same(people: Event) -> None:
 
 def test_as_many_pairs_are_asked_for_as_tell_whether_there_are_more() -> None:
     assert MAX_PAIRS + 1 <= 4096
+
+
+def test_the_server_answers_in_the_shapes_of_the_service_model(people: Event) -> None:
+    """What boto3's parser would pass over in silence."""
+    client = boto3.client("rekognition", region_name="eu-west-1")
+    people.search()
+    (name,) = people.server.collections.kept
+    (face, *_) = people.server.collections.kept[name].values()
+    requests: dict[str, dict[str, Any]] = {
+        "ListCollections": {},
+        "ListFaces": {"CollectionId": name},
+        "SearchFaces": {"CollectionId": name, "FaceId": face.face_id},
+        "IndexFaces": {
+            "CollectionId": name,
+            "ExternalImageId": "a:b:c",
+            "Image": {"Bytes": base64.b64encode(photo_of("ada")).decode()},
+        },
+        "DeleteFaces": {"CollectionId": name, "FaceIds": [face.face_id, str(uuid4())]},
+        "DeleteCollection": {"CollectionId": name},
+        "CreateCollection": {"CollectionId": name},
+    }
+    for operation, request in requests.items():
+        shape = client.meta.service_model.operation_model(operation).output_shape
+        report = ParamValidator().validate(people.server.answer(operation, request), shape)
+        assert not report.has_errors(), report.generate_report()

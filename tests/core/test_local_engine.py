@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier
 from typing import Any
 
@@ -20,6 +21,7 @@ from core.domain.errors import NotConfigured, Refused
 from core.domain.policy import Policy, judge
 from core.domain.reasons import Reason
 from core.files import bundled
+from tests.support.production import embedded
 
 Picture = NDArray[np.uint8]
 
@@ -65,6 +67,20 @@ def face_width(engine: LocalEngine, picture: Picture) -> float:
 def blurred(engine: LocalEngine, picture: Picture, percent: float) -> Any:
     """Out of focus by ``percent`` of the face's width."""
     return cv2.GaussianBlur(picture, (0, 0), face_width(engine, picture) * percent / 100)
+
+
+def moved(engine: LocalEngine, picture: Picture, percent: float, degrees: int) -> Any:
+    """As a camera sees a face that moves by ``percent`` of its width while the shutter is open."""
+    side = round(face_width(engine, picture) * percent / 100) | 1
+    path = np.zeros((side, side), np.float32)
+    path[side // 2] = 1
+    turn = cv2.getRotationMatrix2D((side // 2, side // 2), degrees, 1)
+    turned = cv2.warpAffine(path, turn, (side, side))
+    return cv2.filter2D(picture, -1, turned / turned.sum())
+
+
+def similarity(engine: LocalEngine, one: Picture, other: Picture) -> float:
+    return float(engine.compare(jpeg(one), jpeg(other))["FaceMatches"][0]["Similarity"])
 
 
 def resized(picture: Picture, scale: float) -> Any:
@@ -251,8 +267,105 @@ def test_another_network_or_calibration_is_another_model(
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
-def test_a_photo_on_its_side_or_head_is_answered(local_engine: LocalEngine, portrait: Picture, turns: int) -> None:
-    assert "FaceDetails" in local_engine.detect(jpeg(np.rot90(portrait, turns)))
+def test_a_photo_on_its_side_or_head_passes_and_matches_the_upright_one(
+    local_engine: LocalEngine, portrait: Picture, turns: int
+) -> None:
+    turned = np.ascontiguousarray(np.rot90(portrait, turns))
+    assert reasons(local_engine, turned) == ()
+    assert similarity(local_engine, turned, portrait) > 90
+    assert similarity(local_engine, portrait, turned) > 90
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_the_box_of_a_turned_face_is_where_the_face_is(
+    local_engine: LocalEngine, portrait: Picture, turns: int
+) -> None:
+    turned = np.ascontiguousarray(np.rot90(portrait, turns))
+    height, width = turned.shape[:2]
+    box = largest(local_engine, turned)["BoundingBox"]
+    mask = np.zeros((height, width), np.uint8)
+    top, left = round(box["Top"] * height), round(box["Left"] * width)
+    mask[top : top + round(box["Height"] * height), left : left + round(box["Width"] * width)] = 1
+    upright = largest(local_engine, portrait)["BoundingBox"]
+    whole = np.rot90(mask, -turns)
+    height, width = whole.shape
+    top, left = round(upright["Top"] * height), round(upright["Left"] * width)
+    seen = whole[top : top + round(upright["Height"] * height), left : left + round(upright["Width"] * width)]
+    assert seen.mean() > 0.8
+
+
+@pytest.mark.parametrize("light", [0.07, 0.04])
+def test_a_photo_too_dark_to_find_the_face_in_fails_as_too_dark_alone(
+    local_engine: LocalEngine, portrait: Picture, light: float
+) -> None:
+    assert reasons(local_engine, opened(jpeg(portrait * light))) == (Reason.TOO_DARK,)
+
+
+def test_a_black_picture_has_no_face_and_is_too_dark(local_engine: LocalEngine) -> None:
+    assert reasons(local_engine, np.zeros((300, 300, 3), np.uint8)) == (Reason.NO_FACE, Reason.TOO_DARK)
+
+
+def test_a_white_picture_has_no_face_and_is_too_bright(local_engine: LocalEngine) -> None:
+    assert reasons(local_engine, np.full((300, 300, 3), 255, np.uint8)) == (Reason.NO_FACE, Reason.TOO_BRIGHT)
+
+
+def test_a_face_of_which_a_quarter_is_burnt_is_too_bright_however_dark_the_rest(
+    local_engine: LocalEngine, portrait: Picture
+) -> None:
+    box = largest(local_engine, portrait)["BoundingBox"]
+    height, width = portrait.shape[:2]
+    burnt = portrait.copy()
+    top, bottom = int(box["Top"] * height), int((box["Top"] + box["Height"] / 4) * height)
+    burnt[top:bottom, int(box["Left"] * width) : int((box["Left"] + box["Width"]) * width)] = 255
+    assert Reason.TOO_BRIGHT in reasons(local_engine, burnt)
+
+
+@pytest.mark.parametrize("degrees", [0, 45, 90, 135])
+def test_a_face_that_moved_by_a_sixth_of_its_width_is_blurred_whatever_the_direction(
+    local_engine: LocalEngine, portrait: Picture, degrees: int
+) -> None:
+    assert Reason.BLURRED in reasons(local_engine, moved(local_engine, portrait, 17, degrees))
+
+
+@pytest.mark.parametrize("photo", ["astronaut_jpeg", "hopper_jpeg", "mirrored"])
+def test_a_face_whose_pupils_fly_off_is_seen_as_without(
+    monkeypatch: pytest.MonkeyPatch, fresh_engine: LocalEngine, request: pytest.FixtureRequest, photo: str
+) -> None:
+    """Where the mesh places the pupils decides nothing: it is far off the face in some photos."""
+    if photo == "mirrored":
+        picture = opened(request.getfixturevalue("astronaut_jpeg"))[:, ::-1]
+    else:
+        picture = opened(request.getfixturevalue(photo))
+    before = fresh_engine.detect(jpeg(picture))["FaceDetails"][0]
+    mesh = networks.Networks.mesh
+
+    def flown(nets: networks.Networks, photo: Picture, face: networks.Found) -> networks.Mesh:
+        made = mesh(nets, photo, face)
+        points = made.points.copy()
+        points[468:478, :2] += (3 * face.box[2], -2 * face.box[3])
+        return networks.Mesh(points, made.presence)
+
+    monkeypatch.setattr(networks.Networks, "mesh", flown)
+    other = LocalEngine()
+    other._networks = fresh_engine._networks
+    assert other.detect(jpeg(picture))["FaceDetails"][0]["Landmarks"] == before["Landmarks"]
+    assert np.allclose(
+        other._seen_in(jpeg(picture)).faces[0].vector, fresh_engine._seen_in(jpeg(picture)).faces[0].vector
+    )
+    other.close()
+
+
+def test_a_second_face_that_is_found_less_surely_is_counted(
+    local_engine: LocalEngine, astronaut: Picture, hopper: Picture
+) -> None:
+    small = resized(hopper, 0.6)
+    leaning = cv2.getRotationMatrix2D((small.shape[1] / 2, small.shape[0] / 2), 40, 1)
+    unsure = cv2.warpAffine(small, leaning, (small.shape[1], small.shape[0]))
+    assert 70 <= largest(local_engine, unsure)["Confidence"] < 90
+    both = np.zeros((max(len(astronaut), len(unsure)), astronaut.shape[1] + unsure.shape[1], 3), np.uint8)
+    both[: len(astronaut), : astronaut.shape[1]] = astronaut
+    both[: len(unsure), astronaut.shape[1] :] = unsure
+    assert Reason.MULTIPLE_FACES in reasons(local_engine, both)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +381,7 @@ def test_a_photo_on_its_side_or_head_is_answered(local_engine: LocalEngine, port
     ids=["black", "white", "noise", "one pixel", "a line", "a column"],
 )
 def test_a_picture_of_nothing_shows_no_face(local_engine: LocalEngine, picture: Any) -> None:
-    assert local_engine.detect(jpeg(picture)) == {"FaceDetails": []}
+    assert local_engine.detect(jpeg(picture))["FaceDetails"] == []
 
 
 @pytest.mark.parametrize("shape", [(1920, 12), (12, 1920), (40, 1920), (1920, 40)])
@@ -390,3 +503,15 @@ def test_the_packages_that_carry_the_weights_are_never_imported() -> None:
 def test_making_an_engine_loads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "Networks", lambda: pytest.fail("loaded"))
     LocalEngine().close()
+
+
+@pytest.mark.parametrize(("given", "used"), [({"ENGINE_CORES": "3"}, 3), ({}, max(1, cv2.getNumberOfCPUs() - 1))])
+def test_the_engine_uses_as_many_cores_as_the_settings_allow(
+    tmp_path: Path, given: dict[str, str], used: int
+) -> None:
+    before = cv2.getNumThreads()
+    with embedded(tmp_path, **given) as site:
+        site.services.engine.ping()
+        found = cv2.getNumThreads()
+    cv2.setNumThreads(before)
+    assert found == used

@@ -72,6 +72,10 @@ def hashed(text: str) -> str:
     return sha256(text.encode(errors="surrogatepass")).hexdigest()[:_HASH_CHARACTERS]
 
 
+class _NoCollection(Refused):
+    """There is no such collection."""
+
+
 class FaceCollections:
     """The collections of one installation, by names that begin with that of its table of records.
 
@@ -121,7 +125,7 @@ class FaceCollections:
         while True:
             try:
                 answer = self._ask(self._other, ["Faces"], self._client.list_faces, **request)
-            except NotConfigured:
+            except _NoCollection:
                 return
             for face in answer["Faces"]:
                 yield face["FaceId"], Tag.read(face.get("ExternalImageId", ""))
@@ -179,7 +183,7 @@ class FaceCollections:
                     CollectionId=name,
                     FaceIds=chunk,
                 )
-            except NotConfigured:
+            except _NoCollection:
                 return
             left = [each for each in answer.get("UnsuccessfulFaceDeletions", ()) if each["Reasons"] != _NOT_THERE]
             if left:
@@ -189,7 +193,7 @@ class FaceCollections:
         """Deletes the collection with all its faces if there is one."""
         try:
             self._ask(self._other, ["StatusCode"], self._client.delete_collection, CollectionId=name)
-        except NotConfigured:
+        except _NoCollection:
             return
 
     def close(self) -> None:
@@ -199,7 +203,7 @@ class FaceCollections:
         try:
             return self._calls(pace, essential, call, **request)
         except NotConfigured as error:
-            raise NotConfigured(SERVICE, error.code, _DELETED_MEANWHILE) from error
+            raise _NoCollection(SERVICE, error.code, _DELETED_MEANWHILE) from error
         except Refused as error:
             if error.code != _DENIED:
                 raise

@@ -67,18 +67,14 @@ class RekognitionFaceSearch:
 
         Rekognition keeps nothing of a photo without a clear face, so each search examines it again.
         """
-        found = _Search(self._collections, self._collections.name_of(event_id), self._mark, read)
+        found = _Search(self._collections, self._collections.name_of(event_id), self._mark, read, threshold)
         crews = _Crews(self._workers, self._patience, stop, report, total=2 * len(references))
         found.begin(references)
         crews.run(found.added, found.keep_face, references, done=0)
         found.delete_replaced()
         if crews.may_continue:
-            crews.run(
-                lambda tag: found.similar(tag, threshold),
-                found.keep_matches,
-                list(found.faces),
-                done=crews.total - len(found.faces),
-            )
+            faces = list(found.faces)
+            crews.run(found.similar, found.keep_matches, faces, done=crews.total - len(faces))
         if crews.last_error and not found.compared and not found.without:
             raise crews.last_error
         return Found(
@@ -118,8 +114,14 @@ class _Search:
     """One search. ``added`` and ``similar`` are called in several threads, all else in one."""
 
     def __init__(
-        self, collections: FaceCollections, name: str, mark: Callable[[str], str | None], read: ReadPhoto
+        self,
+        collections: FaceCollections,
+        name: str,
+        mark: Callable[[str], str | None],
+        read: ReadPhoto,
+        threshold: float,
     ) -> None:
+        #: The ids of the references' faces.
         self.faces: dict[Tag, str] = {}
         self.without: Counter[_Without] = Counter()
         self.pairs = _Pairs()
@@ -128,6 +130,7 @@ class _Search:
         self._name = name
         self._mark = mark
         self._read = read
+        self._threshold = threshold
         #: The faces in the collection when the search began.
         self._kept: dict[Tag, str] = {}
         self._owners: dict[Tag, Reference] = {}
@@ -149,9 +152,11 @@ class _Search:
         """The tag and the id of the reference's face, which is in the collection then."""
         try:
             # The mark comes before the photo: of a photo that is replaced in between, the next search sees that.
-            mark = self._mark(reference.key)
-            photo = self._read(reference.key) if mark is None else None
-            tag = Tag.of(reference.user_id, reference.registration_id, mark or sha256(photo or b"").hexdigest())
+            mark, photo = self._mark(reference.key), None
+            if mark is None:
+                photo = self._read(reference.key)
+                mark = sha256(photo).hexdigest()
+            tag = Tag.of(reference.user_id, reference.registration_id, mark)
             face_id = self._kept.get(tag)
             if face_id is None:
                 face_id = self._collections.add(self._name, tag, photo or self._read(reference.key))
@@ -168,7 +173,8 @@ class _Search:
         if isinstance(outcome, _Without):
             self.without[outcome] += 1
             return
-        tag, self.faces[tag] = outcome
+        tag, face_id = outcome
+        self.faces[tag] = face_id
         self._owners[tag] = reference
 
     def delete_replaced(self) -> None:
@@ -178,8 +184,9 @@ class _Search:
         ]
         self._collections.delete(self._name, replaced)
 
-    def similar(self, tag: Tag, threshold: float) -> list[Match] | None:
-        return self._collections.similar(self._name, self.faces[tag], threshold, MAX_PAIRS + 1)
+    def similar(self, tag: Tag) -> list[Match] | None:
+        # With one more than are kept, it shows whether there are more.
+        return self._collections.similar(self._name, self.faces[tag], self._threshold, MAX_PAIRS + 1)
 
     def keep_matches(self, tag: Tag, matches: list[Match] | None) -> None:
         if matches is None:  # somebody else has deleted the face: its owner is being erased

@@ -16,7 +16,7 @@ import orjson
 from numpy.typing import NDArray
 
 from core.adapters.embedded.calibration import FALSE_MATCHES
-from core.adapters.embedded.face_analysis import Face, examine, similarity
+from core.adapters.embedded.face_analysis import Seen, examine, similarity
 from core.adapters.embedded.model import MODEL
 from core.adapters.embedded.networks import Floats, Image, Networks
 from core.domain.errors import Refused, Service
@@ -49,11 +49,12 @@ class LocalEngine:
         # rather than a lock, because OpenCV and malloc keep memory for each thread that ever worked: three times as
         # much in all. Within a network OpenCV works on several cores by itself.
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="faces")
-        self._seen: OrderedDict[bytes, Future[tuple[Face, ...]]] = OrderedDict()
+        self._remembered: OrderedDict[bytes, Future[Seen]] = OrderedDict()
         self._lock = Lock()
 
     def detect(self, photo: bytes) -> Answer:
-        return {"FaceDetails": [face.detail for face in self._faces(photo)]}
+        seen = self._seen_in(photo)
+        return {"FaceDetails": [face.detail for face in seen.faces], "PhotoBrightness": seen.brightness}
 
     def compare(self, submitted: bytes, reference: bytes) -> Answer:
         """As the port says; unclear faces in ``reference`` are not compared."""
@@ -63,13 +64,13 @@ class LocalEngine:
         """As the port says: JSON, a list of faces."""
         faces = [
             {"detail": {name: face.detail[name] for name in _COMPARED if name in face.detail}, "vector": face.vector}
-            for face in self._faces(photo)
+            for face in self._seen_in(photo).faces
             if face.clear
         ]
         return orjson.dumps(faces, option=orjson.OPT_SERIALIZE_NUMPY)
 
     def compare_template(self, submitted: bytes, template: bytes) -> Answer:
-        faces = self._faces(submitted)
+        faces = self._seen_in(submitted).faces
         if not faces:
             return {"FaceMatches": [], "UnmatchedFaces": []}
         examined = faces[0]
@@ -97,30 +98,29 @@ class LocalEngine:
     def close(self) -> None:
         self._worker.shutdown(cancel_futures=True)
 
-    def _faces(self, photo: bytes) -> tuple[Face, ...]:
-        """The faces in the photo. They are remembered by the hash of the photo, without the photo itself."""
+    def _seen_in(self, photo: bytes) -> Seen:
+        """What is in the photo. It is remembered by the hash of the photo, without the photo itself."""
         key = hashlib.sha256(photo).digest()
         with self._lock:
             # detect and compare ask for the same photo at the same time: the second waits for the result of the
             # first.
-            examined = self._seen.get(key)
+            examined = self._remembered.get(key)
             if examined is None:
-                examined = self._seen[key] = self._worker.submit(self._examine, photo)
-                if len(self._seen) > _REMEMBERED:
-                    self._seen.popitem(last=False)
-            self._seen.move_to_end(key)
+                examined = self._remembered[key] = self._worker.submit(self._examine, photo)
+                if len(self._remembered) > _REMEMBERED:
+                    self._remembered.popitem(last=False)
+            self._remembered.move_to_end(key)
         try:
             return examined.result()
         except BaseException:
             # Do not remember the failure: missing weights may be there the next time.
             with self._lock:
-                self._seen.pop(key, None)
+                self._remembered.pop(key, None)
             raise
 
-    def _examine(self, photo: bytes) -> tuple[Face, ...]:
-        image = _decode(photo)
-        found = examine(self._load(), image)
-        return tuple(replace(face, detail=self._reported(face.detail)) for face in found)
+    def _examine(self, photo: bytes) -> Seen:
+        seen = examine(self._load(), _decode(photo))
+        return replace(seen, faces=tuple(replace(face, detail=self._reported(face.detail)) for face in seen.faces))
 
     def _reported(self, detail: Mapping[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in detail.items() if name not in self._hidden}

@@ -47,9 +47,10 @@ _MAX_FACES = 20
 _MESH_SIDE = 256
 #: The crop for the mesh as a multiple of the face, as in MediaPipe's own pipeline.
 _MESH_MARGIN = 1.5
-#: The mesh's points for the five that YuNet and SFace use: pupils, tip of the nose, corners of the mouth; left in the
-#: picture first.
-FIVE = [468, 473, 4, 61, 291]
+#: The mesh's points for the five that YuNet and SFace use, left in the picture first: the middle of each eye between
+#: its two corners, the tip of the nose, and the corners of the mouth. The mesh's pupils (468, 473) are no good: they
+#: are off the face in some photos, and the pictures that are cut by them are all alike.
+_FIVE = [(33, 133), (263, 362), (4, 4), (61, 61), (291, 291)]
 
 _ALIGNED_SIDE = 112
 #: The places at which SFace expects those five in its picture of 112x112 pixels (the template it was trained with).
@@ -72,12 +73,27 @@ _EXPRESSIVE = [
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a face is: its centre, the length of its longer side, and the line from its left eye to the right one."""
+
+    centre: Floats
+    length: float
+    eye_line: Floats
+
+
+@dataclass(frozen=True)
 class Found:
     """A face that was found: its box (left, top, width, height) and five points in pixels, and its score, 0-1."""
 
     box: tuple[float, float, float, float]
     five: Floats
     score: float
+
+    @property
+    def place(self) -> Place:
+        left, top, width, height = self.box
+        centre = np.array([left + width / 2, top + height / 2], np.float32)
+        return Place(centre, max(width, height), self.five[1] - self.five[0])
 
     def inside(self, photo: Image) -> tuple[float, float, float, float]:
         """Left, top, right, bottom of the part of the box in ``photo``, in pixels; right < left if there is none."""
@@ -93,6 +109,17 @@ class Mesh:
     points: Floats
     presence: float
 
+    @property
+    def five(self) -> Floats:
+        """The five points of ``Found``, placed by the mesh."""
+        return np.asarray(self.points[_FIVE, :2].mean(axis=1), np.float32)
+
+    @property
+    def place(self) -> Place:
+        outline = self.points[:, :2]
+        low, high = outline.min(axis=0), outline.max(axis=0)
+        return Place((low + high) / 2, float((high - low).max()), outline[263] - outline[33])
+
 
 class Networks:
     """Loads all four networks, in about half a second. Raises ``NotConfigured`` if weights are missing."""
@@ -106,8 +133,20 @@ class Networks:
             self._mesh = cv2.dnn.readNetFromTFLite(_array(task.read("face_landmarks_detector.tflite")))
             self._blendshapes = cv2.dnn.readNetFromTFLite(_array(task.read("face_blendshapes.tflite")))
 
-    def find(self, photo: Image) -> list[Found]:
-        """The faces in ``photo`` (BGR), largest first."""
+    def find(self, photo: Image, quarters: int = 0) -> list[Found]:
+        """The faces in ``photo`` (BGR), largest first.
+
+        They are searched in the photo turned counterclockwise by ``quarters`` of a circle; their places are those in
+        the photo as it is. Of a face that lies on its side or stands on its head the left eye is still the one that
+        is left when the face is upright.
+        """
+        found = [
+            _turned_back(face, photo, quarters)
+            for face in self._find(np.ascontiguousarray(np.rot90(photo, quarters)))
+        ]
+        return sorted(found, key=lambda face: face.box[2] * face.box[3], reverse=True)[:_MAX_FACES]
+
+    def _find(self, photo: Image) -> list[Found]:
         height, width = photo.shape[:2]
         scale = min(1.0, _SEARCH_SIDE / max(height, width))
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -116,28 +155,20 @@ class Networks:
         # Per axis, because each side was rounded to whole pixels.
         back = np.array([width / size[0], height / size[1]], np.float32)
         found = [_found(row, back) for row in (rows if rows is not None else ())]
-        found = [face for face in found if _thinner_side(face, photo) >= _MIN_SIDE]
-        return sorted(found, key=lambda face: face.box[2] * face.box[3], reverse=True)[:_MAX_FACES]
+        return [face for face in found if _thinner_side(face, photo) >= _MIN_SIDE]
 
     def mesh(self, photo: Image, face: Found) -> Mesh:
         """The mesh of ``face``, in two passes: the first one places the crop for the second."""
-        left, top, width, height = face.box
-        centre = np.array([left + width / 2, top + height / 2], np.float32)
-        first = self._mesh_in(photo, centre, max(width, height), face.five[1] - face.five[0])
-        outline = first.points[:, :2]
-        low, high = outline.min(axis=0), outline.max(axis=0)
-        return self._mesh_in(photo, (low + high) / 2, float((high - low).max()), outline[263] - outline[33])
+        return self._mesh_in(photo, self._mesh_in(photo, face.place).place)
 
-    def _mesh_in(self, photo: Image, centre: Floats, side: float, eye_line: Floats) -> Mesh:
-        turn = _complex(eye_line) / max(abs(_complex(eye_line)), 1e-6)
-        scale = _MESH_SIDE / (side * _MESH_MARGIN)
-        into = _matrix(scale / turn, complex(_MESH_SIDE / 2, _MESH_SIDE / 2) - _complex(centre) * scale / turn)
-        crop = _cut(photo, into, _MESH_SIDE)
-        self._mesh.setInput(cv2.dnn.blobFromImage(crop, 1 / 255, swapRB=True))
+    def _mesh_in(self, photo: Image, place: Place) -> Mesh:
+        into = _upright(place, _MESH_SIDE, _MESH_MARGIN)
+        self._mesh.setInput(cv2.dnn.blobFromImage(_cut(photo, into, _MESH_SIDE), 1 / 255, swapRB=True))
         raw, logit = self._mesh.forward(["Identity", "Identity_1"])
         points = raw.reshape(-1, 3)
         flat = cv2.transform(points[None, :, :2], cv2.invertAffineTransform(into))[0]
-        return Mesh(np.column_stack([flat, points[:, 2] / scale]), _sigmoid(float(logit.ravel()[0])))
+        deep = points[:, 2] / np.hypot(into[0, 0], into[1, 0])
+        return Mesh(np.column_stack([flat, deep]), _sigmoid(float(logit.ravel()[0])))
 
     def expression(self, mesh: Mesh) -> Floats:
         """52 blendshape scores 0-1, in MediaPipe's order."""
@@ -156,6 +187,33 @@ def _found(row: Floats, scale: Floats) -> Found:
     """A row of YuNet's answer: left, top, width, height, five points, score."""
     left, top, width, height = (float(value) for value in row[:4] * np.tile(scale, 2))
     return Found((left, top, width, height), row[4:14].reshape(5, 2) * scale, float(row[14]))
+
+
+def _turned_back(face: Found, photo: Image, quarters: int) -> Found:
+    """Where a face that was found in ``photo`` turned by ``quarters`` is in the photo itself."""
+    height, width = photo.shape[:2]
+    left, top, across, down = face.box
+    corners = np.array([(left, top), (left + across, top + down)], np.float32)
+    points = np.concatenate([corners, face.five])
+    for turn in range(quarters % 4, 0, -1):
+        # The x of one turn less is counted from the edge that this turn made the lower one.
+        edge = width if turn % 2 else height
+        points = np.column_stack([edge - points[:, 1], points[:, 0]])
+    low, high = points[:2].min(axis=0), points[:2].max(axis=0)
+    across, down = (high - low).tolist()
+    return Found((float(low[0]), float(low[1]), across, down), points[2:], face.score)
+
+
+def upright(photo: Image, place: Place, side: int) -> Image:
+    """A square picture of the face at ``place``, upright, of ``side`` pixels."""
+    return _cut(photo, _upright(place, side), side)
+
+
+def _upright(place: Place, side: int, margin: float = 1.0) -> NDArray[np.float64]:
+    """From the photo into the picture that ``upright`` makes, with more around the face by the factor ``margin``."""
+    turn = _complex(place.eye_line) / max(abs(_complex(place.eye_line)), 1e-6)
+    factor = side / (max(place.length, 1e-6) * margin) / turn
+    return _matrix(factor, complex(side / 2, side / 2) - _complex(place.centre) * factor)
 
 
 def _thinner_side(face: Found, photo: Image) -> float:
