@@ -41,7 +41,7 @@ def searched(event_id: str, switched: Switch) -> None:
     latest: Search | None = None
     with ui.banner_on_failure("read what the last search found"):
         latest = services.duplicates.latest(event_id)
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         if not runs:
             searching.offer(services, event_id, again=latest is not None)
         switch.on(event_id, switched)

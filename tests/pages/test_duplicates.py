@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from core.domain.errors import Unavailable
 from core.domain.records import Registration
 from core.domain.roles import Principal, Role, local
 from core.runtime.services import Services
+from core.settings import Backend
 from dashboard import services as dashboard_services
 from dashboard.jobs import jobs
 from dashboard.parts import photos
@@ -172,6 +174,15 @@ class TestSwitchedOn:
 
 def test_before_a_search_it_says_that_there_was_none(open_page: Open, switched_on: Services) -> None:
     assert "Nobody has looked for duplicates" in text_of(open_page())
+
+
+@pytest.mark.parametrize(("backend", "said"), [("embedded", False), ("aws", True)])
+def test_where_the_engine_costs_it_says_how_much_at_the_most(
+    open_page: Open, switched_on: Services, monkeypatch: pytest.MonkeyPatch, backend: str, said: bool
+) -> None:
+    settings = switched_on.settings.model_copy(update={"backend": Backend(backend), "price_rekognition": 1.5})
+    monkeypatch.setattr(dashboard_services, "build", lambda _settings: replace(switched_on, settings=settings))
+    assert ("charges at most 3.00 USD for 1,000 people" in text_of(open_page())) is said
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import streamlit as st
 
 from core.domain.duplicates import MAX_TEXT, Answer, Candidate, Search, Side
 from core.domain.errors import FacedeskError
-from core.domain.records import Box
 from core.domain.roles import Action
 from core.photos.sanitiser import CleanPhoto
 from core.runtime.facades.guard import GuardedServices
@@ -24,7 +23,6 @@ from dashboard.services import get_services
 PAIRS_A_PAGE = 10
 #: Pixels of both faces together at the most.
 _WIDTH = 480
-_WHOLE = Box(left=0, top=0, width=1, height=1)
 WORDS = {Answer.SAME: "Same person", Answer.DIFFERENT: "Different people", Answer.RELATIVES: "Relatives"}
 _ICONS = {
     Answer.SAME: ":material/person:",
@@ -143,7 +141,7 @@ def _side(services: GuardedServices, event_id: str, side: Side, place: int, *, s
         return services.duplicates.photo(event_id, side.registration_id)
 
     with st.container(gap="xsmall"):
-        uri = photos.face(side.photo_key, caption, _WHOLE, read=read) if seen else None
+        uri = photos.face(side.photo_key, caption, None, read=read) if seen else None
         if uri:
             st.image(uri, width="stretch", alt=caption)
         st.text(side.name or "No name")
@@ -219,8 +217,11 @@ def _answer(event_id: str, pair: PairKey, answer: Answer, note: str) -> None:
         st.session_state[note] = ""
 
 
-#: Both faces stand side by side in any window, so that they can be compared.
-_STYLE = """<style>
-[class*=st-key-pair-] { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); align-items: start; }
-[class*=st-key-pair-] [data-testid=stImage] img { border-radius: 0.6rem; }
+#: Both photos stand side by side in any window, in frames of one size, so that they can be compared.
+_STYLE = f"""<style>
+[class*=st-key-pair-] {{ display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); align-items: start; }}
+[class*=st-key-pair-] [data-testid=stImage] img {{
+    width: 100%; height: auto; aspect-ratio: {photos.FACE_SHAPE}; object-fit: contain; box-sizing: border-box;
+    border: 1px solid #8884; border-radius: 0.6rem;
+}}
 </style>"""

@@ -8,9 +8,11 @@ from dataclasses import replace
 
 import streamlit as st
 
+from core.domain.costs import IMAGES_A_PERSON_SEARCHED
 from core.domain.duplicates import MAX_PAIRS, Expected, Search
 from core.flow.crew import End, Progress
 from core.runtime.facades.guard import GuardedServices
+from core.settings import Backend
 from dashboard.jobs import jobs
 from dashboard.parts import batch, ui
 
@@ -31,7 +33,7 @@ def under_way(services: GuardedServices, event_id: str) -> bool:
 
 
 def offer(services: GuardedServices, event_id: str, *, again: bool) -> None:
-    """A button that starts a search."""
+    """A button that starts a search, and what the engine charges for it, if anything."""
     st.button(
         "Look again" if again else "Look for duplicates",
         type="secondary" if again else "primary",
@@ -39,6 +41,9 @@ def offer(services: GuardedServices, event_id: str, *, again: bool) -> None:
         on_click=_start,
         args=(services, event_id),
     )
+    if services.settings.backend is Backend.AWS:
+        price = IMAGES_A_PERSON_SEARCHED * services.settings.price_rekognition
+        st.caption(f"Rekognition charges at most {price:,.2f} USD for 1,000 people.", width="content")
 
 
 def _start(services: GuardedServices, event_id: str) -> None:
