@@ -147,9 +147,8 @@ class DuplicateService:
             found = self._faces.search(event_id, references, self._read, self._threshold, stop, watch.report)
         finally:
             erased = watch.erased({side.user_id for side in sides.values()})
-            for (
-                user_id
-            ) in erased:  # whose face may have been added after the erasure, also if the search failed later
+            # Their faces may have been added after the erasure, also if the search failed later.
+            for user_id in erased:
                 self._faces.forget(user_id)
         if not (switch := self._on(event_id)):
             self._faces.drop(event_id)
