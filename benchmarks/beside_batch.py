@@ -36,7 +36,7 @@ RECORDS = 6_000
 #: Pixels on each side of the batch's photos.
 SIDE = 1280
 #: Photos of one batch: more than it gets through while it is measured.
-PHOTOS = 60
+PHOTOS = 30
 
 
 @dataclass
@@ -118,8 +118,8 @@ def measure(rounds: int, reruns: int, folder: str) -> dict[str, Measured]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Pages beside a batch.")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each (default: 5)")
-    parser.add_argument("--reruns", type=int, default=12, help="reruns of the page in a turn (default: 12)")
+    parser.add_argument("--rounds", type=int, default=12, help="turns of each (default: 12)")
+    parser.add_argument("--reruns", type=int, default=6, help="reruns of the page in a turn (default: 6)")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data.embedded(Path(folder), RECORDS, registered=RECORDS)

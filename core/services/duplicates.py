@@ -143,10 +143,13 @@ class DuplicateService:
         registered = self._registrations.event_frame(event_id)
         sides = _sides(registered)
         references = [Reference(side.registration_id, side.user_id, side.photo_key) for side in sides.values()]
-        found = self._faces.search(event_id, references, self._read, self._threshold, stop, watch.report)
-        erased = watch.erased({side.user_id for side in sides.values()})
-        for user_id in erased:  # whose face may have been added after the erasure
-            self._faces.forget(user_id)
+        try:
+            found = self._faces.search(event_id, references, self._read, self._threshold, stop, watch.report)
+        finally:
+            erased = watch.erased({side.user_id for side in sides.values()})
+            # Their faces may have been added after the erasure, also if the search failed later.
+            for user_id in erased:
+                self._faces.forget(user_id)
         if not (switch := self._on(event_id)):
             self._faces.drop(event_id)
             raise Conflict(_OFF)

@@ -289,6 +289,18 @@ class TestErasure:
         # By the erasure, and once more after the search, which may have added the face meanwhile.
         assert desk.faces.calls == ["search", "forget", "forget"]
 
+    def test_of_a_person_who_is_erased_during_a_search_that_fails_no_face_is_kept(
+        self, desk: Desk, on: DuplicateService
+    ) -> None:
+        def erase_and_fail() -> None:
+            desk.erasures.erase("user-2", "user-2", local("Ada"))
+            raise Unavailable("face engine", "Timeout")
+
+        desk.faces.meanwhile = erase_and_fail
+        with pytest.raises(Unavailable):
+            look(on)
+        assert desk.faces.calls == ["search", "forget", "forget"]
+
     @pytest.mark.parametrize("user_id", ["user-1", "user-2"])
     def test_an_answer_that_an_erasure_overtakes_is_taken_back(
         self, desk: Desk, on: DuplicateService, user_id: str, monkeypatch: pytest.MonkeyPatch
