@@ -49,7 +49,9 @@ class Policy(BaseModel):
     min_pitch: float = Field(-30, ge=-180, le=0, description="degrees that the head may be lowered (negative)")
     max_pitch: float = Field(45, ge=0, le=180, description="degrees that the head may be raised")
     min_attribute_confidence: Percent = Field(
-        90, description="engine's confidence from which closed eyes, sunglasses or a covered face count"
+        90,
+        description="engine's confidence from which closed eyes, sunglasses or a covered face count; the engine of "
+        "`embedded` can see closed eyes only",
     )
 
     @model_validator(mode="after")

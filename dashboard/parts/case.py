@@ -141,6 +141,14 @@ def advice(record: ValidationRecord) -> None:
         st.code(ui.advice_text(record.failure_reasons), language=None, wrap_lines=True)
 
 
+#: What there is to know of a verdict by this engine, for whoever looks closely.
+ENGINE_NOTES = {
+    "facedesk-opencv": "The face engine on this machine cannot see sunglasses or a covered face, nor tell a person "
+    "from a picture of one. How often it errs, on which photos that was measured, and for whom it is less strict is "
+    "in the documentation, docs/face-engine.md.",
+}
+
+
 def details(record: ValidationRecord) -> None:
     """What the engine reported, and the ids and codes that other systems use."""
     with st.expander("Details", icon=":material/data_object:"):
@@ -160,6 +168,8 @@ def details(record: ValidationRecord) -> None:
         st.dataframe(
             pd.DataFrame({"What": rows.keys(), "Value": rows.values()}), hide_index=True, alt="Details of the record"
         )
+        if note := ENGINE_NOTES.get(made_by.engine or ""):
+            st.caption(note)
 
 
 def _attribute(value: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import apsw
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.domain.clock import utc_now
 from core.domain.records import Provenance, Source
 from core.services.validation import Submitter
 from tests.pages.test_event_overview import charts
@@ -19,7 +21,7 @@ from tests.pages.test_validate import down, text_of
 from tests.support.app import RunPage, failure
 from tests.support.desk import REGISTERED, Desk
 from tests.support.production import validation_by
-from tests.support.records import a_foreign_item
+from tests.support.records import a_foreign_item, an_outcome
 
 ANYBODY = Submitter(Source.API)
 
@@ -108,6 +110,16 @@ def test_what_an_attempt_was_judged_with_is_shown(run_page: RunPage, desk: Desk)
     assert list(described(app, "Attempts")["Judged with"]) == [f"chosen · m1 · rules {rules}"] * 2
     details = described(app, "Details").set_index("What")["Value"]
     assert [details[name] for name in ("face engine", "engine's model", "rules")] == ["chosen", "m1", rules]
+
+
+@pytest.mark.parametrize(("engine", "says"), [("facedesk-opencv", True), ("rekognition", False)])
+def test_details_say_what_the_engine_of_this_machine_cannot_see(
+    run_page: RunPage, desk: Desk, engine: str, says: bool
+) -> None:
+    made = an_outcome(timestamp=utc_now(), provenance=Provenance(engine=engine, model="m1"))
+    desk.services.records.record_attempt(made, timedelta(days=30))
+    app = run_page("user_lookup", user_id="user-1", registration_id="reg-1")
+    assert ("docs/face-engine.md" in text_of(app)) is says
 
 
 def test_an_attempt_of_which_nothing_is_known_is_shown_too(run_page: RunPage, tmp_path: Path) -> None:
