@@ -76,6 +76,7 @@ REVIEWED: dict[str, set[str]] = {
     "dashboard/parts/case.py": {
         "badge: record.verification_attempt",
         "badge: ui.when(record.updated_at or record.timestamp, get_services().clock())",
+        "caption: note",  # one of the sentences of ENGINE_NOTES
         "caption: why_no_similarity(record)",
         "expander: count",
         "metric: meaning",

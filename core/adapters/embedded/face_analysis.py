@@ -53,6 +53,8 @@ _LUMA = ([0, 25, 50, 130, 210, 255], [0, 20, 35, 75, 97, 100])
 #: A pixel is burnt if all of its colours have this value or more (0-255). A face of which this share is burnt has the
 #: greatest brightness, however dark the rest of it is: of 138 photos taken with care none has more than 0.03.
 _BURNT, _BURNT_SHARE = 250, 0.2
+#: The detector is less sure of a face that leans by this many degrees or more to either side.
+_LEANS = 8
 #: A photo of a lower mean luma (0-255) is looked at again as bright as this, at most with this gain.
 _DIM, _LIT, _MAX_GAIN = 60, 110, 60.0
 
@@ -97,33 +99,57 @@ class Seen:
 def examine(networks: Networks, photo: Image) -> Seen:
     """The faces in ``photo`` (BGR): the clear ones, and smaller scores that the mesh also takes for faces.
 
-    A photo in which none is clear is looked at again: brightened if it is dark, then turned by quarters of a circle.
-    If none becomes clear, the faces are those of the look that found the best one. With their low confidence they do
-    not pass, but their other details show what is wrong with the photo.
+    A photo in which none is clear is looked at again: brightened if it is dark; turned so that the largest face that
+    was found is upright; turned on its sides and its head. If none becomes clear, the faces are those of the look
+    that found the best one. With their low confidence they do not pass, but their other details show what is wrong
+    with the photo.
     """
-    best: list[tuple[Found, Mesh]] = []
+    best = _look(networks, photo)
     lit = _brightened(photo)
-    for shown, quarters in [
-        (photo, 0),
-        *([(lit, 0)] if lit is not photo else []),
-        *((lit, turn) for turn in (1, 2, 3)),
-    ]:
-        found = [(face, networks.mesh(shown, face)) for face in networks.find(shown, quarters)]
-        found = [(face, mesh) for face, mesh in found if face.score >= _CLEAR or mesh.presence >= _PRESENT]
-        if _best_score(found) > _best_score(best):
-            best, best_shown = found, shown
-        if _best_score(best) >= _CLEAR:
+    if lit is not photo and not best.is_clear:
+        best = _better(best, _look(networks, lit))
+    for degrees in (*best.to_upright, 90, 180, 270):
+        if best.is_clear:
             break
-    return Seen(tuple(_face(networks, best_shown, photo, face, mesh) for face, mesh in best), _brightness(photo))
+        best = _better(best, _look(networks, lit, degrees))
+    faces = (_face(networks, best.shown, photo, face, mesh) for face, mesh in best.found)
+    return Seen(tuple(faces), _brightness(photo))
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What was found in the photo, or in a brighter picture of it; the largest face first."""
+
+    shown: Image
+    found: Sequence[tuple[Found, Mesh]]
+
+    @property
+    def best_score(self) -> float:
+        return max((face.score for face, _ in self.found), default=0.0)
+
+    @property
+    def is_clear(self) -> bool:
+        return self.best_score >= _CLEAR
+
+    @property
+    def to_upright(self) -> tuple[float, ...]:
+        """By how many degrees to turn the picture so that the largest face is upright; nothing if it hardly leans."""
+        lean = _pose(self.found[0][1])["Roll"] if self.found else 0.0
+        return (-lean,) if abs(lean) >= _LEANS else ()
+
+
+def _look(networks: Networks, shown: Image, degrees: float = 0.0) -> _Look:
+    found = [(face, networks.mesh(shown, face)) for face in networks.find(shown, degrees)]
+    return _Look(shown, [(face, mesh) for face, mesh in found if face.score >= _CLEAR or mesh.presence >= _PRESENT])
+
+
+def _better(best: _Look, other: _Look) -> _Look:
+    return max(best, other, key=lambda look: look.best_score)
 
 
 def similarity(cosine: Floats) -> NDArray[np.float64]:
     """How alike two faces with this cosine of their vectors are, 0-100."""
     return np.asarray(100 / (1 + np.exp(-_COSINE_STEEPNESS * (cosine.astype(float) - _COSINE_EVEN))))
-
-
-def _best_score(found: Sequence[tuple[Found, Mesh]]) -> float:
-    return max((face.score for face, _ in found), default=0.0)
 
 
 def _brightened(photo: Image) -> Image:

@@ -133,17 +133,18 @@ class Networks:
             self._mesh = cv2.dnn.readNetFromTFLite(_array(task.read("face_landmarks_detector.tflite")))
             self._blendshapes = cv2.dnn.readNetFromTFLite(_array(task.read("face_blendshapes.tflite")))
 
-    def find(self, photo: Image, quarters: int = 0) -> list[Found]:
+    def find(self, photo: Image, degrees: float = 0.0) -> list[Found]:
         """The faces in ``photo`` (BGR), largest first.
 
-        They are searched in the photo turned counterclockwise by ``quarters`` of a circle; their places are those in
-        the photo as it is. Of a face that lies on its side or stands on its head the left eye is still the one that
-        is left when the face is upright.
+        They are searched in the photo turned clockwise by ``degrees``; their places are those in the photo as it is.
+        Of a face that lies on its side or stands on its head the left eye is still the one that is left when the face
+        is upright.
         """
-        found = [
-            _turned_back(face, photo, quarters)
-            for face in self._find(np.ascontiguousarray(np.rot90(photo, quarters)))
-        ]
+        if degrees == 0:
+            found = self._find(photo)
+        else:
+            turned, back = _turned(photo, degrees)
+            found = [_moved(face, back) for face in self._find(turned)]
         return sorted(found, key=lambda face: face.box[2] * face.box[3], reverse=True)[:_MAX_FACES]
 
     def _find(self, photo: Image) -> list[Found]:
@@ -189,19 +190,27 @@ def _found(row: Floats, scale: Floats) -> Found:
     return Found((left, top, width, height), row[4:14].reshape(5, 2) * scale, float(row[14]))
 
 
-def _turned_back(face: Found, photo: Image, quarters: int) -> Found:
-    """Where a face that was found in ``photo`` turned by ``quarters`` is in the photo itself."""
+def _turned(photo: Image, degrees: float) -> tuple[Image, NDArray[np.float64]]:
+    """The whole photo turned clockwise, and the way of its points back into the photo."""
     height, width = photo.shape[:2]
-    left, top, across, down = face.box
-    corners = np.array([(left, top), (left + across, top + down)], np.float32)
-    points = np.concatenate([corners, face.five])
-    for turn in range(quarters % 4, 0, -1):
-        # The x of one turn less is counted from the edge that this turn made the lower one.
-        edge = width if turn % 2 else height
-        points = np.column_stack([edge - points[:, 1], points[:, 0]])
-    low, high = points[:2].min(axis=0), points[:2].max(axis=0)
-    across, down = (high - low).tolist()
-    return Found((float(low[0]), float(low[1]), across, down), points[2:], face.score)
+    turn = np.asarray(cv2.getRotationMatrix2D((width / 2, height / 2), -degrees, 1), np.float64)
+    cos, sin = abs(turn[0, :2])
+    size = round(width * cos + height * sin), round(width * sin + height * cos)
+    shift = np.array([[0, 0, (size[0] - width) / 2], [0, 0, (size[1] - height) / 2]])
+    into = turn + shift
+    turned = cv2.warpAffine(photo, into, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(turned, np.uint8), np.asarray(cv2.invertAffineTransform(into), np.float64)
+
+
+def _moved(face: Found, into: NDArray[np.float64]) -> Found:
+    """A face under a rotation and shift. Its box has the sides that it had, or each other's if it turned too far."""
+    left, top, width, height = face.box
+    points = np.concatenate([[(left + width / 2, top + height / 2)], face.five])
+    centre, *five = cv2.transform(points[None].astype(np.float32), into)[0]
+    if abs(into[0, 1]) > abs(into[0, 0]):
+        width, height = height, width
+    box = float(centre[0]) - width / 2, float(centre[1]) - height / 2, width, height
+    return Found(box, np.array(five, np.float32), face.score)
 
 
 def upright(photo: Image, place: Place, side: int) -> Image:
