@@ -34,7 +34,8 @@ from botocore.exceptions import ClientError
 
 from benchmarks.results import publish, table
 from core.adapters.aws import clients
-from core.adapters.aws.engine import QUOTA_SHARE, Quota, RekognitionEngine
+from core.adapters.aws.engine import Quota, RekognitionEngine
+from core.adapters.aws.rekognition import QUOTA_SHARE
 from core.domain.policy import Policy
 from core.domain.records import Registration, Source
 from core.flow.retry import Retry

@@ -70,6 +70,7 @@ class TimedEngine:
 
     def __post_init__(self) -> None:
         self.provenance = self.engine.provenance
+        self.false_matches = self.engine.false_matches
 
     def detect(self, photo: bytes) -> Answer:
         return self._timed(lambda: self.engine.detect(photo))

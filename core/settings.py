@@ -15,8 +15,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from core.domain.alerts import Limits
 from core.domain.errors import SettingsError
 from core.domain.policy import Policy
+from core.domain.records import Percent
 from core.domain.roles import ApiToken, Role
-from core.domain.second_looks import Share
+from core.domain.second_looks import Sampling
 
 #: Names of this machine that no other can reach.
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -40,10 +41,10 @@ class OperationLog(StrEnum):
     OFF = "off"
 
 
-class Settings(Policy, Limits, BaseSettings):
+class Settings(Policy, Limits, Sampling, BaseSettings):
     """One field per setting; the environment variable is its name in upper case, or the alias that it gives.
 
-    The numbers of the rules are those of ``Policy``, those of the morning digest are those of ``Limits``.
+    The numbers of the rules are those of ``Policy``, of the morning digest ``Limits``, of second looks ``Sampling``.
     """
 
     model_config = SettingsConfigDict(
@@ -210,15 +211,10 @@ class Settings(Policy, Limits, BaseSettings):
         description="after this a store counts as unavailable (seconds, retries included)",
     )
 
-    second_look_decisions: Share = Field(
-        0,
-        description="share of the decisions of people, 0-1, that another reviewer decides again without seeing them; "
-        "`0`: none",
-    )
-    second_look_passes: Share = Field(
-        0,
-        description="share of the photos that passed by themselves, 0-1, that a reviewer decides on without seeing "
-        "that they passed; `0`: none",
+    duplicate_threshold: Percent | None = Field(
+        None,
+        description="similarity from which two faces are a pair in a search for duplicates; none: where one false "
+        "pair is expected among 10,000 people, as far as the face engine's rate is known",
     )
 
     max_upload_mb: int = Field(15, ge=1, le=50, description="largest photo file taken, megabytes")
@@ -273,6 +269,12 @@ class Settings(Policy, Limits, BaseSettings):
         25,
         gt=0,
         description="the region's quota of DetectFaces, and of CompareFaces, calls a second",
+    )
+    rekognition_collection_calls_per_second: float = Field(
+        5,
+        gt=0,
+        description="the region's quota of IndexFaces, and of SearchFaces, calls a second; searches for duplicates "
+        "need them",
     )
 
     price_dynamodb_write: float = Field(

@@ -22,6 +22,7 @@ ALL_EVENTS = _FOLDER / "all_events.py"
 EVENT_OVERVIEW = _FOLDER / "event_overview.py"
 STATISTICS = _FOLDER / "statistics.py"
 EVENT_PROFILE = _FOLDER / "event_profile.py"
+DUPLICATES = _FOLDER / "duplicates.py"
 OPERATIONS = _FOLDER / "operations.py"
 START = _FOLDER / "start.py"
 AUDIT = _FOLDER / "audit.py"
@@ -49,6 +50,7 @@ _SECTIONS = {
         _Entry(ALL_EVENTS, "All events", ":material/event_list:"),
         _Entry(EVENT_OVERVIEW, "Event overview", ":material/event_available:"),
         _Entry(STATISTICS, "Statistics", ":material/bar_chart:"),
+        _Entry(DUPLICATES, "Duplicates", ":material/group:"),
         _Entry(EVENT_PROFILE, "Event settings", ":material/edit_calendar:"),
     ),
     "Operations": (_Entry(OPERATIONS, "Operations", ":material/monitoring:"),),
@@ -68,7 +70,8 @@ def may_open(person: Principal, script: Path) -> bool:
 
 def is_of_events(page: st.Page) -> bool:
     """Whether the page shows the chosen event."""
-    return page.url_path in {script.stem for script in (REVIEW, EVENT_OVERVIEW, STATISTICS, EVENT_PROFILE)}
+    scripts = (REVIEW, EVENT_OVERVIEW, STATISTICS, DUPLICATES, EVENT_PROFILE)
+    return page.url_path in {script.stem for script in scripts}
 
 
 def name_of(script: Path) -> str:

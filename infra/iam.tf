@@ -1,6 +1,15 @@
 # A policy for each role. Those of the dashboard and the provisioner are held, call for call, to what the code was seen to
 # call while the test suite ran.
 
+data "aws_caller_identity" "current" {}
+
+data "aws_partition" "current" {}
+
+locals {
+  # The collections of faces of this installation: one for each event that is searched for duplicates.
+  collections = "arn:${data.aws_partition.current.partition}:rekognition:${var.region}:${data.aws_caller_identity.current.account_id}:collection/${var.table_name}-*"
+}
+
 # The server: pages and JSON API.
 data "aws_iam_policy_document" "dashboard" {
   statement {
@@ -87,6 +96,34 @@ data "aws_iam_policy_document" "dashboard" {
     sid       = "Metrics"
     actions   = ["cloudwatch:GetMetricData"]
     resources = ["*"]
+  }
+
+  # Searches for people who registered twice: Amazon keeps what Rekognition makes of their faces.
+  dynamic "statement" {
+    for_each = var.find_duplicates ? [true] : []
+
+    content {
+      sid = "CollectionsOfFaces"
+      actions = [
+        "rekognition:DeleteCollection",
+        "rekognition:DeleteFaces",
+        "rekognition:IndexFaces",
+        "rekognition:ListFaces",
+        "rekognition:SearchFaces",
+      ]
+      resources = [local.collections]
+    }
+  }
+
+  # A collection that is created, and a list of all, have no resource to name.
+  dynamic "statement" {
+    for_each = var.find_duplicates ? [true] : []
+
+    content {
+      sid       = "CreateAndListCollections"
+      actions   = ["rekognition:CreateCollection", "rekognition:ListCollections"]
+      resources = ["*"]
+    }
   }
 }
 

@@ -43,3 +43,9 @@ variable "record_ttl_days" {
     error_message = "A whole number of days from 1 to 3650, as RECORD_TTL_DAYS."
   }
 }
+
+variable "find_duplicates" {
+  description = "Whether the server may search events for people who registered twice, which keeps biometric data of them in Rekognition."
+  type        = bool
+  default     = false
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from dashboard import pages
 from dashboard.parts import batch, event, lead_on, profiles, ui
 from dashboard.sections import digest, people
 from dashboard.sections import event_overview as sections
@@ -53,6 +54,7 @@ def main() -> None:
     sections.unreadable_records(event_id, records)
     sections.unreadable_registrations(event_id, registered)
     batch.offers(services, event_id, startable)
+    pages.link(pages.DUPLICATES, "Look for people who registered twice", ":material/group:", {"event_id": event_id})
 
 
 main()

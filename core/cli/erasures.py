@@ -21,8 +21,8 @@ def erase(
         Path | None, typer.Option(help="File to write the receipt to, as JSON.", show_default=False)
     ] = None,
 ) -> None:
-    """Erase a person: their records, attempts, submitted photos and the notes on their cases, and their registrations
-    if Facedesk keeps them.
+    """Erase a person: their records, attempts, submitted photos, the notes on their cases and the answers to pairs
+    with them, and their registrations if Facedesk keeps them.
 
     Shows first what would be erased. Run it again to continue an erasure that was interrupted. The audit trail and
     the receipt contain only a hash of the user id.
@@ -34,8 +34,8 @@ def erase(
         counts = found.counts
         say(
             f"{counts.records:,} records with {counts.attempts:,} attempts, {counts.photos:,} photos, "
-            f"{counts.registrations:,} registrations, {counts.case_notes:,} notes; {counts.shared_photos:,} photos "
-            "stay, because other people's records use them too."
+            f"{counts.registrations:,} registrations, {counts.case_notes:,} notes, answers to {counts.pairs:,} pairs "
+            f"of faces; {counts.shared_photos:,} photos stay, because other people's records use them too."
         )
         typed = typer.prompt("Type the user id to erase all of this") if confirm is None else confirm
         done = services.erasures.erase(user_id, typed, local(f"command line: {user_name()}"))
@@ -51,7 +51,8 @@ def sweep(
         typer.Option(help="Delete at once although the clock has jumped. Check first that the clock is right."),
     ] = False,
 ) -> None:
-    """Finish interrupted erasures, and delete expired records with their photos and notes (embedded backend).
+    """Finish interrupted erasures, and delete expired records with their photos, notes and answers (embedded
+    backend).
 
     The server does both by itself.
     """
@@ -62,7 +63,10 @@ def sweep(
             say("DynamoDB's TTL and the bucket's lifecycle rules delete what has expired.")
             return
         swept = services.retention.sweep(trust_clock=trust_clock)
-        say(f"{swept.records:,} expired records, {swept.photos:,} photos and {swept.notes:,} notes deleted.")
+        say(
+            f"{swept.records:,} expired records, {swept.photos:,} photos, {swept.notes:,} notes and the answers to "
+            f"{swept.pairs:,} pairs deleted."
+        )
 
 
 def _write(file: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The commands that judge many photos at once: ``validate-event`` and ``audit-references``."""
+"""The commands for the photos of a whole event: ``validate-event``, ``audit-references``, ``find-duplicates``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from core.cli.console import complain, say
 from core.cli.context import open_services, stop_on_signals, user_name
 from core.cli.progress import crew_progress
 from core.domain.records import Source
+from core.domain.roles import local
 from core.flow.crew import End, Progress
 from core.services.batch import BatchProgress, Choice
 from core.services.validation import Submitter
@@ -92,6 +93,38 @@ def audit_references(
             raise typer.Exit(1) from None
     complain(f"{check.progress.done:,} people checked, {len(check.problems):,} need another photo.")
     _exit_unless_done(check.progress, "Run the command again to check all of them.")
+
+
+def find_duplicates(event: Annotated[str, typer.Argument(help="Id of the event.")]) -> None:
+    """Find the registrations of an event whose reference photos show similar faces.
+
+    Writes a CSV of the pairs, the most similar first, with what people have said about them. No record is changed.
+    An administrator must have switched searches on for the event, on the page Duplicates; the audit trail has each
+    search.
+
+    Exit code: 0 if all faces were compared, 1 if some could not be, 130 if the command was stopped.
+    """
+    from core.runtime.facades.guard import Guard
+    from core.services.export import as_csv
+    from core.services.tables import pairs
+
+    with open_services() as services, stop_on_signals() as stop, crew_progress("Faces") as report:
+        guarded = Guard(services).acting_as(local(f"command line: {user_name()}"))
+        found = guarded.duplicates.search(event, stop, report)
+    typer.echo(b"".join(as_csv(pairs(found.pairs))), nl=False)
+    complain(f"{found.compared:,} faces compared, {len(found.pairs):,} pairs{' and more' if found.capped else ''}.")
+    if found.expected_false:
+        estimate, low, high = found.expected_false
+        complain(f"False pairs to expect: {estimate:,.2f} (between {low:,.2f} and {high:,.2f}).")
+    if found.without_face or found.without_photo:
+        complain(f"{found.without_photo:,} have no usable photo, {found.without_face:,} one without a clear face.")
+    if found.failed:
+        complain(f"{found.failed:,} could not be examined. Run the command again to examine them.")
+    if stop.is_set():
+        complain("Stopped before all faces were compared.")
+        raise typer.Exit(130)
+    if found.failed or not found.finished:
+        raise typer.Exit(1)
 
 
 def _counts(summary: BatchProgress) -> str:

@@ -19,6 +19,8 @@ READS_A_VALIDATION = 2
 LOOKS_A_VALIDATION = 2
 #: DetectFaces and CompareFaces; of the two photos that CompareFaces takes, one is charged.
 IMAGES_A_VALIDATION = 2
+#: IndexFaces and SearchFaces of a person's first search for duplicates; further searches need SearchFaces alone.
+IMAGES_A_PERSON_SEARCHED = 2
 #: Sooner than this, a month's pace says nothing.
 _PACE_AFTER = timedelta(hours=6)
 

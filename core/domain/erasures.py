@@ -18,10 +18,12 @@ class ErasureCounts(Model):
     shared_photos: int = 0
     #: Notes that colleagues wrote on the person's cases.
     case_notes: int = 0
+    #: Pairs with the person that people answered (``core.domain.duplicates``).
+    pairs: int = 0
 
     @property
     def nothing(self) -> bool:
-        return not (self.records or self.photos or self.registrations or self.case_notes)
+        return not (self.records or self.photos or self.registrations or self.case_notes or self.pairs)
 
 
 class Erasure(Model):

@@ -93,6 +93,7 @@ class Service(StrEnum):
     RETENTION = "retention"
     SECOND_LOOKS = "second looks"
     ALERTS = "alerts"
+    DUPLICATES = "duplicates"
     DATABASE = "database"
     DATA_FOLDER = "data folder"
 

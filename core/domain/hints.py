@@ -46,8 +46,9 @@ class Hint(StrEnum):
         "backfill-index facedesk-provisioner), and check the policies of the bucket, the key and the organisation."
     )
     QUOTA = (
-        "The service is asked more often than its quota allows: compare REKOGNITION_CALLS_PER_SECOND with the quota "
-        "of the region, check the capacity of the tables, and look for other systems that use the same quota."
+        "The service is asked more often than its quota allows: compare REKOGNITION_CALLS_PER_SECOND and "
+        "REKOGNITION_COLLECTION_CALLS_PER_SECOND with the quotas of the region, check the capacity of the tables, "
+        "and look for other systems that use the same quotas."
     )
     TABLE = (
         "A table is missing: check AWS_REGION, DYNAMODB_FACE_VALIDATION_TABLE, DYNAMODB_AUDIT_TABLE and "

@@ -45,6 +45,9 @@ class Action(StrEnum):
     ERASE = "erase"
     SEE_AUDIT = "see-audit"
     SEE_AGREEMENT = "see-agreement"
+    SWITCH_DUPLICATES = "switch-duplicates"
+    FIND_DUPLICATES = "find-duplicates"
+    ANSWER_DUPLICATES = "answer-duplicates"
 
 
 _S, _M, _N, _A = Role.SUPPORT, Role.MANAGER, Role.ANALYST, Role.ADMIN
@@ -70,6 +73,9 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.ERASE: frozenset({_A}),
     Action.SEE_AUDIT: frozenset({_A}),
     Action.SEE_AGREEMENT: frozenset({_A}),
+    Action.SWITCH_DUPLICATES: frozenset({_A}),
+    Action.FIND_DUPLICATES: frozenset({_M, _A}),
+    Action.ANSWER_DUPLICATES: frozenset({_M, _A}),
 }
 
 #: A page, by its address -> the action that it is for.
@@ -80,6 +86,7 @@ PAGES: Mapping[str, Action] = {
     "all_events": Action.SEE_EVENTS,
     "event_overview": Action.SEE_EVENTS,
     "statistics": Action.SEE_EVENTS,
+    "duplicates": Action.FIND_DUPLICATES,
     "event_profile": Action.EDIT_EVENT,
     "operations": Action.SEE_OPERATIONS,
     "start": Action.LOAD_DATA,

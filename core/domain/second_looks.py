@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from annotated_types import Interval
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.domain.errors import Refused, Service
 from core.domain.records import Decision, Model, Percent, Timestamp
@@ -18,6 +18,23 @@ from core.domain.records import Decision, Model, Percent, Timestamp
 SERVICE = Service.SECOND_LOOKS
 #: A share of all cases, 0-1.
 Share = Annotated[float, Interval(ge=0, le=1)]
+
+
+class Sampling(BaseModel):
+    """The shares of cases that are looked at again, each a setting with its default here."""
+
+    model_config = ConfigDict(frozen=True)
+
+    second_look_decisions: Share = Field(
+        0,
+        description="share of the decisions of people, 0-1, that another reviewer decides again without seeing them; "
+        "`0`: none",
+    )
+    second_look_passes: Share = Field(
+        0,
+        description="share of the photos that passed by themselves, 0-1, that a reviewer decides on without seeing "
+        "that they passed; `0`: none",
+    )
 
 
 class Kind(StrEnum):

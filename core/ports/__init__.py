@@ -10,6 +10,7 @@ from __future__ import annotations
 from core.ports.alerts import Crossings
 from core.ports.audit import AuditTrail
 from core.ports.cases import Claims, ExpiringCases, Notes
+from core.ports.duplicates import DuplicateStore, FaceSearch, ReadPhoto
 from core.ports.engine import Answer, FaceEngine, TemplateEngine
 from core.ports.erasures import ErasureStore, StoredRecord
 from core.ports.metrics import ExpiryCheck, ServiceMetrics
@@ -27,6 +28,7 @@ __all__ = [
     "Claims",
     "Crossings",
     "DatedEvents",
+    "DuplicateStore",
     "ErasureStore",
     "EventChanges",
     "EventProfileEdits",
@@ -36,8 +38,10 @@ __all__ = [
     "ExpiringRecords",
     "ExpiryCheck",
     "FaceEngine",
+    "FaceSearch",
     "Notes",
     "Photos",
+    "ReadPhoto",
     "RegistrationImport",
     "Registrations",
     "SecondLooks",

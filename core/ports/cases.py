@@ -87,7 +87,9 @@ class Notes(Protocol):
 
 
 class ExpiringCases(Protocol):
-    """What a store of claims or of notes can do in addition if no service deletes what has expired in it."""
+    """What a store of claims, of notes or of answers to pairs can do in addition if no service deletes what has
+    expired in it.
+    """
 
     def drop_expired(self, now: datetime) -> int:
         """Delete what has expired by ``now``; returns how many. Durable when it returns."""

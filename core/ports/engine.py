@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from core.domain.face_pairs import FalseMatches
 from core.domain.records import Provenance
 
 if TYPE_CHECKING:  # only engines that make templates need it
@@ -54,6 +55,9 @@ class TemplateEngine(FaceEngine, Protocol):
 
     A template is of use to the engine's model alone (``provenance.model``), and holds the clear faces of its photo.
     """
+
+    #: How often two people's faces have some cosine, as far as that was measured.
+    false_matches: FalseMatches
 
     def template(self, photo: bytes) -> bytes:
         """The template of an upright JPEG photo. Its bytes mean nothing to anybody but this engine."""

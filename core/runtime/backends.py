@@ -19,6 +19,7 @@ from core.ports import (
     Claims,
     Crossings,
     DatedEvents,
+    DuplicateStore,
     ErasureStore,
     EventProfileEdits,
     EventProfiles,
@@ -27,6 +28,7 @@ from core.ports import (
     ExpiringRecords,
     ExpiryCheck,
     FaceEngine,
+    FaceSearch,
     Notes,
     Photos,
     RegistrationImport,
@@ -76,17 +78,20 @@ class Adapters:
     #: The same profiles; None if another system keeps them.
     profile_edits: EventProfileEdits | None
     crossings: Crossings
+    duplicates: DuplicateStore
     #: Seconds for which a batch continues while everything fails.
     batch_patience: float = PATIENCE_SECONDS
-    #: The stores from which expired data must be deleted: of records, photos, claims and notes. None if the services
-    #: delete it themselves.
-    expiring: tuple[ExpiringRecords, ExpiringPhotos, ExpiringCases, ExpiringCases] | None = None
+    #: The stores from which expired data must be deleted: of records, photos, claims, notes and answers to pairs.
+    #: None if the services delete it themselves.
+    expiring: tuple[ExpiringRecords, ExpiringPhotos, ExpiringCases, ExpiringCases, ExpiringCases] | None = None
     #: The same photos, if a service deletes them by their age; None if they are deleted with their records.
     ageing: AgeingPhotos | None = None
     importer: RegistrationImport | None = None
     metrics: ServiceMetrics | None = None
     #: Both engines, which are one then, as an engine that makes templates, and where these are kept.
     templating: tuple[TemplateEngine, Templates] | None = None
+    #: None if faces are searched with templates.
+    face_search: FaceSearch | None = None
     #: None if Facedesk itself deletes expired records.
     expiry: ExpiryCheck | None = None
     #: See ``Services.verify``.
@@ -100,6 +105,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.embedded.alerts import SqliteCrossings
     from core.adapters.embedded.audit import SqliteAudit
     from core.adapters.embedded.cases import SqliteClaims, SqliteNotes
+    from core.adapters.embedded.duplicates import SqliteDuplicates
     from core.adapters.embedded.engine import LocalEngine
     from core.adapters.embedded.erasures import SqliteErasures
     from core.adapters.embedded.photos import FolderPhotos
@@ -122,7 +128,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
     photos = FolderPhotos(settings.data_dir / PHOTOS, max_bytes=settings.max_upload_bytes)
     engine = LocalEngine(infer=settings.infer_age_gender_smile, cores=settings.engine_cores)
     claims, notes = SqliteClaims(database, clock), SqliteNotes(database, clock)
-    profiles = SqliteProfiles(database)
+    profiles, duplicates = SqliteProfiles(database), SqliteDuplicates(database, clock)
     return Adapters(
         records=records,
         registrations=registrations,
@@ -141,7 +147,8 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
         dated=SqliteDatedEvents(database),
         profile_edits=profiles,
         crossings=SqliteCrossings(database),
-        expiring=(erasures, photos, claims, notes),
+        duplicates=duplicates,
+        expiring=(erasures, photos, claims, notes, duplicates),
         templating=(engine, photos.templates),
         importer=registrations,
         verify=records.verify,
@@ -155,9 +162,12 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.aws.alerts import DynamoCrossings
     from core.adapters.aws.audit import DynamoAudit
     from core.adapters.aws.cases import DynamoClaims, DynamoNotes
+    from core.adapters.aws.duplicates import DynamoDuplicates
     from core.adapters.aws.engine import Quota, RekognitionEngine
     from core.adapters.aws.erasures import DynamoErasures
     from core.adapters.aws.expiry import DynamoExpiryCheck
+    from core.adapters.aws.face_collections import FaceCollections
+    from core.adapters.aws.face_search import RekognitionFaceSearch
     from core.adapters.aws.metrics import CloudWatchMetrics
     from core.adapters.aws.mongo_profiles import MongoProfiles
     from core.adapters.aws.mongodb import connect
@@ -174,7 +184,8 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     store_retry = Retry(settings.store_deadline_seconds, clients.CALL_TIMEOUT_SECONDS)
     # ValidationService enforces the deadline itself, so a retry may start while an ordinary call still fits into it.
     engine_retry = Retry(settings.engine_deadline_seconds, call_timeout=1.0)
-    workers = min(math.ceil(BATCH_SECONDS * settings.rekognition_calls_per_second), MAX_BATCH_WORKERS)
+    workers = _workers(settings.rekognition_calls_per_second)
+    search_pace = settings.rekognition_collection_calls_per_second
     rekognition = clients.client("rekognition", region, pool=ENGINE_THREADS + 2 * workers)
     infer = settings.infer_age_gender_smile
     quota = Quota.of(settings.rekognition_calls_per_second)
@@ -212,9 +223,20 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         dated=DynamoDatedEvents(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         profile_edits=None if settings.mongodb_events_collection else edits,
         crossings=DynamoCrossings(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
+        duplicates=DynamoDuplicates(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
+        face_search=RekognitionFaceSearch(
+            FaceCollections(clients.client("rekognition", region), table, batch_retry, search_pace),
+            photos.mark,
+            workers=_workers(search_pace),
+        ),
         metrics=CloudWatchMetrics(clients.client("cloudwatch", region), table, store_retry),
         expiry=DynamoExpiryCheck(clients.client("dynamodb", region), table, store_retry, clock),
     )
+
+
+def _workers(calls_per_second: float) -> int:
+    """How many photos are worked on at once so that Rekognition's quota is used."""
+    return min(math.ceil(BATCH_SECONDS * calls_per_second), MAX_BATCH_WORKERS)
 
 
 def _sanitiser(settings: Settings, workers: int) -> PhotoSanitiser:

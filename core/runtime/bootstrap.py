@@ -7,6 +7,7 @@ from functools import partial
 from threading import Event
 
 from core.domain.clock import Clock, utc_now
+from core.domain.errors import SettingsError
 from core.runtime import backends
 from core.runtime.backends import Adapters
 from core.runtime.observed import (
@@ -23,6 +24,7 @@ from core.runtime.observed import (
 )
 from core.runtime.observed_alerts import AlertLog, ObservedCrossings
 from core.runtime.observed_cases import ObservedClaims, ObservedExpiringCases, ObservedNotes
+from core.runtime.observed_duplicates import ObservedDuplicates, ObservedFaceSearch
 from core.runtime.observed_photos import ObservedAgeingPhotos, ObservedExpiringPhotos, ObservedPhotos
 from core.runtime.observed_profiles import ObservedDatedEvents, ObservedProfileEdits, ObservedProfiles
 from core.runtime.observed_services import ObservedErasures, ObservedRetention, ObservedValidation
@@ -33,6 +35,7 @@ from core.runtime.services import Services
 from core.services import worklist
 from core.services.batch import Batches
 from core.services.cases import ClaimsUnlessErased, NotesUnlessErased
+from core.services.duplicates import DuplicateService, Erased, erase_person
 from core.services.erasure import Erasures
 from core.services.event_dates import EventDates
 from core.services.event_profiles import OptionalProfiles, ProfileService
@@ -43,6 +46,7 @@ from core.services.reference_photos import ReferencePhotos, ReferenceTemplates
 from core.services.retention import Retention
 from core.services.second_looks import SecondLookService, Shares
 from core.services.steady_clock import SteadyClock
+from core.services.template_search import TemplateSearch
 from core.services.validation import ValidationService
 from core.settings import Backend, Settings
 
@@ -92,6 +96,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
     photos = ObservedPhotos(adapters.photos, observer)
     engine = ObservedEngine(adapters.engine, observer)
     batch_engine = ObservedEngine(adapters.batch_engine, observer, "batch")
+    face_search = adapters.face_search
     references = ReferencePhotos(photos, adapters.sanitiser, engine)
     batch_references = ReferencePhotos(photos, adapters.batch_sanitiser, batch_engine)
     if adapters.templating:
@@ -99,6 +104,13 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         one, many = ObservedTemplateEngine(maker, observer), ObservedTemplateEngine(maker, observer, "batch")
         references = ReferenceTemplates(photos, adapters.sanitiser, one, templates)
         batch_references = ReferenceTemplates(photos, adapters.batch_sanitiser, many, templates)
+        face_search = TemplateSearch(
+            batch_references, many, workers=adapters.batch_workers, patience=adapters.batch_patience
+        )
+    if face_search is None:
+        raise SettingsError("This backend can neither search faces nor make templates.")
+    faces = ObservedFaceSearch(face_search, observer)
+    duplicate_store = ObservedDuplicates(adapters.duplicates, observer)
     audit = ObservedAuditTrail(adapters.audit, observer)
     importer = ObservedImport(adapters.importer, observer) if adapters.importer else None
     claims = ObservedClaims(adapters.claims, observer)
@@ -121,9 +133,11 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
             partial(worklist.forget, settings.data_dir),
             claims.erase,
             notes.erase,
+            partial(erase_person, duplicate_store, faces),
         ),
         announce=forgetting.announce,
         count_notes=lambda user_id: len(notes.of(user_id)),
+        count_pairs=duplicate_store.count,
     )
     profiles = OptionalProfiles(ObservedProfiles(adapters.profiles, observer))
     summaries = event_summaries.EventSummaries(summarised, registrations, profiles, clock)
@@ -153,7 +167,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
     )
     retention = None
     if adapters.expiring and importer:
-        expiring_records, expiring_photos, expiring_claims, expiring_notes = adapters.expiring
+        expiring_records, expiring_photos, expiring_claims, expiring_notes, expiring_pairs = adapters.expiring
         retention = Retention(
             ObservedExpiringRecords(expiring_records, observer),
             importer,
@@ -165,6 +179,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
             lambda: event_dates.catch_up(Event(), everything=True),
             claims=ObservedExpiringCases(expiring_claims, observer, "claims"),
             notes=ObservedExpiringCases(expiring_notes, observer, "notes"),
+            pairs=ObservedExpiringCases(expiring_pairs, observer, "duplicates"),
         )
     validating = partial(
         ValidationService,
@@ -217,6 +232,20 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         clock,
     )
     forgetting.on_erased(lambda _: second_looks.forget())
+    duplicates = DuplicateService(
+        registrations,
+        duplicate_store,
+        faces,
+        lambda key: batch_validation.photo(key).jpeg,
+        validation.photo,
+        Erased(adapters.erasures.ended, erasures, hashed),
+        audit,
+        event_dates.kept_until,
+        settings.record_ttl,
+        settings.duplicate_threshold,
+        clock,
+    )
+    forgetting.on_erased(duplicates.forget)
     return Services(
         settings=settings,
         clock=clock,
@@ -235,6 +264,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         batches=batches,
         references=reference_check,
         second_looks=second_looks,
+        duplicates=duplicates,
         profile_service=ProfileService(profiles, edits, clock),
         event_dates=event_dates,
         event_summaries=summaries,

@@ -1,7 +1,7 @@
 """Background work of a server.
 
 It notices erasures by other processes, resumes interrupted erasures and changes of events' dates, looks for alerts,
-and once a day deletes expired records and checks the database.
+and once a day deletes expired records, ends searches for duplicates whose time is over, and checks the database.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class Housekeeping:
                 )
             if turn % (SWEEP_EVERY // NOTICE_EVERY) == 0:
                 self._try("delete expired records", self._sweep)
+                self._try("end searches for duplicates", lambda: self._services().duplicates.tidy())
                 self._try("check the database", self._verify)
             # An unreachable store is logged once, not every few seconds.
             noticed = self._try("notice erasures", lambda: self._services().forgetting.look(), log=noticed)

@@ -21,6 +21,7 @@ class ObservedTemplateEngine(ObservedEngine):
     def __init__(self, port: TemplateEngine, observer: Observer, name: str = "engine") -> None:
         super().__init__(port, observer, name)
         self._maker = port
+        self.false_matches = port.false_matches
 
     def template(self, photo: bytes) -> bytes:
         with self._call("template"):

@@ -37,6 +37,8 @@ SERVICES: Mapping[str, str] = {
     "erasures": Service.ERASURE,
     "retention": Service.RETENTION,
     "crossings": Service.ALERTS,
+    "duplicates": Service.DUPLICATES,
+    "faces": Service.DUPLICATES,
     "alert": Service.ALERTS,
 }
 

@@ -25,6 +25,7 @@ from core.runtime.observed_services import ObservedErasures, ObservedRetention, 
 from core.runtime.observer import Observer
 from core.runtime.operation_metrics import OperationMetrics
 from core.services.batch import Batches
+from core.services.duplicates import DuplicateService
 from core.services.event_dates import EventDates
 from core.services.event_profiles import ProfileService
 from core.services.forgetting import Forgetting
@@ -58,6 +59,7 @@ class Services:
     batches: Batches
     references: ReferenceCheck
     second_looks: SecondLookService
+    duplicates: DuplicateService
     profile_service: ProfileService
     event_dates: EventDates
     event_summaries: EventSummaries
@@ -90,6 +92,7 @@ class Services:
             self.claims,
             self.notes,
             self.second_looks,
+            self.duplicates,
             self.event_dates,
             self.alerts,
         ):

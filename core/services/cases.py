@@ -8,14 +8,13 @@ before, there is no record any more, and nothing is written.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
 from typing import TypeVar
 
 from core.domain.cases import Claim, Note
-from core.domain.errors import RecordNotFound, RegistrationNotFound, ServiceError
+from core.domain.errors import RecordNotFound
 from core.ports import Claims, Notes, ValidationRecords
-from core.services.erasure import ERASED, Erasures
+from core.services.erasure import Erasures, written_unless_erased
 
 T = TypeVar("T")
 
@@ -33,25 +32,13 @@ class _UnlessErased:
         Raises ``RecordNotFound`` if there is no such case, and ``RegistrationNotFound`` if the person is being
         erased, or was erased meanwhile; then nothing is left of what was written.
         """
-        generation = self._erasures.generation(case.user_id)
-        if self._records.get(case.user_id, case.registration_id) is None:
-            raise RecordNotFound("There is no such case any more: nothing was stored.")
 
-        def take_back_if_erased() -> None:
-            if self._erasures.overtook(case.user_id, generation):
-                take_back()
-                self._erasures.scrub(case.user_id)
-                raise RegistrationNotFound(ERASED)
+        def write_if_there() -> T:
+            if self._records.get(case.user_id, case.registration_id) is None:
+                raise RecordNotFound("There is no such case any more: nothing was stored.")
+            return write()
 
-        try:
-            done = write()
-        except ServiceError:
-            # The write may have succeeded although its answer was lost.
-            with suppress(ServiceError):
-                take_back_if_erased()
-            raise
-        take_back_if_erased()
-        return done
+        return written_unless_erased(self._erasures, [case.user_id], write_if_there, take_back)
 
 
 class ClaimsUnlessErased(_UnlessErased):

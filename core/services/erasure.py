@@ -8,18 +8,20 @@ An attempt may be recorded while an erasure is under way. The writer of an attem
 it starts (``Erasures.generation``) and again after the write (``Erasures.overtook``). If an erasure is then under
 way, or the journal names another erasure than before, the writer takes back its own attempt and photos. So the
 erasure removes everything that was written before it read the stores, and the writer removes what it wrote later.
-Writers of claims and notes do the same (``core.services.cases``). Only the ids of erasures are compared, never times,
-so clocks may jump or differ. One gap is left: a writer that is killed during an erasure, between its write and its
-second look. A second erasure finds what it wrote, and it expires as all records do.
+Writers of claims, notes and answers do the same (``written_unless_erased``). Only the ids of erasures are compared,
+never times, so clocks may jump or differ. One gap is left: a writer that is killed during an erasure, between its
+write and its second look. A second erasure finds what it wrote, and it expires as all records do.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import TypeVar
 
 from core.domain.audit import BEGUN, AuditEntry
 from core.domain.clock import Clock
@@ -31,6 +33,8 @@ from core.photos.keys import SUBMITTED, folder_of
 from core.ports import AuditTrail, ErasureStore, Photos, RegistrationImport, Registrations, StoredRecord
 from core.services.hashing import IdHash
 from core.services.photo_keys import spellings, used
+
+T = TypeVar("T")
 
 #: The message for a writer who wrote something of a person who was erased meanwhile, and took it back.
 ERASED = "This person has been erased: nothing was stored."
@@ -60,13 +64,16 @@ class Erasures:
         keepers: Sequence[Callable[[str], object]] = (),
         announce: Callable[[str], object] = lambda user_id: None,
         count_notes: Callable[[str], int] = lambda user_id: 0,
+        count_pairs: Callable[[str], int] = lambda user_id: 0,
     ) -> None:
         """Without ``importer`` the registrations belong to another service: they and their photos stay.
 
         Each of ``keepers`` is called with the user id after the stores have erased the person, and deletes what it
-        keeps of them: in memory, in files, or as claims and notes. It may be called more than once. ``announce`` is
-        called after them, and also when something was taken back, so that nothing continues to show it.
-        ``count_notes`` says how many notes there are on the person's cases.
+        keeps of them: in memory, in files, or as claims, notes and answers. It may be called more than once.
+        ``announce`` is called after them, and also when something was taken back, so that nothing continues to show
+        it.
+        ``count_notes`` says how many notes there are on the person's cases, ``count_pairs`` how many pairs with them
+        have answers.
         """
         self._store = store
         self._registrations = registrations
@@ -78,6 +85,7 @@ class Erasures:
         self._keepers = keepers
         self._announce = announce
         self._count_notes = count_notes
+        self._count_pairs = count_pairs
 
     def preview(self, user_id: str) -> Preview:
         """Counts what is stored; changes nothing. Raises ``ServiceError``, and ``InvalidInput`` for a blank id."""
@@ -166,6 +174,7 @@ class Erasures:
                 registrations=len(registered) if self._importer else 0,
                 shared_photos=len(shared),
                 case_notes=self._count_notes(user_id),
+                pairs=self._count_pairs(user_id),
             ),
             photos=tuple(sorted(named - shared)),
             folders=tuple(sorted(folders)),
@@ -265,6 +274,35 @@ class Erasures:
 
     def _notes(self, counts: ErasureCounts) -> tuple[str, ...]:
         return tuple(_notes(counts, embedded=self._importer is not None))
+
+
+def written_unless_erased(
+    erasures: Erasures, users: Collection[str], write: Callable[[], T], take_back: Callable[[], object]
+) -> T:
+    """Writes something about these people, and returns what ``write`` returned.
+
+    Raises ``RegistrationNotFound`` if one of them is being erased, or was erased meanwhile; then ``take_back`` was
+    called, and nothing is left of what was written.
+    """
+    generations = {user_id: erasures.generation(user_id) for user_id in users}
+
+    def take_back_if_erased() -> None:
+        erased = [user_id for user_id in generations if erasures.overtook(user_id, generations[user_id])]
+        if erased:
+            take_back()
+            for user_id in erased:
+                erasures.scrub(user_id)
+            raise RegistrationNotFound(ERASED)
+
+    try:
+        done = write()
+    except ServiceError:
+        # The write may have succeeded although its answer was lost.
+        with suppress(ServiceError):
+            take_back_if_erased()
+        raise
+    take_back_if_erased()
+    return done
 
 
 def _notes(counts: ErasureCounts, *, embedded: bool) -> Iterator[str]:

@@ -1,5 +1,5 @@
-"""Deletes expired records, their submitted photos, old photos without a record, and what has expired of claims and
-notes (embedded backend).
+"""Deletes expired records, their submitted photos, old photos without a record, and what has expired of claims,
+notes and answers to pairs (embedded backend).
 
 With the ``aws`` backend, DynamoDB's TTL and the bucket's lifecycle rule do this.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 
 from core.domain.audit import AuditEntry
@@ -26,11 +26,12 @@ WHO = "retention"
 
 @dataclass(frozen=True)
 class Swept:
-    """How many records, photos and notes a sweep deleted."""
+    """How many records, photos and notes a sweep deleted, and the answers to how many pairs."""
 
     records: int
     photos: int
     notes: int = 0
+    pairs: int = 0
 
 
 class Retention:
@@ -49,6 +50,7 @@ class Retention:
         *,
         claims: ExpiringCases,
         notes: ExpiringCases,
+        pairs: ExpiringCases,
     ) -> None:
         """``steady`` says whether the clock can be trusted (``core.services.steady_clock``). ``catch_up`` dates the
         records that are to be kept for longer than they say (``core.services.event_dates``).
@@ -63,6 +65,7 @@ class Retention:
         self._catch_up = catch_up
         self._claims = claims
         self._notes = notes
+        self._pairs = pairs
 
     def sweep(self, *, trust_clock: bool = False) -> Swept:
         """Deletes what has expired, and writes the numbers into the audit trail.
@@ -95,7 +98,8 @@ class Retention:
                 break
         photos += self._photos.expire(SUBMITTED, self._clock() - self._record_ttl, self._named)
         self._claims.drop_expired(self._clock())  # they are no more than who worked on what some minutes ago
-        swept = Swept(records, photos, self._notes.drop_expired(self._clock()))
+        now = self._clock()
+        swept = Swept(records, photos, self._notes.drop_expired(now), self._pairs.drop_expired(now))
         if swept != Swept(0, 0):
             self._append_entry(swept)
         return swept
@@ -110,6 +114,6 @@ class Retention:
                 at=self._clock(),
                 who=WHO,
                 action=Action.ERASE,
-                details={"records": str(swept.records), "photos": str(swept.photos), "notes": str(swept.notes)},
+                details={name: str(count) for name, count in asdict(swept).items()},
             )
         )

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 import pandas as pd
 
 from core.domain.audit import AuditEntry
 from core.domain.columns import UNREADABLE
+from core.domain.duplicates import Candidate
 from core.domain.records import ValidationRecord
 from core.services.lists.tables import Problem
 from core.services.reference_check import ReferenceProblem
@@ -42,6 +43,17 @@ OUTCOME_COLUMNS = (
 )
 #: One row for each reference photo that will not do: whom to ask, and what for.
 REFERENCE_COLUMNS = ("registrationId", "userId", "name", "email", "problems", "message")
+#: One row for each pair that a search for duplicates found.
+PAIR_COLUMNS = (
+    "firstRegistrationId",
+    "firstUserId",
+    "firstName",
+    "secondRegistrationId",
+    "secondUserId",
+    "secondName",
+    "similarity",
+    "answer",
+)
 #: One row for each line of a list that is not imported.
 PROBLEM_COLUMNS = ("line", "problem")
 #: One row for each entry of the audit trail.
@@ -155,6 +167,11 @@ def references(problems: Iterable[ReferenceProblem]) -> Table:
     return Table(REFERENCE_COLUMNS, _batches(map(_problem, problems)))
 
 
+def pairs(found: Iterable[Candidate]) -> Table:
+    """A row for each pair: ``PAIR_COLUMNS``."""
+    return Table(PAIR_COLUMNS, _batches(map(_pair, found)))
+
+
 def refused_lines(problems: Iterable[Problem]) -> Table:
     """A row for each line of a list that is not imported: ``PROBLEM_COLUMNS``."""
     return Table(PROBLEM_COLUMNS, _batches((problem.line, problem.message) for problem in problems))
@@ -169,6 +186,11 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
     left = iter(rows)
     while batch := list(islice(left, _BATCH_ROWS)):
         yield batch
+
+
+def _pair(pair: Candidate) -> Row:
+    people = ((side.registration_id, side.user_id, side.name) for side in pair.sides)
+    return *chain.from_iterable(people), round(pair.similarity, 1), pair.answer.answer if pair.answer else None
 
 
 def _outcomes_of(record: ValidationRecord) -> Iterator[Row]:

@@ -190,10 +190,11 @@ def _start(services: GuardedServices, event_id: str, choice: Choice | None) -> N
             report(opened.progress())
             return opened.run(submitter, stop, report)
 
-    _begin(BATCH, event_id, work, by.name)
+    begin(BATCH, event_id, work, by.name)
 
 
-def _begin(kind: str, event_id: str, work: Work, operator: str | None) -> None:
+def begin(kind: str, event_id: str, work: Work, operator: str | None) -> None:
+    """Starts a job in the background, unless one of its kind and event runs."""
     with suppress(Conflict):  # somebody else's is as good
         jobs().start(kind, event_id, work, operator)
 
@@ -215,7 +216,7 @@ def _interrupted(services: GuardedServices, event_id: str, choice: Choice, befor
 
 def _batch_summary(event_id: str, job: Job) -> None:
     if job.failure:
-        _broke_off(BATCH, event_id, job.failure)
+        broke_off(BATCH, event_id, job.failure)
         return
     summary = job.progress
     if not isinstance(summary, BatchProgress):
@@ -235,7 +236,7 @@ def _ended(kind: str, event_id: str, title: str, said: str, summary: Progress) -
     """The summary of what ran, how it ended, and a button to put it away."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown(f"**{title}**")
-        _close_button(kind, event_id)
+        close_button(kind, event_id)
     st.write(said)
     failed = [f"{count:,} times {name}" for name, count in summary.errors.items()]
     match summary.end:
@@ -259,12 +260,13 @@ def _ended(kind: str, event_id: str, title: str, said: str, summary: Progress) -
             )
 
 
-def _broke_off(kind: str, event_id: str, failure: str) -> None:
+def broke_off(kind: str, event_id: str, failure: str) -> None:
+    """Says why a job broke off."""
     ui.banner("error", "This stopped because of an error.", failure, icon=":material/error:")
-    _close_button(kind, event_id)
+    close_button(kind, event_id)
 
 
-def _close_button(kind: str, event_id: str) -> None:
+def close_button(kind: str, event_id: str) -> None:
     """Puts away what is said of a job that has ended."""
     if st.button("Close", icon=":material/close:", type="tertiary", key=f"close-{kind}"):
         jobs().forget(kind, event_id)
@@ -277,7 +279,7 @@ def _close_button(kind: str, event_id: str) -> None:
 def _check_ended(services: GuardedServices, event_id: str, job: Job | None) -> bool:
     """Whether a new one can be started, which is always."""
     if job and job.failure:
-        _broke_off(CHECK, event_id, job.failure)
+        broke_off(CHECK, event_id, job.failure)
     elif job and job.progress:
         _check_summary(services, event_id, job.progress)
     return True
@@ -308,7 +310,7 @@ def _start_check(services: GuardedServices, event_id: str) -> None:
     def work(stop: threading.Event, report: Callable[[Progress], None]) -> Progress:
         return services.references.run(event_id, stop, report).progress
 
-    _begin(CHECK, event_id, work, services.principal.name)
+    begin(CHECK, event_id, work, services.principal.name)
 
 
 def _check_summary(services: GuardedServices, event_id: str, summary: Progress) -> None:

@@ -15,6 +15,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from core.domain.errors import FacedeskError, Forbidden, PhotoNotFound, PhotoRefused
 from core.domain.records import Box
 from core.domain.roles import Action
+from core.photos.sanitiser import CleanPhoto
 from dashboard import services
 from dashboard.parts import ui
 
@@ -27,6 +28,8 @@ BLURRED_SIDE = 8
 #: Width by height of a face that was cut out, and how many times as high as the face's box it is.
 FACE_SHAPE = 7 / 8
 FACE_MARGIN = 1.8
+#: Reads the photo under a key for the person at this page.
+Read = Callable[[str], CleanPhoto]
 #: Page sessions that were sent a photo since somebody was last erased.
 _showing: set[str] = set()
 #: Seconds after which a page that is being drawn is looked at again.
@@ -115,27 +118,36 @@ def data_uri(
     blurred: bool = False,
     cut: bool = False,
     others: tuple[Box, ...] = (),
+    read: Read | None = None,
 ) -> str:
     """The photo under ``key`` with its longest side at most ``side`` pixels; the box, if given, drawn in ``colour``.
 
     The boxes of ``others`` are drawn in thin white lines. ``cut`` leaves the box and its surroundings instead of
     drawing any. ``blurred`` leaves ``BLURRED_SIDE`` pixels' worth of it: what is sent has no more, whatever a browser
-    does.
+    does. ``read`` is given by pages that show photos to people who may not see those of cases: what such a page has
+    found is theirs to see.
     Raises ``Forbidden``, ``PhotoNotFound``, ``PhotoRefused`` or ``ServiceError``; those are not kept.
     """
-    if not may_see():
+    if read is None and not may_see():
         # What somebody else may see is kept below: it must not be found there.
         raise Forbidden("Your role may not see faces.")
     if context := get_script_run_ctx():
         _showing.add(context.session_id)  # before it is read: an erasure may come in between
-    return _data_uri(key, side, box, colour, blurred, cut, others)
+    return _data_uri(read or services.get_services().validation.photo, key, side, box, colour, blurred, cut, others)
 
 
 @st.cache_data(ttl=600, max_entries=256, show_spinner=False)
 def _data_uri(
-    key: str, side: int, box: Box | None, colour: str | None, blurred: bool, cut: bool, others: tuple[Box, ...]
+    _read: Read,
+    key: str,
+    side: int,
+    box: Box | None,
+    colour: str | None,
+    blurred: bool,
+    cut: bool,
+    others: tuple[Box, ...],
 ) -> str:
-    opened = Image.open(io.BytesIO(services.get_services().validation.photo(key).jpeg))
+    opened = Image.open(io.BytesIO(_read(key).jpeg))
     image: Image.Image = opened
     if cut and box:
         image = opened.crop(_around(box, opened.size))
@@ -183,15 +195,24 @@ def show(
         st.image(uri, caption=caption, width=width, alt=caption)
 
 
-def face(key: str | None, caption: str, box: Box | None, *, blurred: bool = False) -> str | None:
-    """A photo's face as a data URI; the whole photo without a box. None if there is none: the page then says why."""
-    return _uri_or_why_not(key, caption, lambda key: data_uri(key, FACE_SIDE, box, blurred=blurred, cut=True))
+def face(
+    key: str | None, caption: str, box: Box | None, *, blurred: bool = False, read: Read | None = None
+) -> str | None:
+    """A photo's face as a data URI; the whole photo without a box. None if there is none: the page then says why.
+
+    ``read`` is that of ``data_uri``.
+    """
+
+    def uri(key: str) -> str:
+        return data_uri(key, FACE_SIDE, box, blurred=blurred, cut=True, read=read)
+
+    return _uri_or_why_not(key, caption, uri, theirs=read is not None)
 
 
-def _uri_or_why_not(key: str | None, caption: str, uri: Callable[[str], str]) -> str | None:
+def _uri_or_why_not(key: str | None, caption: str, uri: Callable[[str], str], *, theirs: bool = False) -> str | None:
     if key is None:
         st.info(f"{caption}: none", icon=":material/no_photography:")
-    elif not may_see():
+    elif not (theirs or may_see()):
         st.info(f"{caption}: not for your role", icon=":material/visibility_off:")
     else:
         try:

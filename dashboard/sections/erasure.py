@@ -48,6 +48,7 @@ def figures(counts: ErasureCounts) -> None:
         st.metric("Photos", f"{counts.photos:,}", border=True)
         st.metric("Registrations", f"{counts.registrations:,}", border=True)
         st.metric("Notes", f"{counts.case_notes:,}", help="What colleagues wrote on their cases.", border=True)
+        st.metric("Pairs", f"{counts.pairs:,}", help="Pairs of faces with them that people answered.", border=True)
         st.metric("Photos that stay", f"{counts.shared_photos:,}", help="Other people have them too.", border=True)
 
 

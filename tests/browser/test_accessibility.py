@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from core.domain.records import Source
+from core.domain.records import Registration, Source
 from core.domain.roles import PAGES
 from core.runtime.bootstrap import build
 from core.services.validation import Submitter
 from core.settings import Backend, Settings
 from dashboard.access.plain_pages import CLOSED_PAGES
 from tests.support.browser import PATIENCE, ROOT, armed, dashboard
-from tests.support.portraits import astronaut
+from tests.support.portraits import as_jpeg, astronaut
 
 pytestmark = pytest.mark.browser
 
@@ -40,6 +40,7 @@ SHOWN = {
     "all_events": ("all_events", "without a date"),
     "event_overview": ("event_overview", "Ready to enter"),
     "event_overview, unknown": ("event_overview?event_id=nobody", "unknown event"),
+    "duplicates": ("duplicates", "Switched off for this event"),
     "event_profile": ("event_profile", "Rules of this event"),
     "statistics": ("statistics?threshold=99", "Who would change"),
     "operations": ("operations", "Every service answers"),
@@ -48,6 +49,8 @@ SHOWN = {
     "erasure, a person": ("erasure?user_id=sample-user-0003", "This cannot be undone"),
     "start": ("start", "Import your registrations"),
 }
+#: The reference photo of somebody who registered twice.
+TWICE = "reference-faces/twice.jpg"
 FOUND = """async (streamlits) => {
     const { violations } = await axe.run(document, { resultTypes: ['violations'] });
     const own = (rule, node) => rule in streamlits
@@ -72,7 +75,7 @@ def axe() -> str:
 
 @pytest.fixture(scope="module")
 def address(axe: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The sample event, and of its two portraits one that passed and one that failed."""
+    """The sample event, of its portraits one that passed and one that failed; and a face that is registered twice."""
     folder = tmp_path_factory.mktemp("accessibility")
     data = folder / "data"
     bare = {name: "" for name in os.environ if name.startswith(("AWS_", "MONGODB_", "FACEDESK_"))}
@@ -82,6 +85,12 @@ def address(axe: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     services = build(Settings(backend=Backend.EMBEDDED, data_dir=data, _env_file=None))
     for number, photo in enumerate((astronaut(), astronaut()), 1):
         services.validation.validate_upload(f"sample-000{number}", photo, f"a{number}", Submitter(Source.DASHBOARD))
+    services.photos.put(TWICE, as_jpeg(astronaut()))
+    assert services.importer
+    services.importer.import_many(
+        Registration(registration_id=each, user_id=each, event_id="twice", reference_photo_key=TWICE)
+        for each in ("twice-1", "twice-2")
+    )
     services.close()
     with dashboard(settings, folder / "log") as running:
         yield running
@@ -151,6 +160,28 @@ def test_a_refusal_and_a_list_with_refused_lines_have_none(address: str, window:
         {"name": "people.csv", "mimeType": "text/csv", "buffer": people}
     )
     expect(window.get_by_text("These lines would not be imported")).to_be_visible()
+    settled(window)
+    assert defects(window, axe) == []
+
+
+def test_the_pairs_of_a_search_have_none(address: str, window: Page, axe: str) -> None:
+    window.goto(f"{address}/duplicates?event_id=twice&answers=all")
+    off, look = (window.get_by_role("button", name=name) for name in ("Switch on for this event", "Look "))
+    name = window.get_by_test_id("stMain").get_by_role("textbox", name="Your name")
+    expect(name.or_(off).or_(look).first).to_be_visible()
+    if name.is_visible():
+        name.fill("Ada")
+        name.press("Enter")
+        expect(off.or_(look)).to_be_visible()
+    if off.is_visible():
+        window.get_by_role("textbox", name="Reason (legal basis)").fill("The terms name this check")
+        off.click()
+    look.click()
+    expect(window.get_by_text("1 pair looks alike.")).to_be_visible()
+    expect(window.get_by_role("button", name="Relatives", exact=True)).to_be_visible()
+    expect(window.locator("[data-testid=stImage] img")).to_have_count(2)
+    window.get_by_role("button", name="Switched on").click()
+    expect(window.get_by_text("The terms name this check")).to_be_visible()
     settled(window)
     assert defects(window, axe) == []
 

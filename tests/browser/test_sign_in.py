@@ -34,6 +34,7 @@ LINKS = {
     "all_events": "All events",
     "event_overview": "Event overview",
     "statistics": "Statistics",
+    "duplicates": "Duplicates",
     "event_profile": "Event settings",
     "operations": "Operations",
     "audit": "Audit trail",

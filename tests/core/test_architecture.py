@@ -17,7 +17,7 @@ ROOMS = {
     "domain": set(),
     "flow": {"domain"},
     "files": {"domain"},
-    "ports": {"domain"},
+    "ports": {"domain", "flow"},
     "settings": {"domain"},
     "photos": {"domain", "flow", "files"},
     "services": {"domain", "flow", "files", "ports", "settings", "photos"},

@@ -16,10 +16,15 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from core.adapters.embedded.duplicates import SqliteDuplicates
+from core.adapters.embedded.photos import FolderPhotos
 from core.adapters.embedded.registrations import SqliteRegistrations
 from core.cli import progress
 from core.cli.main import app
+from core.domain.clock import utc_now
+from core.domain.duplicates import Switch
 from core.domain.hints import Hint
+from core.domain.records import Registration
 from core.runtime import maintenance
 from core.services.photo_sources import FolderSource
 from tests.core.test_backfill import interrupting
@@ -71,6 +76,7 @@ def registrations(tmp_path: Path) -> SqliteRegistrations:
                 "import-registrations",
                 "validate-event",
                 "audit-references",
+                "find-duplicates",
                 "provision",
                 "backfill-index",
                 "erase",
@@ -539,6 +545,43 @@ def test_audit_references_gives_the_csv_on_stdout(run: Run, event: Path) -> None
     assert result.stderr == "4 people checked, 2 need another photo.\n"
 
 
+# Duplicates
+
+
+@pytest.fixture
+def twice(run: Run, tmp_path: Path, astronaut_jpeg: bytes) -> None:
+    """An event in which the same photo is there twice."""
+    photos = FolderPhotos(tmp_path / "data" / "photos")
+    for number in (1, 2):
+        photos.put(f"reference-faces/{number}.jpg", astronaut_jpeg)
+    store = registrations(tmp_path)
+    store.import_many(
+        Registration(
+            registration_id=f"r{number}",
+            user_id=f"u{number}",
+            event_id="e1",
+            reference_photo_key=f"reference-faces/{number}.jpg" if number < 3 else None,
+        )
+        for number in (1, 2, 3)
+    )
+
+
+def test_find_duplicates_is_refused_until_it_is_switched_on(run: Run, twice: None) -> None:
+    result = run("find-duplicates", "e1")
+    assert (result.exit_code, result.stdout, "switched off" in result.stderr) == (1, "", True)
+
+
+def test_find_duplicates_lists_the_pairs(run: Run, twice: None, tmp_path: Path) -> None:
+    store = SqliteDuplicates(tmp_path / "data" / "facedesk.sqlite3", utc_now)
+    store.set_switch("e1", Switch(on=True, reason="consent", by="Ada", at=utc_now()))
+    store.close()
+    result = run("find-duplicates", "e1")
+    assert result.exit_code == 0
+    (row,) = csv.DictReader(result.stdout.lstrip("\ufeff").splitlines())
+    assert (row["firstRegistrationId"], row["secondUserId"], row["answer"]) == ("r1", "u2", "")
+    assert "2 faces compared, 1 pairs." in result.stderr
+
+
 # Erasing
 
 
@@ -571,7 +614,7 @@ def test_sweep_says_what_it_deleted(loaded: Run) -> None:
     result = loaded("sweep", "--trust-clock")
     assert (result.exit_code, result.stdout.splitlines()) == (
         0,
-        ["0 erasures finished.", "0 expired records, 0 photos and 0 notes deleted."],
+        ["0 erasures finished.", "0 expired records, 0 photos, 0 notes and the answers to 0 pairs deleted."],
     )
 
 

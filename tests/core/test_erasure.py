@@ -52,6 +52,7 @@ def test_a_preview_counts_and_changes_nothing(desk: Desk, hopper_jpeg: bytes) ->
         "registrations": 2,
         "shared_photos": 0,
         "case_notes": 0,
+        "pairs": 0,
     }
     assert (len(desk.records.history("user-1")), len(files(desk))) == (1, 3)
 

@@ -17,6 +17,7 @@ import pytest
 from core.domain import statistics
 from core.domain.audit import BEGUN, AuditEntry
 from core.domain.cases import LEASE
+from core.domain.duplicates import Answer
 from core.domain.errors import (
     FacedeskError,
     Forbidden,
@@ -146,6 +147,19 @@ CALLS: dict[str, tuple[tuple[Action, ...], Callable[[GuardedServices], Any]]] = 
         lambda s: s.second_looks.false_accepts_at(["event-1"], threshold=80),
     ),
     "second_looks.agreements": ((Action.SEE_AGREEMENT,), lambda s: s.second_looks.agreements(["event-1"])),
+    "duplicates.switch": ((Action.FIND_DUPLICATES,), lambda s: s.duplicates.switch("event-1")),
+    "duplicates.set_switch": (
+        (Action.SWITCH_DUPLICATES,),
+        lambda s: s.duplicates.set_switch("event-1", True, "consent", "Ada"),
+    ),
+    "duplicates.search": ((Action.FIND_DUPLICATES,), lambda s: s.duplicates.search("event-1", Event())),
+    "duplicates.latest": ((Action.FIND_DUPLICATES,), lambda s: s.duplicates.latest("event-1")),
+    "duplicates.answer": (
+        (Action.ANSWER_DUPLICATES,),
+        lambda s: s.duplicates.answer("event-1", "reg-1", "reg-2", Answer.SAME, "", "Ada"),
+    ),
+    "duplicates.look": ((Action.FIND_DUPLICATES,), lambda s: s.duplicates.look("event-1", "reg-1", "reg-2")),
+    "duplicates.photo": ((Action.FIND_DUPLICATES,), lambda s: s.duplicates.photo("event-1", "reg-1")),
     "audit.entries": ((Action.SEE_AUDIT,), lambda s: list(s.audit.entries(NOW - SOME, NOW + SOME))),
     "operation_metrics.by_minute": ((Action.SEE_OPERATIONS,), lambda s: s.operation_metrics.by_minute(NOW)),
     "loading.sample": ((Action.LOAD_DATA,), lambda s: s.loading and s.loading.sample(now=NOW, progress=print)),
@@ -320,6 +334,22 @@ LONE_CALLS: dict[str, Callable[[GuardedServices], Any]] = {
     "second_looks.error_rates": lambda s: s.second_looks.error_rates([LONE]),
     "second_looks.false_accepts_at": lambda s: s.second_looks.false_accepts_at([LONE], 80),
     "second_looks.agreements": lambda s: s.second_looks.agreements([LONE]),
+    "duplicates.switch": lambda s: s.duplicates.switch(LONE),
+    "duplicates.set_switch event": lambda s: s.duplicates.set_switch(LONE, True, "consent", "Ada"),
+    "duplicates.set_switch reason": lambda s: s.duplicates.set_switch("event-1", True, LONE, "Ada"),
+    "duplicates.set_switch who": lambda s: s.duplicates.set_switch("event-1", True, "consent", LONE),
+    "duplicates.search": lambda s: s.duplicates.search(LONE, Event()),
+    "duplicates.latest": lambda s: s.duplicates.latest(LONE),
+    "duplicates.answer event": lambda s: s.duplicates.answer(LONE, "reg-1", "reg-2", Answer.SAME, "", "Ada"),
+    "duplicates.answer first": lambda s: s.duplicates.answer("event-1", LONE, "reg-2", Answer.SAME, "", "Ada"),
+    "duplicates.answer second": lambda s: s.duplicates.answer("event-1", "reg-1", LONE, Answer.SAME, "", "Ada"),
+    "duplicates.answer note": lambda s: s.duplicates.answer("event-1", "reg-1", "reg-2", Answer.SAME, LONE, "Ada"),
+    "duplicates.answer who": lambda s: s.duplicates.answer("event-1", "reg-1", "reg-2", Answer.SAME, "", LONE),
+    "duplicates.look event": lambda s: s.duplicates.look(LONE, "reg-1", "reg-2"),
+    "duplicates.look first": lambda s: s.duplicates.look("event-1", LONE, "reg-2"),
+    "duplicates.look second": lambda s: s.duplicates.look("event-1", "reg-1", LONE),
+    "duplicates.photo event": lambda s: s.duplicates.photo(LONE, "reg-1"),
+    "duplicates.photo registration": lambda s: s.duplicates.photo("event-1", LONE),
     "erasures.preview": lambda s: s.erasures.preview(LONE),
     "erasures.erase user": lambda s: s.erasures.erase(LONE, "user-1"),
     "erasures.erase confirmation": lambda s: s.erasures.erase("user-1", LONE),

@@ -38,6 +38,7 @@ def services(
         erasures=SimpleNamespace(resume=resume),
         forgetting=SimpleNamespace(look=look or Work()),
         retention=SimpleNamespace(sweep=sweep) if sweep else None,
+        duplicates=SimpleNamespace(tidy=Work()),
         alerts=SimpleNamespace(look=alert or Work()),
         settings=SimpleNamespace(digest_every=every),
     )

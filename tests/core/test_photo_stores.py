@@ -470,6 +470,21 @@ def test_a_photo_exists_beside_those_whose_keys_begin_with_its_own(store: S3Phot
     assert store.exists(KEY)
 
 
+def test_a_mark_tells_a_replaced_photo_from_the_earlier_one(store: S3Photos) -> None:
+    store.put(KEY, b"1")
+    marks = [store.mark(KEY), store.mark(KEY)]
+    store.put(KEY, b"2")
+    marks.append(store.mark(KEY))
+    assert None not in marks
+    assert marks[0] == marks[1] != marks[2]
+
+
+@pytest.mark.parametrize("key", [KEY, KEY.removesuffix(".jpg"), "", "../a.jpg"])
+def test_what_is_no_photo_has_no_mark(store: S3Photos, key: str) -> None:
+    store.put(f"{KEY}.longer", b"1")
+    assert store.mark(key) is None
+
+
 def test_access_denied_is_final(stubbed: Stubber) -> None:
     stubbed.add_client_error("get_object", "AccessDenied", http_status_code=403)
     with pytest.raises(Refused, match="AccessDenied"):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from core.adapters.embedded.cases import SqliteClaims, SqliteNotes
+from core.adapters.embedded.duplicates import SqliteDuplicates
 from core.adapters.embedded.erasures import SqliteErasures
 from core.domain.clock import utc_now
 from core.domain.errors import Conflict, Unavailable
@@ -20,6 +21,7 @@ from core.services.steady_clock import BACK, GAP, STEADY, SteadyClock
 from tests.support.cases import a_claim, a_note
 from tests.support.clock import FakeClock
 from tests.support.desk import REFERENCE_KEY, REGISTERED, Desk
+from tests.support.duplicates import a_judged_pair
 from tests.support.records import an_outcome
 
 TTL, DAY = timedelta(days=30), timedelta(days=1)
@@ -40,9 +42,13 @@ def store(desk: Desk) -> Iterator[SqliteErasures]:
 
 @pytest.fixture
 def cases(desk: Desk, clock: FakeClock) -> Iterator[dict[str, Any]]:
-    """The stores of claims and of notes, by this test's clock."""
+    """The stores of claims, of notes and of answers to pairs, by this test's clock."""
     path = desk.photo_folder.parent / "facedesk.sqlite3"
-    stores = {"claims": SqliteClaims(path, clock), "notes": SqliteNotes(path, clock)}
+    stores = {
+        "claims": SqliteClaims(path, clock),
+        "notes": SqliteNotes(path, clock),
+        "pairs": SqliteDuplicates(path, clock),
+    }
     yield stores
     for store in stores.values():
         store.close()
@@ -172,7 +178,7 @@ def test_the_trail_is_told_how_much_went_and_nothing_of_nothing(
     retention.sweep()
     (entry,) = desk.audit.entries(clock() - DAY, clock() + DAY)
     told = (entry.action, entry.who, entry.details)
-    assert told == (Action.ERASE, "retention", {"records": "1", "photos": "1", "notes": "0"})
+    assert told == (Action.ERASE, "retention", {"records": "1", "photos": "1", "notes": "0", "pairs": "0"})
 
 
 def test_expired_notes_and_claims_go_and_others_stay(
@@ -187,6 +193,16 @@ def test_expired_notes_and_claims_go_and_others_stay(
     clock.jump(-TTL)  # shows what is left, expired or not
     assert [note.note_id for note in notes.of("user-1")] == ["new"]
     assert [claim.holder for claim in claims.standing()] == ["standing"]
+
+
+def test_answers_that_have_expired_go_and_others_stay(
+    retention: Retention, clock: FakeClock, cases: dict[str, Any]
+) -> None:
+    now = int(clock().timestamp())
+    for event_id, expires_at in {"old": now, "new": now + 1}.items():
+        cases["pairs"].change(None, a_judged_pair(event_id=event_id), expires_at)
+    assert retention.sweep() == Swept(records=0, photos=0, pairs=1)
+    assert (len(cases["pairs"].judged("old")), len(cases["pairs"].judged("new"))) == (0, 1)
 
 
 # A clock that cannot be trusted

@@ -28,6 +28,7 @@ _KINDS = {
     "${aws_dynamodb_table.state.arn}": "state table",
     "${aws_s3_bucket.photos.arn}": "bucket",
     "${aws_s3_bucket.photos.arn}/": "object",
+    "${local.collections}": "collection",
 }
 
 
@@ -49,9 +50,20 @@ def declared(kind: str, *labels: str) -> dict[str, Body]:
 
 
 def statements(document: str) -> list[Body]:
-    """The statements of a policy document."""
+    """The statements of a policy document, with those that a variable adds."""
+    return unconditional(document) + [content for _, content in conditional(document)]
+
+
+def unconditional(document: str) -> list[Body]:
+    """The statements that a policy document always has."""
     found: list[Body] = declared("data", "aws_iam_policy_document")[document]["statement"]
     return found
+
+
+def conditional(document: str) -> list[tuple[str, Body]]:
+    """The other statements of a policy document, each with the expression on which it depends."""
+    blocks = declared("data", "aws_iam_policy_document")[document].get("dynamic", ())
+    return [(block["statement"]["for_each"], *block["statement"]["content"]) for block in blocks]
 
 
 def granted(role: str) -> set[Call]:

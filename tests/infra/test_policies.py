@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -21,7 +22,8 @@ from tests.support.audit import an_entry
 from tests.support.calls import Call, differences
 from tests.support.cases import a_claim, a_note
 from tests.support.dynamodb import put_item
-from tests.support.production import Servers, production
+from tests.support.portraits import as_jpeg, hopper
+from tests.support.production import Servers, Site, production
 from tests.support.records import a_foreign_item, a_review, an_outcome
 from tests.support.rekognition import RekognitionServer, SameFace
 from tests.support.servers import REGION
@@ -38,13 +40,11 @@ def engine_that_knows_everybody() -> Iterator[str]:
 
 
 @pytest.fixture
-def services(
-    dynamodb_url: str, s3_server: str, mongodb_uri: str, engine_that_knows_everybody: str
-) -> Iterator[Services]:
+def site(dynamodb_url: str, s3_server: str, mongodb_uri: str, engine_that_knows_everybody: str) -> Iterator[Site]:
     """Production, with a table as ``provision`` makes it."""
     servers = Servers(dynamodb_url, s3_server, mongodb_uri, engine_that_knows_everybody)
     with production(servers, AWS_ENDPOINT_URL_CLOUDWATCH=s3_server) as site:
-        yield site.services
+        yield site
 
 
 def use_records(services: Services) -> None:
@@ -99,19 +99,31 @@ def use_erasures(services: Services) -> None:
     services.erasures.resume()
 
 
+def use_duplicates(site: Site) -> None:
+    photo = as_jpeg(hopper(), size=(160, 188))
+    one, _ = site.register(photo, event_id="event-2"), site.register(photo, event_id="event-2")
+    duplicates = site.services.duplicates
+    duplicates.set_switch("event-2", on=True, reason="these tests", who="an admin")
+    assert len(duplicates.search("event-2", Event()).pairs) == 1
+    site.services.erasures.erase(one.user_id, one.user_id, local("an admin"))
+    duplicates.set_switch("event-2", on=False, reason="", who="an admin")
+
+
 def use_metrics(services: Services) -> None:
     assert services.metrics is not None
     services.metrics.read(utc_now() - timedelta(hours=3), utc_now())
     services.metrics.month_to_date(utc_now())
 
 
-def test_the_dashboard_may_do_what_it_does_and_nothing_else(aws_calls: set[Call], services: Services) -> None:
+def test_the_dashboard_may_do_what_it_does_and_nothing_else(aws_calls: set[Call], site: Site) -> None:
+    services = site.services
     use_records(services)
     use_photos(services)
     use_engine(services)
     use_audit(services)
     use_cases(services)
     use_erasures(services)
+    use_duplicates(site)
     use_metrics(services)
     assert services.expiry is not None
     services.expiry.count_ignored()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from core.adapters.aws import table as definition
+from core.adapters.aws.face_collections import FaceCollections
+from core.flow.retry import Retry
 from core.photos import keys
 from core.settings import Settings
-from tests.infra.terraform import INFRA, ROLES, Body, declared, parsed, statements
+from tests.infra.terraform import INFRA, ROLES, Body, conditional, declared, parsed, statements, unconditional
 
 FILES = sorted(INFRA.glob("*.tf"))
 #: Blocks of the table that are no part of ``CreateTable``.
@@ -192,6 +195,23 @@ def test_a_role_may_do_what_is_named_and_nothing_else(role: str) -> None:
 def test_only_calls_without_a_resource_of_their_own_are_allowed_on_anything(role: str) -> None:
     open_to_all = {a for each in statements(role) if "*" in each["resources"] for a in each["actions"]}
     assert {action.partition(":")[0] for action in open_to_all} <= {"rekognition", "cloudwatch"}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_may_use_collections_of_faces_only_where_searches_for_duplicates_are_wanted(role: str) -> None:
+    always = {action for each in unconditional(role) for action in each["actions"]}
+    assert {action for action in always if action.startswith("rekognition:")} <= {
+        "rekognition:CompareFaces",
+        "rekognition:DetectFaces",
+    }
+    assert {condition for condition, _ in conditional(role)} <= {"${var.find_duplicates ? [true] : []}"}
+    assert declared("variable")["find_duplicates"]["default"] is False
+
+
+def test_the_collections_are_those_of_the_installations_table() -> None:
+    (values,) = parsed(INFRA / "iam.tf")["locals"]
+    of_event = FaceCollections(None, "${var.table_name}", Retry(8, 4), 5).name_of("event-1")
+    assert fnmatchcase(of_event, values["collections"].rpartition(":collection/")[2])
 
 
 def test_an_analyst_changes_nothing_and_sees_no_face() -> None:

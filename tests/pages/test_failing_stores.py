@@ -22,6 +22,7 @@ PAGES: dict[str, tuple[str, dict[str, str]]] = {
     "all_events": ("All events", {}),
     "event_overview": ("Event overview", EVENT),
     "statistics": ("Statistics", EVENT),
+    "duplicates": ("Duplicates", EVENT),
     "event_profile": ("Event settings", EVENT),
     "start": ("Load data", {}),
     "audit": ("Audit trail", {}),

@@ -7,6 +7,7 @@ import base64
 import io
 import os
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from google.protobuf.message import Message
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from core.domain.duplicates import Answer
 from core.domain.errors import Refused
 from core.domain.records import Box, Decision, Source, ValidationRecord
 from core.runtime.services import Services
@@ -296,6 +298,19 @@ def hostile(desk: Desk, astronaut_jpeg: bytes) -> None:
 def test_nobodys_text_in_a_case_is_read_as_markdown(run_page: RunPage, page: str, case: str) -> None:
     app = run_page(page, user_id=HOSTILE, registration_id=HOSTILE + case)
     assert app.get("plotly_chart")
+    assert read_as_markdown(app) == []
+
+
+@pytest.mark.usefixtures("hostile")
+def test_nobodys_text_on_a_pair_is_read_as_markdown(run_page: RunPage, desk: Desk, services: Services) -> None:
+    pair = HOSTILE + "decided", HOSTILE + "failed"
+    desk.faces.pairs = [(*pair, 97.5)]
+    services.duplicates.set_switch(HOSTILE, True, HOSTILE, HOSTILE)
+    services.duplicates.search(HOSTILE, threading.Event())
+    services.duplicates.answer(HOSTILE, *pair, Answer.SAME, HOSTILE, HOSTILE)
+    app = run_page("duplicates", event_id=HOSTILE, answers="all")
+    assert len(app.get("image")) == 2
+    assert text_of(app).count(HOSTILE) > 6
     assert read_as_markdown(app) == []
 
 

@@ -245,6 +245,23 @@ REVIEWED: dict[str, set[str]] = {
         "selectbox: label",
         "success: said",
     },
+    "dashboard/sections/duplicates/pairs.py": {
+        "badge: WORDS[given]",
+        "banner: said",  # a sentence of its own
+        "button: words",
+        "segmented_control: lambda which: f'{_TITLES[Which(which)]} · {counts[Which(which)]:,}'",
+        "segmented_control: offered",
+    },
+    "dashboard/sections/duplicates/searching.py": {  # sentences of ours with figures
+        "caption: said",
+        "caption: searched",
+        "write: _expectation(found.expected_false)",
+        "write: looks",
+    },
+    "dashboard/sections/duplicates/switch.py": {
+        "banner: not_done",  # sentences of its own
+        "popover: ui.when(switch.at, get_services().clock())",
+    },
     # Words of ours: whom an error rate is about, and what is wrong with them.
     "dashboard/sections/second_looks.py": {"metric: title", "write: mistaken", "write: whom"},
     "dashboard/sections/statistics.py": {

@@ -106,6 +106,8 @@ def _resource(name: str, parameters: Mapping[str, Any]) -> str:
             return next((f"{name} table" for name in ("audit", "state") if name in parameters["TableName"]), "table")
         case "s3":
             return "object" if "Key" in parameters else "bucket"
+        case "rekognition" if name != "rekognition:CreateCollection" and "CollectionId" in parameters:
+            return "collection"
         case _:
             return "anything"
 

@@ -12,6 +12,7 @@ import pytest
 from core.adapters.embedded.alerts import SqliteCrossings
 from core.adapters.embedded.audit import SqliteAudit
 from core.adapters.embedded.cases import SqliteClaims, SqliteNotes
+from core.adapters.embedded.duplicates import SqliteDuplicates
 from core.adapters.embedded.erasures import SqliteErasures
 from core.adapters.embedded.photos import FolderPhotos
 from core.adapters.embedded.profiles import SqliteDatedEvents, SqliteProfiles
@@ -30,6 +31,7 @@ from core.services.batch import Batches
 from core.services.hashing import IdHash
 from core.services.reference_check import ReferenceCheck
 from core.settings import Settings
+from tests.support.duplicates import ChosenSearch
 from tests.support.engine import ChosenEngine
 
 HASHED = IdHash(b"a key of these tests")
@@ -56,6 +58,7 @@ class Desk:
     audit: SqliteAudit
     erasure_store: SqliteErasures
     second_looks: SqliteSecondLooks
+    faces: ChosenSearch
 
     @property
     def records(self) -> ValidationRecords:
@@ -113,7 +116,7 @@ def desk(
         [REGISTERED, REGISTERED.model_copy(update={"registration_id": "reg-2", "reference_photo_key": None})]
     )
     engine, audit, erasure_store = ChosenEngine(), SqliteAudit(database), SqliteErasures(database)
-    looks = SqliteSecondLooks(database)
+    looks, faces = SqliteSecondLooks(database), ChosenSearch()
     profiles = SqliteProfiles(database)
     settings = Settings(data_dir=tmp_path, hash_key="a key of these tests", _env_file=None, **more_settings)
     # Less than may be set: a test that waits for the engine's deadline is to be short.
@@ -138,7 +141,9 @@ def desk(
         dated=SqliteDatedEvents(database),
         profile_edits=profiles,
         crossings=SqliteCrossings(database),
+        duplicates=SqliteDuplicates(database, utc_now),
+        face_search=faces,
     )
     services = assemble(settings, adapters)
-    yield Desk(services, registrations, photos, tmp_path / "photos", engine, audit, erasure_store, looks)
+    yield Desk(services, registrations, photos, tmp_path / "photos", engine, audit, erasure_store, looks, faces)
     services.close()

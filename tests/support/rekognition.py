@@ -11,7 +11,7 @@ import json
 import random
 import socket
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
@@ -24,6 +24,7 @@ from core.adapters.embedded.engine import LocalEngine
 from core.domain.errors import Refused
 from core.domain.records import Provenance
 from core.ports import Answer, FaceEngine
+from tests.support.face_collections import FaceCollections, NoSuchThing
 
 _BOX = {"Left": 0.25, "Top": 0.25, "Width": 0.5, "Height": 0.5}
 _MAX_BYTES = 5 * 1024 * 1024
@@ -36,6 +37,7 @@ class Faults:
 
     throttle: float = 0
     overload: float = 0  #: ProvisionedThroughputExceededException
+    too_many: float = 0  #: 429
     error: float = 0  #: 500 with AWS's own body
     bad_gateway: float = 0  #: 502 with the HTML of a load balancer
     stall: float = 0  #: nothing for ``stall_seconds``, then the answer
@@ -48,7 +50,17 @@ class Faults:
 
     def chosen(self, luck: float) -> str | None:
         """The fault that ``luck`` (0-1, evenly spread) falls on."""
-        for name in ("throttle", "overload", "error", "bad_gateway", "stall", "hang_up", "garbage", "deny"):
+        for name in (
+            "throttle",
+            "overload",
+            "too_many",
+            "error",
+            "bad_gateway",
+            "stall",
+            "hang_up",
+            "garbage",
+            "deny",
+        ):
             luck -= getattr(self, name)
             if luck < 0:
                 return name
@@ -88,6 +100,9 @@ class RekognitionServer:
         self.calls: Counter[str] = Counter()
         #: Access keys whose session has expired; all others are good.
         self.expired: set[str] = set()
+        self.collections = FaceCollections(lambda: self.engine)
+        #: Called with each action before it is answered: what happens meanwhile.
+        self.on_call: Callable[[str], None] = lambda action: None
         self._faults = Faults()
         self._healed = Event()
         self._luck = random.Random(seed)
@@ -150,8 +165,12 @@ class RekognitionServer:
                 return self._detect(request)
             case "CompareFaces":
                 return self._compare(request)
+            case "IndexFaces":
+                return self._asked(lambda: self.collections.index(request, _picture(request["Image"])))
             case _:
-                raise _Error(400, "UnknownOperationException")
+                if action not in self.collections.answers:
+                    raise _Error(400, "UnknownOperationException")
+                return self._asked(lambda: self.collections.answers[action](request))
 
     def _detect(self, request: Mapping[str, Any]) -> dict[str, Any]:
         answer = self._asked(lambda: self.engine.detect(_picture(request["Image"])))
@@ -178,11 +197,13 @@ class RekognitionServer:
         return {"SourceImageFace": answer["SourceImageFace"], "FaceMatches": matches, "UnmatchedFaces": others}
 
     @staticmethod
-    def _asked(call: Any) -> Answer:
+    def _asked(call: Any) -> dict[str, Any]:
         try:
             return call()  # type: ignore[no-any-return]
         except Refused as error:
             raise _Error(400, f"{error.code}Exception") from error
+        except NoSuchThing as error:
+            raise _Error(400, error.code) from error
 
 
 class _Error(Exception):
@@ -206,6 +227,7 @@ def _picture(image: Mapping[str, Any]) -> bytes:
 _ERRORS = {
     "throttle": _Error(400, "ThrottlingException"),
     "overload": _Error(400, "ProvisionedThroughputExceededException"),
+    "too_many": _Error(429, "TooManyRequestsException"),
     "error": _Error(500, "InternalServerError"),
     "deny": _Error(400, "AccessDeniedException"),
 }
@@ -262,6 +284,7 @@ class _Handler(BaseHTTPRequestHandler):
                 raise _ERRORS[fault]
             if any(f"Credential={key}/" in self.headers["Authorization"] for key in rekognition.expired):
                 raise _Error(400, "ExpiredTokenException")
+            rekognition.on_call(action)
             self._send(200, json.dumps(rekognition.answer(action, json.loads(body))).encode())
         except _Error as error:
             refusal = {"__type": error.code, "Message": f"{error.code} from the loopback server"}

@@ -48,6 +48,7 @@ _FACADES = {
     "profiles": "profile_service",
     "event_summaries": "event_summaries",
     **{name: name for name in ("audit", "claims", "notes", "second_looks", "metrics", "expiry", "operation_metrics")},
+    "duplicates": "duplicates",
 }
 #: Methods that other parts call and that belong to no port -> their parameters.
 _OF_NO_PORT: dict[Any, list[str]] = {
@@ -69,8 +70,9 @@ _OF_NO_PORT: dict[Any, list[str]] = {
 }
 #: Methods of facades that differ from what they hand on: who erases, writes a note or changes a profile, and which
 #: events are summarised or searched for people, is for the facade to say, and a count is made of what is read. The
-#: dates of events have no facade but that of the profiles.
+#: dates of events have no facade but that of the profiles, and only the audit trail hears of looks at pairs.
 _DIFFERENT = {
+    "duplicates.look",
     "erasures.erase",
     "event_summaries.all",
     "notes.add",
@@ -117,6 +119,8 @@ def differences(services: Services) -> Iterator[str]:
         "changes of profiles": (services.profile_service._edits, ports.EventProfileEdits),
         "dated events": (services.event_dates._dated, ports.DatedEvents),
         "crossings": (services.alerts._crossings, ports.Crossings),
+        "duplicates": (services.duplicates._store, ports.DuplicateStore),
+        "face search": (services.duplicates._faces, ports.FaceSearch),
     }
     for name, (store, contract) in of_services.items():
         for layer in _layers(store):
@@ -150,9 +154,11 @@ def all_layers(services: Services) -> Iterator[Any]:
     yield from _layers(services.profile_service._edits)
     yield from _layers(services.event_dates._dated)
     yield from _layers(services.alerts._crossings)
+    yield from _layers(services.duplicates._store)
+    yield from _layers(services.duplicates._faces)
     if services.retention:
         retention = services.retention._of
-        for store in (retention._records, retention._photos, retention._claims, retention._notes):
+        for store in (retention._records, retention._photos, retention._claims, retention._notes, retention._pairs):
             yield from _layers(store)
 
 
@@ -165,6 +171,7 @@ def _of_retention(services: Services) -> Iterator[str]:
         "expiring photos": (retention._photos, ports.ExpiringPhotos),
         "expiring claims": (retention._claims, ports.ExpiringCases),
         "expiring notes": (retention._notes, ports.ExpiringCases),
+        "expiring answers": (retention._pairs, ports.ExpiringCases),
     }
     for name, (store, port) in stores.items():
         for layer in _layers(store):

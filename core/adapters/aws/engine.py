@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic.alias_generators import to_snake
 
 from core.adapters.aws.clients import translated
-from core.domain.errors import Refused, Service, Throttled, Unavailable
+from core.adapters.aws.rekognition import Calls, pace_of
+from core.domain.errors import Refused, Service
 from core.domain.policy import FAILING, INFERRED
 from core.domain.records import Provenance
 from core.flow.pace import Pace
@@ -20,10 +20,6 @@ _SERVICE = Service.ENGINE
 _NO_FACE_IN_SOURCE = "InvalidParameterException"
 #: How Rekognition refuses a request without a picture after it has accepted the credentials and the permission.
 _PICTURE_MISSING = frozenset({"InvalidParameterException", "InvalidImageFormatException", "ValidationException"})
-#: The share of the quota that is used at most: calls sent at even intervals arrive at less even ones.
-QUOTA_SHARE = 0.97
-#: Seconds of a pause that later calls may make up for: about the length of a scheduling delay.
-_BURST_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -35,10 +31,7 @@ class Quota:
 
     @classmethod
     def of(cls, calls_per_second: float) -> Quota:
-        def pace() -> Pace:
-            return Pace(QUOTA_SHARE * calls_per_second, _BURST_SECONDS)
-
-        return cls(pace(), pace())
+        return cls(pace_of(calls_per_second), pace_of(calls_per_second))
 
 
 class RekognitionEngine:
@@ -65,28 +58,31 @@ class RekognitionEngine:
         self._client = client
         self._retry = retry
         self._quota = quota
-        self._patient = patient
+        self._asked = Calls(retry, _SERVICE, patient)
 
     def detect(self, photo: bytes) -> Answer:
-        return self._asked(
+        answer: Answer = self._asked(
             self._quota.detect,
-            "FaceDetails",
-            lambda: self._client.detect_faces(Image={"Bytes": photo}, Attributes=self._attributes),
+            ["FaceDetails"],
+            self._client.detect_faces,
+            Image={"Bytes": photo},
+            Attributes=self._attributes,
         )
+        return answer
 
     def compare(self, submitted: bytes, reference: bytes) -> Answer:
         try:
-            return self._asked(
+            answer: Answer = self._asked(
                 self._quota.compare,
-                "FaceMatches",
-                lambda: self._client.compare_faces(
-                    SourceImage={"Bytes": submitted},
-                    TargetImage={"Bytes": reference},
-                    # The rules apply their own threshold. Below Rekognition's, a face comes without a similarity.
-                    SimilarityThreshold=0,
-                    QualityFilter="NONE",
-                ),
+                ["FaceMatches"],
+                self._client.compare_faces,
+                SourceImage={"Bytes": submitted},
+                TargetImage={"Bytes": reference},
+                # The rules apply their own threshold. Below Rekognition's, a face comes without a similarity.
+                SimilarityThreshold=0,
+                QualityFilter="NONE",
             )
+            return answer
         except Refused as error:
             if error.code != _NO_FACE_IN_SOURCE:
                 raise
@@ -111,28 +107,3 @@ class RekognitionEngine:
 
     def close(self) -> None:
         self._client.close()
-
-    def _asked(self, pace: Pace, essential: str, call: Callable[[], dict[str, Any]]) -> Answer:
-        def once() -> Answer:
-            if self._patient:
-                pace.wait()
-            else:
-                pace.spend()
-            try:
-                answer = _answer(essential, call)
-            except Throttled:
-                pace.slow_down()
-                raise
-            pace.speed_up()
-            return answer
-
-        return self._retry(once)
-
-
-def _answer(essential: str, call: Callable[[], dict[str, Any]]) -> Answer:
-    """The answer without botocore's metadata. An answer without ``essential`` did not come from Rekognition."""
-    with translated(_SERVICE):
-        answer = call()
-    if essential not in answer:
-        raise Unavailable(_SERVICE, "UnreadableAnswer")
-    return {name: value for name, value in answer.items() if name != "ResponseMetadata"}

@@ -52,14 +52,21 @@ class S3Photos:
         return self._retry(lambda: self._get(key))
 
     def exists(self, key: str) -> bool:
-        if not is_valid_key(key):
-            return False
+        return self.mark(key) is not None
 
-        def attempt() -> bool:
+    def mark(self, key: str) -> str | None:
+        """What identifies the photo that is now under ``key``: it changes whenever another photo is put there.
+
+        None if there is no photo, and for a key that cannot be one. Reads no photo.
+        """
+        if not is_valid_key(key):
+            return None
+
+        def attempt() -> str | None:
             with translated(Service.PHOTOS):
                 # A key is listed before all longer ones that begin with it.
                 found = self._client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
-                return any(entry["Key"] == key for entry in found.get("Contents", ()))
+                return next((entry["ETag"] for entry in found.get("Contents", ()) if entry["Key"] == key), None)
 
         return self._retry(attempt)
 

@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from core.adapters.embedded.calibration import FALSE_MATCHES
 from core.adapters.embedded.face_analysis import Seen, examine, similarity
 from core.adapters.embedded.model import MODEL
 from core.adapters.embedded.networks import Floats, Image, Networks
@@ -33,6 +34,7 @@ class LocalEngine:
     """``TemplateEngine`` with OpenCV. A photo takes about 100 ms on two cores; the process grows by about 180 MB."""
 
     provenance = Provenance(engine="facedesk-opencv", model=MODEL)
+    false_matches = FALSE_MATCHES
 
     def __init__(self, *, infer: bool = False, cores: int | None = None) -> None:
         """With ``infer`` it also reports smiles; age and gender it cannot tell.

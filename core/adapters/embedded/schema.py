@@ -210,6 +210,25 @@ CREATE TABLE crossings (
     PRIMARY KEY (event_id, rule)
 ) WITHOUT ROWID;
 """
+_DUPLICATES = """
+CREATE TABLE duplicate_switches (
+    event_id TEXT PRIMARY KEY,
+    switch TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE judged_pairs (
+    event_id TEXT NOT NULL,
+    first TEXT NOT NULL,
+    second TEXT NOT NULL,
+    first_user TEXT NOT NULL,
+    second_user TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    pair TEXT NOT NULL,
+    PRIMARY KEY (event_id, first, second)
+) WITHOUT ROWID;
+CREATE INDEX judged_pairs_by_first_user ON judged_pairs (first_user);
+CREATE INDEX judged_pairs_by_second_user ON judged_pairs (second_user);
+CREATE INDEX judged_pairs_by_expiry ON judged_pairs (expires_at);
+"""
 
 
 def _first_version(connection: apsw.Connection) -> None:
@@ -283,6 +302,7 @@ SCHEMA = Schema(
         _provenance_in_columns,
         script(_PROFILES),
         script(_CROSSINGS),
+        script(_DUPLICATES),
     ),
     before={
         "faceVerifications": frozenset({"userId", "registrationId", "timestamp", "item"}),

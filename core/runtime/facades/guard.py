@@ -16,6 +16,7 @@ from core.runtime.facades.administration import (
     GuardedOperationMetrics,
 )
 from core.runtime.facades.cases import GuardedClaims, GuardedNotes
+from core.runtime.facades.duplicates import GuardedDuplicates
 from core.runtime.facades.event_summaries import GuardedEventSummaries
 from core.runtime.facades.event_work import GuardedBatches, GuardedLoading, GuardedReferenceCheck
 from core.runtime.facades.people import GuardedRecords, GuardedRegistrations, GuardedValidation
@@ -52,6 +53,7 @@ class GuardedServices:
     batches: GuardedBatches
     references: GuardedReferenceCheck
     second_looks: GuardedSecondLooks
+    duplicates: GuardedDuplicates
     erasures: GuardedErasures
     audit: GuardedAuditTrail
     claims: GuardedClaims
@@ -107,6 +109,7 @@ class Guard:
             batches=GuardedBatches(of.batches, permissions),
             references=GuardedReferenceCheck(of.references, permissions),
             second_looks=GuardedSecondLooks(of.second_looks, permissions),
+            duplicates=GuardedDuplicates(of.duplicates, permissions),
             erasures=GuardedErasures(of.erasures, permissions),
             audit=GuardedAuditTrail(of.audit, permissions),
             claims=GuardedClaims(of.claims, permissions),

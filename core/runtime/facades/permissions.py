@@ -128,6 +128,12 @@ class Permissions:
         """As ``reveal``, for the faces of the case that the principal is working on."""
         self._look(Action.SEE_FACES, Subject(user_id, registration_id, event_id))
 
+    def look_at_pair(self, event_id: str, first_id: str, second_id: str) -> None:
+        """As ``look``, for the faces of a pair of registrations of an event."""
+        require_texts(event_id, first_id, second_id)
+        for registration_id in (first_id, second_id):
+            self._look(Action.FIND_DUPLICATES, Subject(None, registration_id, event_id))
+
     def export(
         self,
         what: str,

@@ -47,6 +47,10 @@ class PrincipalTrail:
         self._hashed = hashed
         self._clock = clock
 
+    def hashed(self, value: str) -> str:
+        """The hash by which entries name a user or a registration."""
+        return self._hashed(value)
+
     def before(self, action: Action, subject: Subject, details: Mapping[str, str]) -> None:
         """Writes that the action begins. Raises ``ServiceError`` if the trail cannot be written."""
         try:
