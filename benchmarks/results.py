@@ -12,8 +12,8 @@ from pathlib import Path
 RESULTS = Path(__file__).with_name("RESULTS.md")
 _HEAD = """# Results
 
-Made by `make bench`; each script replaces its own section. Ratios hold within one section: all of it was measured in
-one run, in turn, on one machine.
+Made by `make bench`, and by `benchmarks.faces` on photos that it is given; each script replaces its own section.
+Ratios hold within one section: all of it was measured in one run, in turn, on one machine.
 """
 _PACKAGES = ("boto3", "orjson", "pyarrow", "pandas", "apsw", "streamlit")
 
