@@ -117,11 +117,12 @@ def judge(
     """
     faces = sorted(detected["FaceDetails"], key=_area, reverse=True)
     if not faces:
-        # A photo that shows next to nothing is said to be too dark or too bright besides: that can be mended.
-        light = _light(policy, _percent(detected["PhotoBrightness"])) if "PhotoBrightness" in detected else []
-        return Verdict(status=Status.FAILED, reasons=(Reason.NO_FACE, *light))
+        # What can be mended is said besides: a photo too dark, too bright or too blurred may well show a face. In bad
+        # light nothing is sharp.
+        _, poor = _quality(policy, detected.get("PhotoQuality"))
+        return Verdict(status=Status.FAILED, reasons=(Reason.NO_FACE, *poor[:1]))
     face, others = faces[0], faces[1:]
-    quality, quality_reasons = _quality(policy, face)
+    quality, quality_reasons = _quality(policy, face.get("Quality"))
     reasons = [*_face_reasons(policy, face, others, photo_size), *quality_reasons]
 
     match = _best_match(compared)
@@ -189,24 +190,21 @@ def _face_reasons(policy: Policy, face: Face, others: list[Face], size: tuple[in
     return reasons
 
 
-def _quality(policy: Policy, face: Face) -> tuple[Quality | None, list[Reason]]:
-    measured = face.get("Quality")
+def _quality(policy: Policy, measured: Mapping[str, float] | None) -> tuple[Quality | None, list[Reason]]:
     if measured is None:
         return None, []
     brightness, sharpness = _percent(measured["Brightness"]), _percent(measured["Sharpness"])
-    reasons = _light(policy, brightness)
+    reasons = []
+    if brightness < policy.min_brightness:
+        reasons.append(Reason.TOO_DARK)
+    if brightness > policy.max_brightness:
+        reasons.append(Reason.TOO_BRIGHT)
     if sharpness < policy.min_sharpness:
         reasons.append(Reason.BLURRED)
     if reasons:
         return Quality.LOW, reasons
     good = brightness >= policy.high_quality_brightness and sharpness >= policy.high_quality_sharpness
     return (Quality.HIGH if good else Quality.MEDIUM), []
-
-
-def _light(policy: Policy, brightness: float) -> list[Reason]:
-    if brightness < policy.min_brightness:
-        return [Reason.TOO_DARK]
-    return [Reason.TOO_BRIGHT] if brightness > policy.max_brightness else []
 
 
 def _best_match(compared: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

@@ -29,9 +29,10 @@ class FaceEngine(Protocol):
     provenance: Provenance
 
     def detect(self, photo: bytes) -> Answer:
-        """``{"FaceDetails": [...], "PhotoBrightness": ...}``; an empty list if there is no face.
+        """``{"FaceDetails": [...], "PhotoQuality": {"Brightness": ..., "Sharpness": ...}}``.
 
-        ``PhotoBrightness`` is that of the whole photo. An engine that cannot measure it leaves it out.
+        The list is empty if there is no face. ``PhotoQuality`` is that of the whole photo. An engine that cannot
+        measure it leaves it out.
         """
         ...
 

@@ -188,7 +188,7 @@ def test_answers_have_the_shapes_of_the_service_model(
     model = boto3.client("rekognition", region_name="eu-west-1").meta.service_model
     both = beside(astronaut_jpeg, hopper_jpeg)
     detected = dict(engine.detect(both))
-    detected.pop("PhotoBrightness", None)  # the one thing that the service does not have
+    detected.pop("PhotoQuality", None)  # the one thing that the service does not have
     for operation, answer in (
         ("DetectFaces", detected),
         ("CompareFaces", engine.compare(both, both)),

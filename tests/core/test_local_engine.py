@@ -338,6 +338,24 @@ def test_a_face_that_moved_by_a_sixth_of_its_width_is_blurred_whatever_the_direc
     assert Reason.BLURRED in reasons(local_engine, moved(local_engine, portrait, 17, degrees))
 
 
+def test_a_face_too_blurred_to_be_found_is_said_to_be_blurred(local_engine: LocalEngine, portrait: Picture) -> None:
+    found = reasons(local_engine, cv2.GaussianBlur(portrait, (0, 0), face_width(local_engine, portrait) / 5))
+    assert Reason.NO_FACE in found
+    assert Reason.BLURRED in found
+
+
+def test_the_points_of_the_detector_alone_show_that_a_head_is_in_profile(
+    local_engine: LocalEngine, portrait: Picture
+) -> None:
+    profile = opened(bundled.read("skimage", "data/camera.png"))
+    yaws = [
+        face_analysis._rough_pose(local_engine._load().find(picture)[0].five)["Yaw"]
+        for picture in (profile, portrait)
+    ]
+    assert yaws[0] > Policy().max_yaw
+    assert abs(yaws[1]) < 30
+
+
 @pytest.mark.parametrize("photo", ["astronaut_jpeg", "hopper_jpeg", "mirrored"])
 def test_a_face_whose_pupils_fly_off_is_seen_as_without(
     monkeypatch: pytest.MonkeyPatch, fresh_engine: LocalEngine, request: pytest.FixtureRequest, photo: str

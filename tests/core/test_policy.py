@@ -87,6 +87,23 @@ def test_no_face_fails_with_that_reason_alone() -> None:
     assert verdict() == Verdict(status=Status.FAILED, reasons=(Reason.NO_FACE,))
 
 
+@pytest.mark.parametrize(
+    ("brightness", "sharpness", "besides"),
+    [
+        (60, 60, ()),
+        (5, 60, (Reason.TOO_DARK,)),
+        (99, 60, (Reason.TOO_BRIGHT,)),
+        (60, 5, (Reason.BLURRED,)),
+        (5, 5, (Reason.TOO_DARK,)),  # in the dark nothing is sharp
+    ],
+)
+def test_a_photo_without_a_face_says_what_else_is_wrong_with_it(
+    brightness: float, sharpness: float, besides: tuple[Reason, ...]
+) -> None:
+    seen = {"FaceDetails": [], "PhotoQuality": {"Brightness": brightness, "Sharpness": sharpness}}
+    assert judge(POLICY, seen, (600, 600), None).reasons == (Reason.NO_FACE, *besides)
+
+
 def test_a_face_that_could_not_be_compared_waits_for_a_person() -> None:
     result = verdict(a_face(), compared={"FaceMatches": []})
     assert (result.status, result.reasons) == (Status.PENDING, (Reason.REFERENCE_UNUSABLE,))

@@ -33,6 +33,8 @@ _LEVEL_PITCH = -3.5
 #: The mesh keeps a turned head flatter than it is: heads in full profile measure 54 degrees in the middle, and those
 #: that measure 35 are already as far turned as the rules allow. Measured degrees times this are real ones.
 _YAW_SCALE = 45 / 35
+#: Degrees of yaw for a nose that is off the middle of the eyes by as much as the mouth is below them.
+_YAW_OF_NOSE = 250.0
 #: Beyond this yaw, in degrees, the mesh only guesses the far eye.
 _MAX_YAW_FOR_EYES = 45
 
@@ -50,8 +52,8 @@ _COSINE_STEEPNESS = 6.74
 
 #: Mean luma of the face (0-255) -> Rekognition's scale, on which a well lit face has 75-95.
 _LUMA = ([0, 25, 50, 130, 210, 255], [0, 20, 35, 75, 97, 100])
-#: A pixel is burnt if all of its colours have this value or more (0-255). A face of which this share is burnt has the
-#: greatest brightness, however dark the rest of it is: of 138 photos taken with care none has more than 0.03.
+#: A pixel is burnt if its luma has this value or more (0-255). A face of which this share is burnt has the greatest
+#: brightness, however dark the rest of it is.
 _BURNT, _BURNT_SHARE = 250, 0.2
 #: The detector is less sure of a face that leans by this many degrees or more to either side.
 _LEANS = 8
@@ -64,6 +66,10 @@ _DIM, _LIT, _MAX_GAIN = 60, 110, 60.0
 #: have less; moved by 10 and 20 % of it, 87 % and nearly all.
 _EDGES = ([2.5, 4.3, 5.8, 10, 14], [0, 15, 40, 80, 100])
 _SHARPNESS_SIDE = 96
+#: The same of a whole photo whose longer side has 128 pixels: sharp portraits have 4 to 13, those that moved by 20 %
+#: of the face's width 1 to 3.5.
+_WHOLE_EDGES = ([1.5, 3.5, 5.5, 9, 13], [0, 15, 40, 80, 100])
+_WHOLE_SIDE = 128
 _DENOISE_SIGMA = 1.0
 #: The second derivatives along the row, the column and both diagonals, whose steps are longer.
 _SECOND_DERIVATIVES = np.array(
@@ -90,10 +96,10 @@ class Face:
 
 @dataclass(frozen=True)
 class Seen:
-    """What was found in a photo: the faces, largest first, and the photo's own brightness, 0-100."""
+    """What was found in a photo: the faces, largest first, and the quality of the photo as a whole."""
 
     faces: tuple[Face, ...]
-    brightness: float
+    quality: dict[str, float]
 
 
 def examine(networks: Networks, photo: Image) -> Seen:
@@ -113,7 +119,10 @@ def examine(networks: Networks, photo: Image) -> Seen:
             break
         best = _better(best, _look(networks, lit, degrees))
     faces = (_face(networks, best.shown, photo, face, mesh) for face, mesh in best.found)
-    return Seen(tuple(faces), _brightness(photo))
+    scale = _WHOLE_SIDE / max(photo.shape[:2])
+    size = tuple(max(1, round(side * scale)) for side in photo.shape[1::-1])
+    whole = cv2.resize(photo, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    return Seen(tuple(faces), _quality(photo, np.asarray(whole, np.uint8), _WHOLE_EDGES))
 
 
 @dataclass(frozen=True)
@@ -170,12 +179,15 @@ def _face(networks: Networks, shown: Image, photo: Image, found: Found, mesh: Me
         # Both networks must agree that this is a face, and it must be inside the picture.
         "Confidence": 100 * min(found.score, mesh.presence, _share_inside(photo, mesh)),
         "Landmarks": _landmarks(photo, five),
-        "Quality": {
-            "Brightness": _brightness(photo[top:bottom, left:right]),
-            "Sharpness": _sharpness(upright(photo, mesh.place if present else found.place, _SHARPNESS_SIDE)),
-        },
+        "Quality": _quality(
+            photo[top:bottom, left:right],
+            upright(photo, mesh.place if present else found.place, _SHARPNESS_SIDE),
+            _EDGES,
+        ),
     }
-    if present:
+    if not present:
+        detail["Pose"] = _rough_pose(five)
+    else:
         pose = _pose(mesh)
         detail |= {"Pose": pose} | _expression(networks.expression(mesh), pose["Yaw"])
     return Face(detail, networks.embed(shown, five), found.score >= _CLEAR and shown is photo)
@@ -223,6 +235,19 @@ def _pose(mesh: Mesh) -> dict[str, float]:
     }
 
 
+def _rough_pose(five: Floats) -> dict[str, float]:
+    """Roll and yaw by the detector's five points, as of a head in profile, on which the mesh finds no face.
+
+    The nose of a head in profile is off the middle of the eyes by 0.2 to 0.5 of the distance from the eyes to the
+    mouth; from the front by less than 0.14.
+    """
+    across = five[1] - five[0]
+    eyes, mouth = five[:2].mean(axis=0), five[3:].mean(axis=0)
+    along = across / max(float(np.hypot(*across)), 1e-6)
+    off = float((five[2] - eyes) @ along) / max(float(np.hypot(*(mouth - eyes))), 1e-6)
+    return {"Roll": _degrees(across[1], across[0]), "Yaw": min(max(_YAW_OF_NOSE * off, -90.0), 90.0)}
+
+
 def _degrees(rise: float, run: float) -> float:
     return math.degrees(math.atan2(float(rise), float(run)))
 
@@ -246,15 +271,22 @@ def _judged(scores: Floats, even: float) -> dict[str, Any]:
     }
 
 
-def _sharpness(face: Image) -> float:
-    grey = cv2.cvtColor(face, cv2.COLOR_BGR2GRAY).astype(np.float32)
-    calm = cv2.GaussianBlur(grey, (0, 0), _DENOISE_SIGMA)
-    edges = min(float(cv2.filter2D(calm, cv2.CV_32F, kernel).std()) for kernel in _SECOND_DERIVATIVES)
-    return float(np.interp(100 * edges / max(float(calm.std()), 1.0), *_EDGES))
+def _quality(picture: Image, small: Image, edges: tuple[Sequence[float], Sequence[float]]) -> dict[str, float]:
+    """Brightness and sharpness of a picture, 0-100. The sharpness is that of ``small``, on the scale of ``edges``."""
+    calm = cv2.GaussianBlur(_grey(small).astype(np.float32), (0, 0), _DENOISE_SIGMA)
+    weakest = min(float(cv2.filter2D(calm, cv2.CV_32F, kernel).std()) for kernel in _SECOND_DERIVATIVES)
+    return {
+        "Brightness": _brightness(_grey(picture)),
+        "Sharpness": float(np.interp(100 * weakest / max(float(calm.std()), 1.0), *edges)),
+    }
 
 
-def _brightness(picture: Image) -> float:
+def _brightness(grey: Image) -> float:
     """0-100, on Rekognition's scale for faces."""
-    if (picture.min(axis=2) >= _BURNT).mean() > _BURNT_SHARE:
+    if (grey >= _BURNT).mean() > _BURNT_SHARE:
         return 100.0
-    return float(np.interp(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).mean(), *_LUMA))
+    return float(np.interp(grey.mean(), *_LUMA))
+
+
+def _grey(picture: Image) -> Image:
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
