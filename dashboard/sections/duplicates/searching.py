@@ -101,14 +101,15 @@ def _expectation(expected: Expected | None) -> str:
             "How many pairs of two different people to expect has not been measured for this face engine. Look at "
             "both faces before you answer."
         )
+    size = "In an event of this size"
     if expected.high < FEW:
-        return (
-            f"In an event of this size fewer than {FEW} pairs are expected that are not the same person or relatives."
+        said = f"{size} fewer than {FEW} pairs are expected that are not the same person or relatives."
+    else:
+        said = (
+            f"{size} about {about(expected.estimate)} pairs are expected that are not the same person (with 95 % "
+            f"certainty between {about(expected.low)} and {about(expected.high)}), and relatives besides."
         )
-    return (
-        f"In an event of this size about {about(expected.estimate)} pairs are expected that are not the same person "
-        f"(with 95 % certainty between {about(expected.low)} and {about(expected.high)}), and relatives besides."
-    )
+    return f"{said} With photos unlike those on which this was measured there can be many more."
 
 
 def about(value: float) -> str:
