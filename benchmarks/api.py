@@ -20,6 +20,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -27,12 +28,15 @@ from uuid import uuid4
 
 import httpx
 
-from core.runtime.bootstrap import build
+from core.domain.clock import utc_now
+from core.runtime import backends
+from core.runtime.bootstrap import assemble, build
 from core.runtime.services import Services
 from core.services import sample
 from core.settings import Settings
 from tests.support.browser import ROOT, free_port
 from tests.support.desk import REFERENCE_KEY
+from tests.support.duplicates import ChosenSearch
 from tests.support.portraits import as_jpeg, astronaut
 
 ENGINE_SECONDS = 0.1
@@ -47,7 +51,7 @@ PAGE_EVERY = 2.0
 class StubEngine:
     """Sees one good face that matches, after ``ENGINE_SECONDS``."""
 
-    def __init__(self, *, infer: bool = False) -> None:
+    def __init__(self) -> None:
         from tests.support.engine import ChosenEngine
 
         self._chosen = ChosenEngine()
@@ -69,11 +73,11 @@ class StubEngine:
 
 
 def with_stub_engine(settings: Settings) -> Services:
-    """Services as the settings say, but for the engine."""
-    from core.adapters.embedded import engine
-
-    engine.LocalEngine = StubEngine  # type: ignore[assignment, misc]
-    return build(settings)
+    """Services as the settings say, but for the engine, which makes no templates."""
+    adapters, stub = backends.embedded(settings, utc_now), StubEngine()
+    adapters.engine.close()
+    without = replace(adapters, engine=stub, batch_engine=stub, templating=None, face_search=ChosenSearch())
+    return assemble(settings, without)
 
 
 def launcher() -> Any:

@@ -22,6 +22,7 @@ from core.services import live_events
 from core.services.live_events import FRESH, KEPT, REREAD, STALE, LiveRecords
 from tests.support.clock import NOON, FakeClock
 from tests.support.records import a_review, an_outcome
+from tests.support.stores import wait_for_rereading
 
 TTL = timedelta(days=30)
 SECOND = timedelta(seconds=1)
@@ -85,12 +86,6 @@ def elsewhere(store: Watched, clock: FakeClock) -> Iterator[SqliteRecords]:
 @pytest.fixture
 def records(store: Watched, clock: FakeClock) -> LiveRecords:
     return LiveRecords(store, clock, clock.elapsed)
-
-
-def wait_for_rereading() -> None:
-    for thread in threading.enumerate():
-        if thread.name == live_events.THREAD_NAME:
-            thread.join(HANG)
 
 
 def attempt(records: Any, number: int = 1, **changes: Any) -> Any:

@@ -36,7 +36,7 @@ MOVED, SHARED = range(0, 200), range(200, 400)
 #: For the next step to be seen, on a busy machine, seconds.
 PATIENCE = 60
 #: So few write units a second that a backfill is seen half-way even by a test that gets its turn late.
-SLOWLY = 300
+SLOWLY = 100
 RETRY = Retry(deadline=30, call_timeout=4)
 
 Key = tuple[str, str]
@@ -211,7 +211,7 @@ def test_a_table_is_migrated_while_everybody_writes_and_the_backfill_is_killed(
         kill(second)
 
         # Goes on where the second was; the passes after it find what was written behind its back.
-        third = commands.backfill("--watch", "--every", "0.1", write_units=4 * SLOWLY)
+        third = commands.backfill("--watch", "--every", "0.1", write_units=12 * SLOWLY)
         until(lambda: not commands.state.exists(), third)
     until(lambda: table.indexed() == table.recount(), third)
     third.send_signal(signal.SIGINT)

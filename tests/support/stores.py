@@ -13,13 +13,14 @@ import apsw
 import orjson
 import pytest
 
+from core.adapters.aws import event_index
 from core.adapters.aws import table as definition
-from core.adapters.aws.event_index import THREAD_NAME
 from core.adapters.aws.records import DynamoRecords
 from core.adapters.embedded.records import SqliteRecords
 from core.domain.records import KEY_ATTRIBUTES
 from core.flow.retry import Retry
 from core.ports import ValidationRecords
+from core.services import live_events
 from tests.support.clock import FakeClock
 from tests.support.dynamodb import create_table, made, put_item, require_index_over, wait_until_active
 from tests.support.records import a_foreign_item
@@ -115,7 +116,16 @@ def drop_index(client: Any, table: str) -> None:
 
 
 def wait_for_checks() -> None:
-    """Return when no check of an event index runs in the background any more."""
+    """Returns when no check of an event index runs in the background any more."""
+    _wait_for_threads(event_index.THREAD_NAME)
+
+
+def wait_for_rereading() -> None:
+    """Returns when no event is read as a whole in the background any more."""
+    _wait_for_threads(live_events.THREAD_NAME)
+
+
+def _wait_for_threads(name: str) -> None:
     for thread in threading.enumerate():
-        if thread.name == THREAD_NAME:
+        if thread.name == name:
             thread.join(timeout=60)
