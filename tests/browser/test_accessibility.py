@@ -134,6 +134,7 @@ def test_a_page_has_no_serious_defect(address: str, window: Page, axe: str, name
 
 def test_what_opens_over_a_page_has_none(address: str, window: Page, axe: str) -> None:
     window.goto(f"{address}/event_overview")
+    settled(window)
     window.get_by_text("Run the checks on photos already sent").click()
     window.get_by_role("button", name="Check these photos…").click()
     expect(window.get_by_role("dialog")).to_be_visible()
