@@ -29,10 +29,10 @@ class FaceEngine(Protocol):
     provenance: Provenance
 
     def detect(self, photo: bytes) -> Answer:
-        """``{"FaceDetails": [...], "PhotoQuality": {"Brightness": ..., "Sharpness": ...}}``.
+        """``{"FaceDetails": [...]}``; an empty list if there is no face.
 
-        The list is empty if there is no face. ``PhotoQuality`` is that of the whole photo. An engine that cannot
-        measure it leaves it out.
+        Then an engine that can measure it adds the quality of the whole photo,
+        ``"PhotoQuality": {"Brightness": ..., "Sharpness": ...}``.
         """
         ...
 

@@ -54,7 +54,8 @@ class LocalEngine:
 
     def detect(self, photo: bytes) -> Answer:
         seen = self._seen_in(photo)
-        return {"FaceDetails": [face.detail for face in seen.faces], "PhotoQuality": seen.quality}
+        details = {"FaceDetails": [face.detail for face in seen.faces]}
+        return details if seen.quality is None else {**details, "PhotoQuality": seen.quality}
 
     def compare(self, submitted: bytes, reference: bytes) -> Answer:
         """As the port says; unclear faces in ``reference`` are not compared."""

@@ -96,10 +96,10 @@ class Face:
 
 @dataclass(frozen=True)
 class Seen:
-    """What was found in a photo: the faces, largest first, and the quality of the photo as a whole."""
+    """What was found in a photo: the faces, largest first; if there are none, the quality of the photo as a whole."""
 
     faces: tuple[Face, ...]
-    quality: dict[str, float]
+    quality: dict[str, float] | None
 
 
 def examine(networks: Networks, photo: Image) -> Seen:
@@ -111,18 +111,10 @@ def examine(networks: Networks, photo: Image) -> Seen:
     with the photo.
     """
     best = _look(networks, photo)
-    lit = _brightened(photo)
-    if lit is not photo and not best.is_clear:
-        best = _better(best, _look(networks, lit))
-    for degrees in (*best.to_upright, 90, 180, 270):
-        if best.is_clear:
-            break
-        best = _better(best, _look(networks, lit, degrees))
-    faces = (_face(networks, best.shown, photo, face, mesh) for face, mesh in best.found)
-    scale = _WHOLE_SIDE / max(photo.shape[:2])
-    size = tuple(max(1, round(side * scale)) for side in photo.shape[1::-1])
-    whole = cv2.resize(photo, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    return Seen(tuple(faces), _quality(photo, np.asarray(whole, np.uint8), _WHOLE_EDGES))
+    if not best.is_clear:
+        best = _look_again(networks, photo, best)
+    faces = tuple(_face(networks, best.shown, photo, face, mesh) for face, mesh in best.found)
+    return Seen(faces, None if faces else _quality(photo, _whole(photo), _WHOLE_EDGES))
 
 
 @dataclass(frozen=True)
@@ -152,6 +144,17 @@ def _look(networks: Networks, shown: Image, degrees: float = 0.0) -> _Look:
     return _Look(shown, [(face, mesh) for face, mesh in found if face.score >= _CLEAR or mesh.presence >= _PRESENT])
 
 
+def _look_again(networks: Networks, photo: Image, best: _Look) -> _Look:
+    lit = _brightened(photo)
+    if lit is not photo:
+        best = _better(best, _look(networks, lit))
+    for degrees in (*best.to_upright, 90, 180, 270):
+        if best.is_clear:
+            break
+        best = _better(best, _look(networks, lit, degrees))
+    return best
+
+
 def _better(best: _Look, other: _Look) -> _Look:
     return max(best, other, key=lambda look: look.best_score)
 
@@ -163,7 +166,7 @@ def similarity(cosine: Floats) -> NDArray[np.float64]:
 
 def _brightened(photo: Image) -> Image:
     """The photo as bright as a well lit one if it is dark; else the very same."""
-    luma = float(cv2.cvtColor(photo, cv2.COLOR_BGR2GRAY).mean())
+    luma = float(_grey(photo).mean())
     if luma >= _DIM:
         return photo
     return np.asarray(cv2.convertScaleAbs(photo, alpha=min(_LIT / max(luma, 0.1), _MAX_GAIN)), np.uint8)
@@ -185,11 +188,11 @@ def _face(networks: Networks, shown: Image, photo: Image, found: Found, mesh: Me
             _EDGES,
         ),
     }
-    if not present:
-        detail["Pose"] = _rough_pose(five)
-    else:
+    if present:
         pose = _pose(mesh)
         detail |= {"Pose": pose} | _expression(networks.expression(mesh), pose["Yaw"])
+    else:
+        detail["Pose"] = _rough_pose(five)
     return Face(detail, networks.embed(shown, five), found.score >= _CLEAR and shown is photo)
 
 
@@ -269,6 +272,14 @@ def _judged(scores: Floats, even: float) -> dict[str, Any]:
         "Value": score > even,
         "Confidence": 100 / (1 + math.exp(-_STEEPNESS * abs(score - even))),
     }
+
+
+def _whole(photo: Image) -> Image:
+    """The photo with ``_WHOLE_SIDE`` pixels on its longer side."""
+    scale = _WHOLE_SIDE / max(photo.shape[:2])
+    size = tuple(max(1, round(side * scale)) for side in photo.shape[1::-1])
+    small = cv2.resize(photo, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    return np.asarray(small, np.uint8)
 
 
 def _quality(picture: Image, small: Image, edges: tuple[Sequence[float], Sequence[float]]) -> dict[str, float]:
