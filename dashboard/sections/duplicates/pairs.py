@@ -107,18 +107,14 @@ def _first_page() -> None:
     st.session_state[PAGE] = 1
 
 
-def _key(pair: Candidate) -> PairKey:
-    return pair.first.registration_id, pair.second.registration_id
-
-
 def _listed(event_id: str, found: Search, which: Which, *, made_again: bool) -> list[Candidate]:
     """The pairs of the list that is shown, as they are now; those who were erased meanwhile are gone."""
     this = (event_id, found.at, which)
     known: tuple[object, frozenset[PairKey]] = st.session_state.get(_LIST, (None, frozenset()))
     if made_again or known[0] != this:
-        fitting = frozenset(_key(pair) for pair in found.pairs if _fits(pair, which))
+        fitting = frozenset(pair.key for pair in found.pairs if _fits(pair, which))
         known = st.session_state[_LIST] = this, fitting
-    return [pair for pair in found.pairs if _key(pair) in known[1]]
+    return [pair for pair in found.pairs if pair.key in known[1]]
 
 
 def _card(services: GuardedServices, event_id: str, pair: Candidate, place: int, *, may_answer: bool) -> None:
@@ -127,7 +123,7 @@ def _card(services: GuardedServices, event_id: str, pair: Candidate, place: int,
         with st.container(width=_WIDTH):
             seen = _look(services, event_id, pair)
             with st.container(key=f"pair-{place}"):
-                sides = enumerate((pair.first, pair.second))
+                sides = enumerate(pair.sides)
                 shown = [_side(services, event_id, side, number, seen=seen) for number, side in sides]
         with st.container():
             _judge(pair, event_id, may_answer=may_answer and all(shown))
@@ -153,11 +149,11 @@ def _side(services: GuardedServices, event_id: str, side: Side, place: int, *, s
 def _look(services: GuardedServices, event_id: str, pair: Candidate) -> bool:
     """Whether both faces may be shown: the audit trail is told first, once a session. A banner says why not."""
     looked: set[PairKey] = st.session_state.setdefault(_LOOKED, set())
-    if _key(pair) not in looked:
+    if pair.key not in looked:
         with ui.banner_on_failure("show the faces"):
-            services.duplicates.look(event_id, *_key(pair))
-            looked.add(_key(pair))
-    return _key(pair) in looked
+            services.duplicates.look(event_id, *pair.key)
+            looked.add(pair.key)
+    return pair.key in looked
 
 
 def _to_person(services: GuardedServices, event_id: str, side: Side) -> None:
@@ -172,7 +168,7 @@ def _to_person(services: GuardedServices, event_id: str, side: Side) -> None:
 
 def _judge(pair: Candidate, event_id: str, *, may_answer: bool) -> None:
     """The similarity, the answer that there is, and the buttons that give one."""
-    key = repr(_key(pair))
+    key = repr(pair.key)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"**Similarity {pair.similarity:.1f}**", width="content")
         if pair.answer:
@@ -200,7 +196,7 @@ def _judge(pair: Candidate, event_id: str, *, may_answer: bool) -> None:
                 key=f"{answer}-{key}",
                 disabled=not may_answer,
                 on_click=_answer,
-                args=(event_id, _key(pair), answer, f"note-{key}"),
+                args=(event_id, pair.key, answer, f"note-{key}"),
             )
 
 
