@@ -29,7 +29,7 @@ from core.services.forgetting import IsErased
 #: An event that was read within this time is answered from memory, without a request to the store.
 FRESH = timedelta(seconds=5)
 #: How long an answer waits for a refresh, and ``being_read`` for an event's first read.
-PATIENCE = timedelta(seconds=1)
+PATIENCE = timedelta(seconds=0.5)
 #: How much older than it should be an answer may be while a refresh takes long, or fails.
 STALE = timedelta(minutes=1)
 #: How often an event is read as a whole in the background, to find what ``event_changes`` can miss.
@@ -171,13 +171,13 @@ class LiveRegistrations:
             else:
                 self._refresh(event)
             event.failure = None
+            self._make_room()
         except ServiceError as error:
             event.fail(error, self._stopwatch())
             raise
         finally:
             with event.lock:
                 event.reading = None
-        self._make_room()
 
     def _read_whole(self, event: _Event) -> None:
         began = self._stopwatch()

@@ -99,7 +99,7 @@ def test_pages_of_any_size_have_every_document_once(bench: Bench, limit: int) ->
     found = list(page.documents["document"])
     while page.next:
         page = bench.pages.event_page(EVENT, page.next, limit)
-        found += page.documents["document"]
+        found += page.documents["document"].tolist()
         assert len(page.documents) <= limit
     assert found == [each["_id"] for each in numbered(6)]
 
