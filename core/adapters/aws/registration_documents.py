@@ -78,9 +78,7 @@ class Documents:
         Most documents have the usual kinds of values, so whole columns are read at once, and only the other documents
         one by one.
         """
-        columns: dict[str, list[Any]] = {
-            name: [at(document, path) for document in documents] for name, path in self._read_paths.items()
-        }
+        columns = {name: _values(documents, path) for name, path in self._read_paths.items()}
         odd: set[int] = set()
         for name in IDS:
             columns[name] = [_QUICKLY.get(type(value), _nothing)(value) for value in columns[name]]
@@ -141,7 +139,15 @@ class Documents:
 
 def document_key(own_id: Any) -> str:
     """A text for a document's ``_id`` that no other document of the collection has."""
+    if type(own_id) is ObjectId:  # most are
+        return f"\0{own_id}"
     return own_id if is_text(own_id) else f"\0{type(own_id).__name__} {own_id!a}"
+
+
+def _values(documents: Sequence[Document], path: Sequence[str]) -> list[Any]:
+    if len(path) == 1:
+        return [document.get(path[0]) for document in documents]
+    return [at(document, path) for document in documents]
 
 
 def at(value: Any, path: Sequence[str]) -> Any:
