@@ -22,9 +22,9 @@ _KEY = DOCUMENT.name
 def document_frame(pages: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The documents of all pages, each once (the last of several), by registration id."""
     whole = pd.concat([registration_frame({}, document=True), *pages], ignore_index=True)
-    if len(pages) > 1:
+    # Arrow counts and sorts without Python's lock; it sorts by bytes, which is the order of Python's texts.
+    if pc.count_distinct(pa.array(whole[_KEY], pa.large_string())).as_py() < len(whole):
         whole = whole[~whole[_KEY].duplicated(keep="last")]
-    # Arrow sorts without Python's lock, and by bytes, which is the order of Python's texts.
     keys = {name: pa.array(whole[name], pa.large_string()) for name in ("registrationId", _KEY)}
     order = pc.sort_indices(pa.table(keys), sort_keys=[(name, "ascending") for name in keys])
     return whole.take(order.to_numpy()).reset_index(drop=True)
