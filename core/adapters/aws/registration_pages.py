@@ -25,7 +25,7 @@ PAGE = 5000
 #: The most changes that are taken from a change stream at once.
 MAX_CHANGES = 5000
 #: How long a change stream waits for news before it says that there are none.
-_AWAIT_MS = 50
+_AWAIT_MS = 20
 #: Documents that changed up to this long before the newest known change are read again: clocks of writers differ, and
 #: a write may become visible after a later one.
 LAG = timedelta(minutes=2)
