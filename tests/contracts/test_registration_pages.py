@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import wait
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +18,9 @@ from core.adapters.aws.registration_pages import LAG
 from core.adapters.aws.registrations import MongoRegistrations
 from core.domain.registration_documents import document_frame, registrations_of, with_document_changes
 from core.ports import RegistrationPages
+from core.services import live_registrations
+from core.services.live_registrations import FRESH, LiveRegistrations
+from tests.support.clock import FakeClock
 
 EVENT = "event-1"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -247,3 +252,50 @@ def test_the_field_of_the_time_may_be_named(secantusdb_collection: Collection[An
     bench = bench_of(secantusdb_collection, {"updatedAt": "meta.changed"})
     bench.add({"_id": "r1", "updatedAt": None, "meta": {"changed": NOW}})
     assert set(bench.pages.event_changes(EVENT, bench.pages.event_mark(EVENT)).documents["document"]) == {"r1"}
+
+
+# Kept in memory, over a real server
+
+
+@dataclass(frozen=True)
+class Kept:
+    bench: Bench
+    live: LiveRegistrations
+    clock: FakeClock
+
+    def names(self, looks: int = 1) -> list[str]:
+        """The names after so many looks, each of which finds what is new."""
+        for _ in range(looks):
+            self.clock.advance(FRESH)
+            self.live.event_frame(EVENT)
+            wait([reading for each in self.live._all() if (reading := each.reading)])
+        return list(self.live.event_frame(EVENT)["name"])
+
+
+@pytest.fixture(params=["mongodb", "secantusdb", "replica_set"])
+def kept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kept]:
+    """Pages of two documents, so that there are several."""
+    monkeypatch.setattr(live_registrations, "PAGE", 2)
+    clock = FakeClock()
+    collection = request.getfixturevalue(f"{request.param}_collection")
+    registrations = MongoRegistrations(collection, {}, clock=lambda: NOW + timedelta(days=1))
+    live = LiveRegistrations(registrations, registrations.pages, clock.elapsed)
+    yield Kept(Bench(collection, registrations.pages), live, clock)
+    live._threads.shutdown()  # the fixture of the collection closes the client
+
+
+def test_what_is_kept_follows_what_is_added_changed_and_deleted(kept: Kept) -> None:
+    kept.bench.add(*numbered(5))
+    assert kept.names() == [f"Ada {number}" for number in range(5)]
+    kept.bench.add({"_id": "s", "name": "New"}, at=NOW + timedelta(seconds=1))
+    kept.bench.change("r001", NOW + timedelta(seconds=1), name="Changed")
+    kept.bench.collection.delete_one({"_id": "r003"})
+    # Without a change stream a deletion shows by the count of two looks, and by reading all again at the next.
+    assert kept.names(looks=3) == ["Ada 0", "Changed", "Ada 2", "Ada 4", "New"]
+
+
+def test_what_is_kept_is_what_the_store_itself_reads(kept: Kept) -> None:
+    kept.bench.add(*numbered(5), {"_id": "bad", "userId": None})
+    store = MongoRegistrations(kept.bench.collection, {})
+    pd.testing.assert_frame_equal(kept.live.event_frame(EVENT), store.event_frame(EVENT))
+    pd.testing.assert_frame_equal(kept.live.unreadable(EVENT), store.unreadable(EVENT))
