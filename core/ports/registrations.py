@@ -108,9 +108,10 @@ class RegistrationPages(Protocol):
         """
         ...
 
-    def event_page(self, event_id: str, after: Any = None, limit: int = 5000) -> RegistrationPage:
+    def event_page(self, event_id: str, after: Any, limit: int) -> RegistrationPage:
         """The next documents, at most ``limit``, in the order of the store; ``after`` is the ``next`` of the page
-        before. What changes meanwhile may be in no page, in its old or its new form, or in two pages.
+        before, None for the first one. What changes meanwhile may be in no page, in its old or its new form, or in
+        two pages.
         """
         ...
 

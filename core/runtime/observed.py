@@ -164,7 +164,7 @@ class ObservedRegistrationPages(Observed):
         with self._call("event_mark", event_id=event_id):
             return self._port.event_mark(event_id)
 
-    def event_page(self, event_id: str, after: Any = None, limit: int = 5000) -> RegistrationPage:
+    def event_page(self, event_id: str, after: Any, limit: int) -> RegistrationPage:
         with self._call("event_page", event_id=event_id):
             return self._port.event_page(event_id, after, limit)
 

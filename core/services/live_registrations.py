@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Collection
@@ -25,6 +26,8 @@ from core.domain.registration_documents import (
 from core.domain.search import Found
 from core.ports import BeingRead, RegistrationPages, Registrations
 from core.services.forgetting import IsErased
+
+logger = logging.getLogger(__name__)
 
 #: An event that was read within this time is answered from memory, without a request to the store.
 FRESH = timedelta(seconds=5)
@@ -98,7 +101,7 @@ class LiveRegistrations:
         if failure := event.failure_to_tell(self._stopwatch()):
             raise failure
         if reading := self._begin(event):
-            wait([reading], PATIENCE.total_seconds())
+            event.wait_until_current(reading, self._stopwatch, PATIENCE)
         return event.being_read(self._stopwatch())
 
     def events(self) -> list[str]:
@@ -149,11 +152,12 @@ class LiveRegistrations:
 
     def _current(self, event_id: str) -> _Kept:
         event = self._viewed(event_id)
-        reading = self._begin(event)
-        if reading and not event.is_current(self._stopwatch()):
-            reading.result()
-        elif reading and event.is_quick():
-            wait([reading], PATIENCE.total_seconds())
+        if reading := self._begin(event):
+            if event.is_current(self._stopwatch()) and event.is_quick():
+                wait([reading], PATIENCE.total_seconds())
+            event.wait_until_current(reading, self._stopwatch)
+            if not event.is_current(self._stopwatch()):
+                reading.result()  # raises the read's failure
         return event.answer()
 
     def _begin(self, event: _Event) -> Future[None] | None:
@@ -175,6 +179,9 @@ class LiveRegistrations:
         except ServiceError as error:
             event.fail(error, self._stopwatch())
             raise
+        except Exception as error:
+            logger.error("an event's registrations could not be read: %s", type(error).__name__)
+            raise
         finally:
             with event.lock:
                 event.reading = None
@@ -186,11 +193,12 @@ class LiveRegistrations:
             mark, total = self._pages.event_mark(event.event_id), self._pages.event_count(event.event_id)
             part = event.part = _Part(began, mark, total)
         while not part.complete:
+            # Whoever looks at the event meanwhile sees what is new of it.
+            if event.mark is not None and event.is_due(self._stopwatch()):
+                self._refresh(event)
             self._read_page(event, part)
             if self._closing.is_set():
                 raise Unavailable(Service.REGISTRATIONS, "Closed")
-            if event.mark is not None and event.is_due(self._stopwatch()):
-                self._refresh(event)
         taken = False
         while not taken:
             with event.lock:
@@ -257,6 +265,7 @@ class _Event:
     def __init__(self, event_id: str) -> None:
         self.event_id = event_id
         self.lock = threading.RLock()
+        self._turned = threading.Condition(self.lock)
         self.viewed = timedelta.min
         self.reading: Future[None] | None = None
         self.kept: _Kept | None = None
@@ -287,8 +296,23 @@ class _Event:
         return self.kept is not None and now < self._current_until
 
     def is_quick(self) -> bool:
-        """Whether the read that is due, or being done, can be waited for."""
-        return self._took <= PATIENCE
+        """Whether the read that is being done can be waited for."""
+        return self._took <= PATIENCE and (self.mark is None or self.part is None)
+
+    def wait_until_current(
+        self, reading: Future[None], stopwatch: Stopwatch, patience: timedelta | None = None
+    ) -> None:
+        """Waits until there is something to answer with, or the read has ended; at most for ``patience``."""
+        reading.add_done_callback(lambda _: self._turn())
+        with self._turned:
+            self._turned.wait_for(
+                lambda: reading.done() or self.is_current(stopwatch()),
+                None if patience is None else patience.total_seconds(),
+            )
+
+    def _turn(self) -> None:
+        with self._turned:
+            self._turned.notify_all()
 
     def answer(self) -> _Kept:
         assert self.kept is not None
@@ -348,6 +372,7 @@ class _Event:
                 # Something was deleted, or written without a time.
                 self._whole_due = self._due
             self._count_differed = differs
+            self._turned.notify_all()
             return True
 
     def forget(self, is_erased: IsErased) -> None:

@@ -54,7 +54,7 @@ class Pages:
         self._ask("mark")
         return len(self._log) + 1 if self.has_marks else None
 
-    def event_page(self, event_id: str, after: Any = None, limit: int = 5000) -> RegistrationPage:
+    def event_page(self, event_id: str, after: Any, limit: int) -> RegistrationPage:
         begin = after or 0
         self._ask(f"page {begin}")
         self.waiting.release()
@@ -185,7 +185,7 @@ def interrupted(live: LiveRegistrations, pages: Pages) -> None:
     """The store goes down in the middle: after the first page, for two tries. Whoever reads is told so."""
     read, tries = pages.event_page, iter([DOWN, DOWN])
 
-    def fails(event_id: str, after: Any = None, limit: int = 5000) -> RegistrationPage:
+    def fails(event_id: str, after: Any, limit: int) -> RegistrationPage:
         if after == 2 and (error := next(tries, None)):
             raise error
         return read(event_id, after, limit)
@@ -266,7 +266,7 @@ class TestAStoreThatCannotTellWhatChanges:
     ) -> None:
         read = pages.event_page
 
-        def slow(event_id: str, after: Any = None, limit: int = 5000) -> RegistrationPage:
+        def slow(event_id: str, after: Any, limit: int) -> RegistrationPage:
             clock.advance(timedelta(seconds=2))
             return read(event_id, after, limit)
 
@@ -320,6 +320,17 @@ def test_a_store_that_stays_down_is_unavailable(live: LiveRegistrations, pages: 
     clock.advance(STALE + 2 * FRESH)
     with pytest.raises(Unavailable):
         live.event_frame(EVENT)
+
+
+def test_after_a_long_pause_what_is_new_answers_before_all_is_read_again(
+    live: LiveRegistrations, pages: Pages, clock: FakeClock
+) -> None:
+    live.event_frame(EVENT)
+    pages.put(a="Amy")
+    clock.advance(REREAD)
+    pages.gate.clear()
+    assert names(live)[0] == "Amy"
+    pages.gate.set()
 
 
 def test_what_the_store_refuses_is_not_tried_as_smaller_pages(live: LiveRegistrations, pages: Pages) -> None:

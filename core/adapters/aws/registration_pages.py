@@ -20,7 +20,7 @@ from core.domain.clock import Clock
 from core.domain.errors import Refused
 from core.ports import RegistrationChanges, RegistrationPage
 
-#: The most documents of a page: about a megabyte, which is decoded in some 20 ms.
+#: The documents of a page where nobody says how many: about a megabyte, which is decoded in some 20 ms.
 PAGE = 5000
 #: The most changes that are taken from a change stream at once.
 MAX_CHANGES = 5000
@@ -122,7 +122,7 @@ class MongoRegistrationPages:
     def event_mark(self, event_id: str) -> Any:
         return self._token() or self._newest(event_id)
 
-    def event_page(self, event_id: str, after: Any = None, limit: int = PAGE) -> RegistrationPage:
+    def event_page(self, event_id: str, after: Any, limit: int) -> RegistrationPage:
         found, following = self._page(self._filters(event_id), after, limit)
         return RegistrationPage(self._documents.frame(found, event_id), following)
 

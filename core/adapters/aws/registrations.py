@@ -14,7 +14,7 @@ from core.adapters.aws import search_patterns
 from core.adapters.aws.mongodb import Calls, as_stored, is_path
 from core.adapters.aws.registration_documents import IDS, Documents
 from core.adapters.aws.registration_ids import Document, Ids, perhaps_none
-from core.adapters.aws.registration_pages import MongoRegistrationPages
+from core.adapters.aws.registration_pages import PAGE, MongoRegistrationPages
 from core.domain.clock import Clock, utc_now
 from core.domain.errors import InvalidInput, Refused, Service, SettingsError, Unavailable
 from core.domain.frames import registration_frame
@@ -126,10 +126,10 @@ class MongoRegistrations:
     def event_frame(self, event_id: str) -> pd.DataFrame:
         """As the port says: all pages, one after the other."""
         _require_text(event_id)
-        page = self.pages.event_page(event_id)
+        page = self.pages.event_page(event_id, None, PAGE)
         pages = [page.documents]
         while page.next:
-            page = self.pages.event_page(event_id, page.next)
+            page = self.pages.event_page(event_id, page.next, PAGE)
             pages.append(page.documents)
         return registrations_of(document_frame(pages))
 
