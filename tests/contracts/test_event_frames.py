@@ -561,14 +561,14 @@ class _Pages(_Client):
 
 
 def test_a_record_that_changes_between_two_pages_counts_once_as_it_became() -> None:
-    store = DynamoRecords(_Pages(), "table", PATIENT, FakeClock(), index_check=None)
+    store = DynamoRecords(_Pages(), "table", PATIENT, FakeClock())
     assert list(store.event_frame("event-1")["status"]) == ["success"]
 
 
 @pytest.mark.parametrize("read", ["event_frame", "event_records"])
 def test_the_index_is_asked_for_no_more_than_it_carries(read: str) -> None:
     client = _Pages()
-    store = DynamoRecords(client, "table", PATIENT, FakeClock(), index_check=None)
+    store = DynamoRecords(client, "table", PATIENT, FakeClock())
     store.event_frame("event-1") if read == "event_frame" else store.event_records("event-1", 10)
     for request in client.asked:
         paths = request["ProjectionExpression"].split(", ")
