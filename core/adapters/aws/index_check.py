@@ -36,6 +36,8 @@ LEASE_LENGTH = timedelta(minutes=1)
 RENEWED_EVERY = timedelta(seconds=15)
 #: Time after which a check that failed, or found a lack, is made again.
 CHECK_AGAIN = timedelta(minutes=1)
+#: Records on a page: few, so that the units are consumed evenly, and no answer takes long.
+PAGE = 200
 #: A check takes about this part of the time between two of them, if the limits of its pace allow.
 SHARE = 1 / 3
 #: The least and the most read units that a check consumes a second. It reads one part of the table after another, and
@@ -166,6 +168,7 @@ class IndexCheck:
         used = Expression()
         request = {
             "TableName": self._table,
+            "Limit": PAGE,
             "FilterExpression": f"{not_indexed(used)} AND {may_name_event(used)}",
             "ProjectionExpression": used.projection((*INDEX_KEY, "metadata")),
             "ExpressionAttributeNames": used.names,
