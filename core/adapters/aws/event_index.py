@@ -88,7 +88,7 @@ class EventIndex:
 
     @property
     def verified(self) -> datetime | None:
-        """When the latest check began, if it found nothing missing; None if it did, or there was none."""
+        """When the latest check began; None if it found that records are missing, or there was none."""
         finding = self._finding
         return None if finding is None or finding.missing else finding.began
 
