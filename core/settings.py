@@ -138,12 +138,12 @@ class Settings(Policy, Limits, Sampling, BaseSettings):
         min_length=3,
         validation_alias="DYNAMODB_STATE_TABLE",
         description="DynamoDB table of what Facedesk itself keeps: who has which case, the notes on cases, second "
-        "looks, the profiles of events, and which alerts there were",
+        "looks, the profiles of events, which alerts there were, and what the check of the event index found",
     )
     event_index_check_minutes: float = Field(
         30,
         ge=0,
-        description="how often the table is read for records that its event index lacks (minutes); "
+        description="minutes between two searches of the table for records that its event index lacks; "
         "`0`: never, Facedesk alone writes this table",
     )
     aws_region: str | None = Field(

@@ -48,6 +48,8 @@ from core.settings import Settings
 BATCH_SECONDS, MAX_BATCH_WORKERS, EMBEDDED_BATCH_WORKERS = 1.5, 48, 2
 #: Seconds that an engine call for a photo of a batch may take with its retries. Nobody waits for the answer.
 BATCH_CALL_DEADLINE = 30.0
+#: Of the check of the event index: one reads the table, the other looks at the finding.
+INDEX_CHECK_CONNECTIONS = 2
 #: Processes that make the photos of people safe.
 SANITISERS = 2
 #: The most processes that sanitise a batch's photos. Photos that people submit have processes of their own.
@@ -168,6 +170,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.aws.expiry import DynamoExpiryCheck
     from core.adapters.aws.face_collections import FaceCollections
     from core.adapters.aws.face_search import RekognitionFaceSearch
+    from core.adapters.aws.index_check import IndexCheck
     from core.adapters.aws.metrics import CloudWatchMetrics
     from core.adapters.aws.mongo_profiles import MongoProfiles
     from core.adapters.aws.mongodb import connect
@@ -176,6 +179,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.aws.records import DynamoRecords
     from core.adapters.aws.registrations import MongoRegistrations
     from core.adapters.aws.second_looks import DynamoSecondLooks
+    from core.runtime.instance import instance_id
 
     region, table, bucket = settings.aws_region, settings.dynamodb_table, settings.images_bucket
     uri, name = settings.mongodb_uri, settings.mongodb_database
@@ -197,10 +201,13 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     if settings.mongodb_events_collection:
         events = database[settings.mongodb_events_collection]
         profiles = MongoProfiles(events, settings.mongodb_event_fields, settings.store_deadline_seconds)
+    index_check = None
+    if every := settings.event_index_check:
+        # With connections of its own, so that it keeps none from a validation.
+        own = clients.client("dynamodb", region, pool=INDEX_CHECK_CONNECTIONS)
+        index_check = IndexCheck(own, table, settings.state_table, instance_id(), every, clock)
     return Adapters(
-        records=DynamoRecords(
-            clients.client("dynamodb", region), table, store_retry, clock, index_check=settings.event_index_check
-        ),
+        records=DynamoRecords(clients.client("dynamodb", region), table, store_retry, clock, index_check=index_check),
         registrations=MongoRegistrations(
             database[settings.mongodb_collection],
             settings.mongodb_fields,

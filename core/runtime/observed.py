@@ -71,6 +71,10 @@ class ObservedRecords(Observed):
         with self._call("event_notice"):
             return self._port.event_notice()
 
+    def events_verified(self) -> datetime | None:
+        with self._call("events_verified"):
+            return self._port.events_verified()
+
     def record_attempt(
         self, outcome: Outcome, ttl: timedelta, kept_until: datetime | None = None
     ) -> ValidationRecord:

@@ -80,6 +80,7 @@ CALLS: dict[str, tuple[tuple[Action, ...], Callable[[GuardedServices], Any]]] = 
     "records.event_records": ((Action.LIST_PEOPLE,), lambda s: s.records.event_records("event-1", 10)),
     "records.count_unreadable": ((Action.SEE_OPERATIONS,), lambda s: s.records.count_unreadable("event-1")),
     "records.event_notice": ((Action.SEE_EVENTS, Action.DECIDE), lambda s: s.records.event_notice()),
+    "records.events_verified": ((Action.SEE_OPERATIONS,), lambda s: s.records.events_verified()),
     "registrations.get": ((Action.FIND_PEOPLE,), lambda s: s.registrations.get("reg-1")),
     "registrations.of_user": ((Action.FIND_PEOPLE,), lambda s: s.registrations.of_user("user-1")),
     "registrations.search": ((Action.FIND_PEOPLE,), lambda s: s.registrations.search("Ada").registrations),
@@ -191,7 +192,13 @@ CLAIM = a_claim(since=NOW, until=NOW + LEASE)
 #: What every caller may know: nothing of it belongs to an event or a person, or the call has a check of its own.
 OF_NO_EVENT = {
     *("records.event_notice", "registrations.is_empty", "validation.preview", "validation.photo", "health"),
-    *("operation_metrics.by_minute", "metrics.read", "metrics.month_to_date", "expiry.count_ignored"),
+    *(
+        "records.events_verified",
+        "operation_metrics.by_minute",
+        "metrics.read",
+        "metrics.month_to_date",
+        "expiry.count_ignored",
+    ),
 }
 
 

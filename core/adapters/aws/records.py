@@ -17,6 +17,7 @@ import pandas as pd
 from core.adapters.aws.answers import decode
 from core.adapters.aws.clients import translated
 from core.adapters.aws.event_reads import EventReads
+from core.adapters.aws.index_check import IndexCheck
 from core.adapters.aws.items import Expression, Item, changed_values, key_of, partition_of, record_of
 from core.adapters.aws.pages import asking, items_of, pages
 from core.adapters.aws.table import RECORDS_NOT_CONFIGURED
@@ -43,8 +44,8 @@ class DynamoRecords:
     """``ValidationRecords`` in DynamoDB. A change is a read and a conditional write, repeated if others write first.
 
     ``client`` is a low-level one that makes a single attempt per call (``core.adapters.aws.clients.client``).
-    DynamoDB limits keys: a user id may have 2,048 bytes of UTF-8, a registration id 1,024. How events are read, and
-    what ``index_check`` means, is documented in ``core.adapters.aws.event_reads``.
+    DynamoDB limits keys: a user id may have 2,048 bytes of UTF-8, a registration id 1,024. How events are read is
+    documented in ``core.adapters.aws.event_reads``; without ``index_check`` the event index is trusted.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class DynamoRecords:
         clock: Clock,
         stopwatch: Stopwatch = elapsed,
         *,
-        index_check: timedelta | None = timedelta(minutes=30),
+        index_check: IndexCheck | None = None,
     ) -> None:
         decode(client)
         self._client = client
@@ -91,6 +92,9 @@ class DynamoRecords:
 
     def event_notice(self) -> str | None:
         return self._events.notice
+
+    def events_verified(self) -> datetime | None:
+        return self._events.verified
 
     def record_attempt(
         self, outcome: Outcome, ttl: timedelta, kept_until: datetime | None = None
@@ -137,6 +141,7 @@ class DynamoRecords:
         self._retry(lambda: self._read(key_of("ping", "ping")))
 
     def close(self) -> None:
+        self._events.close()
         self._client.close()
 
     def _change(self, key: Item, change: Callable[[ValidationRecord | None], ValidationRecord]) -> ValidationRecord:
