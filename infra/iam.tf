@@ -175,6 +175,13 @@ data "aws_iam_policy_document" "provisioner" {
     actions   = ["dynamodb:Scan", "dynamodb:UpdateItem"]
     resources = [aws_dynamodb_table.records.arn]
   }
+
+  # Which records name the photos that lie in no upload folder, so that an erasure need not read the table.
+  statement {
+    sid       = "NotePhotos"
+    actions   = ["dynamodb:GetItem", "dynamodb:PutItem"]
+    resources = [aws_dynamodb_table.state.arn]
+  }
 }
 
 # People who look at figures with tools of their own: records and metrics, read only, and no face.

@@ -88,13 +88,19 @@ def _owner(file: str) -> str | None:
 
 
 def _role(frame: FrameType | None) -> str | None:
-    """The role that the nearest code of ours runs as; None for the tests."""
+    """The role that code of ours runs as; None for the tests.
+
+    It is the provisioner's if one of its modules has called the others.
+    """
+    owners = []
     while frame:
-        if owner := _owner(frame.f_code.co_filename):
-            return owner if owner != "tests" else None
+        owners.append(_owner(frame.f_code.co_filename))
         frame = frame.f_back
     # A thread that runs nothing of ours but a client's method: not to be overlooked.
-    return "dashboard"
+    nearest = next(filter(None, owners), "dashboard")
+    if nearest == "tests":
+        return None
+    return "provisioner" if "provisioner" in owners else nearest
 
 
 def _resource(name: str, parameters: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from core.adapters.aws.clients import translated
 from core.adapters.aws.event_reads import EventReads
 from core.adapters.aws.items import Expression, Item, changed_values, key_of, partition_of, record_of
 from core.adapters.aws.pages import asking, items_of, pages
+from core.adapters.aws.photo_owners import PhotoOwners
 from core.adapters.aws.table import RECORDS_NOT_CONFIGURED
 from core.domain.attempts import decided, newest_first, redated, with_attempt, without_attempt
 from core.domain.clock import Clock, Stopwatch, elapsed
@@ -56,8 +57,11 @@ class DynamoRecords:
         stopwatch: Stopwatch = elapsed,
         *,
         index_check: timedelta | None = timedelta(minutes=30),
+        owners: PhotoOwners | None = None,
     ) -> None:
+        """``owners`` is told of the photos that a record names before the record is written."""
         decode(client)
+        self._owners = owners
         self._client = client
         self._table = table
         self._retry = retry
@@ -111,7 +115,10 @@ class DynamoRecords:
                 self._write(key, stored, current, left)
             return left
 
-        return self._race(once)
+        left = self._race(once)
+        if self._owners:
+            self._owners.forget(user_id, registration_id, self._retry(lambda: self._read(key)))
+        return left
 
     def decide(
         self, user_id: str, registration_id: str, change: Review | Withdrawal, seen_version: str
@@ -170,13 +177,18 @@ class DynamoRecords:
         Without ``current`` the stored item, if any, has expired, and all of its attributes are removed.
         """
         before, after = current.to_dict() if current else {}, changed.to_dict()
-        values = changed_values(stored if current else {}, before, after)
+        kept = stored if current else {}
+        values = changed_values(kept, before, after)
+        gone = (before if current else stored).keys() - after.keys()
+        if self._owners:
+            written = {name: value for name, value in {**kept, **values, **key}.items() if name not in gone}
+            values |= self._owners.noted(written)
         update = Expression()
         clauses = [
             "SET " + ", ".join(f"{update.name(n)} = {update.value(v)}" for n, v in values.items() if n not in key)
         ]
-        if gone := (before if current else stored).keys() - after.keys():
-            clauses.append("REMOVE " + ", ".join(update.name(name) for name in sorted(gone)))
+        if removed := sorted(gone - values.keys()):
+            clauses.append("REMOVE " + ", ".join(map(update.name, removed)))
         self._if_unchanged(self._client.update_item, key, stored, update, UpdateExpression=" ".join(clauses))
 
     def _delete(self, key: Item, stored: Item) -> None:
