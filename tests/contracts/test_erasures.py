@@ -204,6 +204,12 @@ def test_a_photo_that_another_services_record_names_is_told(naming: Bench) -> No
     assert naming.store.named_elsewhere({"face-images/verify.jpg"}, "user-1") == {"face-images/verify.jpg"}
 
 
+def test_a_photo_that_an_expired_record_of_another_user_names_is_told(naming: Bench) -> None:
+    naming.put(a_foreign_item(userId="user-2", expiresAt=int(NOON.timestamp()) - 9 * 24 * 3600))
+    naming.backfill()
+    assert naming.store.named_elsewhere({"face-images/verify.jpg"}, "user-1") == {"face-images/verify.jpg"}
+
+
 def test_a_photo_that_another_services_record_names_no_more_is_not_told(naming: Bench) -> None:
     naming.records.record_attempt(an_outcome("a1", user_id="user-2"), TTL)
     naming.records.take_back("user-2", "reg-1", "a1")

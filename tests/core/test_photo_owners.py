@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from core.adapters.aws.erasures import DynamoErasures
-from core.adapters.aws.photo_owners import NOTED, TRUSTED, PhotoOwners
+from core.adapters.aws.photo_owners import NOTED, OUTLIVES, TRUSTED, PhotoOwners
 from core.adapters.aws.records import DynamoRecords
 from core.adapters.aws.table_pass import PassCounts
 from core.domain.errors import Refused
@@ -194,9 +194,9 @@ def test_a_record_that_another_service_changed_is_noted_again(
     assert bench.asked(keys, "user-2") == (keys, False)
 
 
-def test_an_entry_lasts_as_long_as_its_record_and_a_pass_counts(bench: Bench) -> None:
+def test_an_entry_expires_some_days_after_its_record(bench: Bench) -> None:
     record = bench.records().record_attempt(an_outcome("a1"), TTL)
-    expected = str((record.expires_at or 0) + int(TRUSTED.total_seconds()))
+    expected = str((record.expires_at or 0) + int(OUTLIVES.total_seconds()))
     assert {item["expiresAt"]["N"] for item in bench.noted()} == {expected}
 
 

@@ -37,6 +37,9 @@ NAMING = ("faceImageKey", "storedFaceKey", "attempts")
 #: For how long after the beginning of a pass the index counts as complete. With the pace that a pass has by default,
 #: it allows for two passes over 10 million records.
 TRUSTED = timedelta(hours=3)
+#: For how long an entry outlives its record: DynamoDB deletes what has expired within days, in any order, and another
+#: service may keep a record for longer, which the next pass notes.
+OUTLIVES = timedelta(days=3)
 #: The item of the index itself: its id, and when the last pass over all records began.
 _INDEX = ("photo-owners", "index")
 
@@ -79,8 +82,8 @@ class PhotoOwners:
             self._id = None
 
     def of(self, key: str) -> list[Owner]:
-        """The records that may name the photo; ``is_noted`` holds for its key."""
-        entries = self._state.items(_of_key(key))
+        """The records that may name the photo, even expired ones; ``is_noted`` holds for its key."""
+        entries = self._state.stored(_of_key(key))
         return [Owner(entry["userId"]["S"], entry["registrationId"]["S"]) for entry in entries]
 
     def needed(self, item: Item) -> Item:
@@ -95,8 +98,7 @@ class PhotoOwners:
         """Note the photos that the record ``item`` names; returns how many items were written. Durable then."""
         user_id, registration_id = item["userId"]["S"], item["registrationId"]["S"]
         expires = _expiry(item)
-        # An entry outlives its record for as long as a pass counts: another service may keep the record for longer.
-        until = {TTL_ATTRIBUTE: {"N": str(int(expires) + int(TRUSTED.total_seconds()))}} if expires else {}
+        until = {TTL_ATTRIBUTE: {"N": str(int(expires) + int(OUTLIVES.total_seconds()))}} if expires else {}
         owner = {"userId": {"S": user_id}, "registrationId": {"S": registration_id}}
         keys = _noted(item)
         for key in keys:
