@@ -8,14 +8,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from core.adapters.aws import clients
 from core.adapters.aws.expiry import IgnoredExpiry
 from core.adapters.aws.photo_owners import PhotoOwners
 from core.adapters.aws.provision import Provision
 from core.adapters.aws.provision_plan import AUDIT, STATE, Action
-from core.adapters.aws.table_pass import PassCounts, Search, TablePass
+from core.adapters.aws.table_pass import Keeper, PassCounts, Search, TablePass
 from core.adapters.aws.unindexed import RefusedByIndex, Unindexed
 from core.adapters.aws.unnoted import AlsoUnnoted
 from core.domain.clock import utc_now
@@ -74,8 +73,7 @@ def backfilling(*, write_units: float, read_units: float, segments: int, state: 
         write_units,
         segments=segments,
         state=state,
-        prepare=search.prepare,
-        completed=search.completed,
+        keeper=search,
     )
 
 
@@ -107,12 +105,9 @@ def _table_pass(
     *,
     segments: int = SEGMENTS,
     state: Path | None = None,
-    **notified: Any,
+    keeper: Keeper | None = None,
 ) -> TablePass:
-    """The units are limits per second. Without ``state`` the pass only counts: it writes nothing.
-
-    ``notified`` are further arguments of ``TablePass``.
-    """
+    """The units are limits per second. Without ``state`` the pass only counts: it writes nothing."""
     region, table = _region_and_table(settings)
     return TablePass(
         clients.client("dynamodb", region),
@@ -123,7 +118,7 @@ def _table_pass(
         reads=Pace(read_units, BURST_SECONDS),
         segments=segments,
         state=state,
-        **notified,
+        keeper=keeper,
     )
 
 

@@ -17,13 +17,14 @@ from core.adapters.aws.records import DynamoRecords
 from core.adapters.aws.table_pass import PassCounts
 from core.domain.errors import Refused
 from core.photos.keys import folder_of
-from tests.support.clock import FakeClock
+from tests.support.clock import NOON, FakeClock
 from tests.support.dynamodb import Proxy, client_of, create_state_table, create_table, put_item, stored_item
 from tests.support.photo_owners import noting_pass
 from tests.support.records import a_foreign_item, an_outcome
 from tests.support.stores import PATIENT
 
 TTL, DAY = timedelta(days=30), timedelta(days=1)
+FAR = NOON + timedelta(days=400)
 KEY = "face-images/a1.jpg"
 
 
@@ -235,6 +236,25 @@ def test_an_attempt_that_is_taken_back_leaves_the_other_photos_noted(bench: Benc
     bench.backfill()
     assert bench.asked({KEY, "face-images/a2.jpg"}) == ({"face-images/a2.jpg"}, False)
     assert len(bench.noted()) == 2
+
+
+@pytest.mark.parametrize("writer", ["pass", "redate"])
+def test_what_is_noted_of_a_person_who_is_erased_meanwhile_is_forgotten(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, writer: str
+) -> None:
+    put_item(bench.client, bench.table, a_foreign_item(eventId="event-1", expiresAt=int(FAR.timestamp())))
+    note = PhotoOwners.note
+
+    def overtaken(self: PhotoOwners, item: Any) -> int:
+        bench.store().erase_records("user-1")
+        return note(self, item)
+
+    monkeypatch.setattr(PhotoOwners, "note", overtaken)
+    if writer == "pass":
+        assert bench.backfill().changed == 1
+    else:
+        assert bench.records().redate([("user-1", "reg-1")], TTL, FAR + DAY) == 0
+    assert bench.noted() == []
 
 
 def test_the_index_names_no_photo(bench: Bench) -> None:

@@ -180,16 +180,22 @@ class DynamoRecords:
         kept = stored if current else {}
         values = changed_values(kept, before, after)
         gone = (before if current else stored).keys() - after.keys()
-        if self._owners:
-            written = {name: value for name, value in {**kept, **values, **key}.items() if name not in gone}
-            values |= self._owners.noted(written)
+        written = {name: value for name, value in {**kept, **values, **key}.items() if name not in gone}
+        noted = self._owners.noted(written) if self._owners else {}
+        values |= noted
         update = Expression()
         clauses = [
             "SET " + ", ".join(f"{update.name(n)} = {update.value(v)}" for n, v in values.items() if n not in key)
         ]
         if removed := sorted(gone - values.keys()):
             clauses.append("REMOVE " + ", ".join(map(update.name, removed)))
-        self._if_unchanged(self._client.update_item, key, stored, update, UpdateExpression=" ".join(clauses))
+        try:
+            self._if_unchanged(self._client.update_item, key, stored, update, UpdateExpression=" ".join(clauses))
+        except Unavailable:
+            # If the person has been erased since the item was read, nobody else would forget what was noted since.
+            if noted and self._owners and not self._read(key):
+                self._owners.forget(key["userId"]["S"], key["registrationId"]["S"])
+            raise
 
     def _delete(self, key: Item, stored: Item) -> None:
         """Delete the item if it is still as ``stored``."""

@@ -69,6 +69,22 @@ class Search(Protocol):
         ...
 
 
+class Keeper(Protocol):
+    """Keeps something about records outside of their table, and is told what a pass does."""
+
+    def prepare(self, item: Item) -> int:
+        """Called before a record is repaired; returns the write units that this consumed."""
+        ...
+
+    def gone(self, item: Item) -> None:
+        """A record for which something was prepared has been deleted meanwhile."""
+        ...
+
+    def completed(self, began: datetime) -> None:
+        """A pass over all records, which began then, in this run or an earlier one, has ended."""
+        ...
+
+
 @dataclass(frozen=True)
 class PassCounts:
     """What a run did. The units are those that DynamoDB bills, including those for the index."""
@@ -131,14 +147,9 @@ class TablePass:
         segments: int,
         state: Path | None,
         page: int = PAGE,
-        prepare: Callable[[Item], float] = lambda item: 0.0,
-        completed: Callable[[datetime], object] = lambda began: None,
+        keeper: Keeper | None = None,
         clock: Clock = utc_now,
     ) -> None:
-        """``prepare`` is called with a record before it is repaired, and returns the write units that it consumed.
-
-        ``completed`` is called at the end of a pass with the time at which it began, in whichever run.
-        """
         self._client = client
         self._table = table
         self._retry = retry
@@ -148,8 +159,7 @@ class TablePass:
         self._segments = segments
         self._state = state
         self._page = page
-        self._prepare = prepare
-        self._completed = completed
+        self._keeper = keeper
         self._clock = clock
         self._stop = threading.Event()
 
@@ -184,7 +194,8 @@ class TablePass:
                 self._stop.set()
         for part in parts:
             part.result()
-        self._completed(places.began)
+        if self._keeper:
+            self._keeper.completed(places.began)
         places.forget()
         return counts
 
@@ -231,14 +242,15 @@ class TablePass:
         if not finding.values:
             return found + PassCounts(left=1)
         self._wait(self._writes)
-        prepared = PassCounts(write_units=self._prepare(item))
+        prepared = PassCounts(write_units=self._keeper.prepare(item) if self._keeper else 0)
         used = Expression()
         condition = f"attribute_exists({used.name('userId')}) AND {used.unchanged(item, self._search.reads)}"
+        key = {name: item[name] for name in KEY_ATTRIBUTES}
         changes = ", ".join(f"{used.name(name)} = {used.value(value)}" for name, value in finding.values.items())
         try:
             answer = self._call(
                 self._client.update_item,
-                Key={name: item[name] for name in KEY_ATTRIBUTES},
+                Key=key,
                 ReturnConsumedCapacity="TOTAL",
                 UpdateExpression=f"SET {changes}",
                 ConditionExpression=condition,
@@ -249,6 +261,8 @@ class TablePass:
             match error.code:
                 case "ConditionalCheckFailedException":
                     done = prepared + PassCounts(changed=1, write_units=_UNMET_UNITS)
+                    if self._keeper and prepared.write_units and not self._exists(key):
+                        self._keeper.gone(item)
                 case "ValidationException":
                     done = prepared + PassCounts(refused=1)
                 case _:
@@ -258,6 +272,9 @@ class TablePass:
             done = prepared + found + PassCounts(set=1, left=left, write_units=_units(answer))
         self._writes.spend(done.write_units)
         return done
+
+    def _exists(self, key: Key) -> bool:
+        return "Item" in self._call(self._client.get_item, Key=key, ConsistentRead=True)
 
     def _wait(self, pace: Pace) -> None:
         if self._stop.wait(pace.delay()):

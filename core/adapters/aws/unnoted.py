@@ -17,7 +17,7 @@ KIND = "photo in no upload folder, noted for erasures"
 class AlsoUnnoted:
     """A ``Search`` for what another one looks for, and for records of which ``owners`` has yet to note photos.
 
-    Without a table of Facedesk's own state it is the other search alone.
+    It is the ``Keeper`` of its passes, too. Without a table of Facedesk's own state it is the other search alone.
     It reads every record whole: no filter can tell which of the photos of all attempts lie in upload folders.
     """
 
@@ -42,11 +42,14 @@ class AlsoUnnoted:
         return Finding((*found.kinds, KIND), {**found.values, **needed}, is_left=not found.values)
 
     def prepare(self, item: Item) -> int:
-        """Note the photos of a record that is about to be repaired; returns the write units that this consumed."""
         return self._owners.note(item) if self._owners and self._needed(item) else 0
 
+    def gone(self, item: Item) -> None:
+        # Its person may have been erased since it was read: then nobody else would forget what was noted since.
+        if self._owners:
+            self._owners.forget(item["userId"]["S"], item["registrationId"]["S"])
+
     def completed(self, began: datetime) -> None:
-        """A pass that began then has ended."""
         with suppress(NotConfigured):
             if self._owners:
                 self._owners.complete(began)
