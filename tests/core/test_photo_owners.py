@@ -56,6 +56,11 @@ class Bench:
         found = self.store(**changes).named_elsewhere(keys, user_id)
         return found, "Scan" in self.proxy.seen
 
+    def forget_everything(self) -> None:
+        """As if the state table had been restored as it was before there was an index."""
+        for item in self.client.scan(TableName=self.state_table)["Items"]:
+            self.client.delete_item(TableName=self.state_table, Key={name: item[name] for name in ("part", "place")})
+
     def noted(self) -> list[Any]:
         """The items of the index, but the one of the index itself."""
         items = self.client.scan(TableName=self.state_table)["Items"]
@@ -127,6 +132,17 @@ def test_a_pass_counts_from_when_it_began_though_another_run_ended_it(bench: Ben
     assert bench.asked({KEY}) == ({KEY}, False)
     bench.clock.advance(timedelta(seconds=1))
     assert bench.asked({KEY}) == ({KEY}, True)
+
+
+def test_a_pass_that_began_with_another_index_is_not_continued(bench: Bench) -> None:
+    for number in range(8):
+        put_item(bench.client, bench.table, a_foreign_item(userId=f"user-{number}", faceImageKey=KEY))
+    answers = iter([None, None, None, ("AccessDeniedException", 400)])
+    bench.proxy.fault = lambda operation: next(answers, None) if operation == "UpdateItem" else None
+    with pytest.raises(Refused):
+        bench.backfill(page=1, segments=1)
+    bench.forget_everything()
+    assert bench.backfill(page=1, segments=1).set == 8
 
 
 # What is noted
@@ -209,11 +225,9 @@ def test_an_entry_of_a_record_that_never_expires_does_not_either(bench: Bench, e
 
 
 def test_with_a_new_index_every_record_is_noted_again(bench: Bench) -> None:
-    """As after the state table was restored as it was before."""
     bench.records().record_attempt(an_outcome("a1", user_id="user-2"), TTL)
     bench.backfill()
-    for item in bench.client.scan(TableName=bench.state_table)["Items"]:
-        bench.client.delete_item(TableName=bench.state_table, Key={name: item[name] for name in ("part", "place")})
+    bench.forget_everything()
     assert bench.asked({KEY}) == ({KEY}, True)
     bench.backfill()
     assert bench.asked({KEY}) == ({KEY}, False)

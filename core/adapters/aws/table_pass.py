@@ -72,6 +72,10 @@ class Search(Protocol):
 class Keeper(Protocol):
     """Keeps something about records outside of their table, and is told what a pass does."""
 
+    def begin(self) -> str:
+        """Called before a run; returns what an interrupted pass must have had in common to be continued."""
+        ...
+
     def prepare(self, item: Item) -> int:
         """Called before a record is repaired; returns the write units that this consumed."""
         ...
@@ -172,7 +176,8 @@ class TablePass:
         description = self._description()
         # An earlier table may have had this name: positions in it would mean nothing.
         of_table = f"{description['TableArn']} {description['CreationDateTime'].timestamp()}"
-        places = _Places(self._state, self._search.name, of_table, self._segments, self._clock())
+        search = f"{self._search.name} {self._keeper.begin()}" if self._keeper else self._search.name
+        places = _Places(self._state, search, of_table, self._segments, self._clock())
         about = description.get("ItemCount")
         counts, lock = PassCounts(), threading.Lock()
 

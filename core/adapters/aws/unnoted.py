@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import datetime
 
 from core.adapters.aws.items import Expression, Item
@@ -23,9 +22,10 @@ class AlsoUnnoted:
 
     def __init__(self, search: Search, owners: PhotoOwners) -> None:
         self._search = search
-        #: None once it is known that there is no table to note anything in.
-        self._owners: PhotoOwners | None = owners
-        self.name = f"{search.name} with photos"
+        self._owners = owners
+        #: Whether there is a table to note anything in.
+        self._notes = True
+        self.name = search.name
         self.reads = tuple(dict.fromkeys((*search.reads, *NAMING, TTL_ATTRIBUTE, NOTED)))
 
     def condition(self, used: Expression) -> str:
@@ -41,23 +41,24 @@ class AlsoUnnoted:
             return Finding((KIND,), needed)
         return Finding((*found.kinds, KIND), {**found.values, **needed}, is_left=not found.values)
 
+    def begin(self) -> str:
+        try:
+            index = self._owners.index_id()
+        except NotConfigured:
+            index = ""
+        self._notes = bool(index)
+        return index
+
     def prepare(self, item: Item) -> int:
-        return self._owners.note(item) if self._owners and self._needed(item) else 0
+        return self._owners.note(item) if self._needed(item) else 0
 
     def gone(self, item: Item) -> None:
         # Its person may have been erased since it was read: then nobody else would forget what was noted since.
-        if self._owners:
-            self._owners.forget(item["userId"]["S"], item["registrationId"]["S"])
+        self._owners.forget(item["userId"]["S"], item["registrationId"]["S"])
 
     def completed(self, began: datetime) -> None:
-        with suppress(NotConfigured):
-            if self._owners:
-                self._owners.complete(began)
+        if self._notes:
+            self._owners.complete(began)
 
     def _needed(self, item: Item) -> Item:
-        if self._owners:
-            try:
-                return self._owners.needed(item)
-            except NotConfigured:
-                self._owners = None
-        return {}
+        return self._owners.needed(item) if self._notes else {}
