@@ -172,8 +172,15 @@ data "aws_iam_policy_document" "provisioner" {
 
   statement {
     sid       = "Backfill"
-    actions   = ["dynamodb:Scan", "dynamodb:UpdateItem"]
+    actions   = ["dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem"]
     resources = [aws_dynamodb_table.records.arn]
+  }
+
+  # Which records name the photos that lie in no upload folder, so that an erasure need not read the table.
+  statement {
+    sid       = "NotePhotos"
+    actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
+    resources = [aws_dynamodb_table.state.arn]
   }
 }
 

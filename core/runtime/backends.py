@@ -174,6 +174,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.aws.metrics import CloudWatchMetrics
     from core.adapters.aws.mongo_profiles import MongoProfiles
     from core.adapters.aws.mongodb import connect
+    from core.adapters.aws.photo_owners import TRUSTED, PhotoOwners
     from core.adapters.aws.photos import S3Photos
     from core.adapters.aws.profiles import DynamoDatedEvents, DynamoProfiles
     from core.adapters.aws.records import DynamoRecords
@@ -195,6 +196,13 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     quota = Quota.of(settings.rekognition_calls_per_second)
     batch_retry = Retry(BATCH_CALL_DEADLINE, call_timeout=clients.CALL_TIMEOUT_SECONDS)
     photos = S3Photos(clients.client("s3", region), bucket, store_retry, max_bytes=settings.max_upload_bytes)
+    owners = PhotoOwners(
+        clients.client("dynamodb", region),
+        settings.state_table,
+        store_retry,
+        clock,
+        settings.event_index_check and TRUSTED,  # with 0 only Facedesk writes records
+    )
     database = connect(uri, settings.store_deadline_seconds)[name]
     profiles: EventProfiles
     profiles = edits = DynamoProfiles(clients.client("dynamodb", region), settings.state_table, store_retry, clock)
@@ -207,7 +215,9 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         own = clients.client("dynamodb", region, pool=INDEX_CHECK_CONNECTIONS)
         index_check = IndexCheck(own, table, settings.state_table, instance_id(), every, clock)
     return Adapters(
-        records=DynamoRecords(clients.client("dynamodb", region), table, store_retry, clock, index_check=index_check),
+        records=DynamoRecords(
+            clients.client("dynamodb", region), table, store_retry, clock, index_check=index_check, owners=owners
+        ),
         registrations=MongoRegistrations(
             database[settings.mongodb_collection],
             settings.mongodb_fields,
@@ -222,7 +232,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         sanitiser=_sanitiser(settings, SANITISERS),
         batch_sanitiser=_sanitiser(settings, min(os.cpu_count() or 1, MAX_BATCH_SANITISERS)),
         audit=DynamoAudit(clients.client("dynamodb", region), settings.audit_table, store_retry),
-        erasures=DynamoErasures(clients.client("dynamodb", region), table, store_retry),
+        erasures=DynamoErasures(clients.client("dynamodb", region), table, store_retry, owners),
         claims=DynamoClaims(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         notes=DynamoNotes(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         looks=DynamoSecondLooks(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
@@ -238,6 +248,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         ),
         metrics=CloudWatchMetrics(clients.client("cloudwatch", region), table, store_retry),
         expiry=DynamoExpiryCheck(clients.client("dynamodb", region), table, store_retry, clock),
+        closing=(owners.close,),
     )
 
 

@@ -12,10 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 from core.adapters.aws import table as definition
+from core.adapters.aws.table_pass import TablePass
 from core.cli.main import app
 from core.domain.cases import LEASE
 from core.domain.clock import utc_now
 from core.domain.roles import local
+from core.flow.pace import Pace
 from core.runtime.services import Services
 from tests.infra.terraform import granted
 from tests.support.audit import an_entry
@@ -131,7 +133,7 @@ def test_the_dashboard_may_do_what_it_does_and_nothing_else(aws_calls: set[Call]
 
 
 def test_the_provisioner_may_do_what_it_does_and_nothing_else(
-    aws_calls: set[Call], moto_dynamodb: Any, tmp_path: Path
+    aws_calls: set[Call], moto_dynamodb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run(*command: str, table: str) -> None:
         settings = {
@@ -157,5 +159,15 @@ def test_the_provisioner_may_do_what_it_does_and_nothing_else(
         moto_dynamodb.create_table(**{**request, "DeletionProtectionEnabled": False})
     run("provision", "--add-index", table="old")
     run("provision", "--repair-ttl", table="old")
+    run("backfill-index", table="old")
+    # A record that is deleted while a pass is about to repair it.
+    put_item(moto_dynamodb, "old", a_foreign_item(faceImageKey="face-images/of-a-person-erased-meanwhile.jpg"))
+    key = {"userId": {"S": "user-1"}, "registrationId": {"S": "reg-1"}}
+
+    def wait(a_pass: TablePass, pace: Pace) -> None:
+        if pace is a_pass._writes:
+            moto_dynamodb.delete_item(TableName="old", Key=key)
+
+    monkeypatch.setattr(TablePass, "_wait", wait)
     run("backfill-index", table="old")
     assert differences(aws_calls, granted("provisioner"), complete=True) == []

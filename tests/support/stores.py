@@ -17,6 +17,7 @@ import pytest
 from core.adapters.aws import event_index
 from core.adapters.aws import table as definition
 from core.adapters.aws.index_check import IndexCheck
+from core.adapters.aws.photo_owners import PhotoOwners
 from core.adapters.aws.records import DynamoRecords
 from core.adapters.embedded.records import SqliteRecords
 from core.domain.records import KEY_ATTRIBUTES
@@ -73,9 +74,11 @@ def sqlite_bench(folder: Path) -> Bench:
     return Bench(SqliteRecords(path, clock), clock, put)
 
 
-def dynamodb_bench(client: Any, *, event_index: bool = True) -> Bench:
+def dynamodb_bench(client: Any, *, event_index: bool = True, state_table: str | None = None) -> Bench:
+    """With ``state_table``, whose photos are whose is noted in it."""
     table, clock = create_table(client) if event_index else table_without_index(client), FakeClock()
-    store = DynamoRecords(client, table, PATIENT, clock, clock.elapsed)
+    owners = PhotoOwners(client, state_table, PATIENT, clock) if state_table else None
+    store = DynamoRecords(client, table, PATIENT, clock, clock.elapsed, owners=owners)
     indexed = {"eventId": "event-1"} if event_index else {}
     return Bench(store, clock, lambda item: put_item(client, table, item), indexed)
 

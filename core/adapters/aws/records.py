@@ -20,6 +20,7 @@ from core.adapters.aws.event_reads import EventReads
 from core.adapters.aws.index_check import IndexCheck
 from core.adapters.aws.items import Expression, Item, changed_values, key_of, partition_of, record_of
 from core.adapters.aws.pages import asking, items_of, pages
+from core.adapters.aws.photo_owners import PhotoOwners
 from core.adapters.aws.table import RECORDS_NOT_CONFIGURED
 from core.domain.attempts import decided, newest_first, redated, with_attempt, without_attempt
 from core.domain.clock import Clock, Stopwatch, elapsed
@@ -57,8 +58,11 @@ class DynamoRecords:
         stopwatch: Stopwatch = elapsed,
         *,
         index_check: IndexCheck | None = None,
+        owners: PhotoOwners | None = None,
     ) -> None:
+        """``owners`` is told of the photos that a record names before the record is written."""
         decode(client)
+        self._owners = owners
         self._client = client
         self._table = table
         self._retry = retry
@@ -115,7 +119,10 @@ class DynamoRecords:
                 self._write(key, stored, current, left)
             return left
 
-        return self._race(once)
+        left = self._race(once)
+        if self._owners:
+            self._owners.forget(user_id, registration_id, self._retry(lambda: self._read(key)))
+        return left
 
     def decide(
         self, user_id: str, registration_id: str, change: Review | Withdrawal, seen_version: str
@@ -175,14 +182,25 @@ class DynamoRecords:
         Without ``current`` the stored item, if any, has expired, and all of its attributes are removed.
         """
         before, after = current.to_dict() if current else {}, changed.to_dict()
-        values = changed_values(stored if current else {}, before, after)
+        kept = stored if current else {}
+        values = changed_values(kept, before, after)
+        gone = (before if current else stored).keys() - after.keys()
+        written = {name: value for name, value in {**kept, **values, **key}.items() if name not in gone}
+        noted = self._owners.noted(written) if self._owners else {}
+        values |= noted
         update = Expression()
         clauses = [
             "SET " + ", ".join(f"{update.name(n)} = {update.value(v)}" for n, v in values.items() if n not in key)
         ]
-        if gone := (before if current else stored).keys() - after.keys():
-            clauses.append("REMOVE " + ", ".join(update.name(name) for name in sorted(gone)))
-        self._if_unchanged(self._client.update_item, key, stored, update, UpdateExpression=" ".join(clauses))
+        if removed := sorted(gone - values.keys()):
+            clauses.append("REMOVE " + ", ".join(map(update.name, removed)))
+        try:
+            self._if_unchanged(self._client.update_item, key, stored, update, UpdateExpression=" ".join(clauses))
+        except Unavailable:
+            # If the person has been erased since the item was read, nobody else would forget what was noted since.
+            if noted and self._owners and not self._read(key):
+                self._owners.forget(key["userId"]["S"], key["registrationId"]["S"])
+            raise
 
     def _delete(self, key: Item, stored: Item) -> None:
         """Delete the item if it is still as ``stored``."""
