@@ -17,7 +17,14 @@ from core.ports.metrics import ExpiryCheck, ServiceMetrics
 from core.ports.photos import AgeingPhotos, ExpiringPhotos, Photos
 from core.ports.profiles import DatedEvents, EventProfileEdits, EventProfiles
 from core.ports.records import EventChanges, ExpiringRecords, ValidationRecords
-from core.ports.registrations import RegistrationImport, Registrations
+from core.ports.registrations import (
+    BeingRead,
+    RegistrationChanges,
+    RegistrationImport,
+    RegistrationPage,
+    RegistrationPages,
+    Registrations,
+)
 from core.ports.second_looks import SecondLooks
 from core.ports.templates import Templates
 
@@ -25,6 +32,7 @@ __all__ = [
     "AgeingPhotos",
     "Answer",
     "AuditTrail",
+    "BeingRead",
     "Claims",
     "Crossings",
     "DatedEvents",
@@ -42,7 +50,10 @@ __all__ = [
     "Notes",
     "Photos",
     "ReadPhoto",
+    "RegistrationChanges",
     "RegistrationImport",
+    "RegistrationPage",
+    "RegistrationPages",
     "Registrations",
     "SecondLooks",
     "ServiceMetrics",

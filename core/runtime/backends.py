@@ -32,6 +32,7 @@ from core.ports import (
     Notes,
     Photos,
     RegistrationImport,
+    RegistrationPages,
     Registrations,
     SecondLooks,
     ServiceMetrics,
@@ -89,6 +90,8 @@ class Adapters:
     #: The same photos, if a service deletes them by their age; None if they are deleted with their records.
     ageing: AgeingPhotos | None = None
     importer: RegistrationImport | None = None
+    #: The same registrations, if events are read page by page and kept; None if the store answers for a whole event.
+    pages: RegistrationPages | None = None
     metrics: ServiceMetrics | None = None
     #: Both engines, which are one then, as an engine that makes templates, and where these are kept.
     templating: tuple[TemplateEngine, Templates] | None = None
@@ -204,6 +207,13 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         settings.event_index_check and TRUSTED,  # with 0 only Facedesk writes records
     )
     database = connect(uri, settings.store_deadline_seconds)[name]
+    registrations = MongoRegistrations(
+        database[settings.mongodb_collection],
+        settings.mongodb_fields,
+        settings.store_deadline_seconds,
+        bucket=bucket,
+        clock=clock,
+    )
     profiles: EventProfiles
     profiles = edits = DynamoProfiles(clients.client("dynamodb", region), settings.state_table, store_retry, clock)
     if settings.mongodb_events_collection:
@@ -218,12 +228,8 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         records=DynamoRecords(
             clients.client("dynamodb", region), table, store_retry, clock, index_check=index_check, owners=owners
         ),
-        registrations=MongoRegistrations(
-            database[settings.mongodb_collection],
-            settings.mongodb_fields,
-            settings.store_deadline_seconds,
-            bucket=bucket,
-        ),
+        registrations=registrations,
+        pages=registrations.pages,
         photos=photos,
         ageing=photos,
         engine=RekognitionEngine(rekognition, engine_retry, quota, infer=infer),

@@ -8,6 +8,7 @@ from threading import Event
 
 from core.domain.clock import Clock, utc_now
 from core.domain.errors import SettingsError
+from core.ports import Registrations
 from core.runtime import backends
 from core.runtime.backends import Adapters
 from core.runtime.observed import (
@@ -19,6 +20,7 @@ from core.runtime.observed import (
     ObservedImport,
     ObservedMetrics,
     ObservedRecords,
+    ObservedRegistrationPages,
     ObservedRegistrations,
     ObservedSecondLooks,
 )
@@ -79,6 +81,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
     from core.services import event_summaries
     from core.services.digest import Alerts
     from core.services.live_events import LiveRecords
+    from core.services.live_registrations import LiveRegistrations
 
     metrics = OperationMetrics()
     observer = Observer(settings, clock, metrics)
@@ -92,7 +95,11 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
     )
     # The whole frames are above the narrow ones, so that both hear of what this process writes.
     records = LiveRecords(summarised, clock)
-    registrations = ObservedRegistrations(adapters.registrations, observer)
+    registrations: Registrations = ObservedRegistrations(adapters.registrations, observer)
+    live_registrations = None
+    if adapters.pages:
+        pages = ObservedRegistrationPages(adapters.pages, observer)
+        registrations = live_registrations = LiveRegistrations(registrations, pages)
     photos = ObservedPhotos(adapters.photos, observer)
     engine = ObservedEngine(adapters.engine, observer)
     batch_engine = ObservedEngine(adapters.batch_engine, observer, "batch")
@@ -119,6 +126,8 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
     # Not observed, because it reads the journal every few seconds.
     forgetting = Forgetting(adapters.erasures.ended, hashed)
     forgetting.on_erased(lambda _: records.forget_all())
+    if live_registrations:
+        forgetting.on_erased(live_registrations.forget)
     erasures = Erasures(
         store=ObservedErasureStore(adapters.erasures, observer),
         registrations=registrations,
@@ -276,5 +285,6 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         metrics=ObservedMetrics(adapters.metrics, observer) if adapters.metrics else None,
         expiry=ObservedExpiryCheck(adapters.expiry, observer) if adapters.expiry else None,
         verify=adapters.verify,
+        tidy=live_registrations.tidy if live_registrations else None,
         closing=(summaries.close, batch_validation.close, adapters.batch_sanitiser.close, *adapters.closing),
     )

@@ -77,6 +77,8 @@ class Services:
     expiry: ExpiryCheck | None = None
     #: Reads the whole database and raises ``Refused`` if it is damaged; None if the backend has no file of its own.
     verify: Callable[[], None] | None = None
+    #: Drops from memory what nobody has looked at for long; None if nothing is kept so.
+    tidy: Callable[[], None] | None = None
     #: Functions that close other parts; they are called first.
     closing: tuple[Callable[[], None], ...] = ()
 

@@ -85,6 +85,7 @@ CALLS: dict[str, tuple[tuple[Action, ...], Callable[[GuardedServices], Any]]] = 
     "registrations.of_user": ((Action.FIND_PEOPLE,), lambda s: s.registrations.of_user("user-1")),
     "registrations.search": ((Action.FIND_PEOPLE,), lambda s: s.registrations.search("Ada").registrations),
     "registrations.event_frame": ((Action.SEE_EVENTS,), lambda s: s.registrations.event_frame("event-1")),
+    "registrations.being_read": ((Action.SEE_EVENTS,), lambda s: s.registrations.being_read("event-1")),
     "registrations.unreadable": ((Action.SEE_EVENTS,), lambda s: s.registrations.unreadable("event-1")),
     "registrations.events": (
         (Action.SEE_EVENTS, Action.DECIDE, Action.SEE_OPERATIONS),
@@ -295,6 +296,7 @@ LONE_CALLS: dict[str, Callable[[GuardedServices], Any]] = {
     "registrations.of_user": lambda s: s.registrations.of_user(LONE),
     "registrations.search": lambda s: s.registrations.search(LONE),
     "registrations.event_frame": lambda s: s.registrations.event_frame(LONE),
+    "registrations.being_read": lambda s: s.registrations.being_read(LONE),
     "registrations.unreadable": lambda s: s.registrations.unreadable(LONE),
     "validate_upload registration": lambda s: s.validation.validate_upload(LONE, b"", "a1", SUBMITTER),
     "validate_upload attempt": lambda s: s.validation.validate_upload("reg-1", b"", LONE, SUBMITTER),
