@@ -19,6 +19,7 @@ from core.ports.profiles import DatedEvents, EventProfileEdits, EventProfiles
 from core.ports.records import EventChanges, ExpiringRecords, ValidationRecords
 from core.ports.registrations import RegistrationImport, Registrations
 from core.ports.second_looks import SecondLooks
+from core.ports.sign_outs import SignOuts
 from core.ports.templates import Templates
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "Registrations",
     "SecondLooks",
     "ServiceMetrics",
+    "SignOuts",
     "StoredRecord",
     "TemplateEngine",
     "Templates",

@@ -45,6 +45,7 @@ from core.services.reference_check import ReferenceCheck
 from core.services.reference_photos import ReferencePhotos, ReferenceTemplates
 from core.services.retention import Retention
 from core.services.second_looks import SecondLookService, Shares
+from core.services.sessions import Sessions
 from core.services.steady_clock import SteadyClock
 from core.services.template_search import TemplateSearch
 from core.services.validation import ValidationService
@@ -269,6 +270,8 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         event_dates=event_dates,
         event_summaries=summaries,
         alerts=alerts,
+        # Not observed, because every request asks.
+        sessions=Sessions(settings, clock, adapters.sign_outs),
         importer=importer,
         operation_metrics=metrics,
         observer=observer,

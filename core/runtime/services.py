@@ -31,6 +31,7 @@ from core.services.event_profiles import ProfileService
 from core.services.forgetting import Forgetting
 from core.services.reference_check import ReferenceCheck
 from core.services.second_looks import SecondLookService
+from core.services.sessions import Sessions
 from core.settings import Settings
 
 if TYPE_CHECKING:  # half a second to load, and only frames need it
@@ -64,6 +65,7 @@ class Services:
     event_dates: EventDates
     event_summaries: EventSummaries
     alerts: Alerts
+    sessions: Sessions
     #: None if registrations are read-only.
     importer: RegistrationImport | None
     #: The operations of this process in the last 24 hours.
@@ -95,6 +97,7 @@ class Services:
             self.duplicates,
             self.event_dates,
             self.alerts,
+            self.sessions,
         ):
             part.close()
         if self.metrics:

@@ -85,8 +85,8 @@ class Api:
         self._workers = Workers(settings.api_threads, settings.api_queue)
         self._downloads = Downloads(settings.api_exports, settings.api_exports_per_person)
         self._requests = PerPerson(settings.api_requests_per_person)
-        self._ready = Shared(lambda: health.check(shared().guard.services), READY_SECONDS)
-        self._authenticator = Authenticator(settings)
+        self._ready = Shared(lambda: health.check(shared().services), READY_SECONDS)
+        self._authenticator = Authenticator(settings, lambda: shared().services)
         self._sign_in = settings.sign_in
         self._wrong_tokens = Pace(_WRONG_TOKENS_A_MINUTE / 60, _WRONG_TOKENS_BURST)
         self._max_upload_bytes = settings.max_upload_bytes

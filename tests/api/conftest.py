@@ -94,19 +94,25 @@ def serving(app: ASGIApp, **config: Any) -> Iterator[str]:
 
 
 @pytest.fixture
-def make_api(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeApi]:
-    """Makes it on the desk's services, with these settings."""
+def shared_services(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
+    """The desk's services, as what the process shares."""
     dashboard_services.shared.clear()
     monkeypatch.setattr(dashboard_services, "build", lambda _settings: services)
+    yield services
+    dashboard_services.shared.clear()
+
+
+@pytest.fixture
+def make_api(shared_services: Services) -> Iterator[MakeApi]:
+    """Makes it on the desk's services, with these settings."""
     with ExitStack() as made:
 
         def make(**settings: Any) -> Api:
-            api = Api(PlainTextResponse(A_PAGE), services.settings.model_copy(update=settings))
+            api = Api(PlainTextResponse(A_PAGE), shared_services.settings.model_copy(update=settings))
             made.callback(api.close)
             return api
 
         yield make
-    dashboard_services.shared.clear()
 
 
 @pytest.fixture

@@ -25,7 +25,6 @@ from core.domain.records import Outcome, Status, ValidationRecord
 from core.domain.roles import ALLOWED, Action, ApiToken, Role
 from core.runtime.services import Services
 from core.services.export import READ_CSV
-from core.services.sessions import Sessions
 from core.services.tokens import new_token
 from dashboard.api import openapi
 from dashboard.api.routes import Api
@@ -263,7 +262,7 @@ class TestSessions:
 
     def test_a_copied_cookie_is_useless_after_signing_out(self, client: Client, services: Services) -> None:
         said = signin.claims("manager", ORIGIN)
-        Sessions(services.settings, services.clock).sign_out(said)
+        services.sessions.sign_out(said)
         assert self.status(client, signin.cookie(said)) == 401
 
     def test_a_cookie_in_parts_is_put_together(self, client: Client) -> None:
