@@ -84,6 +84,11 @@ def require_settings() -> Settings:
         check_prefix(settings.oidc_redirect_uri if settings.sign_in else None)
         if settings.sign_in and st.get_option("server.trustedUserHeaders"):
             raise SettingsError("server.trustedUserHeaders: with sign-in nobody may name themself by a header.")
+        if settings.backend is Backend.AWS and settings.api_tokens:
+            raise SettingsError(
+                "API_TOKENS: with FACEDESK_BACKEND=aws tokens are in the table DYNAMODB_STATE_TABLE. Put these there "
+                "with python -m core tokens --take-over, then remove the setting."
+            )
         if settings.backend is Backend.EMBEDDED:
             from core.runtime.installation import prepare  # loads SQLite, which aws has no use for
 
@@ -117,6 +122,9 @@ def _load() -> None:
         for module in walk_packages(import_module(package).__path__, f"{package}."):
             import_module(module.name)
     with suppress(FacedeskError):  # the pages say so
-        shared().services.sessions.prepare()
+        services = shared().services
+        if services.settings.sign_in:
+            services.sessions.prepare()
+            services.tokens.prepare()
     gc.collect()
     gc.freeze()

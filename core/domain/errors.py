@@ -95,6 +95,7 @@ class Service(StrEnum):
     ALERTS = "alerts"
     DUPLICATES = "duplicates"
     SIGN_OUTS = "sign-outs"
+    TOKENS = "API tokens"
     DATABASE = "database"
     DATA_FOLDER = "data folder"
 

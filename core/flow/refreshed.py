@@ -38,6 +38,7 @@ class Refreshed(Generic[T]):
         self._good_for = good_for
         self._stopwatch = stopwatch
         self._starting = threading.Lock()
+        self._reading = threading.Lock()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         #: The value with the time before it was read; None before the first reading that succeeded.
@@ -54,14 +55,15 @@ class Refreshed(Generic[T]):
         return known[0]
 
     def refresh(self) -> None:
-        """Read the value now."""
-        began = self._stopwatch()
-        try:
-            self._known = self._read(), began
-        except ServiceError as error:
-            self._error = error
-        except Exception:  # the thread must go on
-            logger.exception("%s could not be read", self._service)
+        """Read the value now, so that it is no older than this call. A failure shows in the value's age."""
+        with self._reading:
+            began = self._stopwatch()
+            try:
+                self._known = self._read(), began
+            except ServiceError as error:
+                self._error = error
+            except Exception:  # the thread must go on
+                logger.exception("%s could not be read", self._service)
 
     def close(self) -> None:
         """Stop reading. The thread ends with the reading that it may be at."""

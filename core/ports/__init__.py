@@ -21,10 +21,12 @@ from core.ports.registrations import RegistrationImport, Registrations
 from core.ports.second_looks import SecondLooks
 from core.ports.sign_outs import SignOuts
 from core.ports.templates import Templates
+from core.ports.tokens import ApiTokens, TokenRates
 
 __all__ = [
     "AgeingPhotos",
     "Answer",
+    "ApiTokens",
     "AuditTrail",
     "Claims",
     "Crossings",
@@ -51,5 +53,6 @@ __all__ = [
     "StoredRecord",
     "TemplateEngine",
     "Templates",
+    "TokenRates",
     "ValidationRecords",
 ]

@@ -15,6 +15,7 @@ from core.flow.retry import Retry
 from core.photos.sanitiser import PhotoSanitiser
 from core.ports import (
     AgeingPhotos,
+    ApiTokens,
     AuditTrail,
     Claims,
     Crossings,
@@ -38,6 +39,7 @@ from core.ports import (
     SignOuts,
     TemplateEngine,
     Templates,
+    TokenRates,
     ValidationRecords,
 )
 from core.services.validation import ENGINE_THREADS
@@ -81,6 +83,9 @@ class Adapters:
     crossings: Crossings
     duplicates: DuplicateStore
     sign_outs: SignOuts
+    token_rates: TokenRates
+    #: None if the settings list the tokens of the API.
+    tokens: ApiTokens | None = None
     #: Seconds for which a batch continues while everything fails.
     batch_patience: float = PATIENCE_SECONDS
     #: The stores from which expired data must be deleted: of records, photos, claims, notes and answers to pairs.
@@ -112,6 +117,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.embedded.erasures import SqliteErasures
     from core.adapters.embedded.photos import FolderPhotos
     from core.adapters.embedded.profiles import SqliteDatedEvents, SqliteProfiles
+    from core.adapters.embedded.rates import ProcessRates
     from core.adapters.embedded.records import SqliteRecords
     from core.adapters.embedded.registrations import SqliteRegistrations
     from core.adapters.embedded.second_looks import SqliteSecondLooks
@@ -152,6 +158,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
         crossings=SqliteCrossings(database),
         duplicates=duplicates,
         sign_outs=FolderSignOuts(settings.data_dir, clock),
+        token_rates=ProcessRates(settings.api_requests_per_minute),
         expiring=(erasures, photos, claims, notes, duplicates),
         templating=(engine, photos.templates),
         importer=registrations,
@@ -181,6 +188,8 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.aws.registrations import MongoRegistrations
     from core.adapters.aws.second_looks import DynamoSecondLooks
     from core.adapters.aws.sign_outs import DynamoSignOuts
+    from core.adapters.aws.tokens import DynamoTokens
+    from core.adapters.embedded.rates import ProcessRates
 
     region, table, bucket = settings.aws_region, settings.dynamodb_table, settings.images_bucket
     uri, name = settings.mongodb_uri, settings.mongodb_database
@@ -230,6 +239,8 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         crossings=DynamoCrossings(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         duplicates=DynamoDuplicates(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         sign_outs=DynamoSignOuts(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
+        token_rates=ProcessRates(settings.api_requests_per_minute),
+        tokens=DynamoTokens(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         face_search=RekognitionFaceSearch(
             FaceCollections(clients.client("rekognition", region), table, batch_retry, search_pace),
             photos.mark,

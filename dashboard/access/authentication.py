@@ -13,7 +13,6 @@ from starlette.types import Scope
 from core.domain.roles import Principal, local
 from core.runtime.services import Services
 from core.services.sessions import Session
-from core.services.tokens import Tokens
 from core.settings import Settings
 from dashboard.access import cookies
 
@@ -47,24 +46,26 @@ class Visitor:
 
 
 class Authenticator:
-    """Finds out who makes a request, by the settings' tokens and the sessions' cookies.
+    """Finds out who makes a request, by the tokens and the sessions' cookies.
 
     ``services`` is called only if people sign in; what it raises reaches the caller.
     """
 
     def __init__(self, settings: Settings, services: Callable[[], Services]) -> None:
         self._settings = settings
-        self._tokens = Tokens(settings)
         self._services = services
 
     def principal(self, scope: Scope) -> Principal:
-        """Raises ``Unauthorized`` or ``TooFast``, and ``FacedeskError`` if that cannot be found out right now."""
+        """Who makes a request to the API. May wait for a service if a token is given.
+
+        Raises ``Unauthorized`` or ``TooFast``, and ``FacedeskError`` if that cannot be found out right now.
+        """
         address = client_address(scope)
         if not self._settings.sign_in:
             return local(None, address)
         if given := Headers(scope=scope).get("authorization"):
             kind, _, token = given.partition(" ")
-            found = self._tokens.bearer(token.strip(), address) if kind.lower() == "bearer" else None
+            found = self._services().tokens.bearer(token.strip(), address) if kind.lower() == "bearer" else None
             if found is None:
                 raise Unauthorized("Missing or invalid credentials: this token is not valid here.", told=True)
             principal, wait = found

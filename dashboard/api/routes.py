@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote_to_bytes
 from pydantic import ValidationError
 from python_multipart.multipart import parse_options_header
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -165,7 +166,8 @@ class Api:
 
         async def guarded(request: Request) -> Response:
             parameters.require_text(request)
-            principal = request.state.principal = self._authenticator.principal(request.scope)
+            principal = await run_in_threadpool(self._authenticator.principal, request.scope)
+            request.state.principal = principal
             person = request.state.person = principal.id if self._sign_in else None
             if not self._requests.take(person):
                 raise TooMany("You have too many requests at once. Try again when one of them is answered.", 1)

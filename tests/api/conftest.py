@@ -26,6 +26,7 @@ from core.runtime.services import Services
 from core.services.export import BOM
 from dashboard import services as dashboard_services
 from dashboard.api.routes import Api
+from tests.support.app import with_settings
 from tests.support.browser import free_port
 from tests.support.desk import Desk
 from tests.support.records import an_outcome
@@ -103,12 +104,15 @@ def shared_services(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 @pytest.fixture
-def make_api(shared_services: Services) -> Iterator[MakeApi]:
+def make_api(shared_services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeApi]:
     """Makes it on the desk's services, with these settings."""
     with ExitStack() as made:
 
         def make(**settings: Any) -> Api:
-            api = Api(PlainTextResponse(A_PAGE), shared_services.settings.model_copy(update=settings))
+            changed = with_settings(shared_services, shared_services.settings.model_copy(update=settings))
+            monkeypatch.setattr(dashboard_services, "build", lambda _settings: changed)
+            dashboard_services.shared.clear()
+            api = Api(PlainTextResponse(A_PAGE), changed.settings)
             made.callback(api.close)
             return api
 

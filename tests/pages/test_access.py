@@ -21,7 +21,7 @@ from dashboard.access import names
 from dashboard.parts import photos
 from tests.pages.test_your_name import asking
 from tests.support import signin
-from tests.support.app import ROOT, BorrowedServices, RunPage
+from tests.support.app import ROOT, RunPage, with_settings
 from tests.support.desk import REFERENCE_KEY, REGISTERED, Desk
 
 ORIGIN = "http://localhost"
@@ -44,7 +44,7 @@ def services(services: Services, desk: Desk) -> Services:
     )
     desk.records.record_attempt(outcome, timedelta(days=1))
     settings = services.settings.model_copy(update=signin.as_fields(signin.settings(ORIGIN)))
-    return BorrowedServices(**{**vars(services), "settings": settings})
+    return with_settings(services, settings)
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_all_events_are_those_of_the_person_alone(
     others = {"registration_id": "reg-9", "user_id": "user-9", "event_id": "event-9"}
     desk.registrations.import_many([REGISTERED.model_copy(update=others)])
     settings = services.settings.model_copy(update={"oidc_events_claim": "events"})
-    limiting = BorrowedServices(**{**vars(services), "settings": settings})
+    limiting = with_settings(services, settings)
     monkeypatch.setattr(dashboard_services, "build", lambda _settings: limiting)
     shown = everything(open_page("all_events", said("manager", events=["event-1", "event-9"])))
     assert "2 without a date" in shown
