@@ -114,12 +114,14 @@ class Settings(Policy, Limits, Sampling, BaseSettings):
         (),
         validate_default=False,
         repr=False,
-        description="JSON: the API's tokens, a list of what `python -m core token` prints",
+        description="JSON, with `embedded`: the API's tokens, a list of what `python -m core token` prints; with `aws` "
+        "they are in a table",
     )
     api_requests_per_minute: float = Field(
         600,
         gt=0,
-        description="API requests a minute that a token is good for; a sixth of them may come at once",
+        description="API requests a minute that a token is good for, over all instances; a sixth of them may come at "
+        "once",
     )
 
     dynamodb_table: str | None = Field(
@@ -268,7 +270,7 @@ class Settings(Policy, Limits, Sampling, BaseSettings):
     rekognition_calls_per_second: float = Field(
         25,
         gt=0,
-        description="the region's quota of DetectFaces, and of CompareFaces, calls a second",
+        description="the region's quota of DetectFaces, and of CompareFaces, calls a second; instances share it",
     )
     rekognition_collection_calls_per_second: float = Field(
         5,

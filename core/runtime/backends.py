@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.domain.clock import Clock
 from core.domain.errors import SettingsError
@@ -42,6 +42,7 @@ from core.ports import (
     TokenRates,
     ValidationRecords,
 )
+from core.runtime.instance import instance_id
 from core.services.validation import ENGINE_THREADS
 from core.settings import Settings
 
@@ -184,12 +185,13 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.aws.mongodb import connect
     from core.adapters.aws.photos import S3Photos
     from core.adapters.aws.profiles import DynamoDatedEvents, DynamoProfiles
+    from core.adapters.aws.quota_shares import QuotaShares
+    from core.adapters.aws.rates import DynamoRates
     from core.adapters.aws.records import DynamoRecords
     from core.adapters.aws.registrations import MongoRegistrations
     from core.adapters.aws.second_looks import DynamoSecondLooks
     from core.adapters.aws.sign_outs import DynamoSignOuts
     from core.adapters.aws.tokens import DynamoTokens
-    from core.adapters.embedded.rates import ProcessRates
 
     region, table, bucket = settings.aws_region, settings.dynamodb_table, settings.images_bucket
     uri, name = settings.mongodb_uri, settings.mongodb_database
@@ -202,7 +204,8 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     search_pace = settings.rekognition_collection_calls_per_second
     rekognition = clients.client("rekognition", region, pool=ENGINE_THREADS + 2 * workers)
     infer = settings.infer_age_gender_smile
-    quota = Quota.of(settings.rekognition_calls_per_second)
+    shares = QuotaShares(clients.client("dynamodb", region), settings.state_table, store_retry, clock, instance_id())
+    quota = Quota.shared(shares, settings.rekognition_calls_per_second)
     batch_retry = Retry(BATCH_CALL_DEADLINE, call_timeout=clients.CALL_TIMEOUT_SECONDS)
     photos = S3Photos(clients.client("s3", region), bucket, store_retry, max_bytes=settings.max_upload_bytes)
     database = connect(uri, settings.store_deadline_seconds)[name]
@@ -239,15 +242,23 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         crossings=DynamoCrossings(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         duplicates=DynamoDuplicates(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         sign_outs=DynamoSignOuts(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
-        token_rates=ProcessRates(settings.api_requests_per_minute),
+        token_rates=DynamoRates(
+            clients.client("dynamodb", region),
+            settings.state_table,
+            # A request waits for it, and can be counted without it.
+            replace(store_retry, tries=1),
+            clock,
+            settings.api_requests_per_minute,
+        ),
         tokens=DynamoTokens(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         face_search=RekognitionFaceSearch(
-            FaceCollections(clients.client("rekognition", region), table, batch_retry, search_pace),
+            FaceCollections(clients.client("rekognition", region), table, batch_retry, search_pace, shares),
             photos.mark,
             workers=_workers(search_pace),
         ),
         metrics=CloudWatchMetrics(clients.client("cloudwatch", region), table, store_retry),
         expiry=DynamoExpiryCheck(clients.client("dynamodb", region), table, store_retry, clock),
+        closing=(shares.close,),
     )
 
 

@@ -25,7 +25,7 @@ _CHOSEN = "token-to-revoke"
 
 def what_they_are() -> None:
     st.caption(
-        "With a token a program, such as a kiosk, uses the API. The audit trail has what it does, by its name."
+        "With a token a program, such as a kiosk, uses the API. In the audit trail it goes by the name of its token."
     )
 
 
@@ -51,14 +51,14 @@ def table(tokens: Sequence[IssuedToken]) -> None:
                 "Name": token.name,
                 "Roles": ", ".join(sorted(token.roles)),
                 "Events": "All" if token.events is None else ", ".join(sorted(token.events)),
-                "Made by": token.made_by,
-                "Made": ui.local(token.made_at, zone),
                 "Ends": ui.local(token.ends, zone),
+                "Made": ui.local(token.made_at, zone),
+                "Made by": token.made_by,
             }
             for token in tokens
         ]
     )
-    day = st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm")
+    day = st.column_config.DatetimeColumn(format="D MMM YYYY")
     st.dataframe(
         rows,
         hide_index=True,
