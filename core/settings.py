@@ -114,14 +114,12 @@ class Settings(Policy, Limits, Sampling, BaseSettings):
         (),
         validate_default=False,
         repr=False,
-        description="JSON, with `embedded`: the API's tokens, a list of what `python -m core token` prints; with `aws` "
-        "they are in a table",
+        description="JSON, with `embedded` alone: the API's tokens, a list of what `python -m core token` prints",
     )
     api_requests_per_minute: float = Field(
         600,
         gt=0,
-        description="API requests a minute that a token is good for, over all instances; a sixth of them may come at "
-        "once",
+        description="API requests a minute of a token, over all instances; a sixth of them may come at once",
     )
 
     dynamodb_table: str | None = Field(

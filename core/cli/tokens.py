@@ -63,7 +63,7 @@ def list_all(
         tokens = _tokens(services)
         if take_over:
             taken = tokens.take_over()
-            complain(f"{len(taken):,} tokens of API_TOKENS were stored.")
+            complain(f"Stored from API_TOKENS: {len(taken):,}.")
         for token in tokens.all():
             ends = f"ends {token.ends:%Y-%m-%d}" if token.ends else "no end"
             roles, events = ", ".join(sorted(token.roles)), ", ".join(sorted(token.events or ["all events"]))

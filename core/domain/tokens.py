@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from core.domain.errors import Refused, Service
 from core.domain.records import Timestamp
@@ -13,6 +13,9 @@ from core.domain.roles import ApiToken
 
 class IssuedToken(ApiToken):
     """A token that somebody has made: who and when, and when it ends; None: when it is revoked."""
+
+    # A newer version, which runs beside this one during an update, may have written more.
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     made_by: str
     made_at: Timestamp

@@ -113,6 +113,15 @@ def test_a_write_whose_answer_is_lost_stores_the_token(dynamodb: Any, dynamodb_u
         assert tokens.add(an_issued_token())
 
 
+def test_what_a_newer_version_has_added_to_a_token_is_no_matter(bench: Bench) -> None:
+    token = an_issued_token()
+    bench.tokens.add(token)
+    (item,) = bench.client.scan(TableName=bench.table)["Items"]
+    newer = item["token"]["S"].replace("{", '{"purpose": "doors", ', 1)
+    bench.client.put_item(TableName=bench.table, Item={**item, "token": {"S": newer}})
+    assert bench.tokens.all() == [token]
+
+
 def test_a_token_that_cannot_be_read_is_an_error_that_names_nothing(bench: Bench) -> None:
     bench.tokens.add(an_issued_token())
     (item,) = bench.client.scan(TableName=bench.table)["Items"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from core.ports import ApiTokens
 from core.services.tokens import GOOD_FOR, READ_EVERY, Tokens, TokenService, new_token, setting
 from core.settings import Settings
 from tests.support.clock import FakeClock
-from tests.support.dynamodb import create_state_table
+from tests.support.dynamodb import create_audit_table, create_state_table
+from tests.support.production import environment_of
+from tests.support.servers import CREDENTIALS, REGION
 from tests.support.stores import PATIENT
 
 
@@ -190,3 +193,46 @@ class TestStored:
 
     def test_half_a_minute_is_time_enough_to_read_and_to_try_again(self) -> None:
         assert timedelta(seconds=30) > 2 * READ_EVERY
+
+
+class TestCommands:
+    """The commands with the aws backend, of which they reach the tables alone."""
+
+    @pytest.fixture
+    def run(self, dynamodb_url: str, dynamodb: Any) -> Callable[..., str]:
+        environment = {
+            "FACEDESK_BACKEND": "aws",
+            "FACEDESK_AUTH": "off",
+            "AWS_REGION": REGION,
+            **CREDENTIALS,
+            "AWS_ENDPOINT_URL_DYNAMODB": dynamodb_url,
+            "FACE_IMAGES_BUCKET": "faces",
+            "MONGODB_URI": "mongodb://localhost:9",
+            "MONGODB_DATABASE": "facedesk_tests",
+            "HASH_KEY": "a key of these tests",
+            "DYNAMODB_FACE_VALIDATION_TABLE": "records",
+            "DYNAMODB_AUDIT_TABLE": create_audit_table(dynamodb),
+            "DYNAMODB_STATE_TABLE": create_state_table(dynamodb),
+        }
+
+        def run(*arguments: str, **more: str) -> str:
+            with environment_of({**environment, **more}):
+                done = CliRunner().invoke(app, list(arguments))
+            assert done.exit_code == 0, done.output
+            return done.stdout
+
+        return run
+
+    def test_a_token_is_made_listed_and_revoked(self, run: Callable[..., str]) -> None:
+        (token,) = run("token", "kiosk-7", "--role", "support", "--event", "expo", "--days", "90").splitlines()
+        assert len(token) > 40
+        listed = run("tokens")
+        assert listed.startswith("kiosk-7: support; expo; made by command line: ")
+        assert token not in listed
+        run("revoke-token", "kiosk-7")
+        assert run("tokens") == ""
+
+    def test_tokens_of_the_setting_are_taken_over(self, run: Callable[..., str]) -> None:
+        entry = setting("kiosk-7", new_token()[1], ["support"], [])
+        listed = run("tokens", "--take-over", API_TOKENS=f"[{entry}]")
+        assert "kiosk-7: support; all events" in listed
