@@ -116,7 +116,7 @@ def _new() -> None:
     events: list[str] = []
     with ui.banner_on_failure("read the list of events"):
         events = event.event_ids()
-    with st.form("new-token", border=False):
+    with st.form("new-token", border=False, enter_to_submit=False):
         st.text_input("Name", key=_NAME, max_chars=MAX_NAME, placeholder="For example: kiosk-7", autocomplete="off")
         st.multiselect(
             "Roles",
