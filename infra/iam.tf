@@ -44,10 +44,17 @@ data "aws_iam_policy_document" "dashboard" {
     resources = [aws_dynamodb_table.audit.arn]
   }
 
-  # Who has which case, the notes on cases, and second looks. Claims and notes of a person who is erased are deleted.
+  # Who has which case, the notes on cases, second looks and the rest. Claims and notes of a person who is erased are
+  # deleted. Updates count the requests of the API's tokens.
   statement {
-    sid       = "State"
-    actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
+    sid = "State"
+    actions = [
+      "dynamodb:DeleteItem",
+      "dynamodb:GetItem",
+      "dynamodb:PutItem",
+      "dynamodb:Query",
+      "dynamodb:UpdateItem",
+    ]
     resources = [aws_dynamodb_table.state.arn]
   }
 

@@ -103,6 +103,8 @@ class Service(StrEnum):
     SECOND_LOOKS = "second looks"
     ALERTS = "alerts"
     DUPLICATES = "duplicates"
+    SIGN_OUTS = "sign-outs"
+    TOKENS = "API tokens"
     DATABASE = "database"
     DATA_FOLDER = "data folder"
 

@@ -26,11 +26,14 @@ from core.ports.registrations import (
     Registrations,
 )
 from core.ports.second_looks import SecondLooks
+from core.ports.sign_outs import SignOuts
 from core.ports.templates import Templates
+from core.ports.tokens import ApiTokens, TokenRates
 
 __all__ = [
     "AgeingPhotos",
     "Answer",
+    "ApiTokens",
     "AuditTrail",
     "BeingRead",
     "Claims",
@@ -57,8 +60,10 @@ __all__ = [
     "Registrations",
     "SecondLooks",
     "ServiceMetrics",
+    "SignOuts",
     "StoredRecord",
     "TemplateEngine",
     "Templates",
+    "TokenRates",
     "ValidationRecords",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.domain.clock import Clock
 from core.domain.errors import SettingsError
@@ -15,6 +15,7 @@ from core.flow.retry import Retry
 from core.photos.sanitiser import PhotoSanitiser
 from core.ports import (
     AgeingPhotos,
+    ApiTokens,
     AuditTrail,
     Claims,
     Crossings,
@@ -36,10 +37,13 @@ from core.ports import (
     Registrations,
     SecondLooks,
     ServiceMetrics,
+    SignOuts,
     TemplateEngine,
     Templates,
+    TokenRates,
     ValidationRecords,
 )
+from core.runtime.instance import instance_id
 from core.services.validation import ENGINE_THREADS
 from core.settings import Settings
 
@@ -82,6 +86,10 @@ class Adapters:
     profile_edits: EventProfileEdits | None
     crossings: Crossings
     duplicates: DuplicateStore
+    sign_outs: SignOuts
+    token_rates: TokenRates
+    #: None if the settings list the tokens of the API.
+    tokens: ApiTokens | None = None
     #: Seconds for which a batch continues while everything fails.
     batch_patience: float = PATIENCE_SECONDS
     #: The stores from which expired data must be deleted: of records, photos, claims, notes and answers to pairs.
@@ -115,9 +123,11 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.embedded.erasures import SqliteErasures
     from core.adapters.embedded.photos import FolderPhotos
     from core.adapters.embedded.profiles import SqliteDatedEvents, SqliteProfiles
+    from core.adapters.embedded.rates import ProcessRates
     from core.adapters.embedded.records import SqliteRecords
     from core.adapters.embedded.registrations import SqliteRegistrations
     from core.adapters.embedded.second_looks import SqliteSecondLooks
+    from core.adapters.embedded.sign_outs import FolderSignOuts
     from core.runtime.installation import InUse, prepare
 
     in_use = InUse(settings.data_dir)
@@ -153,6 +163,8 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
         profile_edits=profiles,
         crossings=SqliteCrossings(database),
         duplicates=duplicates,
+        sign_outs=FolderSignOuts(settings.data_dir, clock),
+        token_rates=ProcessRates(settings.api_requests_per_minute),
         expiring=(erasures, photos, claims, notes, duplicates),
         templating=(engine, photos.templates),
         importer=registrations,
@@ -180,10 +192,13 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.aws.photo_owners import TRUSTED, PhotoOwners
     from core.adapters.aws.photos import S3Photos
     from core.adapters.aws.profiles import DynamoDatedEvents, DynamoProfiles
+    from core.adapters.aws.quota_shares import QuotaShares
+    from core.adapters.aws.rates import DynamoRates
     from core.adapters.aws.records import DynamoRecords
     from core.adapters.aws.registrations import MongoRegistrations
     from core.adapters.aws.second_looks import DynamoSecondLooks
-    from core.runtime.instance import instance_id
+    from core.adapters.aws.sign_outs import DynamoSignOuts
+    from core.adapters.aws.tokens import DynamoTokens
 
     region, table, bucket = settings.aws_region, settings.dynamodb_table, settings.images_bucket
     uri, name = settings.mongodb_uri, settings.mongodb_database
@@ -196,7 +211,8 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     search_pace = settings.rekognition_collection_calls_per_second
     rekognition = clients.client("rekognition", region, pool=ENGINE_THREADS + 2 * workers)
     infer = settings.infer_age_gender_smile
-    quota = Quota.of(settings.rekognition_calls_per_second)
+    shares = QuotaShares(clients.client("dynamodb", region), settings.state_table, store_retry, clock, instance_id())
+    quota = Quota.shared(shares, settings.rekognition_calls_per_second)
     batch_retry = Retry(BATCH_CALL_DEADLINE, call_timeout=clients.CALL_TIMEOUT_SECONDS)
     photos = S3Photos(clients.client("s3", region), bucket, store_retry, max_bytes=settings.max_upload_bytes)
     owners = PhotoOwners(
@@ -247,14 +263,24 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         profile_edits=None if settings.mongodb_events_collection else edits,
         crossings=DynamoCrossings(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         duplicates=DynamoDuplicates(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
+        sign_outs=DynamoSignOuts(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
+        token_rates=DynamoRates(
+            clients.client("dynamodb", region),
+            settings.state_table,
+            # A request waits for it, and can be counted without it.
+            replace(store_retry, tries=1),
+            clock,
+            settings.api_requests_per_minute,
+        ),
+        tokens=DynamoTokens(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         face_search=RekognitionFaceSearch(
-            FaceCollections(clients.client("rekognition", region), table, batch_retry, search_pace),
+            FaceCollections(clients.client("rekognition", region), table, batch_retry, search_pace, shares),
             photos.mark,
             workers=_workers(search_pace),
         ),
         metrics=CloudWatchMetrics(clients.client("cloudwatch", region), table, store_retry),
         expiry=DynamoExpiryCheck(clients.client("dynamodb", region), table, store_retry, clock),
-        closing=(owners.close,),
+        closing=(owners.close, shares.close),
     )
 
 

@@ -31,6 +31,7 @@ from core.runtime.observed_photos import ObservedAgeingPhotos, ObservedExpiringP
 from core.runtime.observed_profiles import ObservedDatedEvents, ObservedProfileEdits, ObservedProfiles
 from core.runtime.observed_services import ObservedErasures, ObservedRetention, ObservedValidation
 from core.runtime.observed_templates import ObservedTemplateEngine, ObservedTemplates
+from core.runtime.observed_tokens import ObservedTokens
 from core.runtime.observer import Observer
 from core.runtime.operation_metrics import OperationMetrics
 from core.runtime.services import Services
@@ -47,8 +48,10 @@ from core.services.reference_check import ReferenceCheck
 from core.services.reference_photos import ReferencePhotos, ReferenceTemplates
 from core.services.retention import Retention
 from core.services.second_looks import SecondLookService, Shares
+from core.services.sessions import Sessions
 from core.services.steady_clock import SteadyClock
 from core.services.template_search import TemplateSearch
+from core.services.tokens import Tokens, TokenService, read_in_background
 from core.services.validation import ValidationService
 from core.settings import Backend, Settings
 
@@ -255,6 +258,12 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         clock,
     )
     forgetting.on_erased(duplicates.forget)
+    # Neither is observed: every request asks for them, and they are read every few seconds.
+    sessions = Sessions(settings, clock, adapters.sign_outs)
+    stored_tokens = read_in_background(adapters.tokens) if adapters.tokens else None
+    token_service = None
+    if adapters.tokens and stored_tokens:
+        token_service = TokenService(ObservedTokens(adapters.tokens, observer), stored_tokens, clock)
     return Services(
         settings=settings,
         clock=clock,
@@ -278,6 +287,9 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         event_dates=event_dates,
         event_summaries=summaries,
         alerts=alerts,
+        sessions=sessions,
+        tokens=Tokens(settings, clock, adapters.token_rates, stored_tokens),
+        token_service=token_service,
         importer=importer,
         operation_metrics=metrics,
         observer=observer,

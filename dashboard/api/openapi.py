@@ -45,7 +45,7 @@ def _id(identifier: Id) -> Schema:
 
 
 _SECURITY_SCHEMES: Schema = {
-    "token": {"type": "http", "scheme": "bearer", "description": "A token of the setting API_TOKENS"},
+    "token": {"type": "http", "scheme": "bearer", "description": "A token of the API"},
     "session": {
         "type": "apiKey",
         "in": "cookie",

@@ -111,6 +111,13 @@ def use_duplicates(site: Site) -> None:
     duplicates.set_switch("event-2", on=False, reason="", who="an admin")
 
 
+def use_tokens(services: Services) -> None:
+    assert services.token_service is not None
+    token, _ = services.token_service.make("kiosk-7", ["support"], [], None, "an admin")
+    assert services.tokens.bearer(token, None)
+    services.token_service.revoke("kiosk-7")
+
+
 def use_metrics(services: Services) -> None:
     assert services.metrics is not None
     services.metrics.read(utc_now() - timedelta(hours=3), utc_now())
@@ -126,6 +133,7 @@ def test_the_dashboard_may_do_what_it_does_and_nothing_else(aws_calls: set[Call]
     use_cases(services)
     use_erasures(services)
     use_duplicates(site)
+    use_tokens(services)
     use_metrics(services)
     assert services.expiry is not None
     services.expiry.count_ignored()

@@ -384,7 +384,9 @@ def test_what_a_failing_service_says_is_text(
     def fail(*_: object, **__: object) -> None:
         raise Unavailable("validation records", EVIL)
 
-    for part in (desk.records, desk.registrations, desk.audit, desk.engine, desk.photos):
+    assert desk.services.token_service
+    tokens = desk.services.token_service._store
+    for part in (desk.records, desk.registrations, desk.audit, desk.engine, desk.photos, tokens):
         for name in (
             "get",
             "history",
@@ -395,6 +397,7 @@ def test_what_a_failing_service_says_is_text(
             "events",
             "ping",
             "entries",
+            "all",
         ):
             if hasattr(part, name):
                 monkeypatch.setattr(type(part), name, fail)
