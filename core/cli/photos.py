@@ -13,10 +13,10 @@ from core.cli.context import open_services, stop_on_signals, user_name
 from core.cli.progress import crew_progress
 from core.domain.records import Source
 from core.domain.roles import local
+from core.domain.worklists import MARK_WORDS
 from core.flow.crew import End, Progress
 from core.services.batch import BatchProgress, Choice
 from core.services.validation import Submitter
-from core.services.worklist import MARK_WORDS
 
 
 def validate_event(

@@ -94,6 +94,7 @@ class Service(StrEnum):
     SECOND_LOOKS = "second looks"
     ALERTS = "alerts"
     DUPLICATES = "duplicates"
+    BATCHES = "batches"
     DATABASE = "database"
     DATA_FOLDER = "data folder"
 

@@ -20,6 +20,7 @@ from core.ports.records import EventChanges, ExpiringRecords, ValidationRecords
 from core.ports.registrations import RegistrationImport, Registrations
 from core.ports.second_looks import SecondLooks
 from core.ports.templates import Templates
+from core.ports.worklists import Worklist, Worklists
 
 __all__ = [
     "AgeingPhotos",
@@ -50,4 +51,6 @@ __all__ = [
     "TemplateEngine",
     "Templates",
     "ValidationRecords",
+    "Worklist",
+    "Worklists",
 ]

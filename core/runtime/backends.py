@@ -38,7 +38,9 @@ from core.ports import (
     TemplateEngine,
     Templates,
     ValidationRecords,
+    Worklists,
 )
+from core.runtime.instance import instance_id
 from core.services.validation import ENGINE_THREADS
 from core.settings import Settings
 
@@ -79,6 +81,7 @@ class Adapters:
     profile_edits: EventProfileEdits | None
     crossings: Crossings
     duplicates: DuplicateStore
+    worklists: Worklists
     #: Seconds for which a batch continues while everything fails.
     batch_patience: float = PATIENCE_SECONDS
     #: The stores from which expired data must be deleted: of records, photos, claims, notes and answers to pairs.
@@ -113,6 +116,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.embedded.records import SqliteRecords
     from core.adapters.embedded.registrations import SqliteRegistrations
     from core.adapters.embedded.second_looks import SqliteSecondLooks
+    from core.adapters.embedded.worklists import SqliteWorklists
     from core.runtime.installation import InUse, prepare
 
     in_use = InUse(settings.data_dir)
@@ -148,6 +152,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
         profile_edits=profiles,
         crossings=SqliteCrossings(database),
         duplicates=duplicates,
+        worklists=SqliteWorklists(settings.data_dir),
         expiring=(erasures, photos, claims, notes, duplicates),
         templating=(engine, photos.templates),
         importer=registrations,
@@ -176,6 +181,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.aws.records import DynamoRecords
     from core.adapters.aws.registrations import MongoRegistrations
     from core.adapters.aws.second_looks import DynamoSecondLooks
+    from core.adapters.aws.worklists import DynamoWorklists
 
     region, table, bucket = settings.aws_region, settings.dynamodb_table, settings.images_bucket
     uri, name = settings.mongodb_uri, settings.mongodb_database
@@ -224,6 +230,9 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         profile_edits=None if settings.mongodb_events_collection else edits,
         crossings=DynamoCrossings(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         duplicates=DynamoDuplicates(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
+        worklists=DynamoWorklists(
+            clients.client("dynamodb", region), settings.state_table, store_retry, clock, instance_id()
+        ),
         face_search=RekognitionFaceSearch(
             FaceCollections(clients.client("rekognition", region), table, batch_retry, search_pace),
             photos.mark,

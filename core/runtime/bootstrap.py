@@ -32,7 +32,6 @@ from core.runtime.observed_templates import ObservedTemplateEngine, ObservedTemp
 from core.runtime.observer import Observer
 from core.runtime.operation_metrics import OperationMetrics
 from core.runtime.services import Services
-from core.services import worklist
 from core.services.batch import Batches
 from core.services.cases import ClaimsUnlessErased, NotesUnlessErased
 from core.services.duplicates import DuplicateService, Erased, erase_person
@@ -130,7 +129,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         keepers=(
             records.forget,
             summarised.forget,
-            partial(worklist.forget, settings.data_dir),
+            adapters.worklists.forget,
             claims.erase,
             notes.erase,
             partial(erase_person, duplicate_store, faces),
@@ -210,7 +209,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         records,
         registrations,
         ObservedValidation(batch_validation, observer),
-        settings.data_dir,
+        adapters.worklists,
         workers=adapters.batch_workers,
         max_file_bytes=settings.max_upload_bytes,
         patience=adapters.batch_patience,
@@ -276,5 +275,11 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         metrics=ObservedMetrics(adapters.metrics, observer) if adapters.metrics else None,
         expiry=ObservedExpiryCheck(adapters.expiry, observer) if adapters.expiry else None,
         verify=adapters.verify,
-        closing=(summaries.close, batch_validation.close, adapters.batch_sanitiser.close, *adapters.closing),
+        closing=(
+            batches.end,
+            summaries.close,
+            batch_validation.close,
+            adapters.batch_sanitiser.close,
+            *adapters.closing,
+        ),
     )

@@ -92,6 +92,7 @@ class Services:
             self.claims,
             self.notes,
             self.second_looks,
+            self.batches,
             self.duplicates,
             self.event_dates,
             self.alerts,

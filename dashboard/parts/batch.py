@@ -14,11 +14,11 @@ from core.domain.costs import IMAGES_A_VALIDATION
 from core.domain.errors import Conflict
 from core.domain.records import Source
 from core.domain.roles import Action
+from core.domain.worklists import MARK_WORDS
 from core.flow.crew import End, Progress
 from core.runtime.facades.guard import GuardedServices
 from core.services.batch import BatchProgress, Choice
 from core.services.validation import Submitter
-from core.services.worklist import MARK_WORDS
 from core.settings import Backend
 from dashboard.jobs import Job, Work, jobs
 from dashboard.parts import event, ui

@@ -19,6 +19,7 @@ from core.adapters.embedded.profiles import SqliteDatedEvents, SqliteProfiles
 from core.adapters.embedded.records import SqliteRecords
 from core.adapters.embedded.registrations import SqliteRegistrations
 from core.adapters.embedded.second_looks import SqliteSecondLooks
+from core.adapters.embedded.worklists import SqliteWorklists
 from core.domain.clock import utc_now
 from core.domain.records import Registration
 from core.photos.sanitiser import PhotoSanitiser
@@ -142,6 +143,7 @@ def desk(
         profile_edits=profiles,
         crossings=SqliteCrossings(database),
         duplicates=SqliteDuplicates(database, utc_now),
+        worklists=SqliteWorklists(tmp_path),
         face_search=faces,
     )
     services = assemble(settings, adapters)

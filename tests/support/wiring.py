@@ -121,6 +121,7 @@ def differences(services: Services) -> Iterator[str]:
         "crossings": (services.alerts._crossings, ports.Crossings),
         "duplicates": (services.duplicates._store, ports.DuplicateStore),
         "face search": (services.duplicates._faces, ports.FaceSearch),
+        "worklists": (services.batches._worklists, ports.Worklists),
     }
     for name, (store, contract) in of_services.items():
         for layer in _layers(store):
