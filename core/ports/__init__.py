@@ -13,6 +13,7 @@ from core.ports.cases import Claims, ExpiringCases, Notes
 from core.ports.duplicates import DuplicateStore, FaceSearch, ReadPhoto
 from core.ports.engine import Answer, FaceEngine, TemplateEngine
 from core.ports.erasures import ErasureStore, StoredRecord
+from core.ports.jobs import JobBoard, Notice
 from core.ports.metrics import ExpiryCheck, ServiceMetrics
 from core.ports.photos import AgeingPhotos, ExpiringPhotos, Photos
 from core.ports.profiles import DatedEvents, EventProfileEdits, EventProfiles
@@ -40,7 +41,9 @@ __all__ = [
     "ExpiryCheck",
     "FaceEngine",
     "FaceSearch",
+    "JobBoard",
     "Notes",
+    "Notice",
     "Photos",
     "ReadPhoto",
     "RegistrationImport",

@@ -47,8 +47,8 @@ class Worklist(Protocol):
         """The number of items by mark; None counts those without a mark."""
         ...
 
-    def problems(self, limit: int) -> list[tuple[str, str]]:
-        """Up to ``limit`` registration ids of missing and refused photos, in order, with the reasons."""
+    def problems(self, limit: int) -> list[tuple[Item, str]]:
+        """Up to ``limit`` items whose photo is missing or refused, in order, with the reasons."""
         ...
 
     def close(self, *, forget: bool = False) -> None:

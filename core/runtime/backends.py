@@ -29,6 +29,7 @@ from core.ports import (
     ExpiryCheck,
     FaceEngine,
     FaceSearch,
+    JobBoard,
     Notes,
     Photos,
     RegistrationImport,
@@ -82,6 +83,7 @@ class Adapters:
     crossings: Crossings
     duplicates: DuplicateStore
     worklists: Worklists
+    jobs: JobBoard
     #: Seconds for which a batch continues while everything fails.
     batch_patience: float = PATIENCE_SECONDS
     #: The stores from which expired data must be deleted: of records, photos, claims, notes and answers to pairs.
@@ -111,6 +113,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.embedded.duplicates import SqliteDuplicates
     from core.adapters.embedded.engine import LocalEngine
     from core.adapters.embedded.erasures import SqliteErasures
+    from core.adapters.embedded.jobs import ProcessJobBoard
     from core.adapters.embedded.photos import FolderPhotos
     from core.adapters.embedded.profiles import SqliteDatedEvents, SqliteProfiles
     from core.adapters.embedded.records import SqliteRecords
@@ -153,6 +156,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
         crossings=SqliteCrossings(database),
         duplicates=duplicates,
         worklists=SqliteWorklists(settings.data_dir),
+        jobs=ProcessJobBoard(),
         expiring=(erasures, photos, claims, notes, duplicates),
         templating=(engine, photos.templates),
         importer=registrations,
@@ -173,6 +177,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.aws.expiry import DynamoExpiryCheck
     from core.adapters.aws.face_collections import FaceCollections
     from core.adapters.aws.face_search import RekognitionFaceSearch
+    from core.adapters.aws.jobs import DynamoJobBoard
     from core.adapters.aws.metrics import CloudWatchMetrics
     from core.adapters.aws.mongo_profiles import MongoProfiles
     from core.adapters.aws.mongodb import connect
@@ -233,6 +238,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         worklists=DynamoWorklists(
             clients.client("dynamodb", region), settings.state_table, store_retry, clock, instance_id()
         ),
+        jobs=DynamoJobBoard(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         face_search=RekognitionFaceSearch(
             FaceCollections(clients.client("rekognition", region), table, batch_retry, search_pace),
             photos.mark,

@@ -40,6 +40,7 @@ from core.services.event_dates import EventDates
 from core.services.event_profiles import OptionalProfiles, ProfileService
 from core.services.forgetting import Forgetting
 from core.services.hashing import id_hash
+from core.services.jobs import Jobs
 from core.services.reference_check import ReferenceCheck
 from core.services.reference_photos import ReferencePhotos, ReferenceTemplates
 from core.services.retention import Retention
@@ -130,6 +131,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
             records.forget,
             summarised.forget,
             adapters.worklists.forget,
+            adapters.jobs.forget,
             claims.erase,
             notes.erase,
             partial(erase_person, duplicate_store, faces),
@@ -214,6 +216,8 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         max_file_bytes=settings.max_upload_bytes,
         patience=adapters.batch_patience,
     )
+    jobs = Jobs(adapters.jobs)
+    forgetting.on_erased(jobs.forget_erased)
     reference_check = ReferenceCheck(
         registrations,
         batch_references,
@@ -261,6 +265,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         erasures=ObservedErasures(erasures, observer),
         forgetting=forgetting,
         batches=batches,
+        jobs=jobs,
         references=reference_check,
         second_looks=second_looks,
         duplicates=duplicates,
@@ -277,6 +282,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         verify=adapters.verify,
         closing=(
             batches.end,
+            jobs.end,
             summaries.close,
             batch_validation.close,
             adapters.batch_sanitiser.close,

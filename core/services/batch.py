@@ -56,13 +56,15 @@ class BatchProgress(Progress):
     """The progress of a batch.
 
     ``marks`` counts the photos by result, including those of earlier starts. ``problems`` are pairs of a registration
-    id and the reason why its photo could not be used; only a summary has them. An unfinished batch ``goes_on`` if no
+    id and the reason why its photo could not be used, and ``people`` the user ids of these; only a summary has them.
+    An unfinished batch ``goes_on`` if no
     person has to continue it: it is running somewhere, or a process will take it over.
     """
 
     marks: Mapping[Mark, int] = field(default_factory=dict)
     goes_on: bool = False
     problems: tuple[tuple[str, str], ...] = ()
+    people: frozenset[str] = frozenset()
 
 
 class PhotoValidation(Protocol):
@@ -262,7 +264,12 @@ class Batch:
         )
         if ended.end is not End.DONE and not self._ending.is_set():
             self._worklist.rest()
-        return replace(self._with_marks(ended), problems=tuple(self._worklist.problems(MAX_PROBLEMS)))
+        problems = self._worklist.problems(MAX_PROBLEMS)
+        return replace(
+            self._with_marks(ended),
+            problems=tuple((item.registration_id, why) for item, why in problems),
+            people=frozenset(item.user_id for item, _ in problems),
+        )
 
     def close(self) -> None:
         self._worklist.close(forget=self._total == sum(self._marks.values()))

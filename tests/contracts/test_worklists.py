@@ -153,7 +153,7 @@ def test_a_result_that_is_kept_twice_counts_once(worklists: Worklists) -> None:
         for _ in range(2):
             worklist.keep(first, Mark.REFUSED, "It is no photo.")
         assert worklist.counts() == {Mark.REFUSED: 1, None: 1}
-        assert worklist.problems(10) == [(first.registration_id, "It is no photo.")]
+        assert worklist.problems(10) == [(first, "It is no photo.")]
 
 
 def test_missing_and_refused_photos_are_problems_with_their_reasons(bench: Bench) -> None:

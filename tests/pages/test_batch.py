@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 
@@ -14,22 +13,16 @@ from core.domain.errors import Unavailable
 from core.domain.records import Registration, Source
 from core.runtime.services import Services
 from core.services.batch import BatchProgress, Choice
+from core.services.jobs import Job
 from core.services.validation import Submitter
 from core.settings import Settings
-from dashboard.jobs import Job, jobs
+from dashboard.jobs import jobs
 from tests.pages.test_validate import press, text_of
 from tests.support.app import RunPage, failure
 from tests.support.desk import REFERENCE_KEY, Desk
 
 EVENT = "expo"
 PEOPLE = 12
-
-
-@pytest.fixture(autouse=True)
-def no_jobs() -> Iterator[None]:
-    jobs.clear()
-    yield
-    jobs.clear()
 
 
 @pytest.fixture
@@ -60,9 +53,10 @@ def started(page: AppTest) -> AppTest:
 
 
 def ended(kind: str = "batch") -> Job:
+    jobs().join(kind, EVENT, 30)
     job = jobs().of(kind, EVENT)
     assert job
-    job.join(30)
+    assert not job.running
     return job
 
 

@@ -14,6 +14,7 @@ from core.adapters.embedded.audit import SqliteAudit
 from core.adapters.embedded.cases import SqliteClaims, SqliteNotes
 from core.adapters.embedded.duplicates import SqliteDuplicates
 from core.adapters.embedded.erasures import SqliteErasures
+from core.adapters.embedded.jobs import ProcessJobBoard
 from core.adapters.embedded.photos import FolderPhotos
 from core.adapters.embedded.profiles import SqliteDatedEvents, SqliteProfiles
 from core.adapters.embedded.records import SqliteRecords
@@ -144,6 +145,7 @@ def desk(
         crossings=SqliteCrossings(database),
         duplicates=SqliteDuplicates(database, utc_now),
         worklists=SqliteWorklists(tmp_path),
+        jobs=ProcessJobBoard(),
         face_search=faces,
     )
     services = assemble(settings, adapters)

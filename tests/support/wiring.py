@@ -122,6 +122,7 @@ def differences(services: Services) -> Iterator[str]:
         "duplicates": (services.duplicates._store, ports.DuplicateStore),
         "face search": (services.duplicates._faces, ports.FaceSearch),
         "worklists": (services.batches._worklists, ports.Worklists),
+        "jobs": (services.jobs._board, ports.JobBoard),
     }
     for name, (store, contract) in of_services.items():
         for layer in _layers(store):

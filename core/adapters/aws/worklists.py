@@ -215,15 +215,17 @@ class DynamoWorklist:
     def counts(self) -> Mapping[Mark | None, int]:
         return _counted(self._batch, self._results.values()) if self._batch else {}
 
-    def problems(self, limit: int) -> list[tuple[str, str]]:
-        found: list[tuple[str, str]] = []
+    def problems(self, limit: int) -> list[tuple[Item, str]]:
+        found: list[tuple[Item, str]] = []
         for place, results in sorted(self._results.items()):
             whys = results.problems()
             if not whys or len(found) >= limit:
                 continue
             chunk = self._state.get(_part(self._stored()), _ITEMS + place)
             items = list(_items(chunk)) if chunk else []
-            found += [(items[at].registration_id, why) for at, why in whys if items[at].user_id != _ERASED.user_id]
+            found += [
+                (replace(items[at], number=_number(place, at)), why) for at, why in whys if items[at] != _ERASED
+            ]
         return found[:limit]
 
     def close(self, *, forget: bool = False) -> None:

@@ -23,6 +23,7 @@ from core.files.private import FILE, make_folder
 _PREFIX = "batch-"
 #: Items that one query reads.
 _PAGE = 500
+_ITEM = "user_id, registration_id, key, file, seen, number"
 #: The tables of a worklist. They have not changed since the first version.
 _TABLES = """
 CREATE TABLE IF NOT EXISTS run (id TEXT NOT NULL, chosen TEXT NOT NULL, folder TEXT);
@@ -133,13 +134,13 @@ class SqliteWorklist:
     def counts(self) -> Mapping[Mark | None, int]:
         return _counts(self._database)
 
-    def problems(self, limit: int) -> list[tuple[str, str]]:
+    def problems(self, limit: int) -> list[tuple[Item, str]]:
         with self._database.read() as connection:
-            rows = connection.execute(
-                "SELECT registration_id, why FROM items WHERE mark IN (?, ?) ORDER BY number LIMIT ?",
+            rows: list[Any] = connection.execute(
+                f"SELECT {_ITEM}, why FROM items WHERE mark IN (?, ?) ORDER BY number LIMIT ?",
                 (Mark.MISSING, Mark.REFUSED, limit),
-            )
-            return [(str(registration_id), str(why)) for registration_id, why in rows]
+            ).fetchall()
+        return [(Item(*item), str(why)) for *item, why in rows]
 
     def close(self, *, forget: bool = False) -> None:
         self._database.close()
@@ -151,8 +152,7 @@ class SqliteWorklist:
     def _page(self, after: int) -> list[Item]:
         with self._database.read() as connection:
             rows: list[Any] = connection.execute(
-                "SELECT user_id, registration_id, key, file, seen, number FROM items "
-                "WHERE mark IS NULL AND number > ? ORDER BY number LIMIT ?",
+                f"SELECT {_ITEM} FROM items WHERE mark IS NULL AND number > ? ORDER BY number LIMIT ?",
                 (after, _PAGE),
             ).fetchall()
         return [Item(*row) for row in rows]
