@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from functools import partial
 
 import pandas as pd
@@ -18,13 +18,14 @@ from core.domain.worklists import MARK_WORDS
 from core.flow.crew import End, Progress
 from core.runtime.facades.guard import GuardedServices
 from core.services.batch import BatchProgress, Choice
+from core.services.batch_jobs import BATCH, batch_work
 from core.services.jobs import Job, Work
 from core.services.validation import Submitter
 from core.settings import Backend
 from dashboard.jobs import jobs
 from dashboard.parts import event, ui
 
-BATCH, CHECK = "batch", "reference-check"
+CHECK = "reference-check"
 _TITLES = {BATCH: "Checking the photos already sent", CHECK: "Checking the reference photos"}
 #: Seconds between two looks at what runs.
 LOOK_SECONDS = 1
@@ -195,15 +196,9 @@ def _price(services: GuardedServices, photos: int, images: int = IMAGES_A_VALIDA
 def _start(services: GuardedServices, event_id: str, choice: Choice | None) -> None:
     """A new batch; without ``choice`` the one that is not done goes on."""
     by = services.principal
-    submitter = Submitter(Source.BATCH, by.name, by.ip_address)
     batches = services.batches
-
-    def work(stop: threading.Event, report: Callable[[Progress], None]) -> Progress:
-        with closing(batches.open(event_id, choice) if choice else batches.resume(event_id)) as opened:
-            report(opened.progress())
-            return opened.run(submitter, stop, report)
-
-    begin(BATCH, event_id, work, by.name)
+    opened = partial(batches.open, event_id, choice) if choice else partial(batches.resume, event_id)
+    begin(BATCH, event_id, batch_work(opened, Submitter(Source.BATCH, by.name, by.ip_address)), by.name)
 
 
 def begin(kind: str, event_id: str, work: Work, operator: str | None) -> None:
