@@ -44,7 +44,8 @@ data "aws_iam_policy_document" "dashboard" {
     resources = [aws_dynamodb_table.audit.arn]
   }
 
-  # Who has which case, the notes on cases, and second looks. Claims and notes of a person who is erased are deleted.
+  # Facedesk's own state, such as who has which case, notes, and the lists of batches. What is kept of a person who is
+  # erased is deleted.
   statement {
     sid       = "State"
     actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
