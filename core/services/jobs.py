@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pydantic import TypeAdapter
 
@@ -17,6 +18,8 @@ from core.flow.crew import End, Progress
 from core.ports import JobBoard, Notice
 from core.services.batch import BatchProgress
 from core.services.forgetting import IsErased
+
+P = TypeVar("P", bound=Progress)
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +72,26 @@ class Jobs:
             job = self._here[kind, event_id] = _Here(self, self._board, kind, event_id, work, operator)
             job.start()
 
+    def run(
+        self,
+        kind: str,
+        event_id: str,
+        work: Callable[[threading.Event, Callable[[Progress], None]], P],
+        operator: str | None,
+        stop: threading.Event,
+    ) -> P:
+        """Does the work in the thread that calls this, as a job that other processes see and stop; returns its last
+        progress. Raises what the work raises, and ``Conflict`` if one of this kind and event runs elsewhere.
+        """
+        last: list[P] = []
+
+        def kept(stop: threading.Event, report: Callable[[Progress], None]) -> Progress:
+            last.append(work(stop, report))
+            return last[0]
+
+        _Here(self, self._board, kind, event_id, kept, operator, stop).do()
+        return last[0]
+
     def restart(self, kind: str, event_id: str, work: Work, operator: str | None) -> None:
         """Starts a job that can go on where an earlier one stopped, which it stops if it runs here."""
         known = self._here.get((kind, event_id))
@@ -81,7 +104,7 @@ class Jobs:
     def of(self, kind: str, event_id: str) -> Job | None:
         """The latest job of the kind and event, of whichever process; None without one. Raises ``ServiceError``."""
         here = self._here.get((kind, event_id))
-        if here and (here.is_alive() or here.unnoticed):
+        if here and (here.is_alive() or (here.unnoticed and here.failure)):
             return here.seen()
         notice = self._board.of(kind, event_id)
         if here and notice and notice.job_id == here.job_id:
@@ -140,16 +163,23 @@ class _Here(threading.Thread):
     """A job of this process."""
 
     def __init__(
-        self, jobs: Jobs, board: JobBoard, kind: str, event_id: str, work: Work, operator: str | None
+        self,
+        jobs: Jobs,
+        board: JobBoard,
+        kind: str,
+        event_id: str,
+        work: Work,
+        operator: str | None,
+        stop: threading.Event | None = None,
     ) -> None:
         super().__init__(name="job", daemon=True)
         self.job_id = uuid.uuid4().hex
         self.operator = operator
         self.progress: Progress | None = None
         self.failure: str | None = None
-        self.stop = threading.Event()
-        #: Whether it broke off before any other process could know of it.
-        self.unnoticed = False
+        self.stop = stop or threading.Event()
+        #: Whether the board has not answered yet. A job that breaks off before it does is seen here alone.
+        self.unnoticed = True
         self._jobs = jobs
         self._board = board
         self._kind = kind
@@ -159,25 +189,36 @@ class _Here(threading.Thread):
 
     def run(self) -> None:
         try:
-            if not self._post():
-                return  # somebody else's is as good
+            self.do()
         except FacedeskError as error:
-            self.failure, self.unnoticed = str(error), True
-            return
+            self.failure = str(error)
+        except Exception as error:  # noqa: BLE001 - nobody else would hear of it
+            # Not its own words: they may name a person.
+            logger.error("a job broke off: %s", type(error).__name__)
+
+    def do(self) -> None:
+        """Does the work in the thread that calls it, and tells of it. Raises what the work raises, and ``Conflict``
+        if such a job runs elsewhere.
+        """
+        posted = self._post()
+        self.unnoticed = False
+        if not posted:
+            raise Conflict("This is running already.")
         telling = threading.Thread(target=self._tell, name="job-notice", daemon=True)
         telling.start()
         try:
             self.progress = self._work(self.stop, self._report)
         except FacedeskError as error:
             self.failure = str(error)
-        except Exception as error:  # noqa: BLE001 - nobody else would hear of it
-            # Not its own words: they may name a person.
-            logger.error("a job broke off: %s", type(error).__name__)
+            raise
+        except Exception as error:
             self.failure = f"Something unforeseen broke it off ({type(error).__name__})."
-        self._ended.set()
-        telling.join()
-        with suppress(ServiceError):  # then it counts as running for some seconds more
-            self._tell_end()
+            raise
+        finally:
+            self._ended.set()
+            telling.join()
+            with suppress(ServiceError):  # then it counts as running for some seconds more
+                self._tell_end()
 
     def seen(self) -> Job:
         running = self.is_alive()

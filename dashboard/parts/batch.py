@@ -326,12 +326,13 @@ def _start_check(services: GuardedServices, event_id: str) -> None:
 
 def _check_summary(services: GuardedServices, event_id: str, summary: Progress) -> None:
     checked = services.references.latest(event_id)
-    if checked is None:
-        return
-    problems = len(checked.problems)
     with st.container(border=True):
-        said = f"{summary.done:,} people looked at, {problems:,} to ask for another photo."
+        looked_at = f"{summary.done:,} people looked at"
+        if checked is None:
+            said = f"{looked_at}. The server that did it has the list of those to ask for another photo."
+        else:
+            said = f"{looked_at}, {len(checked.problems):,} to ask for another photo."
         _ended(CHECK, event_id, "Reference photos", said, summary)
-        if problems:
+        if checked and checked.problems:
             files = event.files(event_id, "reference-problems")
             event.file_links("People to ask", files, "reference-problems")

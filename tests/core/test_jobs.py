@@ -209,3 +209,28 @@ def test_at_the_end_of_the_process_nobody_is_told_that_somebody_stopped_it(here:
     assert elsewhere.of(KIND, EVENT) is None
     with pytest.raises(Conflict):
         here.start(KIND, EVENT, Work(), None)
+
+
+def test_a_command_does_a_job_that_a_server_sees_and_stops(here: Jobs, elsewhere: Jobs) -> None:
+    def work(stop: threading.Event, report: Callable[[Progress], None]) -> Progress:
+        until(lambda: elsewhere.of(KIND, EVENT) is not None)
+        elsewhere.stop(KIND, EVENT)
+        assert stop.wait(30)
+        return SUMMARY
+
+    assert here.run(KIND, EVENT, work, "Olga", threading.Event()) == SUMMARY
+    job = seen(elsewhere)
+    assert (job.operator, job.running) == ("Olga", False)
+
+
+def test_a_command_hears_what_breaks_its_job_off_and_that_another_runs(here: Jobs, elsewhere: Jobs) -> None:
+    def broken(stop: threading.Event, report: object) -> Progress:
+        raise Unavailable("photos", "gone")
+
+    with pytest.raises(Unavailable):
+        here.run(KIND, EVENT, broken, None, threading.Event())
+    assert "out of reach" in str(seen(elsewhere).failure)
+    here.start(KIND, EVENT, Work(), "Olga")
+    until(lambda: seen(elsewhere).running)
+    with pytest.raises(Conflict):
+        elsewhere.run(KIND, EVENT, broken, None, threading.Event())
