@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from core.domain.costs import IMAGES_A_VALIDATION
-from core.domain.errors import Conflict
+from core.domain.errors import Conflict, FacedeskError
 from core.domain.records import Source
 from core.domain.roles import Action
 from core.domain.worklists import MARK_WORDS
@@ -212,7 +212,7 @@ def _interrupted(services: GuardedServices, event_id: str, choice: Choice, befor
         st.markdown("**The check of the photos already sent was interrupted**")
         st.write(f"{CHOICE_WORDS[choice]}: {before.done:,} of {before.total:,} photos done, {before.left:,} left.")
         if before.goes_on:
-            st.caption("It continues by itself within a minute.")
+            st.fragment(_awaited, run_every=LOOK_SECONDS)(event_id)
         with st.container(horizontal=True):
             if st.button("Resume", type="primary", icon=":material/play_arrow:", key="batch-resume"):
                 _start(services, event_id, None)
@@ -222,6 +222,14 @@ def _interrupted(services: GuardedServices, event_id: str, choice: Choice, befor
                     services.batches.drop(event_id)
                     jobs().forget(BATCH, event_id)
                     st.rerun()
+
+
+def _awaited(event_id: str) -> None:
+    """Says that the batch continues without anybody's doing. When it does, the page runs again."""
+    st.caption("It continues by itself within a minute.")
+    with suppress(FacedeskError):
+        if (job := jobs().of(BATCH, event_id)) and job.running:
+            st.rerun()
 
 
 def _batch_summary(event_id: str, job: Job) -> None:
