@@ -14,6 +14,7 @@ from core.adapters.aws.face_collections import FaceCollections
 from core.flow.retry import Retry
 from core.photos import keys
 from core.settings import Settings
+from tests.infra.settings import setting_names
 from tests.infra.terraform import INFRA, ROLES, Body, conditional, declared, parsed, statements, unconditional
 
 FILES = sorted(INFRA.glob("*.tf"))
@@ -177,11 +178,6 @@ def test_a_record_is_kept_as_long_as_the_setting_says_where_nobody_says_otherwis
 
 def test_every_setting_that_terraform_gives_exists() -> None:
     assert declared("output")["settings"]["value"].keys() <= set(setting_names())
-
-
-def setting_names() -> list[str]:
-    aliases = [field.validation_alias for field in Settings.model_fields.values()]
-    return [name for alias in aliases for name in (getattr(alias, "choices", None) or [alias])]
 
 
 @pytest.mark.parametrize("role", ROLES)
