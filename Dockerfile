@@ -26,6 +26,8 @@ COPY dashboard /app/dashboard
 COPY pages /app/pages
 # Python cannot keep what it compiles later: only /data and /tmp are written to, the rest may be mounted read-only.
 RUN python -m compileall -q /app && install -d -m 700 -o 10001 -g 10001 /data
+# A volume that is mounted there has the folder's owner and permissions.
+VOLUME ["/data", "/tmp"]
 USER 10001:10001
 EXPOSE 8501
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "dashboard.probe"]
