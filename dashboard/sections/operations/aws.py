@@ -19,6 +19,7 @@ UNITS = (
     Trace("index_writes", "Index writes", "text", second=True),
     Trace("table_reads", "Reads"),
     Trace("index_reads", "Index reads", second=True),
+    Trace("audit_writes", "Audit trail", "muted"),
 )
 REQUESTS = (
     Trace("UpdateItem", "UpdateItem", "text"),
@@ -29,10 +30,12 @@ REQUESTS = (
 ENGINE_CALLS = (Trace("DetectFaces", "DetectFaces"), Trace("CompareFaces", "CompareFaces", "text"))
 PROBLEMS = (
     Trace("throttled", "DynamoDB throttled", "waiting"),
+    Trace("index", "Index throttled", "failed"),
     Trace("calls_throttled", "Rekognition throttled", "waiting", second=True),
     Trace("system", "System errors", "failed", second=True),
     Trace("user", "User errors", "muted"),
     Trace("conditional", "Write conflicts", "untried"),
+    Trace("audit", "Audit trail", "text"),
 )
 EXPIRED = (Trace("deleted", "Deleted", "untried"),)
 
