@@ -2,6 +2,7 @@
 # make check  set up, then formatting, lint, types and the fast tests
 # make test   set up, then checks and the whole suite (the long fault runs: make test-faults)
 # make test-servers  the tests of tables and photos once more, on other servers of DynamoDB and S3
+# make cluster  production on this machine: three instances behind a proxy, and servers of all that they need
 # make docs   the website of the documentation, in site/
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ BIN := .venv/bin
 HASHED = --quiet --require-hashes --only-binary :all:
 INSTALL = $(BIN)/python -m pip install $(HASHED)
 
-.PHONY: run check test test-faults test-servers bench docs audit lock setup setup-dev lint
+.PHONY: run check test test-faults test-servers cluster bench docs audit lock setup setup-dev lint
 
 run: setup
 	$(BIN)/python -m dashboard --port $(PORT)
@@ -37,6 +38,10 @@ test-servers: export FACEDESK_TEST_S3 ?= ministack
 test-servers: setup-dev .venv-servers/.ready
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "(dynamodb_server or s3_server) and not faults" \
 		tests/flows tests/contracts tests/core
+
+# Needs haproxy, and the npm package @dynoxide/linux-x64.
+cluster: setup-dev
+	$(BIN)/python -W ignore -m tests.support.cluster
 
 bench: setup-dev .venv-bench/.ready
 	$(BIN)/python -m benchmarks.events

@@ -12,7 +12,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from dashboard import services
-from dashboard.access import signin
+from dashboard.access import messages, signin
 from dashboard.access.gate import Gate
 from dashboard.access.hosts import Hosts
 from dashboard.api.routes import Api
@@ -21,6 +21,7 @@ from dashboard.static import Static
 
 settings = services.require_settings()
 signin.configure(settings)
+messages.obey_own_pages_alone(settings)
 
 app = st.App(
     Path(__file__).resolve().parent / "dashboard" / "app.py",

@@ -44,7 +44,7 @@ _IMPORT = re.compile(r'(?:from|import)\s*"\./([\w.-]+\.js)"')
 #: The font that Streamlit's page loads beforehand; the theme has another one.
 _UNUSED_FONT = re.compile(r'<link\s+rel="preload"[^>]*as="font"[^>]*/>')
 #: What each page runs before Streamlit does.
-_HISTORY = Path(__file__).with_name("history.js")
+_SCRIPTS = [Path(__file__).with_name(name) for name in ("history.js", "reconnect.js")]
 _YEAR = 365 * 24 * 60 * 60
 
 
@@ -183,9 +183,9 @@ class Static:
         # The theme comes with the first run of a script; until then Streamlit would load a font for its own.
         font = json.dumps({"bodyFont": st.get_option("theme.font")}).replace("<", "\\u003c")
         theme = f"<script>window.__streamlit = {{LIGHT_THEME: {font}, DARK_THEME: {font}}}</script>"
-        history = f"<script>\n{_HISTORY.read_text()}</script>"
+        own = [f"<script>\n{path.read_text()}</script>" for path in _SCRIPTS]
         page = _UNUSED_FONT.sub("", page)
-        return page.replace("</head>", "\n".join([theme, history, *links, "</head>"]), 1).encode()
+        return page.replace("</head>", "\n".join([theme, *own, *links, "</head>"]), 1).encode()
 
 
 def _imported(scripts: Path, names: Iterable[str]) -> set[str]:

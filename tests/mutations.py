@@ -1,8 +1,9 @@
 """Renames every parameter of every wired method, one at a time, and shows that a test notices each.
 
-Run as ``python -m tests.mutations``; exits with 1 if a renamed parameter went unnoticed. Permissions must not hang on
-what a parameter is called: so each layer is held to its port's signatures, and no name can be changed in one layer
-alone. Every mutant is a process of its own, in which the mutated module takes the place of the real one.
+Run as ``python -m tests.mutations``; exits with 1 if a renamed parameter went unnoticed. ``python -m tests.mutations
+2/5`` does the second of five parts. Permissions must not hang on what a parameter is called: so each layer is held to
+its port's signatures, and no name can be changed in one layer alone. Every mutant is a process of its own, in which
+the mutated module takes the place of the real one; as many run at once as there are cores.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -107,32 +109,48 @@ def _is_noticed(mutant: Mutant) -> bool:
         return True
 
 
-def main() -> int:
-    every = list(mutants())
+def _started(mutant: Mutant) -> int:
+    """Starts the process of the mutant and returns its number. It exits with 0 if a test notices."""
+    if child := os.fork():
+        return child
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(1, 2)
+    noticed = False
+    try:
+        noticed = _is_noticed(mutant)
+    finally:  # whatever happens, the child must not go on as its parent does
+        os._exit(0 if noticed else 1)
+
+
+def _part(named: str) -> slice:
+    number, _, parts = named.partition("/")
+    return slice(int(number) - 1, None, int(parts))
+
+
+def main(part: str = "1/1") -> int:
+    every = list(mutants())[_part(part)]
     for name in [name for name in sys.modules if name.partition(".")[0] in ("core", "tests")]:
         if name not in ("tests", __name__):
             del sys.modules[name]
-    began, unnoticed = time.monotonic(), []
-    for mutant in every:
-        if (child := os.fork()) == 0:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            os.dup2(1, 2)
-            noticed = False
-            try:
-                noticed = _is_noticed(mutant)
-            finally:  # whatever happens, the child must not go on with the loop
-                os._exit(0 if noticed else 1)
-        if os.waitpid(child, 0)[1]:
-            unnoticed.append(f"{mutant.module}: {mutant.method}({mutant.parameter})")
+    began, unnoticed = time.monotonic(), 0
+    left = iter(every)
+    running: dict[int, Mutant] = {}
+    while True:
+        for mutant in islice(left, (os.cpu_count() or 1) - len(running)):
+            running[_started(mutant)] = mutant
+        if not running:
+            break
+        child, status = os.wait()
+        mutant = running.pop(child)
+        if status:
+            unnoticed += 1
+            sys.stdout.write(f"Nothing notices {mutant.module}: {mutant.method}({mutant.parameter})\n")
+            sys.stdout.flush()
     seconds = time.monotonic() - began
-    lines = [
-        f"{len(every)} renamed parameters, {len(every) - len(unnoticed)} noticed, in {seconds:.0f} s",
-        *unnoticed,
-    ]
-    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.write(f"{len(every)} renamed parameters, {len(every) - unnoticed} noticed, in {seconds:.0f} s\n")
     return bool(unnoticed)
 
 
 if __name__ == "__main__":
     os.chdir(ROOT)
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

@@ -100,6 +100,19 @@ def file_link(page: Page, word: str, button: str = "Download") -> Locator:
     return page.get_by_role("link", name=word, exact=True)
 
 
+@contextmanager
+def run_when_connected_again(page: Page) -> Iterator[None]:
+    """Inside of it the page loses its server; at its end another process has run the page."""
+    frames: list[object] = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(frame)))
+    yield
+    give_up = time.monotonic() + 3 * PATIENCE / 1000
+    while not frames:
+        assert time.monotonic() < give_up, "the page was not run"
+        page.wait_for_timeout(50)  # events come while it waits
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -61,6 +61,14 @@ def _serving(name: str, folder: Path, *options: str | Path) -> Iterator[str]:
 
 
 @contextmanager
+def serving_nx(folder: Path) -> Iterator[str]:
+    """The URI of the everyday server, with its files in ``folder``."""
+    files = ("--db", folder / "db", "--log-file", folder / "log", "--pid-file", folder / "pid")
+    with _serving("nx-27017", folder, *files) as uri:
+        yield uri
+
+
+@contextmanager
 def _empty_collection(uri: str) -> Iterator[Collection[Any]]:
     """A collection of the test's own, to write to with the driver as another system would."""
     with pymongo.MongoClient(uri) as client:
@@ -74,9 +82,7 @@ def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given := os.environ.get("MONGODB_TEST_URI"):
         yield given
         return
-    folder = tmp_path_factory.mktemp("mongodb")
-    files = ("--db", folder / "db", "--log-file", folder / "log", "--pid-file", folder / "pid")
-    with _serving("nx-27017", folder, *files) as uri:
+    with serving_nx(tmp_path_factory.mktemp("mongodb")) as uri:
         yield uri
 
 

@@ -62,7 +62,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             _use(environment, {**CREDENTIALS, "AWS_ENDPOINT_URL_S3": url})
             _delete_buckets(clients.client("s3", REGION))
     else:
-        with _serving_moto() if S3.chosen == "moto" else _serving_ministack(tmp_path_factory.mktemp("s3")) as url:
+        with serving_moto() if S3.chosen == "moto" else _serving_ministack(tmp_path_factory.mktemp("s3")) as url:
             yield url
 
 
@@ -84,7 +84,8 @@ def _use(environment: pytest.MonkeyPatch, variables: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def _serving_moto() -> Iterator[str]:
+def serving_moto() -> Iterator[str]:
+    """The address of moto as a server in this process."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

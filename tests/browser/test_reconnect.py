@@ -1,0 +1,30 @@
+"""A page whose server is started again goes on where it was."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.browser import dashboard, free_port, run_when_connected_again
+
+pytestmark = pytest.mark.browser
+
+
+def test_what_a_person_types_after_the_server_was_started_again_is_not_lost(tmp_path: Path, page: Page) -> None:
+    port = free_port()
+    bare = {name: "" for name in os.environ if name.startswith(("AWS_", "MONGODB_", "FACEDESK_"))}
+    environment = {**bare, "FACEDESK_BACKEND": "embedded", "FACEDESK_DATA_DIR": str(tmp_path / "data")}
+    with dashboard(environment, tmp_path / "log", port) as address:
+        page.goto(f"{address}/user_lookup")
+        expect(page.get_by_role("heading", name="Who?")).to_be_visible()
+    with ExitStack() as stack:
+        with run_when_connected_again(page):
+            stack.enter_context(dashboard(environment, tmp_path / "later-log", port))
+        search = page.get_by_role("textbox", name="User")
+        search.fill("nobody at all")
+        search.press("Enter")
+        expect(page.get_by_text("Nobody was found")).to_be_visible()

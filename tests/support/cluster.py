@@ -1,0 +1,154 @@
+"""Production as three equal processes behind a proxy, all of it on this machine: ``make cluster``.
+
+The instances share tables, a bucket, a collection and a provider of sign-in, but no folder. The proxy is HAProxy
+with ``infra/local/haproxy.cfg``. Run as a command, it stays until Ctrl+C, with a few people to work on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from core.adapters.embedded.engine import LocalEngine
+from core.ports import FaceEngine
+from tests.support import signin
+from tests.support.dynamodb import running_server
+from tests.support.mongodb import serving_nx
+from tests.support.portraits import as_jpeg, astronaut, hopper
+from tests.support.production import Servers, Site, production
+from tests.support.rekognition import RekognitionServer
+from tests.support.s3 import serving_moto
+from tests.support.servers import ROOT, free_port, started
+
+#: The names of the instances, as the proxy's configuration has them.
+NAMES = ("one", "two", "three")
+PROXY = ROOT / "infra" / "local" / "haproxy.cfg"
+_START_SECONDS, _END_SECONDS = 90, 30
+
+
+@dataclass
+class Instance:
+    """One process of Facedesk, which can be started again after its end, at the same address."""
+
+    environment: Mapping[str, str]
+    log: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    def start(self) -> None:
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "dashboard", "--port", str(self.port)],
+                cwd=ROOT,
+                env={**os.environ, **self.environment},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait_until_it_answers(self) -> None:
+        give_up = time.monotonic() + _START_SECONDS
+        while time.monotonic() < give_up:
+            if self.process is None or self.process.poll() is not None:
+                break
+            try:
+                urllib.request.urlopen(f"{self.address}/api/health", timeout=2).close()
+            except OSError:
+                time.sleep(0.1)
+            else:
+                return
+        pytest.fail(f"the instance did not start: {self.log.read_text()}")
+
+    def kill(self) -> None:
+        """End it at once, as the loss of its machine would."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it in an orderly way, as a new release does."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, by: signal.Signals) -> None:
+        if self.process:
+            self.process.send_signal(by)
+            self.process.wait(_END_SECONDS)
+            self.process = None
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """``address`` is the proxy's. ``site`` has services of its own on the same stores, to look in from outside."""
+
+    address: str
+    instances: tuple[Instance, ...]
+    site: Site
+
+
+@contextmanager
+def cluster(folder: Path, engine: FaceEngine, **variables: str) -> Iterator[Cluster]:
+    """A cluster whose files are in ``folder`` and whose Rekognition judges by ``engine``; ``variables`` come last."""
+    program = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
+    if program is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("haproxy is not installed")
+    with ExitStack() as stack:
+        rekognition = RekognitionServer(engine)
+        rekognition.start()
+        stack.callback(rekognition.stop)
+        servers = Servers(
+            stack.enter_context(running_server(folder)),
+            stack.enter_context(serving_moto()),
+            stack.enter_context(serving_nx(folder)),
+            rekognition.url,
+        )
+        port = free_port()
+        address = f"http://localhost:{port}"
+        sign_in = signin.settings(address, stack.enter_context(signin.provider()))
+        site = stack.enter_context(production(servers, **{**sign_in, **variables}))
+        instances = tuple(_instance(site.environment, folder / name) for name in NAMES)
+        for instance in instances:
+            instance.start()
+            stack.callback(instance.stop)
+        for instance in instances:
+            instance.wait_until_it_answers()
+        named = zip(NAMES, instances, strict=True)
+        places = {f"FACEDESK_{name.upper()}": f"127.0.0.1:{each.port}" for name, each in named}
+        places["FACEDESK_BIND"] = f"127.0.0.1:{port}"
+        stack.enter_context(started([program, "-db", "-f", str(PROXY)], port, folder / "proxy.log", **places))
+        yield Cluster(address, instances, site)
+
+
+def _instance(environment: Mapping[str, str], folder: Path) -> Instance:
+    folder.mkdir()
+    return Instance({**environment, "FACEDESK_DATA_DIR": str(folder)}, folder / "output")
+
+
+def main() -> None:
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # moto's server would report each request
+    with tempfile.TemporaryDirectory() as folder, cluster(Path(folder), LocalEngine()) as made:
+        for name, photo in {"Grace Hopper": as_jpeg(hopper()), "Eileen Collins": as_jpeg(astronaut())}.items():
+            made.site.register(photo, name=name, event_id=signin.EVENT)
+        said = f"""Facedesk: {made.address} (Ctrl+C stops it). People sign in as {", ".join(signin.PEOPLE)}.
+Its instances: {", ".join(each.address for each in made.instances)}
+"""
+        sys.stdout.write(said)
+        sys.stdout.flush()
+        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+
+
+if __name__ == "__main__":
+    main()
