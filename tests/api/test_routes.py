@@ -262,7 +262,7 @@ def command(port: int) -> list[str]:
         ({"FACEDESK_AUTH": "oidc"}, "OIDC_METADATA_URL"),
         (EVERYWHERE, "FACEDESK_AUTH"),
         ({**EVERYWHERE, "FACEDESK_AUTH": "off"}, "FACEDESK_AUTH"),
-        ({"STREAMLIT_SERVER_ALLOWED_HOSTS": '["desk.example"]'}, "FACEDESK_AUTH"),
+        ({"STREAMLIT_SERVER_ALLOWED_HOSTS": "desk.example"}, "FACEDESK_AUTH"),
         (IN_PRODUCTION, "FACEDESK_AUTH"),
         (
             {**signin.settings("http://localhost"), "STREAMLIT_SERVER_TRUSTED_USER_HEADERS": '{"X-User": "sub"}'},

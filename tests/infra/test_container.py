@@ -14,10 +14,12 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
+from dashboard.__main__ import main as command_line
 from dashboard.api.endpoints import ENDPOINTS
 from tests.infra.dockerfile import Instruction, instructions, stages
 from tests.infra.settings import setting_names
@@ -30,7 +32,7 @@ COMPOSE: Mapping[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES: Mapping[str, Mapping[str, Any]] = COMPOSE["services"]
 DESKS = ["desk", "desk-1", "desk-2", "desk-3"]
 _PINNED = re.compile(r"\S+:\S+@sha256:[0-9a-f]{64}")
-_BY_OTHERS = re.compile(r"AWS_|STREAMLIT_|FORWARDED_ALLOW_IPS$")
+_BY_OTHERS = re.compile(r"AWS_|STREAMLIT_|FORWARDED_ALLOW_IPS$|FACEDESK_(BIND|ONE|TWO|THREE)$")
 
 
 def last(name: str, path: Path = IMAGE) -> Instruction:
@@ -168,9 +170,29 @@ def test_a_desk_without_sign_in_listens_where_its_proxy_alone_reaches_it() -> No
 
 def test_the_desks_of_the_other_profile_are_alike_and_the_proxy_knows_all_of_them() -> None:
     several = [SERVICES[name] for name in DESKS if name != "desk"]
-    known = re.findall(r"server (\S+):8501", (ROOT / "infra/local/nginx-desks.conf").read_text())
-    assert known == [name for name in DESKS if name != "desk"]
+    named = re.findall(r"\$\{(\w+)\}", (ROOT / COMPOSE["configs"]["proxy"]["file"]).read_text())
+    places = environment(SERVICES["proxy"])
+    assert [places[name] for name in named if name != "FACEDESK_BIND"] == [
+        f"{name}:8501" for name in DESKS if name != "desk"
+    ]
     assert all(each == several[0] for each in several)
+
+
+@pytest.mark.parametrize("config", ["proxy", "proxy-desk"])
+def test_a_proxy_understands_its_configuration(config: str) -> None:
+    program = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
+    if program is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("haproxy is not installed")
+    places = {name: place.replace("desk-", "127.0.0.") for name, place in environment(SERVICES["proxy"]).items()}
+    command = [program, "-c", "-f", str(ROOT / COMPOSE["configs"][config]["file"])]
+    assert subprocess.run(command, env={**os.environ, **places}, capture_output=True, text=True).returncode == 0
+
+
+def test_the_desks_answer_to_the_name_that_browsers_call_them_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "STREAMLIT_SERVER_ALLOWED_HOSTS"
+    monkeypatch.setenv(name, environment(SERVICES["desk-1"])[name])
+    read = command_line.make_context("dashboard", []).params["server_allowedHosts"]
+    assert read == (urlsplit(environment(SERVICES["desk-1"])["OIDC_REDIRECT_URI"]).hostname,)
 
 
 def test_every_file_that_a_container_is_given_exists() -> None:

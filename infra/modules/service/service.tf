@@ -15,7 +15,7 @@ locals {
     FACEDESK_AUTH                  = "oidc"
     OIDC_REDIRECT_URI              = "https://${var.domain_name}/oauth2callback"
     STREAMLIT_SERVER_ADDRESS       = "0.0.0.0"
-    STREAMLIT_SERVER_ALLOWED_HOSTS = jsonencode([var.domain_name])
+    STREAMLIT_SERVER_ALLOWED_HOSTS = var.domain_name
     # The load balancer, of whose addresses none is known beforehand: nobody else reaches a server.
     FORWARDED_ALLOW_IPS = join(",", data.aws_vpc.this.cidr_block_associations[*].cidr_block)
   })
