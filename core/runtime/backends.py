@@ -292,7 +292,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
             photos.mark,
             workers=_workers(search_pace),
         ),
-        metrics=CloudWatchMetrics(clients.client("cloudwatch", region), table, store_retry),
+        metrics=CloudWatchMetrics(clients.client("cloudwatch", region), table, settings.audit_table, store_retry),
         expiry=DynamoExpiryCheck(clients.client("dynamodb", region), table, store_retry, clock),
         closing=(owners.close, shares.close),
     )

@@ -230,6 +230,13 @@ def test_a_foreign_host_is_refused(address: str, path: str) -> None:
     assert httpx.get(address + path, headers={"Host": "evil.example"}).status_code == 400
 
 
+@pytest.mark.parametrize("host", ["10.0.3.17:8501", "10.0.3.17", "[fd00::17]:8501"])
+def test_a_load_balancer_may_ask_for_health_by_an_address_and_for_nothing_else(address: str, host: str) -> None:
+    paths = ("/api/health", "/", "/api/openapi.json")
+    answers = [httpx.get(address + path, headers={"Host": host}) for path in paths]
+    assert [answer.status_code for answer in answers] == [200, 400, 400]
+
+
 #: Where its browser is is said as well: Streamlit would ask the internet for this machine's address.
 EVERYWHERE = {"STREAMLIT_SERVER_ADDRESS": "0.0.0.0", "STREAMLIT_BROWSER_SERVER_ADDRESS": "localhost"}
 IN_PRODUCTION = {
@@ -256,7 +263,7 @@ def command(port: int) -> list[str]:
         ({"FACEDESK_AUTH": "oidc"}, "OIDC_METADATA_URL"),
         (EVERYWHERE, "FACEDESK_AUTH"),
         ({**EVERYWHERE, "FACEDESK_AUTH": "off"}, "FACEDESK_AUTH"),
-        ({"STREAMLIT_SERVER_ALLOWED_HOSTS": '["desk.example"]'}, "FACEDESK_AUTH"),
+        ({"STREAMLIT_SERVER_ALLOWED_HOSTS": "desk.example"}, "FACEDESK_AUTH"),
         (IN_PRODUCTION, "FACEDESK_AUTH"),
         (
             {

@@ -40,7 +40,7 @@ from dashboard.charts.operations import (
     mean_and_slowest,
 )
 from dashboard.charts.style import LIGHT, Palette, Trace
-from tests.core.test_cloudwatch import REGION, TABLE, put
+from tests.core.test_cloudwatch import AUDIT_TABLE, REGION, TABLE, put
 from tests.pages.test_charts import contrast
 from tests.pages.test_event_charts import MAX_JSON_BYTES, THEME, both, colours_of
 from tests.pages.test_event_overview import charts, metrics
@@ -195,7 +195,7 @@ def production(
         mongodb_uri="mongodb://localhost",
         mongodb_database="facedesk",
     )
-    source = CloudWatchMetrics(cloudwatch, TABLE, Retry(deadline=0, call_timeout=1))
+    source = CloudWatchMetrics(cloudwatch, TABLE, AUDIT_TABLE, Retry(deadline=0, call_timeout=1))
     on_aws = replace(services, settings=settings, metrics=source, importer=None, clock=lambda: NOW)
     monkeypatch.setattr(dashboard_services, "build", lambda _settings: on_aws)
     with mock_aws():

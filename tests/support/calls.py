@@ -1,4 +1,4 @@
-"""What the code asks of AWS while the tests run, held against the policies of ``infra/iam.tf``.
+"""What the code asks of AWS while the tests run, held against the policies of ``infra/modules/data/iam.tf``.
 
 A call counts where the nearest of our modules on the stack is one of ``core``: the tests' own hands prepare and look,
 and need other permissions. Child processes are not seen. At the end a call that no policy allows fails the run; after
@@ -63,8 +63,8 @@ class Recorder:
 
 def differences(calls: set[Call], allowed: set[Call], *, complete: bool) -> list[str]:
     """A line for each call that is not allowed and, if ``calls`` are ``complete``, each permission without a call."""
-    unlisted = [f"not allowed by infra/iam.tf: {call}" for call in sorted(calls - allowed)]
-    unused = [f"allowed by infra/iam.tf, never called: {call}" for call in sorted(allowed - calls)]
+    unlisted = [f"not allowed by infra/modules/data/iam.tf: {call}" for call in sorted(calls - allowed)]
+    unused = [f"allowed by infra/modules/data/iam.tf, never called: {call}" for call in sorted(allowed - calls)]
     return unlisted + (unused if complete else [])
 
 

@@ -27,8 +27,21 @@ data "aws_iam_policy_document" "dashboard" {
   # A person who is erased: their records go, and the journal of it is kept meanwhile.
   statement {
     sid       = "EraseRecords"
-    actions   = ["dynamodb:DeleteItem", "dynamodb:PutItem"]
+    actions   = ["dynamodb:DeleteItem"]
     resources = [aws_dynamodb_table.records.arn]
+  }
+
+  # The journal has a partition of its own. Nobody but another service can put a record over one that is there.
+  statement {
+    sid       = "JournalOfErasures"
+    actions   = ["dynamodb:PutItem"]
+    resources = [aws_dynamodb_table.records.arn]
+
+    condition {
+      test     = "ForAllValues:StringEquals"
+      variable = "dynamodb:LeadingKeys"
+      values   = ["facedesk-erasures"]
+    }
   }
 
   statement {
