@@ -31,10 +31,10 @@ from core.runtime.observed_photos import ObservedAgeingPhotos, ObservedExpiringP
 from core.runtime.observed_profiles import ObservedDatedEvents, ObservedProfileEdits, ObservedProfiles
 from core.runtime.observed_services import ObservedErasures, ObservedRetention, ObservedValidation
 from core.runtime.observed_templates import ObservedTemplateEngine, ObservedTemplates
+from core.runtime.observed_tokens import ObservedTokens
 from core.runtime.observer import Observer
 from core.runtime.operation_metrics import OperationMetrics
 from core.runtime.services import Services
-from core.services import worklist
 from core.services.batch import Batches
 from core.services.cases import ClaimsUnlessErased, NotesUnlessErased
 from core.services.duplicates import DuplicateService, Erased, erase_person
@@ -43,12 +43,15 @@ from core.services.event_dates import EventDates
 from core.services.event_profiles import OptionalProfiles, ProfileService
 from core.services.forgetting import Forgetting
 from core.services.hashing import id_hash
+from core.services.jobs import Jobs
 from core.services.reference_check import ReferenceCheck
 from core.services.reference_photos import ReferencePhotos, ReferenceTemplates
 from core.services.retention import Retention
 from core.services.second_looks import SecondLookService, Shares
+from core.services.sessions import Sessions
 from core.services.steady_clock import SteadyClock
 from core.services.template_search import TemplateSearch
+from core.services.tokens import Tokens, TokenService, read_in_background
 from core.services.validation import ValidationService
 from core.settings import Backend, Settings
 
@@ -139,7 +142,8 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         keepers=(
             records.forget,
             summarised.forget,
-            partial(worklist.forget, settings.data_dir),
+            adapters.worklists.forget,
+            adapters.jobs.forget,
             claims.erase,
             notes.erase,
             partial(erase_person, duplicate_store, faces),
@@ -219,11 +223,13 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         records,
         registrations,
         ObservedValidation(batch_validation, observer),
-        settings.data_dir,
+        adapters.worklists,
         workers=adapters.batch_workers,
         max_file_bytes=settings.max_upload_bytes,
         patience=adapters.batch_patience,
     )
+    jobs = Jobs(adapters.jobs)
+    forgetting.on_erased(jobs.forget_erased)
     reference_check = ReferenceCheck(
         registrations,
         batch_references,
@@ -255,6 +261,12 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         clock,
     )
     forgetting.on_erased(duplicates.forget)
+    # Neither is observed: every request asks for them, and they are read every few seconds.
+    sessions = Sessions(settings, clock, adapters.sign_outs)
+    stored_tokens = read_in_background(adapters.tokens) if adapters.tokens else None
+    token_service = None
+    if adapters.tokens and stored_tokens:
+        token_service = TokenService(ObservedTokens(adapters.tokens, observer), stored_tokens, clock)
     return Services(
         settings=settings,
         clock=clock,
@@ -271,6 +283,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         erasures=ObservedErasures(erasures, observer),
         forgetting=forgetting,
         batches=batches,
+        jobs=jobs,
         references=reference_check,
         second_looks=second_looks,
         duplicates=duplicates,
@@ -278,6 +291,9 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         event_dates=event_dates,
         event_summaries=summaries,
         alerts=alerts,
+        sessions=sessions,
+        tokens=Tokens(settings, clock, adapters.token_rates, stored_tokens),
+        token_service=token_service,
         importer=importer,
         operation_metrics=metrics,
         observer=observer,
@@ -286,5 +302,12 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         expiry=ObservedExpiryCheck(adapters.expiry, observer) if adapters.expiry else None,
         verify=adapters.verify,
         tidy=live_registrations.tidy if live_registrations else None,
-        closing=(summaries.close, batch_validation.close, adapters.batch_sanitiser.close, *adapters.closing),
+        closing=(
+            batches.end,
+            jobs.end,
+            summaries.close,
+            batch_validation.close,
+            adapters.batch_sanitiser.close,
+            *adapters.closing,
+        ),
     )

@@ -29,6 +29,7 @@ from core.ports import (
     StoredRecord,
     ValidationRecords,
 )
+from core.runtime.observed_alerts import AlertLog
 from core.runtime.observer import Observed, Observer
 
 if TYPE_CHECKING:  # half a second to load, and only frames need it
@@ -74,6 +75,10 @@ class ObservedRecords(Observed):
     def event_notice(self) -> str | None:
         with self._call("event_notice"):
             return self._port.event_notice()
+
+    def events_verified(self) -> datetime | None:
+        with self._call("events_verified"):
+            return self._port.events_verified()
 
     def record_attempt(
         self, outcome: Outcome, ttl: timedelta, kept_until: datetime | None = None
@@ -338,15 +343,19 @@ class ObservedExpiringRecords(Observed):
 
 
 class ObservedExpiryCheck(Observed):
-    """``ExpiryCheck`` with every call recorded."""
+    """``ExpiryCheck`` with every call recorded, and an alert where it finds something."""
 
     def __init__(self, port: ExpiryCheck, observer: Observer) -> None:
         super().__init__(observer, "records")
         self._port = port
+        self._alerts = AlertLog(observer)
 
     def count_ignored(self) -> int:
         with self._call("count_ignored"):
-            return self._port.count_ignored()
+            number = self._port.count_ignored()
+        if number:
+            self._alerts.never_expire()
+        return number
 
     def close(self) -> None:
         self._port.close()

@@ -29,8 +29,11 @@ from core.services.duplicates import DuplicateService
 from core.services.event_dates import EventDates
 from core.services.event_profiles import ProfileService
 from core.services.forgetting import Forgetting
+from core.services.jobs import Jobs
 from core.services.reference_check import ReferenceCheck
 from core.services.second_looks import SecondLookService
+from core.services.sessions import Sessions
+from core.services.tokens import Tokens, TokenService
 from core.settings import Settings
 
 if TYPE_CHECKING:  # half a second to load, and only frames need it
@@ -57,6 +60,7 @@ class Services:
     erasures: ObservedErasures
     forgetting: Forgetting
     batches: Batches
+    jobs: Jobs
     references: ReferenceCheck
     second_looks: SecondLookService
     duplicates: DuplicateService
@@ -64,11 +68,15 @@ class Services:
     event_dates: EventDates
     event_summaries: EventSummaries
     alerts: Alerts
+    sessions: Sessions
+    tokens: Tokens
     #: None if registrations are read-only.
     importer: RegistrationImport | None
     #: The operations of this process in the last 24 hours.
     operation_metrics: OperationMetrics
     observer: Observer
+    #: None if the settings list the tokens of the API.
+    token_service: TokenService | None = None
     #: None if the backend's services delete expired data themselves.
     retention: ObservedRetention | None = None
     #: None if the backend has no metrics.
@@ -94,11 +102,17 @@ class Services:
             self.claims,
             self.notes,
             self.second_looks,
+            self.batches,
+            self.jobs,
             self.duplicates,
             self.event_dates,
             self.alerts,
+            self.sessions,
+            self.tokens,
         ):
             part.close()
+        if self.token_service:
+            self.token_service.close()
         if self.metrics:
             self.metrics.close()
         if self.expiry:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from core.domain.errors import RegistrationNotFound
@@ -75,6 +76,11 @@ class GuardedRecords:
         """As ``ValidationRecords.event_notice``. Requires ``SEE_EVENTS`` or ``DECIDE``."""
         with self._permissions.reading(Action.SEE_EVENTS, Action.DECIDE):
             return self._records.event_notice()
+
+    def events_verified(self) -> datetime | None:
+        """As ``ValidationRecords.events_verified``. Requires ``SEE_OPERATIONS``."""
+        with self._permissions.reading(Action.SEE_OPERATIONS):
+            return self._records.events_verified()
 
 
 class GuardedRegistrations:
