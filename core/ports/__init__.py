@@ -17,14 +17,25 @@ from core.ports.metrics import ExpiryCheck, ServiceMetrics
 from core.ports.photos import AgeingPhotos, ExpiringPhotos, Photos
 from core.ports.profiles import DatedEvents, EventProfileEdits, EventProfiles
 from core.ports.records import EventChanges, ExpiringRecords, ValidationRecords
-from core.ports.registrations import RegistrationImport, Registrations
+from core.ports.registrations import (
+    BeingRead,
+    RegistrationChanges,
+    RegistrationImport,
+    RegistrationPage,
+    RegistrationPages,
+    Registrations,
+)
 from core.ports.second_looks import SecondLooks
+from core.ports.sign_outs import SignOuts
 from core.ports.templates import Templates
+from core.ports.tokens import ApiTokens, TokenRates
 
 __all__ = [
     "AgeingPhotos",
     "Answer",
+    "ApiTokens",
     "AuditTrail",
+    "BeingRead",
     "Claims",
     "Crossings",
     "DatedEvents",
@@ -42,12 +53,17 @@ __all__ = [
     "Notes",
     "Photos",
     "ReadPhoto",
+    "RegistrationChanges",
     "RegistrationImport",
+    "RegistrationPage",
+    "RegistrationPages",
     "Registrations",
     "SecondLooks",
     "ServiceMetrics",
+    "SignOuts",
     "StoredRecord",
     "TemplateEngine",
     "Templates",
+    "TokenRates",
     "ValidationRecords",
 ]

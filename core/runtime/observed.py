@@ -13,12 +13,16 @@ from core.domain.search import Found
 from core.ports import (
     Answer,
     AuditTrail,
+    BeingRead,
     ErasureStore,
     EventChanges,
     ExpiringRecords,
     ExpiryCheck,
     FaceEngine,
+    RegistrationChanges,
     RegistrationImport,
+    RegistrationPage,
+    RegistrationPages,
     Registrations,
     SecondLooks,
     ServiceMetrics,
@@ -72,6 +76,10 @@ class ObservedRecords(Observed):
         with self._call("event_notice"):
             return self._port.event_notice()
 
+    def events_verified(self) -> datetime | None:
+        with self._call("events_verified"):
+            return self._port.events_verified()
+
     def record_attempt(
         self, outcome: Outcome, ttl: timedelta, kept_until: datetime | None = None
     ) -> ValidationRecord:
@@ -123,6 +131,9 @@ class ObservedRegistrations(Observed):
         with self._call("event_frame", event_id=event_id):
             return self._port.event_frame(event_id)
 
+    def being_read(self, event_id: str) -> BeingRead | None:
+        return self._port.being_read(event_id)
+
     def unreadable(self, event_id: str | None) -> DataFrame:
         with self._call("unreadable", event_id=event_id):
             return self._port.unreadable(event_id)
@@ -141,6 +152,30 @@ class ObservedRegistrations(Observed):
 
     def close(self) -> None:
         self._port.close()
+
+
+class ObservedRegistrationPages(Observed):
+    """``RegistrationPages`` with every call recorded."""
+
+    def __init__(self, port: RegistrationPages, observer: Observer) -> None:
+        super().__init__(observer, "registrations")
+        self._port = port
+
+    def event_count(self, event_id: str) -> int:
+        with self._call("event_count", event_id=event_id):
+            return self._port.event_count(event_id)
+
+    def event_mark(self, event_id: str) -> Any:
+        with self._call("event_mark", event_id=event_id):
+            return self._port.event_mark(event_id)
+
+    def event_page(self, event_id: str, after: Any, limit: int) -> RegistrationPage:
+        with self._call("event_page", event_id=event_id):
+            return self._port.event_page(event_id, after, limit)
+
+    def event_changes(self, event_id: str, mark: Any) -> RegistrationChanges:
+        with self._call("event_changes", event_id=event_id):
+            return self._port.event_changes(event_id, mark)
 
 
 class ObservedImport(Observed):

@@ -29,6 +29,7 @@ from core.photos.sanitiser import PhotoSanitiser
 from core.services import sample
 from core.services.export import BOM
 from core.services.tables import OUTCOME_COLUMNS
+from core.services.tokens import setting
 from core.services.validation import Submitter
 from tests.api.conftest import BARE, Client, is_error, rows
 from tests.pages.test_validate import down
@@ -264,6 +265,14 @@ def command(port: int) -> list[str]:
         ({**EVERYWHERE, "FACEDESK_AUTH": "off"}, "FACEDESK_AUTH"),
         ({"STREAMLIT_SERVER_ALLOWED_HOSTS": "desk.example"}, "FACEDESK_AUTH"),
         (IN_PRODUCTION, "FACEDESK_AUTH"),
+        (
+            {
+                **IN_PRODUCTION,
+                "FACEDESK_AUTH": "off",
+                "API_TOKENS": f"[{setting('kiosk', '0' * 64, ['support'], [])}]",
+            },
+            "python -m core tokens --take-over",
+        ),
         (
             {**signin.settings("http://localhost"), "STREAMLIT_SERVER_TRUSTED_USER_HEADERS": '{"X-User": "sub"}'},
             "trustedUserHeaders",

@@ -57,10 +57,17 @@ data "aws_iam_policy_document" "dashboard" {
     resources = [aws_dynamodb_table.audit.arn]
   }
 
-  # Who has which case, the notes on cases, and second looks. Claims and notes of a person who is erased are deleted.
+  # Who has which case, the notes on cases, second looks and the rest. Claims and notes of a person who is erased are
+  # deleted. Updates count the requests of the API's tokens.
   statement {
-    sid       = "State"
-    actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
+    sid = "State"
+    actions = [
+      "dynamodb:DeleteItem",
+      "dynamodb:GetItem",
+      "dynamodb:PutItem",
+      "dynamodb:Query",
+      "dynamodb:UpdateItem",
+    ]
     resources = [aws_dynamodb_table.state.arn]
   }
 
@@ -185,8 +192,15 @@ data "aws_iam_policy_document" "provisioner" {
 
   statement {
     sid       = "Backfill"
-    actions   = ["dynamodb:Scan", "dynamodb:UpdateItem"]
+    actions   = ["dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem"]
     resources = [aws_dynamodb_table.records.arn]
+  }
+
+  # Which records name the photos that lie in no upload folder, so that an erasure need not read the table.
+  statement {
+    sid       = "NotePhotos"
+    actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
+    resources = [aws_dynamodb_table.state.arn]
   }
 }
 
