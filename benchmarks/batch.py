@@ -36,6 +36,7 @@ from benchmarks.results import publish, table
 from core.adapters.aws import clients
 from core.adapters.aws.engine import Quota, RekognitionEngine
 from core.adapters.aws.rekognition import QUOTA_SHARE
+from core.adapters.embedded.worklists import SqliteWorklists
 from core.domain.policy import Policy
 from core.domain.records import Registration, Source
 from core.flow.retry import Retry
@@ -193,7 +194,7 @@ def ours(photos: int, rate: int, photo: bytes) -> Figures:
             local.records,
             local.registrations,
             validation,
-            Path(folder),
+            SqliteWorklists(Path(folder)),
             workers=THREADS,
             max_file_bytes=local.settings.max_upload_bytes,
         )

@@ -24,7 +24,6 @@ from core.settings import Backend, Settings, check_exposure, load_settings
 from dashboard.access import names
 from dashboard.access.authentication import plain_address
 from dashboard.caches import forget_when_erased
-from dashboard.jobs import jobs
 from dashboard.once import Once
 from dashboard.prefix import check_prefix
 from dashboard.reviewers import released_when_closed
@@ -108,9 +107,8 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
     await run_in_threadpool(_load)
     async with released_when_closed():
         yield
-    jobs.clear()  # stops them; they use the services
     keeping.close()
-    shared.clear()  # closes them, if there ever were any
+    shared.clear()  # stops the jobs and closes the services, if there ever were any
 
 
 def _load() -> None:

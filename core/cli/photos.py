@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -13,10 +15,11 @@ from core.cli.context import open_services, stop_on_signals, user_name
 from core.cli.progress import crew_progress
 from core.domain.records import Source
 from core.domain.roles import local
+from core.domain.worklists import MARK_WORDS
 from core.flow.crew import End, Progress
 from core.services.batch import BatchProgress, Choice
+from core.services.batch_jobs import BATCH
 from core.services.validation import Submitter
-from core.services.worklist import MARK_WORDS
 
 
 def validate_event(
@@ -47,13 +50,21 @@ def validate_event(
     Exit code: 0 if every photo was judged, 1 if some are left or were unusable, 130 if the command was stopped.
     """
     with open_services() as services, stop_on_signals() as stop:
-        submitter = Submitter(Source.BATCH, operator or user_name())
+        by = operator or user_name()
         with closing(services.batches.open(event, only, photos, start_over=start_over)) as batch:
             before = batch.progress()
             if batch.resumed:
                 say(f"Resuming the batch: {before.done:,} of {before.total:,} photos were done before.")
-            with crew_progress("Photos", before) as report:
-                summary = batch.run(submitter, stop, report)
+            with crew_progress("Photos", before) as show:
+
+                def work(stop: threading.Event, tell: Callable[[Progress], None]) -> BatchProgress:
+                    def report(progress: BatchProgress) -> None:
+                        show(progress)
+                        tell(progress)
+
+                    return batch.run(Submitter(Source.BATCH, by), stop, report)
+
+                summary = services.jobs.run(BATCH, event, work, by, stop)
     for registration_id, why in summary.problems:
         complain(f"Registration {registration_id}: {why}")
     say(_counts(summary) if summary.total else "This event has no photos to validate.")

@@ -105,6 +105,7 @@ class Service(StrEnum):
     DUPLICATES = "duplicates"
     SIGN_OUTS = "sign-outs"
     TOKENS = "API tokens"
+    BATCHES = "batches"
     DATABASE = "database"
     DATA_FOLDER = "data folder"
 

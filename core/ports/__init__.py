@@ -13,6 +13,7 @@ from core.ports.cases import Claims, ExpiringCases, Notes
 from core.ports.duplicates import DuplicateStore, FaceSearch, ReadPhoto
 from core.ports.engine import Answer, FaceEngine, TemplateEngine
 from core.ports.erasures import ErasureStore, StoredRecord
+from core.ports.jobs import JobBoard, Notice
 from core.ports.metrics import ExpiryCheck, ServiceMetrics
 from core.ports.photos import AgeingPhotos, ExpiringPhotos, Photos
 from core.ports.profiles import DatedEvents, EventProfileEdits, EventProfiles
@@ -29,6 +30,7 @@ from core.ports.second_looks import SecondLooks
 from core.ports.sign_outs import SignOuts
 from core.ports.templates import Templates
 from core.ports.tokens import ApiTokens, TokenRates
+from core.ports.worklists import Worklist, Worklists
 
 __all__ = [
     "AgeingPhotos",
@@ -50,7 +52,9 @@ __all__ = [
     "ExpiryCheck",
     "FaceEngine",
     "FaceSearch",
+    "JobBoard",
     "Notes",
+    "Notice",
     "Photos",
     "ReadPhoto",
     "RegistrationChanges",
@@ -66,4 +70,6 @@ __all__ = [
     "Templates",
     "TokenRates",
     "ValidationRecords",
+    "Worklist",
+    "Worklists",
 ]

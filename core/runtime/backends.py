@@ -30,6 +30,7 @@ from core.ports import (
     ExpiryCheck,
     FaceEngine,
     FaceSearch,
+    JobBoard,
     Notes,
     Photos,
     RegistrationImport,
@@ -42,6 +43,7 @@ from core.ports import (
     Templates,
     TokenRates,
     ValidationRecords,
+    Worklists,
 )
 from core.runtime.instance import instance_id
 from core.services.validation import ENGINE_THREADS
@@ -88,6 +90,8 @@ class Adapters:
     duplicates: DuplicateStore
     sign_outs: SignOuts
     token_rates: TokenRates
+    worklists: Worklists
+    jobs: JobBoard
     #: None if the settings list the tokens of the API.
     tokens: ApiTokens | None = None
     #: Seconds for which a batch continues while everything fails.
@@ -121,6 +125,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.embedded.duplicates import SqliteDuplicates
     from core.adapters.embedded.engine import LocalEngine
     from core.adapters.embedded.erasures import SqliteErasures
+    from core.adapters.embedded.jobs import ProcessJobBoard
     from core.adapters.embedded.photos import FolderPhotos
     from core.adapters.embedded.profiles import SqliteDatedEvents, SqliteProfiles
     from core.adapters.embedded.rates import ProcessRates
@@ -128,6 +133,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.embedded.registrations import SqliteRegistrations
     from core.adapters.embedded.second_looks import SqliteSecondLooks
     from core.adapters.embedded.sign_outs import FolderSignOuts
+    from core.adapters.embedded.worklists import SqliteWorklists
     from core.runtime.installation import InUse, prepare
 
     in_use = InUse(settings.data_dir)
@@ -165,6 +171,8 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
         duplicates=duplicates,
         sign_outs=FolderSignOuts(settings.data_dir, clock),
         token_rates=ProcessRates(settings.api_requests_per_minute),
+        worklists=SqliteWorklists(settings.data_dir),
+        jobs=ProcessJobBoard(),
         expiring=(erasures, photos, claims, notes, duplicates),
         templating=(engine, photos.templates),
         importer=registrations,
@@ -186,6 +194,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.aws.face_collections import FaceCollections
     from core.adapters.aws.face_search import RekognitionFaceSearch
     from core.adapters.aws.index_check import IndexCheck
+    from core.adapters.aws.jobs import DynamoJobBoard
     from core.adapters.aws.metrics import CloudWatchMetrics
     from core.adapters.aws.mongo_profiles import MongoProfiles
     from core.adapters.aws.mongodb import connect
@@ -199,6 +208,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.aws.second_looks import DynamoSecondLooks
     from core.adapters.aws.sign_outs import DynamoSignOuts
     from core.adapters.aws.tokens import DynamoTokens
+    from core.adapters.aws.worklists import DynamoWorklists
 
     region, table, bucket = settings.aws_region, settings.dynamodb_table, settings.images_bucket
     uri, name = settings.mongodb_uri, settings.mongodb_database
@@ -273,6 +283,10 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
             settings.api_requests_per_minute,
         ),
         tokens=DynamoTokens(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
+        worklists=DynamoWorklists(
+            clients.client("dynamodb", region), settings.state_table, store_retry, clock, instance_id()
+        ),
+        jobs=DynamoJobBoard(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         face_search=RekognitionFaceSearch(
             FaceCollections(clients.client("rekognition", region), table, batch_retry, search_pace, shares),
             photos.mark,

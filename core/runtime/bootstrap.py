@@ -35,7 +35,6 @@ from core.runtime.observed_tokens import ObservedTokens
 from core.runtime.observer import Observer
 from core.runtime.operation_metrics import OperationMetrics
 from core.runtime.services import Services
-from core.services import worklist
 from core.services.batch import Batches
 from core.services.cases import ClaimsUnlessErased, NotesUnlessErased
 from core.services.duplicates import DuplicateService, Erased, erase_person
@@ -44,6 +43,7 @@ from core.services.event_dates import EventDates
 from core.services.event_profiles import OptionalProfiles, ProfileService
 from core.services.forgetting import Forgetting
 from core.services.hashing import id_hash
+from core.services.jobs import Jobs
 from core.services.reference_check import ReferenceCheck
 from core.services.reference_photos import ReferencePhotos, ReferenceTemplates
 from core.services.retention import Retention
@@ -142,7 +142,8 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         keepers=(
             records.forget,
             summarised.forget,
-            partial(worklist.forget, settings.data_dir),
+            adapters.worklists.forget,
+            adapters.jobs.forget,
             claims.erase,
             notes.erase,
             partial(erase_person, duplicate_store, faces),
@@ -222,11 +223,13 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         records,
         registrations,
         ObservedValidation(batch_validation, observer),
-        settings.data_dir,
+        adapters.worklists,
         workers=adapters.batch_workers,
         max_file_bytes=settings.max_upload_bytes,
         patience=adapters.batch_patience,
     )
+    jobs = Jobs(adapters.jobs)
+    forgetting.on_erased(jobs.forget_erased)
     reference_check = ReferenceCheck(
         registrations,
         batch_references,
@@ -280,6 +283,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         erasures=ObservedErasures(erasures, observer),
         forgetting=forgetting,
         batches=batches,
+        jobs=jobs,
         references=reference_check,
         second_looks=second_looks,
         duplicates=duplicates,
@@ -298,5 +302,12 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         expiry=ObservedExpiryCheck(adapters.expiry, observer) if adapters.expiry else None,
         verify=adapters.verify,
         tidy=live_registrations.tidy if live_registrations else None,
-        closing=(summaries.close, batch_validation.close, adapters.batch_sanitiser.close, *adapters.closing),
+        closing=(
+            batches.end,
+            jobs.end,
+            summaries.close,
+            batch_validation.close,
+            adapters.batch_sanitiser.close,
+            *adapters.closing,
+        ),
     )

@@ -1,18 +1,21 @@
 """Background work of a server.
 
-It notices erasures by other processes, resumes interrupted erasures and changes of events' dates, looks for alerts,
-and once a day deletes expired records, ends searches for duplicates whose time is over, and checks the database.
+It notices erasures by other processes, resumes interrupted erasures and changes of events' dates, continues batches
+whose process is gone, looks for alerts, and once a day deletes expired records, ends searches for duplicates whose
+time is over, and checks the database.
 """
 
 from __future__ import annotations
 
 import logging
+import random
 import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from core.domain.errors import Conflict, FacedeskError, ServiceError
+from core.services.batch_jobs import take_over
 
 if TYPE_CHECKING:
     from core.runtime.services import Services
@@ -24,6 +27,9 @@ logger = logging.getLogger(__name__)
 NOTICE_EVERY = timedelta(seconds=10)
 #: Time between two attempts to resume what was interrupted.
 RESUME_EVERY = timedelta(minutes=5)
+#: The shortest and the longest time between two looks for batches whose process is gone; each time by chance, so that
+#: instances do not all look at once. As their leases end after half a minute, they go on within a minute.
+TAKE_OVER_AFTER = timedelta(seconds=12), timedelta(seconds=18)
 #: Time between two sweeps of expired records.
 SWEEP_EVERY = timedelta(days=1)
 
@@ -36,9 +42,10 @@ class Housekeeping:
         self._services = services
         self._closing = threading.Event()
         # Alerts have a thread of their own: reading all events may take long, and erasures must be noticed meanwhile.
+        # So have batches, which are to go on soon.
         self._threads = [
             threading.Thread(target=run, name=name, daemon=True)
-            for name, run in {"housekeeping": self._run, "alerts": self._alert}.items()
+            for name, run in {"housekeeping": self._run, "alerts": self._alert, "batches": self._take_over}.items()
         ]
         for thread in self._threads:
             thread.start()
@@ -85,6 +92,16 @@ class Housekeeping:
             # Without a pause there are no alerts, and nothing to do until the end.
             if self._closing.wait(pause.total_seconds() if pause else None):
                 return
+
+    def _take_over(self) -> None:
+        def look() -> None:
+            services = self._services()
+            take_over(services.batches, services.jobs)
+
+        shortest, longest = (each.total_seconds() for each in TAKE_OVER_AFTER)
+        looked = True
+        while not self._closing.wait(random.uniform(shortest, longest)):
+            looked = self._try("take over batches", look, log=looked)
 
     def _sweep(self) -> None:
         if (retention := self._services().retention) is None:

@@ -29,6 +29,7 @@ from core.services.duplicates import DuplicateService
 from core.services.event_dates import EventDates
 from core.services.event_profiles import ProfileService
 from core.services.forgetting import Forgetting
+from core.services.jobs import Jobs
 from core.services.reference_check import ReferenceCheck
 from core.services.second_looks import SecondLookService
 from core.services.sessions import Sessions
@@ -59,6 +60,7 @@ class Services:
     erasures: ObservedErasures
     forgetting: Forgetting
     batches: Batches
+    jobs: Jobs
     references: ReferenceCheck
     second_looks: SecondLookService
     duplicates: DuplicateService
@@ -100,6 +102,8 @@ class Services:
             self.claims,
             self.notes,
             self.second_looks,
+            self.batches,
+            self.jobs,
             self.duplicates,
             self.event_dates,
             self.alerts,

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from core.domain.errors import Conflict, PhotoNotFound, PhotoRefused, RegistrationNotFound
 from core.domain.records import Attempt, Status, ValidationRecord, isoformat
-from core.flow.crew import PATIENCE_SECONDS, Crew, Progress
-from core.ports import Registrations, ValidationRecords
+from core.domain.worklists import Item, Mark, Run
+from core.flow.crew import PATIENCE_SECONDS, Crew, End, Progress
+from core.ports import Registrations, ValidationRecords, Worklist, Worklists
 from core.services.photo_sources import FolderSource
 from core.services.validation import Submitter, Validation
-from core.services.worklist import Item, Mark, Run, Worklist, unfinished
 
 if TYPE_CHECKING:  # half a second to load, and only frames need it
     from pandas import DataFrame
@@ -56,11 +56,15 @@ class BatchProgress(Progress):
     """The progress of a batch.
 
     ``marks`` counts the photos by result, including those of earlier starts. ``problems`` are pairs of a registration
-    id and the reason why its photo could not be used; only a summary has them.
+    id and the reason why its photo could not be used, and ``people`` the user ids of these; only a summary has them.
+    An unfinished batch ``goes_on`` if no
+    person has to continue it: it is running somewhere, or a process will take it over.
     """
 
     marks: Mapping[Mark, int] = field(default_factory=dict)
+    goes_on: bool = False
     problems: tuple[tuple[str, str], ...] = ()
+    people: frozenset[str] = frozenset()
 
 
 class PhotoValidation(Protocol):
@@ -83,7 +87,7 @@ class Batches:
         records: ValidationRecords,
         registrations: Registrations,
         validation: PhotoValidation,
-        state: Path,
+        worklists: Worklists,
         *,
         workers: int,
         max_file_bytes: int,
@@ -91,15 +95,16 @@ class Batches:
     ) -> None:
         """``validation`` keeps to the engine's quota, and raises an error if the engine gives no verdict.
 
-        ``state`` is the folder of the worklists. ``workers`` and ``patience`` (seconds) are those of ``Crew``.
+        ``workers`` and ``patience`` (seconds) are those of ``Crew``.
         """
         self._records = records
         self._registrations = registrations
         self._validation = validation
-        self._state = state
+        self._worklists = worklists
         self._workers = workers
         self._max_file_bytes = max_file_bytes
         self._patience = patience
+        self._ending = threading.Event()
 
     def count(self, event_id: str, choice: Choice) -> int:
         """Returns how many photos a new batch would validate. Reads the whole event."""
@@ -107,16 +112,28 @@ class Batches:
 
     def unfinished(self, event_id: str) -> tuple[Choice, BatchProgress] | None:
         """Returns the event's unfinished batch and its progress, whether it is running or not; None without one."""
-        found = unfinished(self._state, event_id)
+        found = self._worklists.unfinished(event_id)
         if found is None:
             return None
         run, counts = found
         marks = _marks(counts)
-        return Choice(run.chosen), BatchProgress(sum(counts.values()), sum(marks.values()), marks=marks)
+        done = BatchProgress(sum(counts.values()), sum(marks.values()), marks=marks, goes_on=not run.rests)
+        return Choice(run.chosen), done
+
+    def abandoned(self) -> list[tuple[str, Run]]:
+        """Returns the events whose batch has lost its process, with the batch. Raises ``ServiceError``."""
+        return self._worklists.abandoned()
 
     def drop(self, event_id: str) -> None:
         """Drops the unfinished batch; recorded attempts stay. Raises ``Conflict`` if the batch is running."""
-        Worklist(self._state, event_id).close(forget=True)
+        self._worklists.open(event_id).close(forget=True)
+
+    def end(self) -> None:
+        """Says that this process ends: a batch that is stopped from now on goes on in another process, if it can."""
+        self._ending.set()
+
+    def close(self) -> None:
+        self._worklists.close()
 
     def open(self, event_id: str, choice: Choice, folder: Path | None = None, *, start_over: bool = False) -> Batch:
         """Opens the event's unfinished batch, or a new one if there is none.
@@ -154,7 +171,7 @@ class Batches:
     @contextmanager
     def _held(self, event_id: str) -> Iterator[Worklist]:
         """Locks the event's worklist. Closes it if the body raises an error; otherwise the batch closes it."""
-        worklist = Worklist(self._state, event_id)
+        worklist = self._worklists.open(event_id)
         try:
             yield worklist
         except BaseException:
@@ -166,7 +183,7 @@ class Batches:
 
     def _batch(self, files: FolderSource | None, worklist: Worklist, run: Run, *, resumed: bool) -> Batch:
         crew = self._workers, self._patience
-        return Batch(self._records, self._validation, files, worklist, run, crew, resumed=resumed)
+        return Batch(self._records, self._validation, files, worklist, run, crew, self._ending, resumed=resumed)
 
     def _chosen(self, event_id: str, choice: Choice, files: Mapping[str, str]) -> Iterator[Item]:
         """Yields the photos to validate. Memory use depends on the number of registrations alone.
@@ -202,10 +219,11 @@ class Batch:
         worklist: Worklist,
         run: Run,
         crew: tuple[int, float],
+        ending: threading.Event,
         *,
         resumed: bool,
     ) -> None:
-        """``crew`` is the number of workers and their patience in seconds."""
+        """``crew`` is the number of workers and their patience in seconds. ``ending`` is set if the process ends."""
         self.resumed = resumed
         self._records = records
         self._validation = validation
@@ -213,6 +231,7 @@ class Batch:
         self._worklist = worklist
         self._run = run
         self._crew = crew
+        self._ending = ending
         counts = worklist.counts()
         self._total = sum(counts.values())
         self._marks = Counter(_marks(counts))
@@ -229,9 +248,11 @@ class Batch:
     ) -> BatchProgress:
         """Validates the photos that are left, and returns the summary.
 
-        Once ``stop`` is set, the photos in progress are finished and no others are started. ``report`` is called
-        after each photo. Raises ``ServiceError`` if the worklist cannot be written.
+        Once ``stop`` is set, the photos in progress are finished and no others are started. It is also set if another
+        process takes the batch over. ``report`` is called after each photo. Raises ``ServiceError`` if the worklist
+        cannot be written, and ``Conflict`` if it is another process's by now.
         """
+        self._worklist.start(submitter.operator, submitter.ip_address, stop)
         workers, patience = self._crew
         crew = Crew(workers, lambda item: self._done(item, submitter), self._keep, patience=patience)
         ended = crew.run(
@@ -241,7 +262,14 @@ class Batch:
             lambda progress: report(self._with_marks(progress)),
             done=sum(self._marks.values()),
         )
-        return replace(self._with_marks(ended), problems=tuple(self._worklist.problems(MAX_PROBLEMS)))
+        if ended.end is not End.DONE and not self._ending.is_set():
+            self._worklist.rest()
+        problems = self._worklist.problems(MAX_PROBLEMS)
+        return replace(
+            self._with_marks(ended),
+            problems=tuple((item.registration_id, why) for item, why in problems),
+            people=frozenset(item.user_id for item, _ in problems),
+        )
 
     def close(self) -> None:
         self._worklist.close(forget=self._total == sum(self._marks.values()))

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from functools import partial
 
 import pandas as pd
 import streamlit as st
 
 from core.domain.costs import IMAGES_A_VALIDATION
-from core.domain.errors import Conflict
+from core.domain.errors import Conflict, FacedeskError
 from core.domain.records import Source
 from core.domain.roles import Action
+from core.domain.worklists import MARK_WORDS
 from core.flow.crew import End, Progress
 from core.runtime.facades.guard import GuardedServices
 from core.services.batch import BatchProgress, Choice
+from core.services.batch_jobs import BATCH, batch_work
+from core.services.jobs import Job, Work
 from core.services.validation import Submitter
-from core.services.worklist import MARK_WORDS
 from core.settings import Backend
-from dashboard.jobs import Job, Work, jobs
+from dashboard.jobs import jobs
 from dashboard.parts import event, ui
 
-BATCH, CHECK = "batch", "reference-check"
+CHECK = "reference-check"
 _TITLES = {BATCH: "Checking the photos already sent", CHECK: "Checking the reference photos"}
 #: Seconds between two looks at what runs.
 LOOK_SECONDS = 1
@@ -45,11 +47,12 @@ def under_way(services: GuardedServices, event_id: str) -> frozenset[str]:
     if not services.principal.may(Action.RUN_BATCH):
         return frozenset()
     for kind, ended in ((BATCH, _batch_ended), (CHECK, _check_ended)):
-        job = jobs().of(kind, event_id)
-        if job and job.running:
-            st.fragment(running, run_every=LOOK_SECONDS)(kind, _TITLES[kind], job)
-        elif ended(services, event_id, job):
-            free.add(kind)
+        with ui.banner_on_failure("look for checks that are running"):
+            job = jobs().of(kind, event_id)
+            if job and job.running:
+                follow(kind, _TITLES[kind], event_id)
+            elif ended(services, event_id, job):
+                free.add(kind)
     return frozenset(free)
 
 
@@ -64,29 +67,40 @@ def offers(services: GuardedServices, event_id: str, kinds: frozenset[str]) -> N
 # What runs
 
 
-def running(kind: str, title: str, job: Job) -> None:
-    """How far a job is, with a button that stops it. For a fragment; when the job ends, the page runs again."""
-    if not job.running:
-        st.rerun()
-    with st.container(border=True):
-        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            st.markdown(f"**{title}**")
-            if job.stop.is_set():
-                st.caption("Stopping. What is being done right now is still finished.")
-            else:
-                st.button("Stop", icon=":material/stop_circle:", key=f"stop-{kind}", on_click=job.stop.set)
-        if job.operator:
-            st.text(f"Started by {job.operator}")
-        progress = job.progress
-        if progress is None:
-            st.progress(0.0, "Reading the event…")
-            return
-        share = progress.done / progress.total if progress.total else 0.0
-        st.progress(share, f"{progress.done:,} of {progress.total:,}{_pace(progress)}")
-        if isinstance(progress, BatchProgress):
-            st.caption(_counts(progress))
-        if progress.paused:
-            ui.banner("warning", "Paused. It continues by itself.", progress.paused, icon=":material/pause_circle:")
+def follow(kind: str, title: str, event_id: str) -> None:
+    """How far a running job is, with a button that stops it. When the job ends, the page runs again."""
+    st.fragment(_running, run_every=LOOK_SECONDS)(kind, title, event_id)
+
+
+def _running(kind: str, title: str, event_id: str) -> None:
+    with ui.banner_on_failure("look how far this is"):
+        job = jobs().of(kind, event_id)
+        if job is None or not job.running:
+            st.rerun()
+        with st.container(border=True):
+            with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+                st.markdown(f"**{title}**")
+                if job.stopping:
+                    st.caption("Stopping. What is being done right now is still finished.")
+                elif st.button("Stop", icon=":material/stop_circle:", key=f"stop-{kind}"):
+                    jobs().stop(kind, event_id)
+                    st.rerun()
+            _progress(job)
+
+
+def _progress(job: Job) -> None:
+    if job.operator:
+        st.text(f"Started by {job.operator}")
+    progress = job.progress
+    if progress is None:
+        st.progress(0.0, "Reading the event…")
+        return
+    share = progress.done / progress.total if progress.total else 0.0
+    st.progress(share, f"{progress.done:,} of {progress.total:,}{_pace(progress)}")
+    if isinstance(progress, BatchProgress):
+        st.caption(_counts(progress))
+    if progress.paused:
+        ui.banner("warning", "Paused. It continues by itself.", progress.paused, icon=":material/pause_circle:")
 
 
 def _pace(progress: Progress) -> str:
@@ -182,15 +196,9 @@ def _price(services: GuardedServices, photos: int, images: int = IMAGES_A_VALIDA
 def _start(services: GuardedServices, event_id: str, choice: Choice | None) -> None:
     """A new batch; without ``choice`` the one that is not done goes on."""
     by = services.principal
-    submitter = Submitter(Source.BATCH, by.name, by.ip_address)
     batches = services.batches
-
-    def work(stop: threading.Event, report: Callable[[Progress], None]) -> Progress:
-        with closing(batches.open(event_id, choice) if choice else batches.resume(event_id)) as opened:
-            report(opened.progress())
-            return opened.run(submitter, stop, report)
-
-    begin(BATCH, event_id, work, by.name)
+    opened = partial(batches.open, event_id, choice) if choice else partial(batches.resume, event_id)
+    begin(BATCH, event_id, batch_work(opened, Submitter(Source.BATCH, by.name, by.ip_address)), by.name)
 
 
 def begin(kind: str, event_id: str, work: Work, operator: str | None) -> None:
@@ -203,6 +211,8 @@ def _interrupted(services: GuardedServices, event_id: str, choice: Choice, befor
     with st.container(border=True):
         st.markdown("**The check of the photos already sent was interrupted**")
         st.write(f"{CHOICE_WORDS[choice]}: {before.done:,} of {before.total:,} photos done, {before.left:,} left.")
+        if before.goes_on:
+            st.fragment(_awaited, run_every=LOOK_SECONDS)(event_id)
         with st.container(horizontal=True):
             if st.button("Resume", type="primary", icon=":material/play_arrow:", key="batch-resume"):
                 _start(services, event_id, None)
@@ -214,13 +224,21 @@ def _interrupted(services: GuardedServices, event_id: str, choice: Choice, befor
                     st.rerun()
 
 
+def _awaited(event_id: str) -> None:
+    """Says that the batch continues without anybody's doing. When it does, the page runs again."""
+    st.caption("It continues by itself within a minute.")
+    with suppress(FacedeskError):
+        if (job := jobs().of(BATCH, event_id)) and job.running:
+            st.rerun()
+
+
 def _batch_summary(event_id: str, job: Job) -> None:
     if job.failure:
         broke_off(BATCH, event_id, job.failure)
         return
     summary = job.progress
-    if not isinstance(summary, BatchProgress):
-        return
+    if not isinstance(summary, BatchProgress) or summary.end is None:
+        return  # its process has ended; what is left is shown as interrupted
     said = f"{summary.done:,} of {summary.total:,} photos: {_counts(summary) or 'nothing done yet'}."
     with st.container(border=True):
         _ended(BATCH, event_id, "Photos already sent", said, summary)
@@ -269,8 +287,9 @@ def broke_off(kind: str, event_id: str, failure: str) -> None:
 def close_button(kind: str, event_id: str) -> None:
     """Puts away what is said of a job that has ended."""
     if st.button("Close", icon=":material/close:", type="tertiary", key=f"close-{kind}"):
-        jobs().forget(kind, event_id)
-        st.rerun()
+        with ui.banner_on_failure("put this away", again=False):
+            jobs().forget(kind, event_id)
+            st.rerun()
 
 
 # Checking the reference photos
@@ -280,7 +299,7 @@ def _check_ended(services: GuardedServices, event_id: str, job: Job | None) -> b
     """Whether a new one can be started, which is always."""
     if job and job.failure:
         broke_off(CHECK, event_id, job.failure)
-    elif job and job.progress:
+    elif job and job.progress and job.progress.end:
         _check_summary(services, event_id, job.progress)
     return True
 
@@ -315,12 +334,13 @@ def _start_check(services: GuardedServices, event_id: str) -> None:
 
 def _check_summary(services: GuardedServices, event_id: str, summary: Progress) -> None:
     checked = services.references.latest(event_id)
-    if checked is None:
-        return
-    problems = len(checked.problems)
     with st.container(border=True):
-        said = f"{summary.done:,} people looked at, {problems:,} to ask for another photo."
+        looked_at = f"{summary.done:,} people looked at"
+        if checked is None:
+            said = f"{looked_at}. The server that did it has the list of those to ask for another photo."
+        else:
+            said = f"{looked_at}, {len(checked.problems):,} to ask for another photo."
         _ended(CHECK, event_id, "Reference photos", said, summary)
-        if problems:
+        if checked and checked.problems:
             files = event.files(event_id, "reference-problems")
             event.file_links("People to ask", files, "reference-problems")

@@ -61,14 +61,13 @@ def under_way(event_id: str) -> None:
         ui.banner("error", "Your changes were not saved.", failed, icon=":material/error:")
     if st.session_state.pop(_SAVED, False):
         st.success("Saved.", icon=":material/check_circle:")
-    job = jobs().of(profiles.DATES_JOB, event_id)
-    if job and job.running:
-        st.fragment(batch.running, run_every=batch.LOOK_SECONDS)(
-            profiles.DATES_JOB, "Giving the records their new dates", job
-        )
-    elif job and job.failure:
-        sentence = "The records do not all have their new dates yet. Facedesk tries again within minutes."
-        ui.banner("warning", sentence, job.failure, icon=":material/event_busy:")
+    with ui.banner_on_failure("look for records that are being dated"):
+        job = jobs().of(profiles.DATES_JOB, event_id)
+        if job and job.running:
+            batch.follow(profiles.DATES_JOB, "Giving the records their new dates", event_id)
+        elif job and job.failure:
+            sentence = "The records do not all have their new dates yet. Facedesk tries again within minutes."
+            ui.banner("warning", sentence, job.failure, icon=":material/event_busy:")
 
 
 def form(profile: EventProfile, policy: Policy) -> None:

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from core.adapters.embedded.worklists import SqliteWorklist
 from core.domain.errors import Conflict, InvalidInput, RegistrationNotFound, Unavailable
 from core.domain.records import Decision, Registration, Source, Status, ValidationRecord
+from core.domain.worklists import Mark
 from core.flow.crew import End
 from core.services.batch import BatchProgress, Choice
 from core.services.validation import Submitter
-from core.services.worklist import Mark, Worklist
 from tests.support import hostile
 from tests.support.desk import Desk
 
@@ -329,11 +330,11 @@ def test_what_was_recorded_before_a_kill_and_not_yet_noted_counts_once_and_asks_
     def killed(*_given: object) -> None:
         raise SystemExit
 
-    keep = Worklist.keep
-    monkeypatch.setattr(Worklist, "keep", killed)
+    keep = SqliteWorklist.keep
+    monkeypatch.setattr(SqliteWorklist, "keep", killed)
     with pytest.raises(SystemExit):
         run(desk)
-    monkeypatch.setattr(Worklist, "keep", keep)
+    monkeypatch.setattr(SqliteWorklist, "keep", keep)
     summary = run(desk)
     assert (summary.end, summary.marks) == (End.DONE, {Mark.PASSED: 8})
     assert desk.engine.calls.count("detect") == 8

@@ -21,11 +21,13 @@ from core.adapters.embedded.audit import SqliteAudit
 from core.adapters.embedded.erasures import SqliteErasures
 from core.adapters.embedded.photos import FolderPhotos
 from core.adapters.embedded.registrations import SqliteRegistrations
+from core.adapters.embedded.worklists import SqliteWorklists
 from core.domain.audit import AuditEntry
 from core.domain.errors import Conflict, RegistrationNotFound, Unavailable
 from core.domain.policy import Policy
 from core.domain.records import Registration, Source
 from core.domain.roles import local
+from core.domain.worklists import Mark
 from core.photos.keys import folder_of
 from core.photos.sanitiser import PhotoSanitiser
 from core.runtime.bootstrap import build
@@ -34,7 +36,6 @@ from core.services.batch import Batches, Choice
 from core.services.erasure import Erasures
 from core.services.reference_photos import ReferencePhotos
 from core.services.validation import Submitter, ValidationService
-from core.services.worklist import Mark
 from core.settings import Settings
 from tests.support.clock import NOON, FakeClock
 from tests.support.desk import HASHED
@@ -267,7 +268,9 @@ def test_an_attempt_leaves_nothing_though_the_erasure_is_cut_off_and_goes_on_lat
 @pytest.fixture
 def batches(place: Place, tmp_path: Path) -> Batches:
     many: Any = {"workers": 2, "max_file_bytes": 1 << 24, "patience": 0}
-    return Batches(place.records, place.registrations, place.validation, tmp_path / "batches", **many)
+    return Batches(
+        place.records, place.registrations, place.validation, SqliteWorklists(tmp_path / "batches"), **many
+    )
 
 
 def sent(place: Place, number: int) -> list[Person]:

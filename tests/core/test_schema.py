@@ -18,11 +18,11 @@ import pytest
 from core.adapters.embedded.records import SqliteRecords
 from core.adapters.embedded.registrations import SqliteRegistrations
 from core.adapters.embedded.schema import SCHEMA
+from core.adapters.embedded.worklists import SqliteWorklist
 from core.domain.errors import Refused
 from core.domain.search import search_keys, search_text
 from core.files.database import Database, script
 from core.runtime.bootstrap import build
-from core.services.worklist import Worklist
 from core.settings import Settings
 from tests.support import damage
 from tests.support.clock import FakeClock
@@ -230,20 +230,20 @@ def test_damage_that_is_found_while_it_runs_is_told_by_each_check(tmp_path: Path
 
 
 def test_a_batchs_list_that_is_damaged_says_what_to_do(tmp_path: Path) -> None:
-    Worklist(tmp_path, "event-1").close()
+    SqliteWorklist(tmp_path, "event-1").close()
     (file,) = tmp_path.glob("batch-*.sqlite3")
     file.write_bytes(b"no database" * 1000)
     with pytest.raises(Refused, match=f"Delete {file} and start the batch again"):
-        Worklist(tmp_path, "event-1")
+        SqliteWorklist(tmp_path, "event-1")
 
 
 def test_a_list_of_a_batch_from_before_there_were_versions_goes_on(tmp_path: Path) -> None:
-    worklist = Worklist(tmp_path, "event-1")
+    worklist = SqliteWorklist(tmp_path, "event-1")
     run = worklist.begin("all", None, [])
     worklist.close()
     (file,) = tmp_path.glob("batch-*.sqlite3")
     damage.run(file, "PRAGMA application_id=0", "PRAGMA user_version=0")
-    again = Worklist(tmp_path, "event-1")
+    again = SqliteWorklist(tmp_path, "event-1")
     assert again.run() == run
     again.close()
 

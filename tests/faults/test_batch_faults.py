@@ -9,10 +9,10 @@ from contextlib import closing
 import pytest
 
 from core.domain.records import Registration, Source
+from core.domain.worklists import Mark
 from core.flow.crew import End
 from core.services.batch import BatchProgress, Choice
 from core.services.validation import Submitter
-from core.services.worklist import Mark
 from tests.support.portraits import as_jpeg, hopper
 from tests.support.production import Servers, Site, production
 from tests.support.rekognition import Faults, RekognitionServer, SameFace

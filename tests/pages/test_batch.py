@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 
@@ -12,24 +12,22 @@ from streamlit.testing.v1 import AppTest
 
 from core.domain.errors import Unavailable
 from core.domain.records import Registration, Source
+from core.domain.worklists import Mark
+from core.flow.crew import End, Progress
 from core.runtime.services import Services
+from core.services import jobs as jobs_module
 from core.services.batch import BatchProgress, Choice
+from core.services.jobs import Job, Jobs
 from core.services.validation import Submitter
 from core.settings import Settings
-from dashboard.jobs import Job, jobs
+from dashboard.jobs import jobs
 from tests.pages.test_validate import press, text_of
 from tests.support.app import RunPage, failure
 from tests.support.desk import REFERENCE_KEY, Desk
+from tests.support.waiting import until
 
 EVENT = "expo"
 PEOPLE = 12
-
-
-@pytest.fixture(autouse=True)
-def no_jobs() -> Iterator[None]:
-    jobs.clear()
-    yield
-    jobs.clear()
 
 
 @pytest.fixture
@@ -60,9 +58,10 @@ def started(page: AppTest) -> AppTest:
 
 
 def ended(kind: str = "batch") -> Job:
+    jobs().join(kind, EVENT, 30)
     job = jobs().of(kind, EVENT)
     assert job
-    job.join(30)
+    assert not job.running
     return job
 
 
@@ -211,3 +210,54 @@ def test_the_reference_photos_are_checked_and_the_csv_is_linked(page: AppTest, d
     assert f"{PEOPLE} people looked at, {PEOPLE} to ask for another photo." in text_of(page)
     links = [link.proto.url for link in page.get("link_button")]
     assert "/api/exports/events/expo/reference-problems.csv" in links
+
+
+# Other instances
+
+
+@pytest.fixture
+def elsewhere(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Jobs:
+    """The jobs of another instance, which hears soon of a wish to stop."""
+    monkeypatch.setattr(jobs_module, "TELL_EVERY", 0.01)
+    return Jobs(desk.services.jobs._board)
+
+
+def test_a_batch_of_another_instance_is_shown_and_stopped(run_page: RunPage, page: AppTest, elsewhere: Jobs) -> None:
+    def work(stop: threading.Event, report: Callable[[Progress], None]) -> Progress:
+        report(BatchProgress(PEOPLE, 5, marks={Mark.PASSED: 5}))
+        assert stop.wait(30)
+        return BatchProgress(PEOPLE, 6, end=End.STOPPED, marks={Mark.PASSED: 6})
+
+    elsewhere.start("batch", EVENT, work, "Olga")
+    until(lambda: bool((job := jobs().of("batch", EVENT)) and job.progress))
+    page.run()
+    assert "Started by Olga" in text_of(page)
+    assert "5 passed" in text_of(page)
+    assert "Check these photos…" not in labels(page)
+    press(page, "Stop")
+    elsewhere.join("batch", EVENT, 30)
+    page.run()
+    assert f"6 of {PEOPLE} photos: 6 passed." in text_of(page)
+    press(page, "Close")
+    assert elsewhere.of("batch", EVENT) is None
+
+
+def test_a_batch_that_goes_on_elsewhere_says_so(
+    page: AppTest, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = BatchProgress(PEOPLE, 5, goes_on=True)
+    monkeypatch.setattr(services.batches, "unfinished", lambda _event_id: (Choice.ALL, before))
+    page.run()
+    assert "It continues by itself within a minute." in text_of(page)
+
+
+def test_where_the_store_of_jobs_is_out_of_reach_the_rest_of_the_page_lives(
+    page: AppTest, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_given: object) -> None:
+        raise Unavailable("batches", "gone")
+
+    monkeypatch.setattr(desk.services.jobs._board, "of", down)
+    page.run()
+    assert "Could not look for checks that are running." in failure(page)
+    assert f"{PEOPLE} registered" in text_of(page)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,13 +31,6 @@ EVENT = "expo"
 REASON = "The terms that everybody accepted name this check"
 #: Opens the page of the event.
 Open = Callable[..., AppTest]
-
-
-@pytest.fixture(autouse=True)
-def no_jobs() -> Iterator[None]:
-    jobs.clear()
-    yield
-    jobs.clear()
 
 
 @pytest.fixture
@@ -71,9 +64,7 @@ def switched_on(services: Services, people: list[Registration]) -> Services:
 def searched(app: AppTest, label: str = "Look for duplicates") -> AppTest:
     """The page when the search that its button starts has ended."""
     press(app, label)
-    job = jobs().of(searching.SEARCH, EVENT)
-    assert job
-    job.join(30)
+    jobs().join(searching.SEARCH, EVENT, 30)
     app.run()
     assert not app.exception, app.exception
     return app
@@ -343,7 +334,7 @@ def test_while_it_runs_it_can_be_stopped(open_page: Open, switched_on: Services,
     press(app, "Stop")
     job = jobs().of(searching.SEARCH, EVENT)
     assert job
-    assert job.stop.is_set()
+    assert job.stopping
     desk.faces.stalled.set()
 
 
@@ -410,9 +401,7 @@ def test_an_event_without_registrations_finds_nobody(run_page: RunPage, services
     services.profile_service.save(EventProfile(event_id="empty"), "Ada Admin")
     services.duplicates.set_switch("empty", True, REASON, "Ada Admin")
     app = press(run_page("duplicates", event_id="empty"), "Look for duplicates")
-    job = jobs().of(searching.SEARCH, "empty")
-    assert job
-    job.join(30)
+    jobs().join(searching.SEARCH, "empty", 30)
     assert "**No pair looks alike.**" in text_of(app.run())
 
 

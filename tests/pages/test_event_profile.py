@@ -33,9 +33,7 @@ def field(app: Any, kind: str, label: str) -> Any:
 def save(app: Any) -> Any:
     next(button for button in app.button if button.label == "Save").click()
     app.run()
-    job = jobs().of(DATES_JOB, EVENT)
-    if job:
-        job.join()
+    jobs().join(DATES_JOB, EVENT)
     return app
 
 

@@ -20,18 +20,18 @@ def test_clearing_every_cache_closes_no_service(run_page: RunPage) -> None:
     assert shared() is before
 
 
-def test_clearing_every_cache_stops_no_job() -> None:
+def test_clearing_every_cache_stops_no_job(run_page: RunPage) -> None:
     end = threading.Event()
 
     def work(stop: threading.Event, report: object) -> Progress:
         end.wait(60)
         return Progress(done=int(not stop.is_set()), total=1)
 
-    job = jobs().start("batch", "expo", work, None)
+    jobs().start("batch", "expo", work, None)
     st.cache_resource.clear()
     end.set()
-    job.join(60)
+    jobs().join("batch", "expo", 60)
+    job = jobs().of("batch", "expo")
+    assert job
     assert job.progress
     assert job.progress.done == 1
-    assert jobs().of("batch", "expo") is job
-    jobs.clear()

@@ -345,9 +345,7 @@ class TestProfiles:
         record = desk.records.record_attempt(an_outcome(timestamp=utc_now()), timedelta(days=30))
         end = utc_now().replace(microsecond=0) + timedelta(days=90)
         run_import((f"registrationId,userId,eventId,Ends at\nr1,u1,event-1,{end.isoformat()}\n").encode())
-        job = jobs().of(DATES_JOB, "event-1")
-        assert job
-        job.join()
+        jobs().join(DATES_JOB, "event-1")
         dated = desk.records.get(record.user_id, record.registration_id)
         assert dated
         assert dated.expires_at == int((end + timedelta(days=KEEP_DAYS)).timestamp())

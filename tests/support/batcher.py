@@ -10,6 +10,7 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
+from core.adapters.embedded.worklists import SqliteWorklists
 from core.domain.records import Source
 from core.runtime.bootstrap import build
 from core.services.batch import Batches, BatchProgress, Choice
@@ -27,7 +28,7 @@ def main(data: str, event_id: str) -> None:
         services.records,
         services.registrations,
         validation,
-        settings.data_dir,
+        SqliteWorklists(settings.data_dir),
         workers=8,
         max_file_bytes=settings.max_upload_bytes,
     )

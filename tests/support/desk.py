@@ -14,6 +14,7 @@ from core.adapters.embedded.audit import SqliteAudit
 from core.adapters.embedded.cases import SqliteClaims, SqliteNotes
 from core.adapters.embedded.duplicates import SqliteDuplicates
 from core.adapters.embedded.erasures import SqliteErasures
+from core.adapters.embedded.jobs import ProcessJobBoard
 from core.adapters.embedded.photos import FolderPhotos
 from core.adapters.embedded.profiles import SqliteDatedEvents, SqliteProfiles
 from core.adapters.embedded.rates import ProcessRates
@@ -21,6 +22,7 @@ from core.adapters.embedded.records import SqliteRecords
 from core.adapters.embedded.registrations import SqliteRegistrations
 from core.adapters.embedded.second_looks import SqliteSecondLooks
 from core.adapters.embedded.sign_outs import FolderSignOuts
+from core.adapters.embedded.worklists import SqliteWorklists
 from core.domain.clock import utc_now
 from core.domain.records import Registration
 from core.photos.sanitiser import PhotoSanitiser
@@ -148,6 +150,8 @@ def desk(
         sign_outs=FolderSignOuts(tmp_path, utc_now),
         token_rates=ProcessRates(settings.api_requests_per_minute),
         tokens=KeptTokens(),
+        worklists=SqliteWorklists(tmp_path),
+        jobs=ProcessJobBoard(),
         face_search=faces,
     )
     services = assemble(settings, adapters)

@@ -127,6 +127,8 @@ def differences(services: Services) -> Iterator[str]:
         "rates of tokens": (services.tokens._rates, ports.TokenRates),
         **({"tokens": (services.token_service._store, ports.ApiTokens)} if services.token_service else {}),
         "face search": (services.duplicates._faces, ports.FaceSearch),
+        "worklists": (services.batches._worklists, ports.Worklists),
+        "jobs": (services.jobs._board, ports.JobBoard),
     }
     for name, (store, contract) in of_services.items():
         for layer in _layers(store):

@@ -23,12 +23,13 @@ FEW = 0.01
 
 def under_way(services: GuardedServices, event_id: str) -> bool:
     """Shows the search that runs, or what broke the last one off; returns whether one runs."""
-    job = jobs().of(SEARCH, event_id)
-    if job and job.running:
-        st.fragment(batch.running, run_every=batch.LOOK_SECONDS)(SEARCH, "Looking for duplicates", job)
-        return True
-    if job and job.failure:
-        batch.broke_off(SEARCH, event_id, job.failure)
+    with ui.banner_on_failure("look for a search that is running"):
+        job = jobs().of(SEARCH, event_id)
+        if job and job.running:
+            batch.follow(SEARCH, "Looking for duplicates", event_id)
+            return True
+        if job and job.failure:
+            batch.broke_off(SEARCH, event_id, job.failure)
     return False
 
 

@@ -57,8 +57,8 @@ data "aws_iam_policy_document" "dashboard" {
     resources = [aws_dynamodb_table.audit.arn]
   }
 
-  # Who has which case, the notes on cases, second looks and the rest. Claims and notes of a person who is erased are
-  # deleted. Updates count the requests of the API's tokens.
+  # Facedesk's own state, such as who has which case, notes, sign-outs, and the lists of batches. What is kept of a
+  # person who is erased is deleted. Updates count the requests of the API's tokens.
   statement {
     sid = "State"
     actions = [

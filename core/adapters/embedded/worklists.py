@@ -1,30 +1,29 @@
-"""The worklist of a batch: its items and their results, in a file, so that an interrupted batch can be resumed.
+"""The worklists of batches in files, one for each event, so that an interrupted batch can be resumed.
 
-The file names people, so only its owner can read it, and it is deleted when the batch is finished.
+A file names people, so only its owner can read it, and it is deleted when the batch is finished.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core.domain.errors import Conflict, Service, Unavailable
+from core.domain.worklists import Item, Mark, Run
+from core.files.database import Database, Schema, script
 from core.files.private import FILE, make_folder
-
-if TYPE_CHECKING:
-    from core.files.database import Database
 
 _PREFIX = "batch-"
 #: Items that one query reads.
 _PAGE = 500
+_ITEM = "user_id, registration_id, key, file, seen, number"
 #: The tables of a worklist. They have not changed since the first version.
 _TABLES = """
 CREATE TABLE IF NOT EXISTS run (id TEXT NOT NULL, chosen TEXT NOT NULL, folder TEXT);
@@ -41,61 +40,47 @@ CREATE TABLE IF NOT EXISTS items (
 """
 
 
-class Mark(StrEnum):
-    """The final result of an item."""
+class SqliteWorklists:
+    """``Worklists`` in a folder."""
 
-    PASSED = "passed"
-    WAITING = "waiting"
-    FAILED = "failed"
-    #: There is no photo under the key, or the file no longer exists.
-    MISSING = "missing"
-    #: The photo store's object or the file is not an acceptable photo.
-    REFUSED = "refused"
-    #: The record was validated or decided since the batch began, or the registration was deleted. Nothing was done.
-    CHANGED = "changed"
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
+    def open(self, event_id: str) -> SqliteWorklist:
+        return SqliteWorklist(self._folder, event_id)
 
-#: The words for the marks, in the order of a summary.
-MARK_WORDS = {
-    Mark.PASSED: "passed",
-    Mark.WAITING: "waiting",
-    Mark.FAILED: "failed",
-    Mark.MISSING: "photo missing",
-    Mark.REFUSED: "photo refused",
-    Mark.CHANGED: "changed meanwhile",
-}
+    def unfinished(self, event_id: str) -> tuple[Run, Mapping[Mark | None, int]] | None:
+        path = self._folder / f"{_name(event_id)}.sqlite3"
+        if not path.exists():
+            return None
+        database = _opened(path)
+        try:
+            run = _run(database)
+            return (run, _counts(database)) if run else None
+        finally:
+            database.close()
 
+    def abandoned(self) -> list[tuple[str, Run]]:
+        return []
 
-@dataclass(frozen=True)
-class Item:
-    """A registration's photo to validate: a ``key`` in the photo store or the name of a ``file``.
+    def forget(self, user_id: str) -> None:
+        for path in self._folder.glob(f"{_PREFIX}*.sqlite3"):
+            database = _opened(path)
+            try:
+                with database.write() as connection:
+                    connection.execute("DELETE FROM items WHERE user_id = ?", (user_id,))
+                    changed = connection.changes()
+                if changed:
+                    database.scrub()
+            finally:
+                database.close()
 
-    ``seen`` identifies the record's newest attempt when the batch began; None if there was no record.
-    """
-
-    user_id: str
-    registration_id: str
-    key: str | None = None
-    file: str | None = None
-    seen: str | None = None
-    #: Its position in the worklist.
-    number: int = 0
+    def close(self) -> None:
+        pass
 
 
-@dataclass(frozen=True)
-class Run:
-    """One batch from its first start to its end, however often it is interrupted.
-
-    ``chosen`` says which photos were chosen, as the caller of ``begin`` named it; ``folder`` has the files.
-    """
-
-    id: uuid.UUID
-    chosen: str
-    folder: str | None
-
-
-class Worklist:
-    """The worklist of one event's batch, locked by one process at a time."""
+class SqliteWorklist:
+    """``Worklist`` in a file that one process at a time has locked. A lock is never lost."""
 
     def __init__(self, folder: Path, event_id: str) -> None:
         """Raises ``Conflict`` if a batch of this event is running, ``ServiceError`` if ``folder`` cannot be used."""
@@ -115,11 +100,9 @@ class Worklist:
         self._database = _opened(self._path)
 
     def run(self) -> Run | None:
-        """Returns the unfinished batch; None if there is none."""
         return _run(self._database)
 
     def begin(self, chosen: str, folder: str | None, items: Iterable[Item]) -> Run:
-        """Stores a new batch of ``items`` in one transaction, in place of the former one."""
         run = Run(uuid.uuid4(), chosen, folder)
         rows = ((item.user_id, item.registration_id, item.key, item.file, item.seen) for item in items)
         with self._database.write() as connection:
@@ -132,33 +115,34 @@ class Worklist:
             connection.execute("INSERT INTO run VALUES (?, ?, ?)", (str(run.id), chosen, folder))
         return run
 
+    def start(self, operator: str | None, ip_address: str | None, stop: threading.Event) -> None:
+        pass  # nobody continues it but a person, who gives a name then
+
+    def rest(self) -> None:
+        pass
+
     def left(self) -> Iterator[Item]:
-        """Yields the items without a mark, in order; reads them from the file page by page."""
         last = 0
         while page := self._page(last):
             yield from page
             last = page[-1].number
 
     def keep(self, item: Item, mark: Mark, why: str) -> None:
-        """Stores an item's result durably. ``why`` is the reason if its photo could not be used."""
         with self._database.write() as connection:
             connection.execute("UPDATE items SET mark = ?, why = ? WHERE number = ?", (mark, why, item.number))
 
     def counts(self) -> Mapping[Mark | None, int]:
-        """Counts the items by mark; None counts those without a mark."""
         return _counts(self._database)
 
-    def problems(self, limit: int) -> list[tuple[str, str]]:
-        """Returns up to ``limit`` registration ids of missing and refused photos, in order, with the reasons."""
+    def problems(self, limit: int) -> list[tuple[Item, str]]:
         with self._database.read() as connection:
-            rows = connection.execute(
-                "SELECT registration_id, why FROM items WHERE mark IN (?, ?) ORDER BY number LIMIT ?",
+            rows: list[Any] = connection.execute(
+                f"SELECT {_ITEM}, why FROM items WHERE mark IN (?, ?) ORDER BY number LIMIT ?",
                 (Mark.MISSING, Mark.REFUSED, limit),
-            )
-            return [(str(registration_id), str(why)) for registration_id, why in rows]
+            ).fetchall()
+        return [(Item(*item), str(why)) for *item, why in rows]
 
     def close(self, *, forget: bool = False) -> None:
-        """Releases the lock; with ``forget``, deletes the worklist first."""
         self._database.close()
         if forget:
             for suffix in ("", "-wal", "-shm"):
@@ -168,41 +152,10 @@ class Worklist:
     def _page(self, after: int) -> list[Item]:
         with self._database.read() as connection:
             rows: list[Any] = connection.execute(
-                "SELECT user_id, registration_id, key, file, seen, number FROM items "
-                "WHERE mark IS NULL AND number > ? ORDER BY number LIMIT ?",
+                f"SELECT {_ITEM} FROM items WHERE mark IS NULL AND number > ? ORDER BY number LIMIT ?",
                 (after, _PAGE),
             ).fetchall()
         return [Item(*row) for row in rows]
-
-
-def unfinished(folder: Path, event_id: str) -> tuple[Run, Mapping[Mark | None, int]] | None:
-    """Returns the event's unfinished batch and its counts, running or not; None if there is none."""
-    path = folder / f"{_name(event_id)}.sqlite3"
-    if not path.exists():
-        return None
-    database = _opened(path)
-    try:
-        run = _run(database)
-        return (run, _counts(database)) if run else None
-    finally:
-        database.close()
-
-
-def forget(folder: Path, user_id: str) -> None:
-    """Deletes an erased person from all worklists in ``folder``. Raises ``ServiceError``.
-
-    A running batch may hold an item of theirs in memory, but finds no registration for it.
-    """
-    for path in folder.glob(f"{_PREFIX}*.sqlite3"):
-        database = _opened(path)
-        try:
-            with database.write() as connection:
-                connection.execute("DELETE FROM items WHERE user_id = ?", (user_id,))
-                changed = connection.changes()
-            if changed:
-                database.scrub()
-        finally:
-            database.close()
 
 
 def _name(event_id: str) -> str:
@@ -210,9 +163,6 @@ def _name(event_id: str) -> str:
 
 
 def _opened(path: Path) -> Database:
-    # Imported here because the command line's help needs no database.
-    from core.files.database import Database, Schema, script
-
     schema = Schema(
         application_id=int.from_bytes(b"FDBL"),
         steps=(script(_TABLES),),
