@@ -20,7 +20,7 @@ run: setup
 # Seconds each, of files and memory alone: the rules, the tables of access, the layers, the documents, the packages.
 FAST = $(addprefix tests/core/test_,$(addsuffix .py,access architecture costs documents frames guard \
 	hashing policy records sessions settings statistics tokens usage wiring)) \
-	$(addprefix tests/infra/test_,mongodb_indexes.py requirements.py terraform.py) tests/api/test_openapi.py
+	$(addprefix tests/infra/test_,container.py mongodb_indexes.py requirements.py terraform.py) tests/api/test_openapi.py
 
 check: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(FAST)
@@ -49,9 +49,11 @@ bench: setup-dev .venv-bench/.ready
 	$(BIN)/python -m benchmarks.exports
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.all_events
+	$(BIN)/python -m benchmarks.registrations
 	$(BIN)/python -m benchmarks.duplicates
 	$(BIN)/python -m benchmarks.validate
 	$(BIN)/python -m benchmarks.beside_batch
+	$(BIN)/python -m benchmarks.index_check
 	$(BIN)/python -m benchmarks.api
 	$(BIN)/python -m benchmarks.api --reads
 	$(BIN)/python -m benchmarks.sessions

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import streamlit as st
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from dashboard import services
 from dashboard.access import messages, signin
 from dashboard.access.gate import Gate
+from dashboard.access.hosts import Hosts
 from dashboard.api.routes import Api
 from dashboard.prefix import Under, Whole
 from dashboard.static import Static
@@ -27,7 +27,7 @@ app = st.App(
     Path(__file__).resolve().parent / "dashboard" / "app.py",
     middleware=[
         # Streamlit itself checks the host of its websocket alone.
-        Middleware(TrustedHostMiddleware, allowed_hosts=st.get_option("server.allowedHosts")),
+        Middleware(Hosts, allowed_hosts=st.get_option("server.allowedHosts")),
         Middleware(Under),
         Middleware(Gate, settings=settings),
         Middleware(Static),

@@ -94,7 +94,7 @@ def running(services: Services, event: str | None) -> Iterator[Callable[[], int]
 
 def measure(rounds: int, reruns: int, folder: str) -> dict[str, Measured]:
     page = ours.page(folder, "event_overview", warm=True)
-    services = shared().guard.services
+    services = shared().services
     services.engine.ping()
     photos = portraits()
     cores = {"no batch": None, "a batch, 1 core": 1, f"a batch, all {cv2.getNumberOfCPUs()}": cv2.getNumberOfCPUs()}

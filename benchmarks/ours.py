@@ -29,7 +29,7 @@ def store(url: str, table: str, clock: Clock = utc_now) -> Any:
 
     os.environ |= {"AWS_ENDPOINT_URL_DYNAMODB": url, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
     client = clients.client("dynamodb", REGION)
-    records = DynamoRecords(client, table, Retry(60, clients.CALL_TIMEOUT_SECONDS), clock, index_check=None)
+    records = DynamoRecords(client, table, Retry(60, clients.CALL_TIMEOUT_SECONDS), clock)
     records.event_frame("no event")  # whether there is an index is asked once a process
     return records
 

@@ -114,12 +114,12 @@ class Settings(Policy, Limits, Sampling, BaseSettings):
         (),
         validate_default=False,
         repr=False,
-        description="JSON: the API's tokens, a list of what `python -m core token` prints",
+        description="JSON, with `embedded` alone: the API's tokens, a list of what `python -m core token` prints",
     )
     api_requests_per_minute: float = Field(
         600,
         gt=0,
-        description="API requests a minute that a token is good for; a sixth of them may come at once",
+        description="API requests a minute of a token, over all instances; a sixth of them may come at once",
     )
 
     dynamodb_table: str | None = Field(
@@ -138,12 +138,13 @@ class Settings(Policy, Limits, Sampling, BaseSettings):
         min_length=3,
         validation_alias="DYNAMODB_STATE_TABLE",
         description="DynamoDB table of what Facedesk itself keeps: who has which case, the notes on cases, second "
-        "looks, the profiles of events, and which alerts there were",
+        "looks, the profiles of events, alerts, sign-outs, tokens, batches, and what else all servers "
+        "must see",
     )
     event_index_check_minutes: float = Field(
         30,
         ge=0,
-        description="how often the table is read for records that its event index lacks (minutes); "
+        description="minutes between two searches of the table for records that its event index lacks; "
         "`0`: never, Facedesk alone writes this table",
     )
     aws_region: str | None = Field(
@@ -268,7 +269,7 @@ class Settings(Policy, Limits, Sampling, BaseSettings):
     rekognition_calls_per_second: float = Field(
         25,
         gt=0,
-        description="the region's quota of DetectFaces, and of CompareFaces, calls a second",
+        description="the region's quota of DetectFaces, and of CompareFaces, calls a second; instances share it",
     )
     rekognition_collection_calls_per_second: float = Field(
         5,

@@ -38,7 +38,7 @@ signin.sidebar(person)
 if person:
     st.sidebar.caption(f"Facedesk {__version__}")
 signin.banner()
-if person and services.shared().settings.sign_in:
+if person and services.shared().services.settings.sign_in:
     signin.note()
 link.arrive(page.url_path)
 page.run()

@@ -8,4 +8,4 @@ from dashboard.services import shared
 
 def jobs() -> Jobs:
     """The jobs of all processes."""
-    return shared().guard.services.jobs
+    return shared().services.jobs

@@ -27,6 +27,7 @@ OPERATIONS = _FOLDER / "operations.py"
 START = _FOLDER / "start.py"
 AUDIT = _FOLDER / "audit.py"
 ERASURE = _FOLDER / "erasure.py"
+TOKENS = _FOLDER / "tokens.py"
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,10 @@ _SECTIONS = {
         _Entry(AUDIT, "Audit trail", ":material/policy:"),
         _Entry(ERASURE, "Erase a person", ":material/person_remove:"),
     ),
-    "Set-up": (_Entry(START, "Load data", ":material/upload_file:"),),
+    "Set-up": (
+        _Entry(START, "Load data", ":material/upload_file:"),
+        _Entry(TOKENS, "API tokens", ":material/key:"),
+    ),
 }
 
 

@@ -7,7 +7,6 @@ import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import walk_packages
 from typing import Any
@@ -15,12 +14,12 @@ from typing import Any
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
 
-from core.domain.errors import FacedeskError, Forbidden, Refused, ServiceError, SettingsError
+from core.domain.errors import FacedeskError, Forbidden, Refused, ServiceError, SettingsError, Unavailable
 from core.domain.roles import Principal, local
 from core.runtime.bootstrap import build
 from core.runtime.facades.guard import Guard, GuardedServices
 from core.runtime.housekeeping import Housekeeping
-from core.services.sessions import Session, Sessions
+from core.services.sessions import Session
 from core.settings import Backend, Settings, check_exposure, load_settings
 from dashboard.access import names
 from dashboard.access.authentication import plain_address
@@ -32,28 +31,18 @@ from dashboard.reviewers import released_when_closed
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Shared:
-    guard: Guard
-    sessions: Sessions
-
-    @property
-    def settings(self) -> Settings:
-        return self.guard.services.settings
-
-
-def _make() -> Shared:
+def _make() -> Guard:
     services = build(load_settings())
     forget_when_erased(services.forgetting)
-    return Shared(Guard(services), Sessions(services.settings, services.clock))
+    return Guard(services)
 
 
 #: What all sessions and routes share. Raises ``SettingsError``.
-shared = Once(_make, close=lambda made: made.guard.services.close())
+shared = Once(_make, close=lambda made: made.services.close())
 
 
 def services_of(principal: Principal) -> GuardedServices:
-    return shared().guard.acting_as(principal)
+    return shared().acting_as(principal)
 
 
 def get_services() -> GuardedServices:
@@ -66,12 +55,15 @@ def get_services() -> GuardedServices:
 
 def session() -> Session | None:
     """The session of the person at this page; None where there is none any more."""
-    return shared().sessions.of(st.user.to_dict(), plain_address(st.context.ip_address))
+    try:
+        return shared().services.sessions.of(st.user.to_dict(), plain_address(st.context.ip_address))
+    except Unavailable:  # the gate, which is asked again before the next message, says so
+        return None
 
 
 def principal() -> Principal | None:
     """Who is at this page: whoever signed in; without sign-in, whoever the box in the sidebar names."""
-    if not shared().settings.sign_in:
+    if not shared().services.settings.sign_in:
         typed = st.session_state.get(names.FIELD)
         # Before the box is on the page there is what the browser has kept of it.
         name = names.kept(st.context.cookies) if typed is None else names.name_of(typed)
@@ -91,6 +83,11 @@ def require_settings() -> Settings:
         check_prefix(settings.oidc_redirect_uri if settings.sign_in else None)
         if settings.sign_in and st.get_option("server.trustedUserHeaders"):
             raise SettingsError("server.trustedUserHeaders: with sign-in nobody may name themself by a header.")
+        if settings.backend is Backend.AWS and settings.api_tokens:
+            raise SettingsError(
+                "API_TOKENS: with FACEDESK_BACKEND=aws tokens are in the table DYNAMODB_STATE_TABLE. Put these there "
+                "with python -m core tokens --take-over, then remove the setting."
+            )
         if settings.backend is Backend.EMBEDDED:
             from core.runtime.installation import prepare  # loads SQLite, which aws has no use for
 
@@ -106,7 +103,7 @@ def require_settings() -> Settings:
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:
     """Loads what requests need before the first one, and closes it when the server ends."""
-    keeping = Housekeeping(lambda: shared().guard.services)
+    keeping = Housekeeping(lambda: shared().services)
     await run_in_threadpool(_load)
     async with released_when_closed():
         yield
@@ -123,6 +120,9 @@ def _load() -> None:
         for module in walk_packages(import_module(package).__path__, f"{package}."):
             import_module(module.name)
     with suppress(FacedeskError):  # the pages say so
-        shared()
+        services = shared().services
+        if services.settings.sign_in:
+            services.sessions.prepare()
+            services.tokens.prepare()
     gc.collect()
     gc.freeze()

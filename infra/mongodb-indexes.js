@@ -6,8 +6,12 @@
 // A person's registrations, and a search for a user id.
 db.registrations.createIndex({ userId: 1 });
 
-// An event's registrations, and the list of events, which is read from the index alone.
-db.registrations.createIndex({ eventId: 1 });
+// An event's registrations, page by page, and the list of events, which is read from the index alone. Where there is an
+// index on eventId alone, this one takes its place.
+db.registrations.createIndex({ eventId: 1, _id: 1 });
+
+// What of an event is new. Only a server without change streams is asked for it: one that is no replica set.
+db.registrations.createIndex({ eventId: 1, updatedAt: 1 });
 
 // A search for an address as it is stored, or in capitals or small letters alone. No index narrows a search by words.
 db.registrations.createIndex({ email: 1 });

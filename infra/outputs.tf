@@ -1,21 +1,9 @@
 output "settings" {
   description = "Facedesk's environment, as far as this module knows it; MongoDB's settings come beside it."
-  value = {
-    FACEDESK_BACKEND               = "aws"
-    AWS_REGION                     = var.region
-    DYNAMODB_FACE_VALIDATION_TABLE = aws_dynamodb_table.records.name
-    DYNAMODB_AUDIT_TABLE           = aws_dynamodb_table.audit.name
-    DYNAMODB_STATE_TABLE           = aws_dynamodb_table.state.name
-    FACE_IMAGES_BUCKET             = aws_s3_bucket.photos.bucket
-    RECORD_TTL_DAYS                = var.record_ttl_days
-  }
+  value       = module.data.settings
 }
 
 output "policies" {
   description = "ARN of each role's policy, to attach to the role."
-  value = {
-    dashboard   = aws_iam_policy.dashboard.arn
-    provisioner = aws_iam_policy.provisioner.arn
-    analyst     = aws_iam_policy.analyst.arn
-  }
+  value       = module.data.policies
 }

@@ -49,3 +49,32 @@ variable "find_duplicates" {
   type        = bool
   default     = false
 }
+
+variable "customer_key" {
+  description = "Whether tables and photos are encrypted with a KMS key of this account, instead of keys that AWS owns."
+  type        = bool
+  default     = false
+}
+
+variable "max_read_units" {
+  description = "Read units a second that a table, and its index, take at most; null: as many as the account may."
+  type        = number
+  default     = null
+}
+
+variable "max_write_units" {
+  description = "Write units a second that a table, and its index, take at most; null: as many as the account may."
+  type        = number
+  default     = null
+}
+
+variable "backup_days" {
+  description = "Days that AWS Backup keeps a backup of each night of the tables, beside the 35 days of point-in-time recovery; 0: none. People who are erased stay in backups for as long."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.backup_days >= 0 && floor(var.backup_days) == var.backup_days
+    error_message = "A whole number of days, 0 or more."
+  }
+}

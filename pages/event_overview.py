@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard import pages
 from dashboard.parts import batch, event, lead_on, profiles, ui
-from dashboard.sections import digest, people
+from dashboard.sections import being_read, digest, people
 from dashboard.sections import event_overview as sections
 from dashboard.services import get_services
 
@@ -23,11 +23,14 @@ def main() -> None:
             event.none_yet()
         return
     event_id, span = sections.heading(row, events)
-    registered = records = None
+    registered = records = reading = None
     with ui.banner_on_failure("read this event's registrations"):
-        registered = event.registrations(event_id)
+        reading = services.registrations.being_read(event_id)
+        registered = None if reading else event.registrations(event_id)
     with ui.banner_on_failure("read this event's validations"):
         records = event.records(event_id)
+    if reading:
+        being_read.show(event_id, records)
     if records is None or registered is None:
         return
     event.notice()

@@ -22,6 +22,7 @@ def main() -> None:
         st.fragment(aws.aws_part, parallel=True)(source, span)
         st.fragment(cost.month_so_far, parallel=True)(source)
         cost.what_if()
+    records.index_verified()
     st.fragment(records.not_read_in_full)()
     st.fragment(agreement.of_all_events)()
     if services.expiry:

@@ -139,6 +139,9 @@ def backfill_index(
     "backfill". Replaced values are kept in originalEventId and originalTimestamp. Nothing else is changed. A record
     that changes during the pass is left as it is.
 
+    Also notes, in the table of Facedesk's own state, which records name photos that lie in no upload folder, so that
+    an erasure need not read the whole table. photosNoted in the record says that it was done.
+
     A pass reads the whole table once. If the command is stopped or killed, run it again to continue.
     """
     from core.runtime.maintenance import backfilling

@@ -143,6 +143,8 @@ REGISTRATION_COLUMNS = (
     Column("submittedPhotoKey", "str"),
     UNREADABLE,
 )
+#: By what a store tells documents of registrations apart, in the frames of ``core.domain.registration_documents``.
+DOCUMENT = Column("document", "str", never_absent=True)
 #: The column that the what-if table adds to a frame of records: the status that a record would have.
 BECOMES = Column("becomes", _STATUS, _SHOWN, Status)
 

@@ -1,6 +1,7 @@
 """What AWS charges for validations: pure arithmetic over DynamoDB's units, Rekognition's images and their prices.
 
-Free allowances, volume discounts, storage, backups, the audit trail, S3 and MongoDB are not in it.
+Free allowances, volume discounts, storage, backups, S3 and MongoDB are not in it, nor is the audit trail where no
+service counted its units.
 """
 
 from __future__ import annotations

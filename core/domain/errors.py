@@ -9,7 +9,8 @@ FacedeskError
 │   └── PhotoNotFound
 ├── PhotoRefused            an upload that is no photo we take; its text is meant for the person
 │   ├── PhotoTooLarge
-│   └── PhotoUnsupported
+│   ├── PhotoUnsupported
+│   └── PhotoOfAnother      a stored photo that was uploaded for somebody else
 ├── Forbidden               who asks may not do this; nothing was done
 ├── Conflict                the record changed since the caller saw it; nothing was written
 └── ServiceError            a service behind a port failed: which one, and its own error code
@@ -69,6 +70,14 @@ class PhotoUnsupported(PhotoRefused):
     pass
 
 
+class PhotoOfAnother(PhotoRefused):
+    def __init__(self) -> None:
+        super().__init__(
+            "This photo was uploaded for another registration and is erased with that person. Upload the photo for "
+            "this registration, instead of naming the key of a stored one."
+        )
+
+
 class Forbidden(FacedeskError):
     pass
 
@@ -94,6 +103,8 @@ class Service(StrEnum):
     SECOND_LOOKS = "second looks"
     ALERTS = "alerts"
     DUPLICATES = "duplicates"
+    SIGN_OUTS = "sign-outs"
+    TOKENS = "API tokens"
     BATCHES = "batches"
     DATABASE = "database"
     DATA_FOLDER = "data folder"

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from pandas.api.types import union_categoricals
 from pydantic.alias_generators import to_snake
 
-from core.domain.columns import MOMENT, REGISTRATION_COLUMNS, REPORTED, STORED_COLUMNS, UNREADABLE, Column
+from core.domain.columns import DOCUMENT, MOMENT, REGISTRATION_COLUMNS, REPORTED, STORED_COLUMNS, UNREADABLE, Column
 from core.domain.reading import Unread, Unreadable, is_absent, kind_of, text
 from core.domain.records import ValidationRecord, isoformat
 
@@ -87,15 +87,14 @@ def _made_of(columns: Mapping[str, Values], rows: int, names: tuple[str, ...] | 
     return pd.DataFrame(frame, copy=False)
 
 
-def registration_frame(columns: Mapping[str, Sequence[str | None]]) -> pd.DataFrame:
-    """The frame of registrations given by column: ``REGISTRATION_COLUMNS``, one row each, in their order."""
-    rows = len(columns.get("registrationId", ()))
-    absent = [None] * rows
+def registration_frame(columns: Mapping[str, Values], *, document: bool = False) -> pd.DataFrame:
+    """The frame of registrations given by column: ``REGISTRATION_COLUMNS``, one row each, in their order; with
+    ``document``, that column before them.
+    """
+    absent = pa.nulls(len(columns.get("registrationId", ())))
+    wanted = (DOCUMENT, *REGISTRATION_COLUMNS) if document else REGISTRATION_COLUMNS
     return pd.DataFrame(
-        {
-            column.name: _text(column, pa.array(columns.get(column.name, absent), column.arrow))
-            for column in REGISTRATION_COLUMNS
-        }
+        {column.name: _text(column, _array(columns.get(column.name, absent), column.arrow)) for column in wanted}
     )
 
 

@@ -1,4 +1,4 @@
-"""What a metrics service counted of the table of records and of the face engine."""
+"""What a metrics service counted of the tables and of the face engine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class Metrics:
     """
 
     period: timedelta
-    #: Capacity units: ``table_reads``, ``table_writes``, ``index_reads``, ``index_writes``.
+    #: Capacity units of the table of records, of its event index and of the audit trail: ``table_reads``,
+    #: ``table_writes``, ``index_reads``, ``index_writes``, ``audit_reads``, ``audit_writes``.
     consumed: pd.DataFrame
     #: Mean milliseconds of successful requests to the table; a column for each of ``TABLE_OPERATIONS``.
     latency: pd.DataFrame
@@ -35,6 +36,9 @@ class Metrics:
     #: ``user`` (HTTP 400, of the whole account in this region: DynamoDB tells them of no table), ``conditional``
     #: (writes that met a changed record) and HTTP 500 for each of ``TABLE_OPERATIONS``.
     errors: pd.DataFrame
+    #: ``index_throttled`` (writes that the event index had no room for); and of the audit trail
+    #: ``audit_reads_throttled``, ``audit_writes_throttled`` and ``audit_errors`` (HTTP 500).
+    others: pd.DataFrame
     #: ``deleted``: records that DynamoDB removed after they expired.
     expired: pd.DataFrame
     #: Rekognition's successful calls, those turned away, and mean milliseconds, of the whole account in this region;
@@ -46,7 +50,10 @@ class Metrics:
     @property
     def is_empty(self) -> bool:
         """True where nothing at all was counted."""
-        counts = (self.consumed, self.throttled, self.errors, self.expired, self.calls, self.calls_throttled)
+        counts = (
+            *(self.consumed, self.throttled, self.errors, self.others, self.expired),
+            *(self.calls, self.calls_throttled),
+        )
         return not any(frame.drop(columns="time").to_numpy().any() for frame in counts)
 
     @property
@@ -57,10 +64,15 @@ class Metrics:
 
     @property
     def problems(self) -> pd.DataFrame:
-        """What was turned away or failed: time, ``throttled`` (by DynamoDB), ``calls_throttled`` (by Rekognition),
-        ``system``, ``user`` and ``conditional`` (as in ``errors``).
+        """What was turned away or failed: time, ``throttled`` (by DynamoDB, of the table of records), ``index``
+        (throttled for want of room in the event index), ``calls_throttled`` (by Rekognition), ``audit`` (throttled or
+        failed, of the audit trail), ``system``, ``user`` and ``conditional`` (as in ``errors``).
         """
         return self.errors[["time", "user", "conditional"]].assign(
+            index=self.others["index_throttled"],
+            audit=self.others[["audit_reads_throttled", "audit_writes_throttled", "audit_errors"]].sum(
+                axis="columns"
+            ),
             throttled=self.throttled[list(TABLE_OPERATIONS)].sum(axis="columns"),
             calls_throttled=self.calls_throttled[list(ENGINE_OPERATIONS)].sum(axis="columns"),
             system=self.errors[list(TABLE_OPERATIONS)].sum(axis="columns"),

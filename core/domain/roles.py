@@ -48,6 +48,8 @@ class Action(StrEnum):
     SWITCH_DUPLICATES = "switch-duplicates"
     FIND_DUPLICATES = "find-duplicates"
     ANSWER_DUPLICATES = "answer-duplicates"
+    MAKE_TOKEN = "make-token"
+    REVOKE_TOKEN = "revoke-token"
 
 
 _S, _M, _N, _A = Role.SUPPORT, Role.MANAGER, Role.ANALYST, Role.ADMIN
@@ -76,6 +78,8 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.SWITCH_DUPLICATES: frozenset({_A}),
     Action.FIND_DUPLICATES: frozenset({_M, _A}),
     Action.ANSWER_DUPLICATES: frozenset({_M, _A}),
+    Action.MAKE_TOKEN: frozenset({_A}),
+    Action.REVOKE_TOKEN: frozenset({_A}),
 }
 
 #: A page, by its address -> the action that it is for.
@@ -92,6 +96,7 @@ PAGES: Mapping[str, Action] = {
     "start": Action.LOAD_DATA,
     "audit": Action.SEE_AUDIT,
     "erasure": Action.ERASE,
+    "tokens": Action.MAKE_TOKEN,
 }
 
 #: Roles, and the events that these are limited to.

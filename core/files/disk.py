@@ -13,6 +13,8 @@ from core.domain.errors import DiskFull, Unavailable
 
 DATABASE = "facedesk.sqlite3"
 PHOTOS = "photos"
+#: The folder with a file for each signed-out session.
+SIGNED_OUT = "signed-out"
 #: The folders below the photos for files that are being written, and for the templates of photos.
 INCOMING, TEMPLATES = ".incoming", ".templates"
 #: The folders below the photos that hold no photos.

@@ -31,7 +31,7 @@ class Pace:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._full = self._per_second = per_second
+        self._whole = self._full = self._per_second = per_second
         self._burst = burst
         self._clock = clock
         self._sleep = sleep
@@ -39,6 +39,16 @@ class Pace:
         self._turn = threading.Lock()
         self._paid_off = clock() - burst
         self._slowed = clock() - CALM_SECONDS
+
+    def limit(self, share: float) -> None:
+        """Have no more than this share, above 0 and up to 1, of the pace that this was made with from now on.
+
+        How far the pace has been slowed down stays the same.
+        """
+        with self._lock:
+            full = self._whole * share
+            self._per_second *= full / self._full
+            self._full = full
 
     def delay(self) -> float:
         """Seconds until a call may be made."""

@@ -18,15 +18,26 @@ from core.ports.metrics import ExpiryCheck, ServiceMetrics
 from core.ports.photos import AgeingPhotos, ExpiringPhotos, Photos
 from core.ports.profiles import DatedEvents, EventProfileEdits, EventProfiles
 from core.ports.records import EventChanges, ExpiringRecords, ValidationRecords
-from core.ports.registrations import RegistrationImport, Registrations
+from core.ports.registrations import (
+    BeingRead,
+    RegistrationChanges,
+    RegistrationImport,
+    RegistrationPage,
+    RegistrationPages,
+    Registrations,
+)
 from core.ports.second_looks import SecondLooks
+from core.ports.sign_outs import SignOuts
 from core.ports.templates import Templates
+from core.ports.tokens import ApiTokens, TokenRates
 from core.ports.worklists import Worklist, Worklists
 
 __all__ = [
     "AgeingPhotos",
     "Answer",
+    "ApiTokens",
     "AuditTrail",
+    "BeingRead",
     "Claims",
     "Crossings",
     "DatedEvents",
@@ -46,13 +57,18 @@ __all__ = [
     "Notice",
     "Photos",
     "ReadPhoto",
+    "RegistrationChanges",
     "RegistrationImport",
+    "RegistrationPage",
+    "RegistrationPages",
     "Registrations",
     "SecondLooks",
     "ServiceMetrics",
+    "SignOuts",
     "StoredRecord",
     "TemplateEngine",
     "Templates",
+    "TokenRates",
     "ValidationRecords",
     "Worklist",
     "Worklists",

@@ -30,7 +30,7 @@ class ErasureStore(Protocol):
     def named_elsewhere(self, keys: Collection[str], user_id: str | None) -> set[str]:
         """Those of the photo keys that other users' records name, in any attempt; with None, any user's.
 
-        May read all records.
+        A record names each key that it may mean (``core.photos.keys.spellings``). May read all records.
         """
         ...
 

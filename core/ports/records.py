@@ -77,9 +77,16 @@ class ValidationRecords(Protocol):
         ...
 
     def event_notice(self) -> str | None:
-        """One or two sentences on why event reads are slow or late at present and what to do about it, or None.
+        """One or two sentences on why event reads are slow or may lack records at present, and what to do about it,
+        or None.
 
         Describes the last event read; it does not call the store.
+        """
+        ...
+
+    def events_verified(self) -> datetime | None:
+        """When the store's latest check that event reads lack nothing began; None if it found a lack, if there was no
+        check yet, or if the store needs none. Does not call the store.
         """
         ...
 

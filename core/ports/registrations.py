@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from core.domain.records import Registration
 from core.domain.search import Found
 
 if TYPE_CHECKING:  # half a second to load, and only frames need it
     from pandas import DataFrame
+
+
+@dataclass(frozen=True)
+class BeingRead:
+    """How far the first read of an event's registrations has come: so many of about so many."""
+
+    read: int
+    total: int
 
 
 class Registrations(Protocol):
@@ -29,6 +38,13 @@ class Registrations(Protocol):
 
     def event_frame(self, event_id: str) -> DataFrame:
         """All of the event's registrations as ``core.domain.frames.registration_frame``, by registration id."""
+        ...
+
+    def being_read(self, event_id: str) -> BeingRead | None:
+        """None if ``event_frame`` answers at once; else how far reading the event has come, which goes on in the
+        background. Waits a moment for a small event. Raises ``ServiceError`` if the read has failed; the next call
+        goes on with it.
+        """
         ...
 
     def unreadable(self, event_id: str | None) -> DataFrame:
@@ -52,6 +68,56 @@ class Registrations(Protocol):
     def ping(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class RegistrationPage:
+    """Documents of an event, as ``core.domain.registration_documents`` has them."""
+
+    documents: DataFrame
+    #: Where the next page begins; None if this is the last one.
+    next: Any
+
+
+@dataclass(frozen=True)
+class RegistrationChanges:
+    """What has changed of an event's documents since a mark."""
+
+    #: The documents that are new or have changed, as ``core.domain.registration_documents`` has them.
+    documents: DataFrame
+    #: The documents, by ``DOCUMENT``, that were deleted or are perhaps no longer the event's.
+    gone: frozenset[str]
+    #: Where the next changes begin; None if the store cannot tell what has changed, so that all must be read again.
+    mark: Any
+    #: Whether there are more changes already.
+    more: bool = False
+    #: How many documents the event has; None if ``gone`` says what was deleted.
+    count: int | None = None
+
+
+class RegistrationPages(Protocol):
+    """Reads the registrations of an event of any size in parts, each with a deadline of its own."""
+
+    def event_count(self, event_id: str) -> int:
+        """About how many documents there are."""
+        ...
+
+    def event_mark(self, event_id: str) -> Any:
+        """A mark for ``event_changes``, to be taken before the first page is read: no change after it is missed.
+        None if the store cannot tell what changes.
+        """
+        ...
+
+    def event_page(self, event_id: str, after: Any, limit: int) -> RegistrationPage:
+        """The next documents, at most ``limit``, in the order of the store; ``after`` is the ``next`` of the page
+        before, None for the first one. What changes meanwhile may be in no page, in its old or its new form, or in
+        two pages.
+        """
+        ...
+
+    def event_changes(self, event_id: str, mark: Any) -> RegistrationChanges:
+        """What has changed since the mark; what has not changed may be among it."""
+        ...
 
 
 class RegistrationImport(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.domain.clock import Clock
 from core.domain.errors import SettingsError
@@ -15,6 +15,7 @@ from core.flow.retry import Retry
 from core.photos.sanitiser import PhotoSanitiser
 from core.ports import (
     AgeingPhotos,
+    ApiTokens,
     AuditTrail,
     Claims,
     Crossings,
@@ -33,11 +34,14 @@ from core.ports import (
     Notes,
     Photos,
     RegistrationImport,
+    RegistrationPages,
     Registrations,
     SecondLooks,
     ServiceMetrics,
+    SignOuts,
     TemplateEngine,
     Templates,
+    TokenRates,
     ValidationRecords,
     Worklists,
 )
@@ -51,6 +55,8 @@ from core.settings import Settings
 BATCH_SECONDS, MAX_BATCH_WORKERS, EMBEDDED_BATCH_WORKERS = 1.5, 48, 2
 #: Seconds that an engine call for a photo of a batch may take with its retries. Nobody waits for the answer.
 BATCH_CALL_DEADLINE = 30.0
+#: Of the check of the event index: one reads the table, the other looks at the finding.
+INDEX_CHECK_CONNECTIONS = 2
 #: Processes that make the photos of people safe.
 SANITISERS = 2
 #: The most processes that sanitise a batch's photos. Photos that people submit have processes of their own.
@@ -82,8 +88,12 @@ class Adapters:
     profile_edits: EventProfileEdits | None
     crossings: Crossings
     duplicates: DuplicateStore
+    sign_outs: SignOuts
+    token_rates: TokenRates
     worklists: Worklists
     jobs: JobBoard
+    #: None if the settings list the tokens of the API.
+    tokens: ApiTokens | None = None
     #: Seconds for which a batch continues while everything fails.
     batch_patience: float = PATIENCE_SECONDS
     #: The stores from which expired data must be deleted: of records, photos, claims, notes and answers to pairs.
@@ -92,6 +102,8 @@ class Adapters:
     #: The same photos, if a service deletes them by their age; None if they are deleted with their records.
     ageing: AgeingPhotos | None = None
     importer: RegistrationImport | None = None
+    #: The same registrations, if events are read page by page and kept; None if the store answers for a whole event.
+    pages: RegistrationPages | None = None
     metrics: ServiceMetrics | None = None
     #: Both engines, which are one then, as an engine that makes templates, and where these are kept.
     templating: tuple[TemplateEngine, Templates] | None = None
@@ -116,9 +128,11 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.embedded.jobs import ProcessJobBoard
     from core.adapters.embedded.photos import FolderPhotos
     from core.adapters.embedded.profiles import SqliteDatedEvents, SqliteProfiles
+    from core.adapters.embedded.rates import ProcessRates
     from core.adapters.embedded.records import SqliteRecords
     from core.adapters.embedded.registrations import SqliteRegistrations
     from core.adapters.embedded.second_looks import SqliteSecondLooks
+    from core.adapters.embedded.sign_outs import FolderSignOuts
     from core.adapters.embedded.worklists import SqliteWorklists
     from core.runtime.installation import InUse, prepare
 
@@ -155,6 +169,8 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
         profile_edits=profiles,
         crossings=SqliteCrossings(database),
         duplicates=duplicates,
+        sign_outs=FolderSignOuts(settings.data_dir, clock),
+        token_rates=ProcessRates(settings.api_requests_per_minute),
         worklists=SqliteWorklists(settings.data_dir),
         jobs=ProcessJobBoard(),
         expiring=(erasures, photos, claims, notes, duplicates),
@@ -177,15 +193,21 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.aws.expiry import DynamoExpiryCheck
     from core.adapters.aws.face_collections import FaceCollections
     from core.adapters.aws.face_search import RekognitionFaceSearch
+    from core.adapters.aws.index_check import IndexCheck
     from core.adapters.aws.jobs import DynamoJobBoard
     from core.adapters.aws.metrics import CloudWatchMetrics
     from core.adapters.aws.mongo_profiles import MongoProfiles
     from core.adapters.aws.mongodb import connect
+    from core.adapters.aws.photo_owners import TRUSTED, PhotoOwners
     from core.adapters.aws.photos import S3Photos
     from core.adapters.aws.profiles import DynamoDatedEvents, DynamoProfiles
+    from core.adapters.aws.quota_shares import QuotaShares
+    from core.adapters.aws.rates import DynamoRates
     from core.adapters.aws.records import DynamoRecords
     from core.adapters.aws.registrations import MongoRegistrations
     from core.adapters.aws.second_looks import DynamoSecondLooks
+    from core.adapters.aws.sign_outs import DynamoSignOuts
+    from core.adapters.aws.tokens import DynamoTokens
     from core.adapters.aws.worklists import DynamoWorklists
 
     region, table, bucket = settings.aws_region, settings.dynamodb_table, settings.images_bucket
@@ -199,25 +221,41 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     search_pace = settings.rekognition_collection_calls_per_second
     rekognition = clients.client("rekognition", region, pool=ENGINE_THREADS + 2 * workers)
     infer = settings.infer_age_gender_smile
-    quota = Quota.of(settings.rekognition_calls_per_second)
+    shares = QuotaShares(clients.client("dynamodb", region), settings.state_table, store_retry, clock, instance_id())
+    quota = Quota.shared(shares, settings.rekognition_calls_per_second)
     batch_retry = Retry(BATCH_CALL_DEADLINE, call_timeout=clients.CALL_TIMEOUT_SECONDS)
     photos = S3Photos(clients.client("s3", region), bucket, store_retry, max_bytes=settings.max_upload_bytes)
+    owners = PhotoOwners(
+        clients.client("dynamodb", region),
+        settings.state_table,
+        store_retry,
+        clock,
+        settings.event_index_check and TRUSTED,  # with 0 only Facedesk writes records
+    )
     database = connect(uri, settings.store_deadline_seconds)[name]
+    registrations = MongoRegistrations(
+        database[settings.mongodb_collection],
+        settings.mongodb_fields,
+        settings.store_deadline_seconds,
+        bucket=bucket,
+        clock=clock,
+    )
     profiles: EventProfiles
     profiles = edits = DynamoProfiles(clients.client("dynamodb", region), settings.state_table, store_retry, clock)
     if settings.mongodb_events_collection:
         events = database[settings.mongodb_events_collection]
         profiles = MongoProfiles(events, settings.mongodb_event_fields, settings.store_deadline_seconds)
+    index_check = None
+    if every := settings.event_index_check:
+        # With connections of its own, so that it keeps none from a validation.
+        own = clients.client("dynamodb", region, pool=INDEX_CHECK_CONNECTIONS)
+        index_check = IndexCheck(own, table, settings.state_table, instance_id(), every, clock)
     return Adapters(
         records=DynamoRecords(
-            clients.client("dynamodb", region), table, store_retry, clock, index_check=settings.event_index_check
+            clients.client("dynamodb", region), table, store_retry, clock, index_check=index_check, owners=owners
         ),
-        registrations=MongoRegistrations(
-            database[settings.mongodb_collection],
-            settings.mongodb_fields,
-            settings.store_deadline_seconds,
-            bucket=bucket,
-        ),
+        registrations=registrations,
+        pages=registrations.pages,
         photos=photos,
         ageing=photos,
         engine=RekognitionEngine(rekognition, engine_retry, quota, infer=infer),
@@ -226,7 +264,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         sanitiser=_sanitiser(settings, SANITISERS),
         batch_sanitiser=_sanitiser(settings, min(os.cpu_count() or 1, MAX_BATCH_SANITISERS)),
         audit=DynamoAudit(clients.client("dynamodb", region), settings.audit_table, store_retry),
-        erasures=DynamoErasures(clients.client("dynamodb", region), table, store_retry),
+        erasures=DynamoErasures(clients.client("dynamodb", region), table, store_retry, owners),
         claims=DynamoClaims(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         notes=DynamoNotes(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         looks=DynamoSecondLooks(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
@@ -235,17 +273,28 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         profile_edits=None if settings.mongodb_events_collection else edits,
         crossings=DynamoCrossings(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         duplicates=DynamoDuplicates(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
+        sign_outs=DynamoSignOuts(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
+        token_rates=DynamoRates(
+            clients.client("dynamodb", region),
+            settings.state_table,
+            # A request waits for it, and can be counted without it.
+            replace(store_retry, tries=1),
+            clock,
+            settings.api_requests_per_minute,
+        ),
+        tokens=DynamoTokens(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         worklists=DynamoWorklists(
             clients.client("dynamodb", region), settings.state_table, store_retry, clock, instance_id()
         ),
         jobs=DynamoJobBoard(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         face_search=RekognitionFaceSearch(
-            FaceCollections(clients.client("rekognition", region), table, batch_retry, search_pace),
+            FaceCollections(clients.client("rekognition", region), table, batch_retry, search_pace, shares),
             photos.mark,
             workers=_workers(search_pace),
         ),
-        metrics=CloudWatchMetrics(clients.client("cloudwatch", region), table, store_retry),
+        metrics=CloudWatchMetrics(clients.client("cloudwatch", region), table, settings.audit_table, store_retry),
         expiry=DynamoExpiryCheck(clients.client("dynamodb", region), table, store_retry, clock),
+        closing=(owners.close, shares.close),
     )
 
 

@@ -25,12 +25,11 @@ from core.domain.clock import Clock, utc_now
 from core.domain.errors import InvalidInput, NotFound, Refused, Service
 from core.domain.records import Model, Timestamp, isoformat
 from core.files.database import Database
-from core.files.disk import DATABASE, NO_PHOTOS, PHOTOS, sync_folder, unavailable_on_os_errors
+from core.files.disk import DATABASE, NO_PHOTOS, PHOTOS, SIGNED_OUT, sync_folder, unavailable_on_os_errors
 from core.files.private import FILE, FOLDER, make_folder, new_file
 from core.flow.progress import Counting
 from core.runtime.installation import SERVICE, SET_ASIDE, alone, holds_something
 from core.services.hashing import KEY_FILE
-from core.services.sessions import SIGNED_OUT
 
 #: The version of the archive's layout.
 FORMAT = 1

@@ -8,6 +8,7 @@ from threading import Event
 
 from core.domain.clock import Clock, utc_now
 from core.domain.errors import SettingsError
+from core.ports import Registrations
 from core.runtime import backends
 from core.runtime.backends import Adapters
 from core.runtime.observed import (
@@ -19,6 +20,7 @@ from core.runtime.observed import (
     ObservedImport,
     ObservedMetrics,
     ObservedRecords,
+    ObservedRegistrationPages,
     ObservedRegistrations,
     ObservedSecondLooks,
 )
@@ -29,6 +31,7 @@ from core.runtime.observed_photos import ObservedAgeingPhotos, ObservedExpiringP
 from core.runtime.observed_profiles import ObservedDatedEvents, ObservedProfileEdits, ObservedProfiles
 from core.runtime.observed_services import ObservedErasures, ObservedRetention, ObservedValidation
 from core.runtime.observed_templates import ObservedTemplateEngine, ObservedTemplates
+from core.runtime.observed_tokens import ObservedTokens
 from core.runtime.observer import Observer
 from core.runtime.operation_metrics import OperationMetrics
 from core.runtime.services import Services
@@ -45,8 +48,10 @@ from core.services.reference_check import ReferenceCheck
 from core.services.reference_photos import ReferencePhotos, ReferenceTemplates
 from core.services.retention import Retention
 from core.services.second_looks import SecondLookService, Shares
+from core.services.sessions import Sessions
 from core.services.steady_clock import SteadyClock
 from core.services.template_search import TemplateSearch
+from core.services.tokens import Tokens, TokenService, read_in_background
 from core.services.validation import ValidationService
 from core.settings import Backend, Settings
 
@@ -79,6 +84,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
     from core.services import event_summaries
     from core.services.digest import Alerts
     from core.services.live_events import LiveRecords
+    from core.services.live_registrations import LiveRegistrations
 
     metrics = OperationMetrics()
     observer = Observer(settings, clock, metrics)
@@ -92,7 +98,11 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
     )
     # The whole frames are above the narrow ones, so that both hear of what this process writes.
     records = LiveRecords(summarised, clock)
-    registrations = ObservedRegistrations(adapters.registrations, observer)
+    registrations: Registrations = ObservedRegistrations(adapters.registrations, observer)
+    live_registrations = None
+    if adapters.pages:
+        pages = ObservedRegistrationPages(adapters.pages, observer)
+        registrations = live_registrations = LiveRegistrations(registrations, pages)
     photos = ObservedPhotos(adapters.photos, observer)
     engine = ObservedEngine(adapters.engine, observer)
     batch_engine = ObservedEngine(adapters.batch_engine, observer, "batch")
@@ -119,6 +129,8 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
     # Not observed, because it reads the journal every few seconds.
     forgetting = Forgetting(adapters.erasures.ended, hashed)
     forgetting.on_erased(lambda _: records.forget_all())
+    if live_registrations:
+        forgetting.on_erased(live_registrations.forget)
     erasures = Erasures(
         store=ObservedErasureStore(adapters.erasures, observer),
         registrations=registrations,
@@ -249,6 +261,12 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         clock,
     )
     forgetting.on_erased(duplicates.forget)
+    # Neither is observed: every request asks for them, and they are read every few seconds.
+    sessions = Sessions(settings, clock, adapters.sign_outs)
+    stored_tokens = read_in_background(adapters.tokens) if adapters.tokens else None
+    token_service = None
+    if adapters.tokens and stored_tokens:
+        token_service = TokenService(ObservedTokens(adapters.tokens, observer), stored_tokens, clock)
     return Services(
         settings=settings,
         clock=clock,
@@ -273,6 +291,9 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         event_dates=event_dates,
         event_summaries=summaries,
         alerts=alerts,
+        sessions=sessions,
+        tokens=Tokens(settings, clock, adapters.token_rates, stored_tokens),
+        token_service=token_service,
         importer=importer,
         operation_metrics=metrics,
         observer=observer,
@@ -280,6 +301,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         metrics=ObservedMetrics(adapters.metrics, observer) if adapters.metrics else None,
         expiry=ObservedExpiryCheck(adapters.expiry, observer) if adapters.expiry else None,
         verify=adapters.verify,
+        tidy=live_registrations.tidy if live_registrations else None,
         closing=(
             batches.end,
             jobs.end,

@@ -70,6 +70,7 @@ class Housekeeping:
                 self._try("delete expired records", self._sweep)
                 self._try("end searches for duplicates", lambda: self._services().duplicates.tidy())
                 self._try("check the database", self._verify)
+            self._try("drop what nobody looks at", self._tidy)
             # An unreachable store is logged once, not every few seconds.
             noticed = self._try("notice erasures", lambda: self._services().forgetting.look(), log=noticed)
             turn += 1
@@ -114,6 +115,10 @@ class Housekeeping:
     def _verify(self) -> None:
         if verify := self._services().verify:
             verify()
+
+    def _tidy(self) -> None:
+        if tidy := self._services().tidy:
+            tidy()
 
     def _try(self, doing: str, work: Callable[[], object], *, log: bool = True) -> bool:
         """Does the work, and logs an error; returns whether the work was done."""

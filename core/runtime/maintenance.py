@@ -11,10 +11,12 @@ from pathlib import Path
 
 from core.adapters.aws import clients
 from core.adapters.aws.expiry import IgnoredExpiry
+from core.adapters.aws.photo_owners import PhotoOwners
 from core.adapters.aws.provision import Provision
 from core.adapters.aws.provision_plan import AUDIT, STATE, Action
-from core.adapters.aws.table_pass import PassCounts, Search, TablePass
+from core.adapters.aws.table_pass import Keeper, PassCounts, Search, TablePass
 from core.adapters.aws.unindexed import RefusedByIndex, Unindexed
+from core.adapters.aws.unnoted import AlsoUnnoted
 from core.domain.clock import utc_now
 from core.domain.errors import SettingsError
 from core.flow.pace import Pace
@@ -55,11 +57,24 @@ def provisioning(report: Callable[[str], None]) -> list[Provision]:
 
 
 def backfilling(*, write_units: float, read_units: float, segments: int, state: Path | None) -> TablePass:
-    """The units are limits per second; ``state`` is by default a file in the data folder."""
+    """The units are limits per second; ``state`` is by default a file in the data folder.
+
+    Photos in no upload folder are noted, too, if there is a table of Facedesk's own state.
+    """
     settings = load_settings(backend=Backend.EMBEDDED)
-    _, table = _region_and_table(settings)
+    region, table = _region_and_table(settings)
     state = state or settings.data_dir / f"backfill-{table}.json"
-    return _table_pass(settings, Unindexed(utc_now), read_units, write_units, segments=segments, state=state)
+    owners = PhotoOwners(clients.client("dynamodb", region), settings.state_table, _retry(), utc_now)
+    search = AlsoUnnoted(Unindexed(utc_now), owners)
+    return _table_pass(
+        settings,
+        search,
+        read_units,
+        write_units,
+        segments=segments,
+        state=state,
+        keeper=search,
+    )
 
 
 def refused_by_index(*, read_units: float) -> TablePass | None:
@@ -90,6 +105,7 @@ def _table_pass(
     *,
     segments: int = SEGMENTS,
     state: Path | None = None,
+    keeper: Keeper | None = None,
 ) -> TablePass:
     """The units are limits per second. Without ``state`` the pass only counts: it writes nothing."""
     region, table = _region_and_table(settings)
@@ -102,6 +118,7 @@ def _table_pass(
         reads=Pace(read_units, BURST_SECONDS),
         segments=segments,
         state=state,
+        keeper=keeper,
     )
 
 

@@ -13,18 +13,23 @@ from core.domain.search import Found
 from core.ports import (
     Answer,
     AuditTrail,
+    BeingRead,
     ErasureStore,
     EventChanges,
     ExpiringRecords,
     ExpiryCheck,
     FaceEngine,
+    RegistrationChanges,
     RegistrationImport,
+    RegistrationPage,
+    RegistrationPages,
     Registrations,
     SecondLooks,
     ServiceMetrics,
     StoredRecord,
     ValidationRecords,
 )
+from core.runtime.observed_alerts import AlertLog
 from core.runtime.observer import Observed, Observer
 
 if TYPE_CHECKING:  # half a second to load, and only frames need it
@@ -70,6 +75,10 @@ class ObservedRecords(Observed):
     def event_notice(self) -> str | None:
         with self._call("event_notice"):
             return self._port.event_notice()
+
+    def events_verified(self) -> datetime | None:
+        with self._call("events_verified"):
+            return self._port.events_verified()
 
     def record_attempt(
         self, outcome: Outcome, ttl: timedelta, kept_until: datetime | None = None
@@ -122,6 +131,9 @@ class ObservedRegistrations(Observed):
         with self._call("event_frame", event_id=event_id):
             return self._port.event_frame(event_id)
 
+    def being_read(self, event_id: str) -> BeingRead | None:
+        return self._port.being_read(event_id)
+
     def unreadable(self, event_id: str | None) -> DataFrame:
         with self._call("unreadable", event_id=event_id):
             return self._port.unreadable(event_id)
@@ -140,6 +152,30 @@ class ObservedRegistrations(Observed):
 
     def close(self) -> None:
         self._port.close()
+
+
+class ObservedRegistrationPages(Observed):
+    """``RegistrationPages`` with every call recorded."""
+
+    def __init__(self, port: RegistrationPages, observer: Observer) -> None:
+        super().__init__(observer, "registrations")
+        self._port = port
+
+    def event_count(self, event_id: str) -> int:
+        with self._call("event_count", event_id=event_id):
+            return self._port.event_count(event_id)
+
+    def event_mark(self, event_id: str) -> Any:
+        with self._call("event_mark", event_id=event_id):
+            return self._port.event_mark(event_id)
+
+    def event_page(self, event_id: str, after: Any, limit: int) -> RegistrationPage:
+        with self._call("event_page", event_id=event_id):
+            return self._port.event_page(event_id, after, limit)
+
+    def event_changes(self, event_id: str, mark: Any) -> RegistrationChanges:
+        with self._call("event_changes", event_id=event_id):
+            return self._port.event_changes(event_id, mark)
 
 
 class ObservedImport(Observed):
@@ -307,15 +343,19 @@ class ObservedExpiringRecords(Observed):
 
 
 class ObservedExpiryCheck(Observed):
-    """``ExpiryCheck`` with every call recorded."""
+    """``ExpiryCheck`` with every call recorded, and an alert where it finds something."""
 
     def __init__(self, port: ExpiryCheck, observer: Observer) -> None:
         super().__init__(observer, "records")
         self._port = port
+        self._alerts = AlertLog(observer)
 
     def count_ignored(self) -> int:
         with self._call("count_ignored"):
-            return self._port.count_ignored()
+            number = self._port.count_ignored()
+        if number:
+            self._alerts.never_expire()
+        return number
 
     def close(self) -> None:
         self._port.close()

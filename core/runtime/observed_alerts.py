@@ -40,3 +40,8 @@ class AlertLog(Observed):
     def tell(self, finding: Finding) -> None:
         with self._call(finding.rule, event_id=finding.profile.event_id):
             pass
+
+    def never_expire(self) -> None:
+        """Tells that there are records whose expiry the store ignores."""
+        with self._call("records-never-expire"):
+            pass

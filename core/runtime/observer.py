@@ -40,6 +40,7 @@ SERVICES: Mapping[str, str] = {
     "duplicates": Service.DUPLICATES,
     "faces": Service.DUPLICATES,
     "alert": Service.ALERTS,
+    "tokens": Service.TOKENS,
 }
 
 

@@ -32,6 +32,8 @@ from core.services.forgetting import Forgetting
 from core.services.jobs import Jobs
 from core.services.reference_check import ReferenceCheck
 from core.services.second_looks import SecondLookService
+from core.services.sessions import Sessions
+from core.services.tokens import Tokens, TokenService
 from core.settings import Settings
 
 if TYPE_CHECKING:  # half a second to load, and only frames need it
@@ -66,11 +68,15 @@ class Services:
     event_dates: EventDates
     event_summaries: EventSummaries
     alerts: Alerts
+    sessions: Sessions
+    tokens: Tokens
     #: None if registrations are read-only.
     importer: RegistrationImport | None
     #: The operations of this process in the last 24 hours.
     operation_metrics: OperationMetrics
     observer: Observer
+    #: None if the settings list the tokens of the API.
+    token_service: TokenService | None = None
     #: None if the backend's services delete expired data themselves.
     retention: ObservedRetention | None = None
     #: None if the backend has no metrics.
@@ -79,6 +85,8 @@ class Services:
     expiry: ExpiryCheck | None = None
     #: Reads the whole database and raises ``Refused`` if it is damaged; None if the backend has no file of its own.
     verify: Callable[[], None] | None = None
+    #: Drops from memory what nobody has looked at for long; None if nothing is kept so.
+    tidy: Callable[[], None] | None = None
     #: Functions that close other parts; they are called first.
     closing: tuple[Callable[[], None], ...] = ()
 
@@ -99,8 +107,12 @@ class Services:
             self.duplicates,
             self.event_dates,
             self.alerts,
+            self.sessions,
+            self.tokens,
         ):
             part.close()
+        if self.token_service:
+            self.token_service.close()
         if self.metrics:
             self.metrics.close()
         if self.expiry:

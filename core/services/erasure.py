@@ -29,10 +29,10 @@ from core.domain.erasures import Erasure, ErasureCounts, Receipt
 from core.domain.errors import InvalidInput, RegistrationNotFound, ServiceError
 from core.domain.records import Registration
 from core.domain.roles import Action, Principal
-from core.photos.keys import SUBMITTED, folder_of
+from core.photos.keys import SUBMITTED, folder_of, spellings, upload_folder
 from core.ports import AuditTrail, ErasureStore, Photos, RegistrationImport, Registrations, StoredRecord
 from core.services.hashing import IdHash
-from core.services.photo_keys import spellings, used
+from core.services.photo_keys import used
 
 T = TypeVar("T")
 
@@ -47,6 +47,18 @@ class Preview:
     user_id: str
     counts: ErasureCounts
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where the photos of a person are: under the ``named`` keys, and in the ``folders`` of their uploads.
+
+    Those folders that are ``own`` belong to no other person's registration.
+    """
+
+    named: set[str]
+    folders: set[str]
+    own: set[str]
 
 
 class Erasures:
@@ -156,10 +168,11 @@ class Erasures:
             raise InvalidInput("Name the person by their user id.")
         stored = self._store.records_of(user_id)
         registered = self._registrations.of_user(user_id)
-        named, folders = self._places(stored, registered)
-        uploaded = {key for folder in folders for key in self._photos.under(folder)}
-        shared = self._shared(named | uploaded, user_id)
-        photos = (uploaded - shared) | {key for key in named - shared if self._photos.exists(key)}
+        places = self._places(user_id, stored, registered)
+        uploaded = {key for folder in places.folders for key in self._photos.under(folder)}
+        shared = self._shared(places.named | uploaded, places, user_id)
+        named = places.named - shared
+        photos = (uploaded - shared) | {key for key in named if self._photos.exists(key)}
         return Erasure(
             erasure_id=uuid.uuid4().hex,
             user_id=user_id,
@@ -176,26 +189,38 @@ class Erasures:
                 case_notes=self._count_notes(user_id),
                 pairs=self._count_pairs(user_id),
             ),
-            photos=tuple(sorted(named - shared)),
-            folders=tuple(sorted(folders)),
+            photos=tuple(sorted(named)),
+            folders=tuple(sorted(places.folders)),
             kept=tuple(sorted(shared)),
         )
 
     def _places(
-        self, stored: Sequence[StoredRecord], registered: Sequence[Registration], settled: Collection[str] = ()
-    ) -> tuple[set[str], set[str]]:
-        """Returns the keys of the named photos that Facedesk may erase, and the folders of the person's uploads.
+        self,
+        user_id: str,
+        stored: Sequence[StoredRecord],
+        registered: Sequence[Registration],
+        settled: Collection[str] = (),
+    ) -> _Places:
+        """Returns where the photos are that Facedesk may erase.
 
         ``settled`` are keys of which an earlier call has said so, or whose photos are kept.
         """
-        ids = {record.registration_id for record in stored} | {each.registration_id for each in registered}
+        theirs = {each.registration_id for each in registered}
+        # A record of another service may name any registration, and a registration may have changed hands.
+        unregistered = {record.registration_id for record in stored} - theirs
+        anothers = {each for each in unregistered if self._is_anothers(each, user_id)}
         named = {key for record in stored for key in record.photo_keys}
         named |= {each.submitted_photo_key for each in registered if each.submitted_photo_key}
         ours = {key for key in self._with_used(named, settled) if key.startswith(SUBMITTED)}
         if self._importer:  # an import copied both photos into the photo store
             both = ((each.reference_photo_key, each.submitted_photo_key) for each in registered)
             ours |= self._with_used({key for keys in both for key in keys if key}, settled)
-        return ours, set(map(folder_of, ids))
+        own = theirs | unregistered - anothers
+        return _Places(ours, set(map(folder_of, own | anothers)), set(map(folder_of, own)))
+
+    def _is_anothers(self, registration_id: str, user_id: str) -> bool:
+        registration = self._registrations.get(registration_id)
+        return registration is not None and registration.user_id != user_id
 
     def _with_used(self, keys: set[str], settled: Collection[str]) -> set[str]:
         """Returns ``keys`` and those under which their photos really are, where another service wrote them otherwise.
@@ -206,12 +231,16 @@ class Erasures:
         unsettled = {key for key in keys if set(settled).isdisjoint(spellings(key)) and len(spellings(key)) > 1}
         return keys | {found for key in unsettled if (found := used(self._photos, key))}
 
-    def _shared(self, keys: set[str], user_id: str) -> set[str]:
-        """Returns those of ``keys`` that another person's record or registration names."""
-        if not keys:
+    def _shared(self, keys: set[str], places: _Places, user_id: str) -> set[str]:
+        """Returns those of ``keys`` that another person's record or registration names.
+
+        What lies in a folder of the person's own is theirs, whoever names it: no records are searched for it.
+        """
+        doubtful = {key for key in keys if upload_folder(key) not in places.own}
+        if not doubtful:
             return set()
-        shared = self._store.named_elsewhere(keys, user_id)
-        return shared | (self._importer.named_elsewhere(keys, user_id) if self._importer else set())
+        shared = self._store.named_elsewhere(doubtful, user_id)
+        return shared | (self._importer.named_elsewhere(doubtful, user_id) if self._importer else set())
 
     def _carry_on(self, entry: Erasure | Receipt) -> Receipt:
         if isinstance(entry, Erasure):
@@ -241,20 +270,19 @@ class Erasures:
         # Finds what was written between the first search and the journal's entry. Later writes are taken back by
         # their writers.
         settled = {*entry.photos, *entry.kept}
-        named, folders = self._places(
-            self._store.records_of(entry.user_id), self._registrations.of_user(entry.user_id), settled
-        )
-        late = named - settled
-        for key in sorted({*entry.photos, *(late - self._shared(late, entry.user_id))}):
+        user_id = entry.user_id
+        places = self._places(user_id, self._store.records_of(user_id), self._registrations.of_user(user_id), settled)
+        late = places.named - settled
+        for key in sorted({*entry.photos, *(late - self._shared(late, places, user_id))}):
             yield partial(self._photos.erase, key)
-        for folder in sorted({*entry.folders, *folders}):
+        for folder in sorted({*entry.folders, *places.own}):
             yield partial(self._photos.erase_under, folder, entry.kept)
-        yield partial(self._store.erase_records, entry.user_id)
+        yield partial(self._store.erase_records, user_id)
         if self._importer:
-            yield partial(self._importer.erase, entry.user_id)
+            yield partial(self._importer.erase, user_id)
         for forget in self._keepers:
-            yield partial(forget, entry.user_id)
-        yield partial(self._announce, entry.user_id)
+            yield partial(forget, user_id)
+        yield partial(self._announce, user_id)
 
     def _append_entry(self, entry: Erasure | Receipt, outcome: str, at: datetime) -> None:
         """Writes the audit entry. Its id is fixed, so writing it twice leaves one entry."""

@@ -28,7 +28,7 @@ from core.services.live_events import FRESH, LiveRecords
 PATIENCE = timedelta(seconds=0.5)
 #: Events that are read at once.
 WORKERS = 4
-#: How often an event's registrations are read; the store cannot say which are new.
+#: How often an event's registrations are asked for.
 REGISTRATIONS_FRESH = timedelta(seconds=60)
 #: Reading registrations, or refreshing records, takes at most one part in this of the time for each event. A table
 #: without an index is scanned for each event, so this is more than ``live_events.SHARE``.

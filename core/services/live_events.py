@@ -109,6 +109,9 @@ class LiveRecords:
     def event_notice(self) -> str | None:
         return self._store.event_notice()
 
+    def events_verified(self) -> datetime | None:
+        return self._store.events_verified()
+
     def record_attempt(
         self, outcome: Outcome, ttl: timedelta, kept_until: datetime | None = None
     ) -> ValidationRecord:

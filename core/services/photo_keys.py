@@ -1,4 +1,4 @@
-"""Photos under keys as other systems write them: with a slash before them, or encoded as in a URL.
+"""Photos under keys as other systems write them, with a slash before them or encoded as in a URL, and whose they are.
 
 The key itself always comes first: another spelling counts only where there is no photo under it.
 """
@@ -6,17 +6,11 @@ The key itself always comes first: another spelling counts only where there is n
 from __future__ import annotations
 
 from contextlib import suppress
-from urllib.parse import unquote, unquote_plus
 
-from core.domain.errors import PhotoNotFound
-from core.ports import Photos
-
-
-def spellings(key: str) -> tuple[str, ...]:
-    """Returns the keys that may be meant, ``key`` first."""
-    plain = key.lstrip("/")
-    others = (each for each in (plain, unquote(plain), unquote_plus(plain)) if each)
-    return tuple(dict.fromkeys((key, *others)))
+from core.domain.errors import PhotoNotFound, PhotoOfAnother
+from core.domain.records import Registration
+from core.photos.keys import folder_of, spellings, upload_folder
+from core.ports import Photos, Registrations
 
 
 def read(photos: Photos, key: str) -> tuple[str, bytes]:
@@ -34,3 +28,16 @@ def read(photos: Photos, key: str) -> tuple[str, bytes]:
 def used(photos: Photos, key: str) -> str | None:
     """Returns the key under which ``read`` finds a photo; None if there is none."""
     return next(filter(photos.exists, spellings(key)), None)
+
+
+def require_own(registrations: Registrations, registration: Registration, key: str) -> None:
+    """Raises ``PhotoOfAnother`` if a spelling of ``key`` lies in the upload folder of another person's registration.
+
+    So no record that Facedesk writes names a photo that an erasure of somebody else takes with their folder.
+    """
+    folders = {folder for each in spellings(key) if (folder := upload_folder(each))}
+    if folders <= {folder_of(registration.registration_id)}:
+        return
+    of_person = registrations.of_user(registration.user_id)
+    if not folders <= {folder_of(each.registration_id) for each in of_person}:
+        raise PhotoOfAnother

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from core.domain.errors import PhotoNotFound, ServiceError
+from core.photos.keys import spellings
 from core.photos.sanitiser import CleanPhoto, PhotoSanitiser
 from core.ports import Answer, FaceEngine, Photos, TemplateEngine, Templates
 from core.services import photo_keys
@@ -72,7 +73,7 @@ class ReferenceTemplates(ReferencePhotos):
 
     def _find(self, key: str) -> tuple[str, str]:
         """The key under which there is a photo, as ``photo_keys.read`` finds it, and the photo's mark."""
-        for spelling in photo_keys.spellings(key):
+        for spelling in spellings(key):
             if mark := self._templates.mark(spelling):
                 return spelling, mark
         raise PhotoNotFound("There is no reference photo under this key.")

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 from core.domain.clock import Clock
-from core.domain.errors import InvalidInput
+from core.domain.errors import InvalidInput, ServiceError
 from core.domain.roles import Principal, Role
-from core.files.private import make_folder
+from core.ports import SignOuts
 from core.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-#: The folder in the data folder with a file for each signed-out session; the file's time is the session's end.
-SIGNED_OUT = "signed-out"
-#: How long such a file is kept after the session's end, so that a clock that jumps ahead and back loses none.
-KEPT = timedelta(days=30)
 #: How far the provider's clock may be ahead of this machine's.
 SKEW = timedelta(minutes=2)
 #: The value in the claim of events that means all events.
@@ -42,42 +36,43 @@ class Session:
 class Sessions:
     """Makes sessions of the claims of an ID token. The provider signed the token, and Facedesk its cookie."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, sign_outs: SignOuts) -> None:
         self._settings = settings
         self._clock = clock
-        self._signed_out = settings.data_dir / SIGNED_OUT
+        self._sign_outs = sign_outs
 
     def of(self, claims: Mapping[str, Any], ip_address: str | None = None) -> Session | None:
         """Returns the session; None if nobody is signed in, or the session has ended or was signed out.
 
         A session ends after the settings' lifetime or with the ID token, whichever is first. A person without any
-        role has a session in which they may do nothing.
+        role has a session in which they may do nothing. Raises ``Unavailable`` if it is not known who has signed out
+        (``SignOuts.has_ended``).
         """
         session = self._read(claims, ip_address)
         if session is None or not session.began - SKEW <= self._clock() < session.ends:
             return None
-        return None if (self._signed_out / session.id).exists() else session
+        return None if self._sign_outs.has_ended(session.id) else session
 
     def sign_out(self, claims: Mapping[str, Any], ip_address: str | None = None) -> Session | None:
         """Ends and returns the session of these claims, for every copy of its cookie; None if there is no session.
 
-        The sign-out counts in every process that uses the same data folder.
+        It ends in every process (``SignOuts.end``). Raises ``Unavailable`` as ``of`` does.
         """
         session = self.of(claims, ip_address)
         if session is None:
             return None
         try:
-            make_folder(self._signed_out)
-            with os.scandir(self._signed_out) as ended:
-                for entry in ended:
-                    if entry.stat().st_mtime < (self._clock() - KEPT).timestamp():
-                        Path(entry).unlink(missing_ok=True)
-            mark = self._signed_out / session.id
-            mark.touch(mode=0o600)
-            os.utime(mark, (session.ends.timestamp(),) * 2)
-        except OSError as error:
-            logger.error("the sign-out of a session cannot be stored: %s", error.strerror)
+            self._sign_outs.end(session.id, session.ends)
+        except ServiceError as error:
+            logger.error("the sign-out of a session cannot be stored: %s", error.code)
         return session
+
+    def prepare(self) -> None:
+        """Find out who has signed out, so that the first request need not wait for it. Raises ``Unavailable``."""
+        self._sign_outs.has_ended("")
+
+    def close(self) -> None:
+        self._sign_outs.close()
 
     def _read(self, claims: Mapping[str, Any], ip_address: str | None) -> Session | None:
         subject, issued, expires = (claims.get(name) for name in ("sub", "iat", "exp"))

@@ -163,11 +163,12 @@ class ValidationService:
     ) -> Validation:
         """Validates a photo that is already in the photo store; otherwise like ``validate_upload``.
 
-        Also raises ``PhotoNotFound`` if there is no photo under ``key``.
+        Also raises ``PhotoNotFound`` if there is no photo under ``key``, and ``PhotoOfAnother``.
         """
         with self._unless_erased(registration_id, attempt_id, must_store) as (registration, _):
             if known := self._known(registration, attempt_id, must_store):
                 return known
+            photo_keys.require_own(self._registrations, registration, key)
             # The record names the key that was used, because an erasure goes by it.
             key, stored = photo_keys.read(self._photos, key)
             photo = self._sanitiser.clean(stored)

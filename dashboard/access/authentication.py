@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request, cookie_parser
 from starlette.types import Scope
 
-from core.domain.clock import utc_now
 from core.domain.roles import Principal, local
-from core.services.sessions import Session, Sessions
-from core.services.tokens import Tokens
+from core.runtime.services import Services
+from core.services.sessions import Session
 from core.settings import Settings
 from dashboard.access import cookies
 
@@ -47,21 +46,26 @@ class Visitor:
 
 
 class Authenticator:
-    """Finds out who makes a request, by the settings' tokens and the sessions' cookies."""
+    """Finds out who makes a request, by the tokens and the sessions' cookies.
 
-    def __init__(self, settings: Settings) -> None:
+    ``services`` is called only if people sign in; what it raises reaches the caller.
+    """
+
+    def __init__(self, settings: Settings, services: Callable[[], Services]) -> None:
         self._settings = settings
-        self._tokens = Tokens(settings)
-        self._sessions = Sessions(settings, utc_now)
+        self._services = services
 
     def principal(self, scope: Scope) -> Principal:
-        """Raises ``Unauthorized`` or ``TooFast``."""
+        """Who makes a request to the API. May wait for a service if a token is given.
+
+        Raises ``Unauthorized`` or ``TooFast``, and ``FacedeskError`` if that cannot be found out right now.
+        """
         address = client_address(scope)
         if not self._settings.sign_in:
             return local(None, address)
         if given := Headers(scope=scope).get("authorization"):
             kind, _, token = given.partition(" ")
-            found = self._tokens.bearer(token.strip(), address) if kind.lower() == "bearer" else None
+            found = self._services().tokens.bearer(token.strip(), address) if kind.lower() == "bearer" else None
             if found is None:
                 raise Unauthorized("Missing or invalid credentials: this token is not valid here.", told=True)
             principal, wait = found
@@ -76,7 +80,10 @@ class Authenticator:
         return session.principal
 
     def visitor(self, scope: Scope) -> Visitor | None:
-        """Who uses the pages in this browser; None if people sign in and nobody has done so here."""
+        """Who uses the pages in this browser; None if people sign in and nobody has done so here.
+
+        Raises ``FacedeskError`` if that cannot be found out right now.
+        """
         if not self._settings.sign_in:
             principal = local(None, client_address(scope))
             return Visitor(principal.id, principal.id, principal)
@@ -89,11 +96,13 @@ class Authenticator:
 
     def session(self, scope: Scope) -> Session | None:
         """The session of this browser, by its cookie."""
-        return self._sessions.of(cookies.claims(_cookies(scope), self._settings), client_address(scope))
+        claimed = cookies.claims(_cookies(scope), self._settings)
+        return self._services().sessions.of(claimed, client_address(scope)) if claimed else None
 
     def sign_out(self, scope: Scope) -> Session | None:
-        """Ends the session of this browser."""
-        return self._sessions.sign_out(cookies.claims(_cookies(scope), self._settings), client_address(scope))
+        """Ends the session of this browser. May wait for a service."""
+        claimed = cookies.claims(_cookies(scope), self._settings)
+        return self._services().sessions.sign_out(claimed, client_address(scope)) if claimed else None
 
 
 def principal_of(request: Request) -> Principal:

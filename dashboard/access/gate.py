@@ -16,16 +16,16 @@ from streamlit import runtime
 from streamlit.auth_util import encode_provider_token
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
-from core.domain.errors import SettingsError
+from core.domain.errors import FacedeskError, SettingsError
 from core.domain.roles import PAGES, Action
 from core.services.sessions import Session
 from core.settings import Settings, check_exposure
 from dashboard.access.authentication import Authenticator
-from dashboard.access.plain_pages import CLOSED_PAGES, LOGIN, closed_page, sign_in_page
+from dashboard.access.plain_pages import CLOSED_PAGES, LOGIN, UNKNOWN, closed_page, sign_in_page
 from dashboard.access.uploads import SWEEP_SECONDS, Upload, Uploads
 from dashboard.access.websocket import Websockets
 from dashboard.prefix import address_of
-from dashboard.services import services_of
+from dashboard.services import services_of, shared
 
 #: Streamlit's addresses that are closed to everybody: public process metrics, and driving pages without a browser.
 CLOSED = ("/_stcore/metrics", "/_stcore/agent", "/_stcore/script-health-check")
@@ -69,7 +69,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._authenticator = Authenticator(settings)
+        self._authenticator = Authenticator(settings, lambda: shared().services)
         self._sign_in = settings.sign_in
         self._settings = settings
         self._https = (settings.origin or "").startswith("https:")
@@ -112,7 +112,10 @@ class Gate:
                 _add_headers(MutableHeaders(scope=message), path, secure)
             await send(message)
 
-        answer = await self._instead(scope, receive)
+        try:
+            answer = await self._instead(scope, receive)
+        except FacedeskError:  # its message is not for strangers
+            answer = closed_page(UNKNOWN)
         await (answer or self._app)(scope, receive, with_headers)
 
     async def _instead(self, scope: Scope, receive: Receive) -> ASGIApp | None:
@@ -126,14 +129,18 @@ class Gate:
             return closed_page(path)
         if self._sign_in and path == LOGIN:
             return _login(self._app)
-        if self._sign_in and path.rstrip("/") == _SIGN_OUT and (session := self._authenticator.sign_out(scope)):
-            await run_in_threadpool(_record_sign_out, session)
+        if self._sign_in and path.rstrip("/") == _SIGN_OUT:
+            session = await run_in_threadpool(self._authenticator.sign_out, scope)
+            if session:
+                await run_in_threadpool(_record_sign_out, session)
+        if _below(path, OPEN):
+            return None
         visitor = self._authenticator.visitor(scope)
-        if visitor is None and not _below(path, OPEN):
+        if visitor is None:
             return self._stranger(scope)
-        if visitor and _below(path, (UPLOAD,)):
+        if _below(path, (UPLOAD,)):
             return Upload(self._app, self._uploads, visitor)
-        if visitor and self._sign_in and path == "/" and (address := _next_address(scope)):
+        if self._sign_in and path == "/" and (address := _next_address(scope)):
             leading = RedirectResponse(address_of(address), 302)
             leading.delete_cookie(_NEXT_COOKIE, address_of("/"))
             return leading

@@ -13,6 +13,8 @@ from dashboard.access.websocket import FULL, TOO_FAST, TOO_MANY
 from dashboard.prefix import address_of
 
 LOGIN = "/auth/login"
+#: The address of the page that says that nobody can be let in right now.
+UNKNOWN = "/closed/unknown"
 #: The pages contain inline styles and nothing else. Form targets are not limited: signing in redirects to the
 #: provider.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
@@ -42,6 +44,11 @@ CLOSED_PAGES: Mapping[str, _Closed] = {
         "Too many requests",
         "This page was closed because it sent far more requests than a person can make. Nothing that was stored is "
         "lost.",
+    ),
+    UNKNOWN: _Closed(
+        503,
+        "Facedesk cannot work right now",
+        "It cannot find out who is signed in. Try again in a moment. If this lasts, tell whoever runs Facedesk.",
     ),
 }
 

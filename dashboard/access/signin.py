@@ -52,7 +52,7 @@ def no_access() -> None:
 
 def sidebar(person: Principal | None) -> None:
     """Shows who is signed in, with a button to sign out; without sign-in, the box for the name."""
-    if not services.shared().settings.sign_in:
+    if not services.shared().services.settings.sign_in:
         your_name.box()
     elif person:
         with st.sidebar.container():
@@ -66,7 +66,7 @@ def sidebar(person: Principal | None) -> None:
 
 def banner() -> None:
     """Warns on every page that sign-in is off, with a backend that is meant to have it."""
-    settings = services.shared().settings
+    settings = services.shared().services.settings
     if settings.backend is Backend.AWS and not settings.sign_in:
         st.warning(
             "Sign-in is off (FACEDESK_AUTH=off): anybody who reaches this address sees and decides everything.",
@@ -76,7 +76,7 @@ def banner() -> None:
 
 def note() -> None:
     """Writes a sign-in into the audit trail, once, whichever page and process sees it first."""
-    session = services.session() if services.shared().settings.sign_in else None
+    session = services.session() if services.shared().services.settings.sign_in else None
     if session and st.session_state.get("noted") != session.id:
         st.session_state.noted = session.id
         acting = services.services_of(session.principal).acting

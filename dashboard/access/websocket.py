@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
+from core.domain.errors import FacedeskError
 from core.flow.pace import Pace
 from core.settings import Settings
 from dashboard.access.authentication import Authenticator, Visitor
@@ -87,7 +88,7 @@ class Websockets:
     def _visitor(self, scope: Scope) -> Visitor | None:
         # Streamlit reads the cookie only with Facedesk's own origin; otherwise its session would be nobody's.
         foreign = self._origin and Headers(scope=scope).get("origin") != self._origin
-        return None if foreign or scope["path"] != STREAM else self._authenticator.visitor(scope)
+        return None if foreign or scope["path"] != STREAM else _visitor(self._authenticator, scope)
 
     async def _wait_for_place(self, person: str) -> str | None:
         """Returns the address of the page that says why there is no place; None if there is one."""
@@ -152,7 +153,7 @@ class _Passage:
     async def _next(self) -> Message:
         while True:
             # Checked before each message as well, so that a signed-out browser can send none.
-            if self._authenticator.visitor(self._scope) is None:
+            if _visitor(self._authenticator, self._scope) is None:
                 raise _Closed(_OVER, "")
             try:
                 return await asyncio.wait_for(self._receive(), CHECK_SECONDS)
@@ -218,6 +219,14 @@ class _Passage:
             self._asked -= 1
             urls = [file.upload_url for file in said.file_urls_response.file_urls]
             self._uploads.issue(self._visitor.key, map(upload_of, urls))
+
+
+def _visitor(authenticator: Authenticator, scope: Scope) -> Visitor | None:
+    """As ``Authenticator.visitor``; None also if that is not known right now, as the page says when it is loaded."""
+    try:
+        return authenticator.visitor(scope)
+    except FacedeskError:
+        return None
 
 
 async def _lead_away(send: Send, closed: _Closed) -> None:

@@ -21,7 +21,7 @@ _FILES: dict[str, Schema] = {CSV: {"type": "string"}, XLSX: {}, PARQUET: {}, JSO
 _ERRORS = {
     400: "Something in the request is not as described; the message names it",
     401: "Missing or invalid credentials",
-    403: "Not for this role, or not one of this caller's events",
+    403: "Not for this role, not one of this caller's events, or a photo of another person's registration",
     404: "There is no such registration, record or photo",
     408: "The headers or the body did not arrive in time; the connection is closed",
     413: "The body or the photo is too large",
@@ -45,7 +45,7 @@ def _id(identifier: Id) -> Schema:
 
 
 _SECURITY_SCHEMES: Schema = {
-    "token": {"type": "http", "scheme": "bearer", "description": "A token of the setting API_TOKENS"},
+    "token": {"type": "http", "scheme": "bearer", "description": "A token of the API"},
     "session": {
         "type": "apiKey",
         "in": "cookie",

@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote_to_bytes
 from pydantic import ValidationError
 from python_multipart.multipart import parse_options_header
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -85,8 +86,8 @@ class Api:
         self._workers = Workers(settings.api_threads, settings.api_queue)
         self._downloads = Downloads(settings.api_exports, settings.api_exports_per_person)
         self._requests = PerPerson(settings.api_requests_per_person)
-        self._ready = Shared(lambda: health.check(shared().guard.services), READY_SECONDS)
-        self._authenticator = Authenticator(settings)
+        self._ready = Shared(lambda: health.check(shared().services), READY_SECONDS)
+        self._authenticator = Authenticator(settings, lambda: shared().services)
         self._sign_in = settings.sign_in
         self._wrong_tokens = Pace(_WRONG_TOKENS_A_MINUTE / 60, _WRONG_TOKENS_BURST)
         self._max_upload_bytes = settings.max_upload_bytes
@@ -165,7 +166,8 @@ class Api:
 
         async def guarded(request: Request) -> Response:
             parameters.require_text(request)
-            principal = request.state.principal = self._authenticator.principal(request.scope)
+            principal = await run_in_threadpool(self._authenticator.principal, request.scope)
+            request.state.principal = principal
             person = request.state.person = principal.id if self._sign_in else None
             if not self._requests.take(person):
                 raise TooMany("You have too many requests at once. Try again when one of them is answered.", 1)

@@ -116,9 +116,9 @@ def standing(registrations: pd.DataFrame, records: pd.DataFrame) -> Standing:
 
 
 def notice() -> None:
-    """Say what makes event reads slow or late, and what to do about it, if anything does."""
+    """Say what makes event reads slow or incomplete, and what to do about it, if anything does."""
     if said := get_services().records.event_notice():
-        ui.banner("info", "Event pages may be slow or out of date.", said.replace("`", ""), icon=":material/speed:")
+        ui.banner("info", "Event pages may be slow or incomplete.", said.replace("`", ""), icon=":material/speed:")
 
 
 def none_yet() -> None:

@@ -13,8 +13,8 @@ from typing import Any
 
 import streamlit as st
 
-#: What the session keeps: the page, and the keys of its fields that were filled since it was opened.
-_PAGE, _FILLED = "page-of-fields", "filled-fields"
+#: What the session keeps: the page, the keys of its fields that were filled since it was opened, and what it keeps.
+_PAGE, _FILLED, _VISIT = "page-of-fields", "filled-fields", "kept-for-visit"
 
 
 def _nothing() -> None:
@@ -24,7 +24,13 @@ def _nothing() -> None:
 def arrive(page: str) -> None:
     """Notes which page is run; to be called before it is."""
     if st.session_state.get(_PAGE) != page:
-        st.session_state[_PAGE], st.session_state[_FILLED] = page, set()
+        st.session_state[_PAGE], st.session_state[_FILLED], st.session_state[_VISIT] = page, set(), {}
+
+
+def visit() -> dict[str, Any]:
+    """What the page keeps until it is left."""
+    kept: dict[str, Any] = st.session_state.setdefault(_VISIT, {})
+    return kept
 
 
 def put(name: str, value: str | None) -> None:

@@ -26,6 +26,7 @@ from core.runtime.services import Services
 from core.services.export import BOM
 from dashboard import services as dashboard_services
 from dashboard.api.routes import Api
+from tests.support.app import with_settings
 from tests.support.browser import free_port
 from tests.support.desk import Desk
 from tests.support.records import an_outcome
@@ -94,19 +95,28 @@ def serving(app: ASGIApp, **config: Any) -> Iterator[str]:
 
 
 @pytest.fixture
-def make_api(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeApi]:
-    """Makes it on the desk's services, with these settings."""
+def shared_services(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
+    """The desk's services, as what the process shares."""
     dashboard_services.shared.clear()
     monkeypatch.setattr(dashboard_services, "build", lambda _settings: services)
+    yield services
+    dashboard_services.shared.clear()
+
+
+@pytest.fixture
+def make_api(shared_services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeApi]:
+    """Makes it on the desk's services, with these settings."""
     with ExitStack() as made:
 
         def make(**settings: Any) -> Api:
-            api = Api(PlainTextResponse(A_PAGE), services.settings.model_copy(update=settings))
+            changed = with_settings(shared_services, shared_services.settings.model_copy(update=settings))
+            monkeypatch.setattr(dashboard_services, "build", lambda _settings: changed)
+            dashboard_services.shared.clear()
+            api = Api(PlainTextResponse(A_PAGE), changed.settings)
             made.callback(api.close)
             return api
 
         yield make
-    dashboard_services.shared.clear()
 
 
 @pytest.fixture

@@ -25,10 +25,10 @@ from core.domain.records import Outcome, Status, ValidationRecord
 from core.domain.roles import ALLOWED, Action, ApiToken, Role
 from core.runtime.services import Services
 from core.services.export import READ_CSV
-from core.services.sessions import Sessions
 from core.services.tokens import new_token
 from dashboard.api import openapi
 from dashboard.api.routes import Api
+from dashboard.services import shared
 from tests.api.conftest import Client, MakeApi, is_error, serving
 from tests.support import signin
 from tests.support.desk import REGISTERED, Desk
@@ -261,9 +261,9 @@ class TestSessions:
         signed = datetime.now(UTC) - timedelta(hours=9)
         assert self.status(client, signin.cookie(signin.claims("manager", ORIGIN), signed=signed)) == 401
 
-    def test_a_copied_cookie_is_useless_after_signing_out(self, client: Client, services: Services) -> None:
+    def test_a_copied_cookie_is_useless_after_signing_out(self, client: Client) -> None:
         said = signin.claims("manager", ORIGIN)
-        Sessions(services.settings, services.clock).sign_out(said)
+        shared().services.sessions.sign_out(said)
         assert self.status(client, signin.cookie(said)) == 401
 
     def test_a_cookie_in_parts_is_put_together(self, client: Client) -> None:

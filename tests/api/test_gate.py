@@ -15,10 +15,13 @@ from starlette.types import Receive, Scope, Send
 from streamlit.runtime.memory_session_storage import MemorySessionStorage
 from streamlit.runtime.session_manager import SessionInfo
 
+from core.domain.errors import Service, Unavailable
+from core.runtime.services import Services
 from core.settings import Settings
 from dashboard.access.gate import Gate, forget_left_pages
 from tests.support import signin
 
+pytestmark = pytest.mark.usefixtures("shared_services")
 HTTPS = "https://desk.example"
 
 
@@ -73,6 +76,32 @@ def test_parts_of_pages_are_for_those_alone_who_are_signed_in(path: str) -> None
     assert ask(path, HTTPS).status_code == 401
     assert ask(path, HTTPS, headers=signed_in()).status_code == 200
     assert ask(path, None).status_code == 200
+
+
+class Unknown:
+    """Sign-outs that cannot be read."""
+
+    def has_ended(self, _session_id: str) -> bool:
+        raise Unavailable(Service.SIGN_OUTS, "canary")
+
+
+def test_where_sign_outs_are_not_known_nobody_is_let_in(
+    shared_services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_services.sessions, "_sign_outs", Unknown())
+    for path in ("/", "/validate", "/media/x.png"):
+        answer = ask(path, HTTPS, headers=signed_in())
+        assert answer.status_code == 503
+        assert "cannot find out who is signed in" in answer.text
+        assert "canary" not in answer.text
+
+
+def test_strangers_and_probes_are_answered_though_sign_outs_are_not_known(
+    shared_services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_services.sessions, "_sign_outs", Unknown())
+    assert ask("/", HTTPS).status_code == 401
+    assert ask("/_stcore/health", HTTPS, headers=signed_in()).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/validate", "/none", "/validate?registration_id=r1"])

@@ -81,7 +81,7 @@ def address(
     """A server on the embedded record store, or on a real DynamoDB server."""
     if request.param == "dynamodb":
         client = request.getfixturevalue("dynamodb")
-        records = DynamoRecords(client, create_table(client), PATIENT, utc_now, index_check=None)
+        records = DynamoRecords(client, create_table(client), PATIENT, utc_now)
         object.__setattr__(services, "records", records)
         monkeypatch.setattr(desk.validation._of, "_records", records)
     with serving(make_api()) as address:

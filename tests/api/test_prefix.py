@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import httpx
@@ -12,7 +15,7 @@ from websockets.exceptions import InvalidStatus
 from core.domain.errors import SettingsError
 from dashboard.prefix import address_of, check_prefix, prefix
 from tests.api.conftest import BARE, is_error
-from tests.support.browser import PREFIX, dashboard
+from tests.support.browser import PREFIX, ROOT, dashboard
 from tests.support.pages_socket import opened, rerun, send, until
 
 
@@ -88,6 +91,20 @@ def test_the_openapi_document_names_the_prefix(address: str) -> None:
 
 def test_a_foreign_host_is_refused_under_the_prefix(address: str) -> None:
     assert httpx.get(f"{address}/api/health", headers={"Host": "example.com"}).status_code == 400
+
+
+def test_a_load_balancer_may_ask_for_health_by_an_address_under_the_prefix(address: str) -> None:
+    assert httpx.get(f"{address}/api/health", headers={"Host": "10.0.3.17:8501"}).status_code == 200
+
+
+def test_the_probe_of_a_container_finds_the_server_under_the_prefix(address: str) -> None:
+    port = str(httpx.URL(address).port)
+    where = {"STREAMLIT_SERVER_PORT": port, "STREAMLIT_SERVER_BASE_URL_PATH": "/desk"}
+    asked = [
+        subprocess.run([sys.executable, "-m", "dashboard.probe"], cwd=ROOT, env={**os.environ, **each}).returncode
+        for each in (where, {**where, "STREAMLIT_SERVER_BASE_URL_PATH": ""})
+    ]
+    assert asked == [0, 1]
 
 
 def test_the_websocket_is_under_the_prefix_alone(address: str, outside: str) -> None:

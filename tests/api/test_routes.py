@@ -29,6 +29,7 @@ from core.photos.sanitiser import PhotoSanitiser
 from core.services import sample
 from core.services.export import BOM
 from core.services.tables import OUTCOME_COLUMNS
+from core.services.tokens import setting
 from core.services.validation import Submitter
 from tests.api.conftest import BARE, Client, is_error, rows
 from tests.pages.test_validate import down
@@ -229,6 +230,13 @@ def test_a_foreign_host_is_refused(address: str, path: str) -> None:
     assert httpx.get(address + path, headers={"Host": "evil.example"}).status_code == 400
 
 
+@pytest.mark.parametrize("host", ["10.0.3.17:8501", "10.0.3.17", "[fd00::17]:8501"])
+def test_a_load_balancer_may_ask_for_health_by_an_address_and_for_nothing_else(address: str, host: str) -> None:
+    paths = ("/api/health", "/", "/api/openapi.json")
+    answers = [httpx.get(address + path, headers={"Host": host}) for path in paths]
+    assert [answer.status_code for answer in answers] == [200, 400, 400]
+
+
 #: Where its browser is is said as well: Streamlit would ask the internet for this machine's address.
 EVERYWHERE = {"STREAMLIT_SERVER_ADDRESS": "0.0.0.0", "STREAMLIT_BROWSER_SERVER_ADDRESS": "localhost"}
 IN_PRODUCTION = {
@@ -255,8 +263,16 @@ def command(port: int) -> list[str]:
         ({"FACEDESK_AUTH": "oidc"}, "OIDC_METADATA_URL"),
         (EVERYWHERE, "FACEDESK_AUTH"),
         ({**EVERYWHERE, "FACEDESK_AUTH": "off"}, "FACEDESK_AUTH"),
-        ({"STREAMLIT_SERVER_ALLOWED_HOSTS": '["desk.example"]'}, "FACEDESK_AUTH"),
+        ({"STREAMLIT_SERVER_ALLOWED_HOSTS": "desk.example"}, "FACEDESK_AUTH"),
         (IN_PRODUCTION, "FACEDESK_AUTH"),
+        (
+            {
+                **IN_PRODUCTION,
+                "FACEDESK_AUTH": "off",
+                "API_TOKENS": f"[{setting('kiosk', '0' * 64, ['support'], [])}]",
+            },
+            "python -m core tokens --take-over",
+        ),
         (
             {**signin.settings("http://localhost"), "STREAMLIT_SERVER_TRUSTED_USER_HEADERS": '{"X-User": "sub"}'},
             "trustedUserHeaders",

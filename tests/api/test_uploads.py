@@ -21,6 +21,7 @@ from dashboard.access.uploads import Refused, Uploads
 from tests.api.test_websocket import ORIGIN, SIGN_IN, Streamlit, cookie_of, scope, use
 from tests.support import signin
 
+pytestmark = pytest.mark.usefixtures("shared_services")
 MB = 1024 * 1024
 FILE = ("page", "file-1")
 PATH = "/_stcore/upload_file/page/file-1"

@@ -11,11 +11,14 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from core.domain.roles import Role
+from core.runtime.services import Services
 from core.settings import Settings
 from dashboard.access import websocket
 from dashboard.access.gate import Gate
+from tests.api.test_gate import Unknown
 from tests.support import signin
 
+pytestmark = pytest.mark.usefixtures("shared_services")
 ORIGIN = "http://localhost"
 SIGN_IN = Settings.model_validate(signin.settings(ORIGIN))
 KINDS = [field.name for field in BackMsg.DESCRIPTOR.oneofs_by_name["type"].fields]
@@ -165,6 +168,34 @@ def test_a_session_that_ends_leads_its_page_to_the_sign_in(monkeypatch: pytest.M
             if first:
                 return first.pop()
             monkeypatch.setattr(gate._authenticator, "session", lambda _scope: None)
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def send(answer: Message) -> None:
+            sent.append(answer)
+
+        await asyncio.wait_for(gate(scope(cookie_of("support")), receive, send), 30)
+        return sent
+
+    sent = asyncio.run(idle())
+    assert led_to(sent) == [""]
+    assert sent[-1]["type"] == "websocket.close"
+
+
+def test_a_page_is_led_away_when_it_is_no_longer_known_who_signed_out(
+    shared_services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket, "CHECK_SECONDS", 0.01)
+    gate = Gate(Streamlit(), SIGN_IN)
+
+    async def idle() -> list[Message]:
+        sent: list[Message] = []
+        first: list[Message] = [{"type": "websocket.connect"}]
+
+        async def receive() -> Message:
+            if first:
+                return first.pop()
+            monkeypatch.setattr(shared_services.sessions, "_sign_outs", Unknown())
             await asyncio.Event().wait()
             raise AssertionError
 

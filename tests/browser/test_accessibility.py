@@ -48,6 +48,7 @@ SHOWN = {
     "erasure": ("erasure", "Which person?"),
     "erasure, a person": ("erasure?user_id=sample-user-0003", "This cannot be undone"),
     "start": ("start", "Import your registrations"),
+    "tokens": ("tokens", "Tokens are in the settings here"),
 }
 #: The reference photo of somebody who registered twice.
 TWICE = "reference-faces/twice.jpg"

@@ -40,6 +40,7 @@ LINKS = {
     "audit": "Audit trail",
     "erasure": "Erase a person",
     "start": "Load data",
+    "tokens": "API tokens",
 }
 PERSON = "sample-0001"
 

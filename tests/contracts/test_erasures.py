@@ -7,16 +7,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from core.adapters.aws.erasures import JOURNAL, REMEMBERED, DynamoErasures
+from core.adapters.aws.photo_owners import PhotoOwners
 from core.adapters.embedded.erasures import SqliteErasures
 from core.domain.erasures import Erasure, ErasureCounts, Receipt
 from core.ports import ErasureStore, ValidationRecords
 from tests.support.benches import bench_fixtures
 from tests.support.clock import NOON
+from tests.support.dynamodb import create_state_table
+from tests.support.photo_owners import noting_pass
 from tests.support.records import a_foreign_item, an_outcome
 from tests.support.stores import PATIENT, dynamodb_bench, sqlite_bench
 
@@ -24,11 +28,17 @@ TTL, HOUR = timedelta(days=30), timedelta(hours=1)
 USER = "5be9c59e30b67cf1"
 
 
+#: The ways to find who else names a photo: each store, DynamoDB by a scan and by the index of photos.
+NAMING_WAYS = ["sqlite", "dynamodb scan", "moto_dynamodb index", "dynamodb index"]
+
+
 @dataclass
 class Bench:
     store: ErasureStore
     records: ValidationRecords
     put: Callable[[dict[str, Any]], None]
+    #: Makes what other services wrote known to the index of photos, if there is one.
+    backfill: Callable[[], object] = lambda: None
 
 
 def _bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
@@ -46,6 +56,32 @@ def _bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
 
 
 bench, race_bench = bench_fixtures(_bench)
+
+
+@pytest.fixture(params=NAMING_WAYS)
+def naming(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    request.param, _, way = request.param.partition(" ")
+    yield from (_indexed_bench if way == "index" else _bench)(request, tmp_path)
+
+
+def _indexed_bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    """A bench whose store must not scan the table."""
+    client = request.getfixturevalue(request.param)
+    state_table = create_state_table(client)
+    of_records = dynamodb_bench(client, state_table=state_table)
+    table = of_records.records._table  # type: ignore[attr-defined]
+    owners = PhotoOwners(client, state_table, PATIENT, of_records.clock)
+    owners.complete(of_records.clock())
+
+    def no_scan(**_: Any) -> None:
+        raise AssertionError("The table was scanned.")
+
+    store = DynamoErasures(SimpleNamespace(**_methods(client), scan=no_scan), table, PATIENT, owners)
+    yield Bench(store, of_records.records, of_records.put, noting_pass(client, table, owners, tmp_path / "pass").run)
+
+
+def _methods(client: Any) -> dict[str, Any]:
+    return {name: getattr(client, name) for name in ("query", "get_item", "delete_item", "put_item", "exceptions")}
 
 
 @pytest.fixture
@@ -133,26 +169,66 @@ def test_erasing_again_takes_nothing_away(bench: Bench) -> None:
     ],
     ids=["as submitted", "as reference"],
 )
-def test_a_photo_that_another_users_record_names_is_told(bench: Bench, named: dict[str, str]) -> None:
-    bench.records.record_attempt(an_outcome(user_id="user-2", **named), TTL)
+def test_a_photo_that_another_users_record_names_is_told(naming: Bench, named: dict[str, str]) -> None:
+    naming.records.record_attempt(an_outcome(user_id="user-2", **named), TTL)
     keys = {"face-images/theirs.jpg", "face-images/nobodys.jpg"}
-    assert bench.store.named_elsewhere(keys, "user-1") == {"face-images/theirs.jpg"}
+    assert naming.store.named_elsewhere(keys, "user-1") == {"face-images/theirs.jpg"}
 
 
-def test_a_photo_of_an_earlier_attempt_of_another_user_is_told(bench: Bench) -> None:
+def test_a_photo_of_an_earlier_attempt_of_another_user_is_told(naming: Bench) -> None:
     for number in (1, 2):
-        bench.records.record_attempt(an_outcome(f"a{number}", user_id="user-2"), TTL)
-    assert bench.store.named_elsewhere({"face-images/a1.jpg"}, "user-1") == {"face-images/a1.jpg"}
+        naming.records.record_attempt(an_outcome(f"a{number}", user_id="user-2"), TTL)
+    assert naming.store.named_elsewhere({"face-images/a1.jpg"}, "user-1") == {"face-images/a1.jpg"}
 
 
-def test_the_users_own_records_name_nothing_elsewhere(bench: Bench) -> None:
-    bench.records.record_attempt(an_outcome("a1"), TTL)
-    assert bench.store.named_elsewhere({"face-images/a1.jpg"}, "user-1") == set()
+def test_the_users_own_records_name_nothing_elsewhere(naming: Bench) -> None:
+    naming.records.record_attempt(an_outcome("a1"), TTL)
+    assert naming.store.named_elsewhere({"face-images/a1.jpg"}, "user-1") == set()
 
 
-def test_of_anybody_means_the_user_too(bench: Bench) -> None:
-    bench.records.record_attempt(an_outcome("a1"), TTL)
-    assert bench.store.named_elsewhere({"face-images/a1.jpg"}, None) == {"face-images/a1.jpg"}
+def test_of_anybody_means_the_user_too(naming: Bench) -> None:
+    naming.records.record_attempt(an_outcome("a1"), TTL)
+    assert naming.store.named_elsewhere({"face-images/a1.jpg"}, None) == {"face-images/a1.jpg"}
+
+
+@pytest.mark.parametrize("written", ["/face-images/a%20b.jpg", "face-images/a+b.jpg", "face-images%2Fa%20b.jpg"])
+def test_a_photo_that_another_users_record_names_in_another_spelling_is_told(naming: Bench, written: str) -> None:
+    naming.put(a_foreign_item(userId="user-2", faceImageKey=written))
+    naming.backfill()
+    assert naming.store.named_elsewhere({"face-images/a b.jpg"}, "user-1") == {"face-images/a b.jpg"}
+
+
+def test_a_photo_that_another_services_record_names_is_told(naming: Bench) -> None:
+    naming.put(a_foreign_item(userId="user-2"))
+    naming.backfill()
+    assert naming.store.named_elsewhere({"face-images/verify.jpg"}, "user-1") == {"face-images/verify.jpg"}
+
+
+def test_a_photo_that_an_expired_record_of_another_user_names_is_told(naming: Bench) -> None:
+    naming.put(a_foreign_item(userId="user-2", expiresAt=int(NOON.timestamp()) - 9 * 24 * 3600))
+    naming.backfill()
+    assert naming.store.named_elsewhere({"face-images/verify.jpg"}, "user-1") == {"face-images/verify.jpg"}
+
+
+def test_a_photo_that_another_services_record_names_no_more_is_not_told(naming: Bench) -> None:
+    naming.records.record_attempt(an_outcome("a1", user_id="user-2"), TTL)
+    naming.records.take_back("user-2", "reg-1", "a1")
+    naming.put(a_foreign_item(userId="user-3", registrationId="reg-3"))
+    naming.backfill()
+    assert naming.store.named_elsewhere({"face-images/a1.jpg"}, "user-1") == set()
+
+
+def test_a_photo_of_an_erased_user_is_not_told(naming: Bench) -> None:
+    naming.records.record_attempt(an_outcome("a1", user_id="user-2"), TTL)
+    naming.store.erase_records("user-2")
+    assert naming.store.named_elsewhere({"face-images/a1.jpg"}, "user-1") == set()
+
+
+def test_of_several_users_who_name_a_photo_each_is_another(naming: Bench) -> None:
+    for user_id in ("user-1", "user-2"):
+        naming.records.record_attempt(an_outcome("a1", user_id=user_id), TTL)
+    for user_id in ("user-1", "user-2"):
+        assert naming.store.named_elsewhere({"face-images/a1.jpg"}, user_id) == {"face-images/a1.jpg"}
 
 
 def test_records_that_are_written_while_they_are_erased_go_or_are_written_afterwards(race_bench: Bench) -> None:

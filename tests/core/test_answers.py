@@ -167,7 +167,7 @@ def test_a_client_decodes_once_however_often_it_is_told_to() -> None:
 
 def test_calls_at_once_on_one_client_get_their_own_records(dynamodb: Any) -> None:
     table, events = create_table(dynamodb), [f"event-{number}" for number in range(6)]
-    records = DynamoRecords(dynamodb, table, PATIENT, FakeClock(), index_check=None)
+    records = DynamoRecords(dynamodb, table, PATIENT, FakeClock())
     for number in range(60):
         event = {"registration_id": f"reg-{number}", "event_id": events[number % 6], "user_id": f"user-{number % 6}"}
         records.record_attempt(an_outcome(**event), TTL)
@@ -204,7 +204,7 @@ def test_a_large_event_is_read_in_parts_and_each_record_is_there_once(dynamodb: 
     table = create_table(dynamodb)
     fill(dynamodb, table, 200)
     client = client_of(dynamodb_proxy.url)
-    frame = DynamoRecords(client, table, PATIENT, FakeClock(), index_check=None).event_frame("event-1")
+    frame = DynamoRecords(client, table, PATIENT, FakeClock()).event_frame("event-1")
     client.close()
     assert list(frame["registrationId"]) == [f"reg-{number:04}" for number in range(200)]
     assert dynamodb_proxy.seen.count("Query") > event_reads.SLICES
@@ -213,7 +213,7 @@ def test_a_large_event_is_read_in_parts_and_each_record_is_there_once(dynamodb: 
 def test_a_record_that_moves_on_while_the_parts_are_read_is_neither_missed_nor_there_twice(dynamodb: Any) -> None:
     table, clock = create_table(dynamodb), FakeClock()
     fill(dynamodb, table, 200)
-    reader, writer = (DynamoRecords(dynamodb, table, PATIENT, clock, index_check=None) for _ in range(2))
+    reader, writer = (DynamoRecords(dynamodb, table, PATIENT, clock) for _ in range(2))
     stop = threading.Event()
 
     def write() -> None:
@@ -244,7 +244,7 @@ def test_a_part_that_cannot_be_read_fails_the_whole(dynamodb: Any, dynamodb_prox
     table = create_table(dynamodb)
     fill(dynamodb, table, 200)
     client = client_of(dynamodb_proxy.url)
-    records = DynamoRecords(client, table, Retry(2, 1, base=0.01), FakeClock(), index_check=None)
+    records = DynamoRecords(client, table, Retry(2, 1, base=0.01), FakeClock())
     records.event_frame("no event")
     asked = count()
     dynamodb_proxy.fault = lambda call: ("InternalServerError", 500) if next(asked) > 6 else None
@@ -256,7 +256,7 @@ def test_a_part_that_cannot_be_read_fails_the_whole(dynamodb: Any, dynamodb_prox
 def test_what_a_read_consumed_is_counted(dynamodb: Any) -> None:
     table = create_table(dynamodb)
     fill(dynamodb, table, 200)
-    records = DynamoRecords(dynamodb, table, PATIENT, FakeClock(), index_check=None)
+    records = DynamoRecords(dynamodb, table, PATIENT, FakeClock())
     with counted(tally := Tally()):
         records.event_frame("event-1")
     assert tally.calls > event_reads.SLICES

@@ -82,6 +82,8 @@ def registrations(tmp_path: Path) -> SqliteRegistrations:
                 "erase",
                 "sweep",
                 "token",
+                "tokens",
+                "revoke-token",
                 "backup",
                 "restore",
             )

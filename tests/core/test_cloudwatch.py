@@ -20,6 +20,7 @@ from core.flow.retry import Retry
 
 REGION = "ap-south-1"
 TABLE = "face-verifications"
+AUDIT_TABLE = "facedesk-audit"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HOUR_AGO = NOW - timedelta(hours=1)
 QUICK = Retry(deadline=2, call_timeout=1, base=0.01, cap=0.02)
@@ -65,7 +66,7 @@ def stub(client: Any) -> Iterator[Stubber]:
 
 @pytest.fixture
 def metrics(client: Any) -> CloudWatchMetrics:
-    return CloudWatchMetrics(client, TABLE, QUICK)
+    return CloudWatchMetrics(client, TABLE, AUDIT_TABLE, QUICK)
 
 
 def result(number: int, *values: float, status: str = "Complete") -> dict[str, Any]:
@@ -125,6 +126,28 @@ def test_throttling_and_errors_are_counted(moto: Any, metrics: CloudWatchMetrics
     errors = found.errors.iloc[0]
     counted = (found.throttled["UpdateItem"][0], errors["Scan"], errors["user"], errors["conditional"])
     assert counted == (3.0, 2.0, 4.0, 6.0)
+
+
+def test_writes_that_the_index_has_no_room_for_are_told_apart(moto: Any, metrics: CloudWatchMetrics) -> None:
+    put(moto, "WriteThrottleEvents", HOUR_AGO, 5, table=True, GlobalSecondaryIndexName=EVENT_INDEX)
+    put(moto, "WriteThrottleEvents", HOUR_AGO, 70, table=True)
+    assert metrics.read(HOUR_AGO, NOW).problems["index"].sum() == 5
+
+
+def test_the_audit_trails_units_and_troubles_are_counted(moto: Any, metrics: CloudWatchMetrics) -> None:
+    put(moto, "ConsumedWriteCapacityUnits", HOUR_AGO, 8, TableName=AUDIT_TABLE)
+    put(moto, "ConsumedReadCapacityUnits", HOUR_AGO, 3, TableName=AUDIT_TABLE)
+    put(moto, "WriteThrottleEvents", HOUR_AGO, 2, TableName=AUDIT_TABLE)
+    put(moto, "SystemErrors", HOUR_AGO, 1, TableName=AUDIT_TABLE, Operation="PutItem")
+    found = metrics.read(HOUR_AGO, NOW)
+    first = found.consumed.iloc[0]
+    assert (first["audit_writes"], first["audit_reads"], found.problems["audit"].sum()) == (8.0, 3.0, 3.0)
+
+
+def test_the_audit_trail_is_part_of_a_months_cost(moto: Any, metrics: CloudWatchMetrics) -> None:
+    put(moto, "ConsumedWriteCapacityUnits", HOUR_AGO, 8, TableName=AUDIT_TABLE)
+    put(moto, "ConsumedReadCapacityUnits", HOUR_AGO, 3, TableName=AUDIT_TABLE)
+    assert metrics.month_to_date(NOW) == Usage(write_units=8, read_units=3)
 
 
 def test_records_that_expired_are_counted(moto: Any, metrics: CloudWatchMetrics) -> None:
@@ -234,4 +257,4 @@ def test_a_series_that_failed_inside_is_tried_again(stub: Stubber, metrics: Clou
 def test_what_does_not_pass_is_unavailable(client: Any, stub: Stubber) -> None:
     stub.add_client_error("get_metric_data", "Throttling")
     with pytest.raises(Unavailable):
-        CloudWatchMetrics(client, TABLE, Retry(deadline=0, call_timeout=1)).read(HOUR_AGO, NOW)
+        CloudWatchMetrics(client, TABLE, AUDIT_TABLE, Retry(deadline=0, call_timeout=1)).read(HOUR_AGO, NOW)

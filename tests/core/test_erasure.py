@@ -37,6 +37,11 @@ def told(desk: Desk) -> list[AuditEntry]:
     return list(desk.audit.entries(now - timedelta(days=1), now + timedelta(days=1)))[::-1]
 
 
+def recorded(desk: Desk, key: str, **changes: Any) -> None:
+    """A record that names the photo, as another service may write it."""
+    desk.records.record_attempt(an_outcome(face_image_key=key, timestamp=utc_now(), **changes), timedelta(days=1))
+
+
 def files(desk: Desk) -> set[str]:
     return {str(path.relative_to(desk.photo_folder)) for path in desk.stored_files}
 
@@ -79,14 +84,58 @@ def test_a_photo_that_another_person_has_too_stays_and_is_told(desk: Desk) -> No
     assert any("another person" in note for note in receipt.notes)
 
 
-def test_an_uploaded_photo_that_another_persons_record_names_stays(desk: Desk, hopper_jpeg: bytes) -> None:
+def test_an_uploaded_photo_goes_with_its_person_though_another_persons_record_names_it(
+    desk: Desk, hopper_jpeg: bytes
+) -> None:
     validated(desk, hopper_jpeg)
     (key,) = desk.photos.under(folder_of("reg-1"))
-    desk.records.record_attempt(
-        an_outcome(user_id="user-9", face_image_key=key, timestamp=utc_now()), timedelta(days=1)
-    )
+    recorded(desk, key, user_id="user-9")
     erase(desk)
-    assert files(desk) == {key}
+    assert files(desk) == set()
+
+
+def test_a_photo_outside_of_their_folders_that_another_persons_record_names_stays(
+    desk: Desk, hopper_jpeg: bytes
+) -> None:
+    desk.photos.put("face-images/both.jpg", hopper_jpeg)
+    for user_id in ("user-1", "user-9"):
+        recorded(desk, "face-images/both.jpg", user_id=user_id)
+    assert erase(desk).counts.shared_photos == 1
+    assert files(desk) == {"face-images/both.jpg"}
+
+
+def test_a_registration_that_changed_hands_leaves_its_new_person_their_photos(desk: Desk, hopper_jpeg: bytes) -> None:
+    validated(desk, hopper_jpeg)
+    desk.registrations.import_many([REGISTERED.model_copy(update={"user_id": "user-9"})])
+    validated(desk, hopper_jpeg, attempt_id="a2")
+    (theirs,) = desk.erasure_store.records_of("user-9")
+    erase(desk)
+    assert files(desk) == {REFERENCE_KEY, *theirs.photo_keys}
+
+
+def test_a_record_with_a_registration_of_somebody_else_takes_none_of_their_photos(
+    desk: Desk, hopper_jpeg: bytes
+) -> None:
+    validated(desk, hopper_jpeg)
+    (key,) = desk.photos.under(folder_of("reg-1"))
+    recorded(desk, "face-images/another.jpg", user_id="user-9", registration_id="reg-1")
+    recorded(desk, key, user_id="user-9", registration_id="reg-8")
+    erase(desk, "user-9")
+    assert files(desk) == {key, REFERENCE_KEY}
+
+
+def test_for_photos_in_the_persons_own_folders_nobodys_records_are_searched(
+    desk: Desk, hopper_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where registrations are another service's: copies of reference photos lie in no folder."""
+    validated(desk, hopper_jpeg)
+    recorded(desk, f"{folder_of('reg-gone')}a.jpg", registration_id="reg-gone")
+    asked: list[Any] = []
+    monkeypatch.setattr(desk.erasure_store, "named_elsewhere", lambda *given: asked.append(given))
+    Erasures(desk.erasure_store, desk.registrations, None, desk.photos, desk.audit, HASHED, utc_now).erase(
+        "user-1", "user-1", ADMIN
+    )
+    assert (asked, files(desk)) == ([], {REFERENCE_KEY})
 
 
 def test_photos_that_no_record_lists_any_more_go_too(desk: Desk) -> None:
@@ -97,8 +146,7 @@ def test_photos_that_no_record_lists_any_more_go_too(desk: Desk) -> None:
 
 def test_the_photos_of_another_service_stay_though_a_record_names_them(desk: Desk) -> None:
     desk.photos.put("elsewhere/a.jpg", b"a photo")
-    outcome = an_outcome(face_image_key="elsewhere/a.jpg", timestamp=utc_now())
-    desk.records.record_attempt(outcome, timedelta(days=1))
+    recorded(desk, "elsewhere/a.jpg")
     erase(desk)
     assert files(desk) == {"elsewhere/a.jpg"}
 

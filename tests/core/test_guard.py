@@ -80,10 +80,12 @@ CALLS: dict[str, tuple[tuple[Action, ...], Callable[[GuardedServices], Any]]] = 
     "records.event_records": ((Action.LIST_PEOPLE,), lambda s: s.records.event_records("event-1", 10)),
     "records.count_unreadable": ((Action.SEE_OPERATIONS,), lambda s: s.records.count_unreadable("event-1")),
     "records.event_notice": ((Action.SEE_EVENTS, Action.DECIDE), lambda s: s.records.event_notice()),
+    "records.events_verified": ((Action.SEE_OPERATIONS,), lambda s: s.records.events_verified()),
     "registrations.get": ((Action.FIND_PEOPLE,), lambda s: s.registrations.get("reg-1")),
     "registrations.of_user": ((Action.FIND_PEOPLE,), lambda s: s.registrations.of_user("user-1")),
     "registrations.search": ((Action.FIND_PEOPLE,), lambda s: s.registrations.search("Ada").registrations),
     "registrations.event_frame": ((Action.SEE_EVENTS,), lambda s: s.registrations.event_frame("event-1")),
+    "registrations.being_read": ((Action.SEE_EVENTS,), lambda s: s.registrations.being_read("event-1")),
     "registrations.unreadable": ((Action.SEE_EVENTS,), lambda s: s.registrations.unreadable("event-1")),
     "registrations.events": (
         (Action.SEE_EVENTS, Action.DECIDE, Action.SEE_OPERATIONS),
@@ -123,6 +125,10 @@ CALLS: dict[str, tuple[tuple[Action, ...], Callable[[GuardedServices], Any]]] = 
     "claims.standing": ((Action.DECIDE, Action.SEE_EVENTS), lambda s: s.claims.standing()),
     "notes.add": ((Action.NOTE,), lambda s: s.notes.add("user-1", "reg-1", "event-1", "They called.", "n1")),
     "notes.of": ((Action.NOTE,), lambda s: s.notes.of("user-1", "reg-1")),
+    "tokens.all": ((Action.MAKE_TOKEN, Action.REVOKE_TOKEN), lambda s: s.tokens.all()),
+    "tokens.make": ((Action.MAKE_TOKEN,), lambda s: s.tokens.make("kiosk-7", ["support"], [], 90)),
+    "tokens.take_over": ((Action.MAKE_TOKEN,), lambda s: s.tokens.take_over()),
+    "tokens.revoke": ((Action.REVOKE_TOKEN,), lambda s: s.tokens.revoke("kiosk-7")),
     "profiles.get": (
         (Action.SEE_EVENTS, Action.FIND_PEOPLE, Action.EDIT_EVENT),
         lambda s: s.profiles.get("event-1"),
@@ -191,7 +197,13 @@ CLAIM = a_claim(since=NOW, until=NOW + LEASE)
 #: What every caller may know: nothing of it belongs to an event or a person, or the call has a check of its own.
 OF_NO_EVENT = {
     *("records.event_notice", "registrations.is_empty", "validation.preview", "validation.photo", "health"),
-    *("operation_metrics.by_minute", "metrics.read", "metrics.month_to_date", "expiry.count_ignored"),
+    *(
+        "records.events_verified",
+        "operation_metrics.by_minute",
+        "metrics.read",
+        "metrics.month_to_date",
+        "expiry.count_ignored",
+    ),
 }
 
 
@@ -288,6 +300,7 @@ LONE_CALLS: dict[str, Callable[[GuardedServices], Any]] = {
     "registrations.of_user": lambda s: s.registrations.of_user(LONE),
     "registrations.search": lambda s: s.registrations.search(LONE),
     "registrations.event_frame": lambda s: s.registrations.event_frame(LONE),
+    "registrations.being_read": lambda s: s.registrations.being_read(LONE),
     "registrations.unreadable": lambda s: s.registrations.unreadable(LONE),
     "validate_upload registration": lambda s: s.validation.validate_upload(LONE, b"", "a1", SUBMITTER),
     "validate_upload attempt": lambda s: s.validation.validate_upload("reg-1", b"", LONE, SUBMITTER),
@@ -326,6 +339,9 @@ LONE_CALLS: dict[str, Callable[[GuardedServices], Any]] = {
     "notes.add id": lambda s: s.notes.add("user-1", "reg-1", None, "text", LONE),
     "notes.of user": lambda s: s.notes.of(LONE),
     "notes.of registration": lambda s: s.notes.of("user-1", LONE),
+    "tokens.make name": lambda s: s.tokens.make(LONE, ["support"], [], None),
+    "tokens.make event": lambda s: s.tokens.make("kiosk-7", ["support"], [LONE], None),
+    "tokens.revoke": lambda s: s.tokens.revoke(LONE),
     "second_looks.wanted event": lambda s: s.second_looks.wanted(LONE, "Ada"),
     "second_looks.wanted reviewer": lambda s: s.second_looks.wanted("event-1", LONE),
     "second_looks.wants": lambda s: s.second_looks.wants(SEEN, LONE),
@@ -726,3 +742,41 @@ def test_an_erasure_is_in_the_name_of_whoever_asks(guard: Guard, desk: Desk) -> 
 def test_a_principals_facades_are_made_once(guard: Guard) -> None:
     assert guard.acting_as(a(Role.SUPPORT)) is guard.acting_as(a(Role.SUPPORT))
     assert guard.acting_as(a(Role.SUPPORT)) is not guard.acting_as(a(Role.SUPPORT, {"event-1"}))
+
+
+class TestTokens:
+    def test_a_token_is_made_in_the_name_of_whoever_made_it_and_the_trail_has_it_but_not_the_token(
+        self, services: Services
+    ) -> None:
+        tokens = Guard(services).acting_as(a(Role.ADMIN)).tokens
+        assert tokens
+        token, made = tokens.make("kiosk-7", ["support"], ["expo"], 90)
+        assert made.made_by == "admin@example.com"
+        told = [entry for entry in entries(services) if entry.action == Action.MAKE_TOKEN]
+        assert sorted(entry.outcome for entry in told) == [BEGUN, "ok"]
+        (begun,) = [entry for entry in told if entry.outcome == BEGUN]
+        assert begun.details == {"token": "kiosk-7", "roles": "support", "events": "expo", "days": "90"}
+        assert not [entry for entry in told if token in str(entry) or made.hash in str(entry)]
+
+    def test_without_a_trail_no_token_is_made_or_revoked(
+        self, services: Services, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tokens = Guard(services).acting_as(a(Role.ADMIN)).tokens
+        assert tokens
+        tokens.make("kept", ["support"], [], None)
+
+        def fail(_entry: AuditEntry) -> None:
+            raise Unavailable("audit trail", "Down")
+
+        monkeypatch.setattr(desk.audit, "append", fail)
+        for change in (lambda: tokens.make("new", ["support"], [], None), lambda: tokens.revoke("kept")):
+            with pytest.raises(Unavailable):
+                change()
+        assert [token.name for token in tokens.all()] == ["kept"]
+
+    def test_who_is_limited_to_events_has_nothing_to_do_with_tokens(self, services: Services) -> None:
+        tokens = Guard(services).acting_as(a(Role.ADMIN, {"event-1"})).tokens
+        assert tokens
+        for call in (tokens.all, tokens.take_over, lambda: tokens.revoke("kiosk-7")):
+            with pytest.raises(Forbidden):
+                call()

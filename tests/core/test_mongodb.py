@@ -198,6 +198,33 @@ class TestFaults:
     def answer(request: Any, *documents: Mapping[str, Any]) -> None:
         request.ok(cursor={"id": 0, "ns": "db.registrations", "firstBatch": list(documents)})
 
+    def test_a_page_that_takes_too_long_is_asked_for_again_and_the_read_goes_on(
+        self, mongo_faults: MockupDB, registrations: MongoRegistrations, ask: Ask
+    ) -> None:
+        times = iter([50, None, None, 50, None])
+
+        def reply(request: Any) -> None:
+            if code := next(times, None):
+                request.command_err(code, "too long", codeName="MaxTimeMSExpired")
+            elif "$type" in repr(request.doc["filter"]):  # ids in maps, or of later types: there are none
+                self.answer(request)
+            else:
+                last = request.doc["filter"]["$and"][1:]
+                number = int(last[0]["_id"]["$gt"][1:]) + 1 if last else 0
+                self.answer(request, *({**self.DOCUMENT, "_id": f"r{n}"} for n in range(number, min(number + 1, 3))))
+
+        play(mongo_faults, reply)
+
+        def read() -> list[str]:
+            found, after = [], None
+            while True:
+                page = registrations.pages.event_page("e", after, 1)
+                found += page.documents["registrationId"].tolist()
+                if not (after := page.next):
+                    return found
+
+        assert ask(read).result(20) == ["r0", "r1", "r2"]
+
     def test_a_hang_up_is_tried_again(
         self, mongo_faults: MockupDB, registrations: MongoRegistrations, ask: Ask
     ) -> None:

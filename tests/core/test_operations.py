@@ -21,7 +21,7 @@ from core.flow.retry import Retry
 from core.flow.tally import Tally
 from core.ports import ValidationRecords
 from core.runtime import observer, operation_log
-from core.runtime.observed import Observed, ObservedRecords
+from core.runtime.observed import Observed, ObservedExpiryCheck, ObservedRecords
 from core.runtime.observer import Observer
 from core.runtime.operation_log import Operation
 from core.runtime.operation_metrics import OperationMetrics
@@ -519,3 +519,23 @@ def test_only_what_is_no_answer_counts_as_failed(watched: Watched, error: Except
     with pytest.raises(type(error)):
         watched.port.fail(error)
     assert watched.metrics.by_minute(NOON)["failed"].tolist() == [failed]
+
+
+class Ignored:
+    """A check that finds ``number`` records whose expiry is ignored."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def count_ignored(self) -> int:
+        return self._number
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(("number", "alerts"), [(0, []), (7, ["alert.records-never-expire"])])
+def test_a_count_that_finds_records_that_never_expire_is_an_alert(
+    watched: Watched, number: int, alerts: list[str]
+) -> None:
+    assert ObservedExpiryCheck(Ignored(number), watched.observer).count_ignored() == number
+    assert [line["operation"] for line in watched.lines] == ["records.count_ignored", *alerts]

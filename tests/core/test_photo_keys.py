@@ -14,8 +14,9 @@ from core.domain.clock import utc_now
 from core.domain.errors import PhotoNotFound, Unavailable
 from core.domain.records import Status
 from core.domain.roles import local
+from core.photos.keys import spellings
 from core.services.erasure import Erasures
-from core.services.photo_keys import read, spellings, used
+from core.services.photo_keys import read, used
 from core.services.validation import Submitter
 from tests.support.desk import HASHED, REGISTERED, Desk
 from tests.support.records import an_outcome

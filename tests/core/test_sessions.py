@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from core.adapters.embedded.sign_outs import KEPT, FolderSignOuts
 from core.domain.roles import Role
-from core.services.sessions import KEPT, Session, Sessions
+from core.services.sessions import Session, Sessions
 from core.settings import Settings
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -23,7 +24,14 @@ def claims(**changed: Any) -> dict[str, Any]:
 
 
 def sessions(folder: Path, after: timedelta = timedelta(0), **settings: Any) -> Sessions:
-    return Sessions(Settings(data_dir=folder, **settings), lambda: NOW + after)
+    return made(Settings(data_dir=folder, **settings), after)
+
+
+def made(settings: Settings, after: timedelta = timedelta(0)) -> Sessions:
+    def clock() -> datetime:
+        return NOW + after
+
+    return Sessions(settings, clock, FolderSignOuts(settings.data_dir, clock))
 
 
 def session(folder: Path, said: dict[str, Any], after: timedelta = timedelta(0), **settings: Any) -> Session | None:
@@ -85,8 +93,7 @@ def test_signing_out_ends_no_other_session_of_theirs(tmp_path: Path) -> None:
 def test_a_mark_is_kept_as_long_as_its_session_would_have_lasted(tmp_path: Path) -> None:
     ended = claims(iat=NOW.timestamp() - 3600, nonce="old", exp=NOW.timestamp() + 1)
     # Files are dated by the machine's own clock, which is not at NOW.
-    marks = Sessions(Settings(data_dir=tmp_path), lambda: NOW)
-    marks.sign_out(ended)
+    sessions(tmp_path).sign_out(ended)
     (mark,) = (tmp_path / "signed-out").iterdir()
     assert mark.stat().st_mtime == pytest.approx(NOW.timestamp() + 1)
 
@@ -135,7 +142,7 @@ def test_roles_come_from_the_claim_by_the_mapping(
     settings = Settings(data_dir=tmp_path, **setting)
     if roles:
         settings = settings.model_copy(update={"oidc_roles": {name: Role(role) for name, role in roles.items()}})
-    found = Sessions(settings, lambda: NOW).of(claims(**said))
+    found = made(settings).of(claims(**said))
     assert found
     assert found.principal.roles == expected
 

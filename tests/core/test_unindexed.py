@@ -20,7 +20,7 @@ from core.flow.retry import Retry
 from tests.support.clock import NOON, FakeClock
 from tests.support.dynamodb import Proxy, client_of, put_item, stored_item
 from tests.support.records import a_foreign_item, an_outcome
-from tests.support.stores import add_index, table_without_index, wait_for_checks
+from tests.support.stores import add_index, index_check, table_without_index, wait_for_checks
 
 RETRY = Retry(deadline=10, call_timeout=1, base=0.001, cap=0.01)
 SPOKEN = "2026-02-28T10:30:00.000Z"
@@ -263,6 +263,12 @@ def test_an_attempt_after_a_backfill_keeps_the_original(client: Any, backfill: C
 # The check
 
 
+def checked_records(client: Any, table: str) -> DynamoRecords:
+    clock = FakeClock()
+    check = index_check(client, table, clock)
+    return DynamoRecords(client, table, RETRY, clock, clock.elapsed, index_check=check)
+
+
 NOT_IN_THE_INDEX = {name: changes for name, changes in ODD.items() if not name.startswith("event in metadata")}
 
 
@@ -270,22 +276,22 @@ NOT_IN_THE_INDEX = {name: changes for name, changes in ODD.items() if not name.s
 def test_an_index_without_such_a_record_is_not_used_and_the_notice_counts_it(
     dynamodb: Any, changes: dict[str, Any]
 ) -> None:
-    table, clock = table_without_index(dynamodb), FakeClock()
+    table = table_without_index(dynamodb)
     put_item(dynamodb, table, an_item(**changes))
     add_index(dynamodb, table)
-    records = DynamoRecords(dynamodb, table, RETRY, clock, clock.elapsed)
+    records = checked_records(dynamodb, table)
     records.event_records("another event", 1)
-    assert "(at least 1)" in str(records.event_notice())
     wait_for_checks()
+    assert "(at least 1)" in str(records.event_notice())
 
 
 def test_an_index_that_a_backfill_has_completed_is_used(
     client: Any, mixed: str, backfill: Callable[..., TablePass]
 ) -> None:
     backfill(client, mixed).run()
-    clock = FakeClock()
-    records = DynamoRecords(client, mixed, RETRY, clock, clock.elapsed)
+    records = checked_records(client, mixed)
     records.event_records("event-1", 1)
+    wait_for_checks()
     assert records.event_notice() is None
 
 
@@ -299,9 +305,10 @@ HARMLESS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("changes", HARMLESS.values(), ids=HARMLESS)
 def test_a_record_that_no_event_lacks_does_not_matter(dynamodb: Any, changes: dict[str, Any]) -> None:
-    table, clock = table_without_index(dynamodb), FakeClock()
+    table = table_without_index(dynamodb)
     put_item(dynamodb, table, an_item(**changes))
     add_index(dynamodb, table)
-    records = DynamoRecords(dynamodb, table, RETRY, clock, clock.elapsed)
+    records = checked_records(dynamodb, table)
     records.event_records("another event", 1)
+    wait_for_checks()
     assert records.event_notice() is None

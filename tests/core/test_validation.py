@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -15,6 +17,7 @@ from core.domain.errors import (
     InvalidInput,
     NotConfigured,
     PhotoNotFound,
+    PhotoOfAnother,
     PhotoRefused,
     Refused,
     RegistrationNotFound,
@@ -23,8 +26,9 @@ from core.domain.errors import (
 from core.domain.profiles import EventProfile, EventRules
 from core.domain.reasons import Reason
 from core.domain.records import Decision, Provenance, Source, Status
+from core.photos.keys import folder_of
 from core.services.validation import Submitter
-from tests.support.desk import REFERENCE_KEY, Desk
+from tests.support.desk import REFERENCE_KEY, REGISTERED, Desk
 
 AT_THE_DESK = Submitter(Source.DASHBOARD, "asha", "127.0.0.1")
 
@@ -77,6 +81,33 @@ def test_an_unknown_key_is_not_found_and_nothing_is_recorded(desk: Desk) -> None
     with pytest.raises(PhotoNotFound):
         desk.validation.validate_stored("reg-1", "face-images/none.jpg", "a1", AT_THE_DESK)
     assert desk.records.get("user-1", "reg-1") is None
+
+
+@pytest.mark.parametrize("spelled", [str, "/{}".format, lambda key: quote(key, safe="")])
+def test_a_photo_that_was_uploaded_for_somebody_else_is_refused(
+    desk: Desk, hopper_jpeg: bytes, spelled: Callable[[str], str]
+) -> None:
+    another = REGISTERED.model_copy(update={"registration_id": "reg-9", "user_id": "user-9"})
+    desk.registrations.import_many([another])
+    desk.validation.validate_upload("reg-9", hopper_jpeg, "a1", AT_THE_DESK)
+    (key,) = desk.photos.under(folder_of("reg-9"))
+    with pytest.raises(PhotoOfAnother, match="Upload the photo"):
+        desk.validation.validate_stored("reg-1", spelled(key), "a1", AT_THE_DESK)
+    assert desk.records.get("user-1", "reg-1") is None
+
+
+def test_a_photo_that_was_uploaded_for_another_registration_of_the_person_is_validated(
+    desk: Desk, hopper_jpeg: bytes
+) -> None:
+    desk.validation.validate_upload("reg-2", hopper_jpeg, "a1", AT_THE_DESK)
+    (key,) = desk.photos.under(folder_of("reg-2"))
+    assert desk.validation.validate_stored("reg-1", key, "a1", AT_THE_DESK).record.face_image_key == key
+
+
+def test_a_photo_in_a_folder_of_another_service_is_validated(desk: Desk, hopper_jpeg: bytes) -> None:
+    key = "face-images/0b8ff3a4-52e5-4b1a-9a53-0e0d3f0c9a55/photo.jpg"
+    desk.photos.put(key, hopper_jpeg)
+    assert desk.validation.validate_stored("reg-1", key, "a1", AT_THE_DESK).record.face_image_key == key
 
 
 def test_an_unknown_registration_is_not_found_and_nothing_is_kept(desk: Desk, astronaut_jpeg: bytes) -> None:

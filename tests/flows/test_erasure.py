@@ -11,7 +11,10 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from typer.testing import CliRunner
 
+from core.adapters.aws import clients
+from core.cli.main import app
 from core.domain.cases import LEASE
 from core.domain.clock import utc_now
 from core.domain.errors import NotFound, Unavailable
@@ -24,9 +27,10 @@ from core.services.validation import Submitter
 from core.settings import Backend
 from tests.support import traces
 from tests.support.cases import a_claim, a_note
-from tests.support.dynamodb import running_server
-from tests.support.production import Gate, Servers, Site, built, embedded, production
-from tests.support.servers import require_our_servers
+from tests.support.dynamodb import Proxy, put_item, running_server
+from tests.support.production import Gate, Servers, Site, built, embedded, environment_of, production
+from tests.support.records import a_foreign_item
+from tests.support.servers import REGION, require_our_servers
 
 AT_THE_DESK = Submitter(Source.DASHBOARD, "asha", "127.0.0.1")
 ADMIN = local("ada")
@@ -107,6 +111,41 @@ def test_nothing_of_an_erased_person_is_in_any_file(
         # The server that plays DynamoDB never writes over what it deletes: only what it still has counts.
         traces.rewritten(next(tmp_path.glob("*.db")))
     assert traces.found_in(tmp_path, canaries) == set()
+
+
+def test_an_erasure_of_photos_in_upload_folders_scans_no_table(
+    servers: Servers, dynamodb_proxy: Proxy, landscape_jpeg: bytes
+) -> None:
+    with production(replace(servers, dynamodb=dynamodb_proxy.url)) as site:
+        place = Place(site, Path())
+        person, other = site.register(), site.register()
+        for each in (person, other):
+            place.submit(each, landscape_jpeg)
+        dynamodb_proxy.seen.clear()
+        place.erase(person)
+        assert "Scan" not in dynamodb_proxy.seen
+        assert site.services.erasures.preview(person.user_id).counts.nothing
+        assert site.photo_keys() == set(site.services.photos.under(folder_of(other.registration_id)))
+
+
+def test_after_a_backfill_an_erasure_of_photos_elsewhere_scans_no_table(
+    servers: Servers, dynamodb_proxy: Proxy, landscape_jpeg: bytes
+) -> None:
+    with production(replace(servers, dynamodb=dynamodb_proxy.url)) as site:
+        person, other = site.register(), site.register()
+        keys = {name: f"face-images/{name}.jpg" for name in ("own", "both", "foreign")}
+        for key in keys.values():
+            site.services.photos.put(key, landscape_jpeg)
+            site.services.validation.validate_stored(person.registration_id, key, uuid4().hex, AT_THE_DESK)
+        site.services.validation.validate_stored(other.registration_id, keys["both"], "a1", AT_THE_DESK)
+        item = a_foreign_item(userId="user-of-others", faceImageKey=keys["foreign"])
+        with environment_of(site.environment):
+            put_item(clients.client("dynamodb", REGION), site.environment["DYNAMODB_FACE_VALIDATION_TABLE"], item)
+            assert CliRunner().invoke(app, ["backfill-index"]).exit_code == 0
+        dynamodb_proxy.seen.clear()
+        receipt = site.services.erasures.erase(person.user_id, person.user_id, ADMIN)
+        assert "Scan" not in dynamodb_proxy.seen
+        assert (receipt.counts.shared_photos, site.photo_keys()) == (2, {keys["both"], keys["foreign"]})
 
 
 def test_what_else_knows_an_erased_person_forgets_them(tmp_path: Path, landscape_jpeg: bytes) -> None:

@@ -19,7 +19,7 @@ from core.flow.pace import Pace
 from tests.support.clock import NOON, FakeClock
 from tests.support.dynamodb import create_table, put_items
 from tests.support.records import a_foreign_item
-from tests.support.stores import PATIENT, wait_for_checks
+from tests.support.stores import PATIENT, index_check, wait_for_checks
 
 RECORDS, EACH = 10_000, 20
 #: Six ways to be odd; the index lacks the third and the fourth.
@@ -49,7 +49,8 @@ def _item(number: int) -> dict[str, Any]:
 @pytest.fixture
 def records(dynamodb: Any, table: str) -> Iterator[DynamoRecords]:
     clock = FakeClock()
-    yield DynamoRecords(dynamodb, table, PATIENT, clock, clock.elapsed)
+    check = index_check(dynamodb, table, clock)
+    yield DynamoRecords(dynamodb, table, PATIENT, clock, clock.elapsed, index_check=check)
     wait_for_checks()
 
 
@@ -57,7 +58,7 @@ def records(dynamodb: Any, table: str) -> Iterator[DynamoRecords]:
 def by_index_alone(dynamodb: Any, table: str) -> DynamoRecords:
     """Trusts the index without looking for what it lacks."""
     clock = FakeClock()
-    return DynamoRecords(dynamodb, table, PATIENT, clock, clock.elapsed, index_check=None)
+    return DynamoRecords(dynamodb, table, PATIENT, clock, clock.elapsed)
 
 
 def people(frame: pd.DataFrame) -> Counter[str]:
@@ -70,6 +71,8 @@ EVERYBODY = Counter(f"user-{number}" for number in range(RECORDS))
 def test_everybody_is_shown_with_or_without_the_backfill(
     dynamodb: Any, table: str, records: DynamoRecords, by_index_alone: DynamoRecords, tmp_path: Path
 ) -> None:
+    records.event_frame("event-1")
+    wait_for_checks()
     before = records.event_frame("event-1")
     assert people(before) == EVERYBODY
     assert records.event_notice()

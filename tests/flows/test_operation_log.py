@@ -157,7 +157,6 @@ def test_each_step_leaves_one_line_by_its_name(day: Day) -> None:
         "registrations.search": 1,
         "registrations.of_user": 1,
         "registrations.get": 4,
-        "registrations.event_frame": 1,
         "records.record_attempt": 2,
         "records.decide": 2,
         "records.history": 1,
@@ -171,6 +170,9 @@ def test_each_step_leaves_one_line_by_its_name(day: Day) -> None:
         "notes.add": 1,
         "notes.of": 1,
     }
+    # Of MongoDB an event is read page by page: here one of plain ids, and one of ids in maps.
+    embedded = day.backend is Backend.EMBEDDED
+    steps |= {"registrations.event_frame": 1} if embedded else {"registrations.event_page": 2}
     assert {name: counts[name] for name in steps} == steps
 
 

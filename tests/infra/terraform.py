@@ -13,6 +13,12 @@ from hcl2 import SerializationOptions
 from tests.support.calls import Call
 
 INFRA = Path(__file__).parents[2] / "infra"
+#: What has the tables, the bucket and the policies.
+DATA = INFRA / "modules/data"
+SERVICE = INFRA / "modules/service"
+ALARMS = INFRA / "modules/alarms"
+#: Each is applied, or used as a module, as a whole.
+FOLDERS = sorted({path.parent for path in INFRA.rglob("*.tf")})
 #: Policies for a role, by the name of their document.
 ROLES = ("dashboard", "provisioner", "analyst")
 
@@ -38,10 +44,10 @@ def parsed(path: Path) -> Body:
     return body
 
 
-def declared(kind: str, *labels: str) -> dict[str, Body]:
+def declared(kind: str, *labels: str, folder: Path = DATA) -> dict[str, Body]:
     """The blocks of a kind (``variable``; ``resource``, ``aws_s3_bucket``) by name, a block within in a list."""
     found: dict[str, Body] = {}
-    for path in sorted(INFRA.glob("*.tf")):
+    for path in sorted(folder.glob("*.tf")):
         for block in parsed(path).get(kind, ()):
             for label in labels:
                 block = block.get(label, {})
@@ -67,7 +73,7 @@ def conditional(document: str) -> list[tuple[str, Body]]:
 
 
 def granted(role: str) -> set[Call]:
-    """What the role's policy allows."""
+    """What the role's policy allows, whatever its conditions."""
     return {
         Call(role, action, _kind(resource))
         for statement in statements(role)

@@ -29,13 +29,13 @@ def test_a_call_of_a_test_does_not_count(aws_calls: set[Call], s3_bucket: Bucket
 
 def test_a_call_that_no_policy_allows_is_named() -> None:
     assert differences({DELETE}, set(), complete=False) == [
-        "not allowed by infra/iam.tf: dashboard: dynamodb:DeleteTable on table"
+        "not allowed by infra/modules/data/iam.tf: dashboard: dynamodb:DeleteTable on table"
     ]
 
 
 def test_a_permission_that_nothing_used_is_named_once_all_is_known() -> None:
     assert differences(set(), {DELETE}, complete=True) == [
-        "allowed by infra/iam.tf, never called: dashboard: dynamodb:DeleteTable on table"
+        "allowed by infra/modules/data/iam.tf, never called: dashboard: dynamodb:DeleteTable on table"
     ]
 
 

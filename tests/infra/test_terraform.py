@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,14 +14,31 @@ import pytest
 
 from core.adapters.aws import table as definition
 from core.adapters.aws.face_collections import FaceCollections
+from core.domain import errors
 from core.flow.retry import Retry
 from core.photos import keys
 from core.settings import Settings
-from tests.infra.terraform import INFRA, ROLES, Body, conditional, declared, parsed, statements, unconditional
+from dashboard.api.endpoints import ENDPOINTS
+from dashboard.server import PING_SECONDS
+from tests.infra.settings import setting_names
+from tests.infra.terraform import (
+    ALARMS,
+    DATA,
+    FOLDERS,
+    INFRA,
+    ROLES,
+    SERVICE,
+    Body,
+    conditional,
+    declared,
+    parsed,
+    statements,
+    unconditional,
+)
 
-FILES = sorted(INFRA.glob("*.tf"))
-#: Blocks of the table that are no part of ``CreateTable``.
-SETTINGS_OF_THEIR_OWN = {"ttl", "point_in_time_recovery"}
+FILES = sorted(INFRA.rglob("*.tf"))
+#: Blocks of the table that are no part of ``CreateTable``, and those that a variable asks for.
+SETTINGS_OF_THEIR_OWN = {"ttl", "point_in_time_recovery", "dynamic"}
 
 
 def table(name: str = "records") -> Body:
@@ -50,7 +70,7 @@ def create_table(body: Body) -> dict[str, Any]:
 
 
 def index(block: Body) -> dict[str, Any]:
-    rest = dict(block)
+    rest = {name: value for name, value in block.items() if name != "dynamic"}
     request = {
         "IndexName": rest.pop("name"),
         "KeySchema": definition.key_schema(rest.pop("hash_key"), rest.pop("range_key")),
@@ -70,15 +90,16 @@ def without_order(value: Any) -> Any:
     return sorted(map(without_order, value), key=str) if isinstance(value, list) else value
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(INFRA)))
 def test_a_file_parses(path: Path) -> None:
     assert parsed(path)
 
 
-def test_the_provider_has_one_version() -> None:
-    (terraform,) = parsed(INFRA / "versions.tf")["terraform"]
-    (providers,) = terraform["required_providers"]
-    assert providers["aws"]["version"].replace(".", "").isdigit()
+def test_whatever_is_applied_has_the_same_one_version_of_the_provider() -> None:
+    applied = [path for path in FILES if "modules" not in path.parts and "terraform" in parsed(path)]
+    (version,) = {parsed(path)["terraform"][0]["required_providers"][0]["aws"]["version"] for path in applied}
+    assert {path.parent for path in applied} == {folder for folder in FOLDERS if "modules" not in folder.parts}
+    assert version.replace(".", "").isdigit()
 
 
 def test_the_table_is_the_one_that_provision_makes() -> None:
@@ -139,7 +160,25 @@ def test_no_way_makes_the_bucket_public(way: str) -> None:
 
 def test_photos_are_encrypted() -> None:
     (rule,) = of_bucket("server_side_encryption_configuration")["rule"]
-    assert rule["apply_server_side_encryption_by_default"] == [{"sse_algorithm": "AES256"}]
+    (encryption,) = rule["apply_server_side_encryption_by_default"]
+    assert encryption["sse_algorithm"] == '${var.customer_key ? "aws:kms" : "AES256"}'
+
+
+@pytest.mark.parametrize("name", ["records", "audit", "state"])
+def test_a_table_has_the_accounts_key_where_there_is_one(name: str) -> None:
+    (encryption,) = [block for block in table(name)["dynamic"] if "server_side_encryption" in block]
+    assert encryption["server_side_encryption"]["for_each"] == "${aws_kms_key.data}"
+
+
+def test_the_accounts_key_is_used_through_aws_alone_and_is_rotated() -> None:
+    (through,) = [each for each in statements("key") if each["sid"] == "ThroughServicesAlone"]
+    assert [condition["variable"] for condition in through["condition"]] == ["kms:CallerAccount", "kms:ViaService"]
+    assert declared("resource", "aws_kms_key")["data"]["enable_key_rotation"] is True
+
+
+@pytest.mark.parametrize("name", ["customer_key", "max_read_units", "max_write_units", "backup_days"])
+def test_what_costs_more_is_there_only_where_somebody_asks_for_it(name: str) -> None:
+    assert not declared("variable")[name]["default"]
 
 
 def test_whoever_uploads_the_buckets_owner_owns() -> None:
@@ -176,19 +215,27 @@ def test_a_record_is_kept_as_long_as_the_setting_says_where_nobody_says_otherwis
 
 
 def test_every_setting_that_terraform_gives_exists() -> None:
-    assert declared("output")["settings"]["value"].keys() <= set(setting_names())
+    given = {*declared("output")["settings"]["value"]}
+    (values, *_) = parsed(SERVICE / "service.tf")["locals"]
+    given |= {*re.findall(r"\b([A-Z][A-Z_]{3,})\b\s*=(?!=)", values["environment"])}
+    given |= {*parsed(SERVICE / "secrets.tf")["locals"][0]["secret_settings"]}
+    given |= {*declared("module", folder=INFRA / "examples/minimal")["service"]["settings"]}
+    ours = {name for name in given if not name.startswith("STREAMLIT_")} - {"FORWARDED_ALLOW_IPS"}
+    assert len(ours) > 10
+    assert ours <= set(setting_names())
 
 
-def setting_names() -> list[str]:
-    aliases = [field.validation_alias for field in Settings.model_fields.values()]
-    return [name for alias in aliases for name in (getattr(alias, "choices", None) or [alias])]
+def test_every_setting_that_is_a_secret_comes_from_the_secret() -> None:
+    secret = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
+    aliases = {str(Settings.model_fields[name].validation_alias) for name in secret}
+    assert aliases == {*parsed(SERVICE / "secrets.tf")["locals"][0]["secret_settings"]}
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_may_do_what_is_named_and_nothing_else(role: str) -> None:
     for statement in statements(role):
         assert not [action for action in statement["actions"] if "*" in action]
-        assert statement.keys() == {"sid", "actions", "resources"}
+        assert statement.keys() - {"condition"} == {"sid", "actions", "resources"}
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -208,8 +255,20 @@ def test_a_role_may_use_collections_of_faces_only_where_searches_for_duplicates_
     assert declared("variable")["find_duplicates"]["default"] is False
 
 
+def test_the_server_puts_nothing_beside_records_but_its_journal() -> None:
+    putting = [
+        each
+        for each in statements("dashboard")
+        if "dynamodb:PutItem" in each["actions"] and "${aws_dynamodb_table.records.arn}" in each["resources"]
+    ]
+    (journal,) = [each["condition"] for each in putting]
+    assert journal == [
+        {"test": "ForAllValues:StringEquals", "variable": "dynamodb:LeadingKeys", "values": [definition.JOURNAL]}
+    ]
+
+
 def test_the_collections_are_those_of_the_installations_table() -> None:
-    (values,) = parsed(INFRA / "iam.tf")["locals"]
+    (values,) = parsed(DATA / "iam.tf")["locals"]
     of_event = FaceCollections(None, "${var.table_name}", Retry(8, 4), 5).name_of("event-1")
     assert fnmatchcase(of_event, values["collections"].rpartition(":collection/")[2])
 
@@ -232,3 +291,82 @@ def test_a_role_has_its_policy_and_an_output_for_it(role: str) -> None:
     policy = declared("resource", "aws_iam_policy")[role]["policy"]
     assert policy == f"${{data.aws_iam_policy_document.{role}.json}}"
     assert declared("output")["policies"]["value"][role] == f"${{aws_iam_policy.{role}.arn}}"
+
+
+def test_installations_from_before_there_were_modules_keep_what_they_have() -> None:
+    moved = [(block["from"], block["to"]) for block in parsed(INFRA / "main.tf")["moved"]]
+    before = [
+        f"{kind}.{name}"
+        for file in ("dynamodb.tf", "iam.tf", "s3.tf")
+        for block in parsed(DATA / file).get("resource", ())
+        for kind, resources in block.items()
+        for name in resources
+    ]
+    assert moved == [(f"${{{name}}}", f"${{module.data.{name}}}") for name in before]
+
+
+def test_the_root_has_every_variable_of_the_data() -> None:
+    assert (INFRA / "variables.tf").read_text() == (DATA / "variables.tf").read_text()
+
+
+def test_files_are_formatted() -> None:
+    if (terraform := shutil.which("terraform")) is None:
+        pytest.skip("there is no terraform on the PATH")
+    asked = [terraform, "fmt", "-check", "-recursive", str(INFRA)]
+    assert subprocess.run(asked, capture_output=True, text=True, check=False).stdout == ""
+
+
+def test_the_probe_of_the_load_balancer_and_of_the_container_are_those_of_the_image() -> None:
+    (probe,) = declared("resource", "aws_lb_target_group", folder=SERVICE)["servers"]["health_check"]
+    definition = declared("resource", "aws_ecs_task_definition", folder=SERVICE)["server"]["container_definitions"]
+    image = (INFRA.parent / "Dockerfile").read_text()
+    assert any(endpoint.path == probe["path"] for endpoint in ENDPOINTS)
+    assert 'CMD ["python", "-m", "dashboard.probe"]' in image
+    assert '["CMD", "python", "-m", "dashboard.probe"]' in definition
+
+
+def test_a_server_on_aws_is_bound_as_the_image_is() -> None:
+    definition = declared("resource", "aws_ecs_task_definition", folder=SERVICE)["server"]["container_definitions"]
+    assert re.search(r"readonlyRootFilesystem\s*=\s*true", definition)
+    assert re.search(r'user\s*=\s*"10001:10001"', definition)
+
+
+def test_a_browser_keeps_its_server_and_a_websocket_outlives_its_pings() -> None:
+    (stickiness,) = declared("resource", "aws_lb_target_group", folder=SERVICE)["servers"]["stickiness"]
+    assert stickiness["type"] == "lb_cookie"
+    assert declared("resource", "aws_lb", folder=SERVICE)["this"]["idle_timeout"] > 2 * PING_SECONDS
+
+
+def test_the_servers_role_has_the_policy_that_is_held_to_the_code_and_no_other() -> None:
+    attached = declared("resource", "aws_iam_role_policy_attachment", folder=SERVICE)
+    assert [each["policy_arn"] for each in attached.values()] == ["${var.task_policy_arn}"]
+    used = {name: declared("module", folder=INFRA / "examples" / name)["service"] for name in ("minimal", "complete")}
+    assert {each["task_policy_arn"] for each in used.values()} == {"${module.data.policies.dashboard}"}
+
+
+def test_only_the_load_balancer_reaches_a_server() -> None:
+    rules = declared("resource", "aws_vpc_security_group_ingress_rule", folder=SERVICE)
+    into = [rule for rule in rules.values() if rule["security_group_id"] == "${aws_security_group.servers.id}"]
+    assert [rule.get("referenced_security_group_id") for rule in into] == ["${aws_security_group.balancer.id}"]
+
+
+def test_the_log_does_not_stay_for_ever() -> None:
+    assert "retention_in_days" in declared("resource", "aws_cloudwatch_log_group", folder=SERVICE)["operations"]
+
+
+def alarm_names() -> list[str]:
+    """The alarms of one table stand for those of each."""
+    text = (ALARMS / "alarms.tf").read_text()
+    return re.findall(r"(?m)^    ([a-z-]+) = {$", text) + re.findall(r'"([a-z-]+)-\$\{table\}" =>', text)
+
+
+@pytest.mark.parametrize("name", alarm_names())
+def test_the_documentation_says_what_to_do_when_an_alarm_rings(name: str) -> None:
+    assert f"\n| `{name}`" in (INFRA.parent / "docs/operations.md").read_text()
+
+
+def test_an_alarm_counts_failures_by_the_names_of_their_classes() -> None:
+    pattern = parsed(ALARMS / "log.tf")["locals"][0]["lines"]["Failures"]
+    named = set(re.findall(r'\$\.outcome = "(\w+)"', pattern))
+    assert named == {"Unavailable", "Throttled", "Refused", "NotConfigured"}
+    assert all(issubclass(getattr(errors, name), errors.ServiceError) for name in named)

@@ -13,16 +13,15 @@ from streamlit.util import calc_hash
 
 from core import __version__
 from core.domain.records import Outcome, Status
-from core.domain.roles import ALLOWED, PAGES, Action, Role
+from core.domain.roles import ALLOWED, PAGES, Action, Principal, Role
 from core.runtime.services import Services
-from core.services.sessions import Sessions
 from dashboard import pages
 from dashboard import services as dashboard_services
 from dashboard.access import names
 from dashboard.parts import photos
 from tests.pages.test_your_name import asking
 from tests.support import signin
-from tests.support.app import ROOT, BorrowedServices, RunPage
+from tests.support.app import ROOT, RunPage, with_settings
 from tests.support.desk import REFERENCE_KEY, REGISTERED, Desk
 
 ORIGIN = "http://localhost"
@@ -45,7 +44,7 @@ def services(services: Services, desk: Desk) -> Services:
     )
     desk.records.record_attempt(outcome, timedelta(days=1))
     settings = services.settings.model_copy(update=signin.as_fields(signin.settings(ORIGIN)))
-    return BorrowedServices(**{**vars(services), "settings": settings})
+    return with_settings(services, settings)
 
 
 @pytest.fixture
@@ -95,7 +94,7 @@ def test_every_page_is_in_the_table_and_no_other() -> None:
 
 def test_a_page_that_is_not_in_the_table_is_nobodys(monkeypatch: pytest.MonkeyPatch, services: Services) -> None:
     monkeypatch.delitem(PAGES, "operations")  # type: ignore[arg-type]
-    session = Sessions(services.settings, services.clock).of(said("admin"))
+    session = services.sessions.of(said("admin"))
     assert session
     assert not pages.may_open(session.principal, pages.OPERATIONS)
 
@@ -132,7 +131,7 @@ def test_who_signed_out_elsewhere_is_shown_no_page(open_page: OpenPage, services
     who = said("support")
     app = open_page("validate", who)
     assert titles(app) != ["Facedesk"]
-    Sessions(services.settings, services.clock).sign_out(who)
+    services.sessions.sign_out(who)
     assert titles(app.run()) == ["Facedesk"]
 
 
@@ -162,7 +161,7 @@ def test_all_events_are_those_of_the_person_alone(
     others = {"registration_id": "reg-9", "user_id": "user-9", "event_id": "event-9"}
     desk.registrations.import_many([REGISTERED.model_copy(update=others)])
     settings = services.settings.model_copy(update={"oidc_events_claim": "events"})
-    limiting = BorrowedServices(**{**vars(services), "settings": settings})
+    limiting = with_settings(services, settings)
     monkeypatch.setattr(dashboard_services, "build", lambda _settings: limiting)
     shown = everything(open_page("all_events", said("manager", events=["event-1", "event-9"])))
     assert "2 without a date" in shown
@@ -238,20 +237,8 @@ def test_an_admin_finds_people_and_sees_no_face(open_page: OpenPage) -> None:
 
 def test_a_face_that_support_has_seen_is_no_admins(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
     open_page("user_lookup", said("support"), user_id="user-1")
-    monkeypatch.setattr(dashboard_services, "principal", lambda: _principal("admin"))
+    monkeypatch.setattr(dashboard_services, "principal", lambda: Principal(id="admin", name=None, roles={Role.ADMIN}))
     assert photos.thumbnail(REFERENCE_KEY, blurred=False) is None
-
-
-def _principal(person: str) -> Any:
-    session = Sessions(signed_in_settings(), lambda: datetime.now(UTC)).of(said(person))
-    assert session
-    return session.principal
-
-
-def signed_in_settings() -> Any:
-    from core.settings import Settings
-
-    return Settings.model_validate(signin.settings(ORIGIN))
 
 
 def test_where_people_sign_in_nobody_is_asked_for_a_name(

@@ -63,7 +63,7 @@ def test_a_damaged_database_is_said_on_every_page_with_what_to_do(folder: Path, 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != "start"])
 def test_damage_that_comes_while_a_page_is_used_is_said_on_it(folder: Path, page: str) -> None:
-    services: Services = dashboard_services.shared().guard.services
+    services: Services = dashboard_services.shared().services
     services.records.ping()
     connection = apsw.Connection(str(folder / DATABASE))
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

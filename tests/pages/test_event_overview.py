@@ -164,7 +164,7 @@ def test_what_makes_event_reads_slow_is_said_with_what_to_do(
 ) -> None:
     monkeypatch.setattr(sampled.records, "event_notice", lambda: "Run `python -m core provision --add-index`.")
     app = run_page(page)
-    assert "Event pages may be slow or out of date." in [info.value for info in app.info]
+    assert "Event pages may be slow or incomplete." in [info.value for info in app.info]
     assert "Run python -m core provision --add-index." in [text.value for text in app.text]
 
 

@@ -27,6 +27,7 @@ PAGES: dict[str, tuple[str, dict[str, str]]] = {
     "start": ("Load data", {}),
     "audit": ("Audit trail", {}),
     "erasure": ("Erase a person", {"user_id": "user-1"}),
+    "tokens": ("API tokens", {}),
 }
 #: The Operations page shows a service that fails as its finding, and asks again by itself.
 ASKS_BY_ITSELF = {"operations", "home"}
@@ -51,7 +52,7 @@ def break_stores(desk: Desk, patch: pytest.MonkeyPatch) -> None:
     services = desk.services
     parts = (desk.records, desk.registrations, services.profiles, desk.audit, services.claims, services.notes)
     names = "get history search of_user event_frame event_changes events all entries is_empty of preview under_way"
-    for part in (*parts, services.erasures._of, services.event_summaries):
+    for part in (*parts, services.erasures._of, services.event_summaries, services.token_service):
         for name in names.split():
             if hasattr(type(part), name):
                 patch.setattr(type(part), name, fail)

@@ -21,6 +21,7 @@ from streamlit.testing.v1 import AppTest
 from core.adapters.aws import clients
 from core.adapters.aws.metrics import CloudWatchMetrics
 from core.adapters.aws.table import EVENT_INDEX
+from core.domain.clock import utc_now
 from core.domain.errors import Refused
 from core.domain.frames import frame_of
 from core.domain.hints import Hint
@@ -39,7 +40,7 @@ from dashboard.charts.operations import (
     mean_and_slowest,
 )
 from dashboard.charts.style import LIGHT, Palette, Trace
-from tests.core.test_cloudwatch import REGION, TABLE, put
+from tests.core.test_cloudwatch import AUDIT_TABLE, REGION, TABLE, put
 from tests.pages.test_charts import contrast
 from tests.pages.test_event_charts import MAX_JSON_BYTES, THEME, both, colours_of
 from tests.pages.test_event_overview import charts, metrics
@@ -194,7 +195,7 @@ def production(
         mongodb_uri="mongodb://localhost",
         mongodb_database="facedesk",
     )
-    source = CloudWatchMetrics(cloudwatch, TABLE, Retry(deadline=0, call_timeout=1))
+    source = CloudWatchMetrics(cloudwatch, TABLE, AUDIT_TABLE, Retry(deadline=0, call_timeout=1))
     on_aws = replace(services, settings=settings, metrics=source, importer=None, clock=lambda: NOW)
     monkeypatch.setattr(dashboard_services, "build", lambda _settings: on_aws)
     with mock_aws():
@@ -452,3 +453,14 @@ def test_lines_without_a_value_in_words() -> None:
 
 def test_bars_in_words() -> None:
     assert describe_counts(FRAME, TRACES) == "First 4, Second 6."
+
+
+def test_when_the_event_index_was_last_verified_is_told(
+    run_page: RunPage, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.records, "events_verified", lambda: utc_now() - timedelta(minutes=12))
+    assert "Event index, last verified: 12 min ago." in text_of(run_page("operations"))
+
+
+def test_where_no_index_is_verified_none_is_mentioned(run_page: RunPage) -> None:
+    assert "Event index" not in text_of(run_page("operations"))

@@ -9,7 +9,12 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from core.adapters.embedded.rates import ProcessRates
+from core.adapters.embedded.sign_outs import FolderSignOuts
 from core.runtime.services import Services
+from core.services.sessions import Sessions
+from core.services.tokens import Tokens
+from core.settings import Settings
 from dashboard import services as dashboard_services
 from dashboard.access import names
 from dashboard.parts import event, photos, profiles
@@ -34,6 +39,18 @@ class BorrowedServices(Services):
 
     def close(self) -> None:
         pass
+
+
+def with_settings(services: Services, settings: Settings) -> Services:
+    """The services with other settings, by which people sign in and tokens are known."""
+    return BorrowedServices(
+        **{
+            **vars(services),
+            "settings": settings,
+            "sessions": Sessions(settings, services.clock, FolderSignOuts(settings.data_dir, services.clock)),
+            "tokens": Tokens(settings, services.clock, ProcessRates(settings.api_requests_per_minute)),
+        }
+    )
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the code asks of AWS while the tests run, held against the policies of ``infra/iam.tf``.
+"""What the code asks of AWS while the tests run, held against the policies of ``infra/modules/data/iam.tf``.
 
 A call counts where the nearest of our modules on the stack is one of ``core``: the tests' own hands prepare and look,
 and need other permissions. Child processes are not seen. At the end a call that no policy allows fails the run; after
@@ -63,8 +63,8 @@ class Recorder:
 
 def differences(calls: set[Call], allowed: set[Call], *, complete: bool) -> list[str]:
     """A line for each call that is not allowed and, if ``calls`` are ``complete``, each permission without a call."""
-    unlisted = [f"not allowed by infra/iam.tf: {call}" for call in sorted(calls - allowed)]
-    unused = [f"allowed by infra/iam.tf, never called: {call}" for call in sorted(allowed - calls)]
+    unlisted = [f"not allowed by infra/modules/data/iam.tf: {call}" for call in sorted(calls - allowed)]
+    unused = [f"allowed by infra/modules/data/iam.tf, never called: {call}" for call in sorted(allowed - calls)]
     return unlisted + (unused if complete else [])
 
 
@@ -88,13 +88,19 @@ def _owner(file: str) -> str | None:
 
 
 def _role(frame: FrameType | None) -> str | None:
-    """The role that the nearest code of ours runs as; None for the tests."""
-    while frame:
+    """The role that code of ours runs as; None for the tests.
+
+    It is the provisioner's if one of its modules has called the others, with no code of the tests in between.
+    """
+    owners = []
+    while frame and "tests" not in owners:
         if owner := _owner(frame.f_code.co_filename):
-            return owner if owner != "tests" else None
+            owners.append(owner)
         frame = frame.f_back
-    # A thread that runs nothing of ours but a client's method: not to be overlooked.
-    return "dashboard"
+    if owners[:1] == ["tests"]:
+        return None
+    # "dashboard" also for a thread that runs nothing of ours but a client's method: not to be overlooked.
+    return "provisioner" if "provisioner" in owners else "dashboard"
 
 
 def _resource(name: str, parameters: Mapping[str, Any]) -> str:

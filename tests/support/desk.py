@@ -17,9 +17,11 @@ from core.adapters.embedded.erasures import SqliteErasures
 from core.adapters.embedded.jobs import ProcessJobBoard
 from core.adapters.embedded.photos import FolderPhotos
 from core.adapters.embedded.profiles import SqliteDatedEvents, SqliteProfiles
+from core.adapters.embedded.rates import ProcessRates
 from core.adapters.embedded.records import SqliteRecords
 from core.adapters.embedded.registrations import SqliteRegistrations
 from core.adapters.embedded.second_looks import SqliteSecondLooks
+from core.adapters.embedded.sign_outs import FolderSignOuts
 from core.adapters.embedded.worklists import SqliteWorklists
 from core.domain.clock import utc_now
 from core.domain.records import Registration
@@ -35,6 +37,7 @@ from core.services.reference_check import ReferenceCheck
 from core.settings import Settings
 from tests.support.duplicates import ChosenSearch
 from tests.support.engine import ChosenEngine
+from tests.support.tokens import KeptTokens
 
 HASHED = IdHash(b"a key of these tests")
 REFERENCE_KEY = "reference-faces/one.jpg"
@@ -144,6 +147,9 @@ def desk(
         profile_edits=profiles,
         crossings=SqliteCrossings(database),
         duplicates=SqliteDuplicates(database, utc_now),
+        sign_outs=FolderSignOuts(tmp_path, utc_now),
+        token_rates=ProcessRates(settings.api_requests_per_minute),
+        tokens=KeptTokens(),
         worklists=SqliteWorklists(tmp_path),
         jobs=ProcessJobBoard(),
         face_search=faces,

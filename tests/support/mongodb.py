@@ -96,6 +96,20 @@ def secantusdb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield uri
 
 
+@pytest.fixture(scope="session")
+def replica_set_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """SecantusDB as a replica set of one, which has change streams as MongoDB's have them."""
+    folder = tmp_path_factory.mktemp("replica-set")
+    with _serving("secantusd-py", folder, "--storage-path", folder / "db") as uri:
+        yield uri
+
+
+@pytest.fixture
+def replica_set_collection(replica_set_uri: str) -> Iterator[Collection[Any]]:
+    with _empty_collection(replica_set_uri) as collection:
+        yield collection
+
+
 @pytest.fixture
 def mongodb_collection(mongodb_uri: str) -> Iterator[Collection[Any]]:
     with _empty_collection(mongodb_uri) as collection:

@@ -92,9 +92,12 @@ class SameFace:
 
 
 class RekognitionServer:
-    """Serves from ``start`` to ``stop``, on the same port each time. ``seed`` decides who meets a fault."""
+    """Serves from ``start`` to ``stop``, on the same port each time. ``seed`` decides who meets a fault.
 
-    def __init__(self, engine: FaceEngine, seed: int = 0) -> None:
+    Without a ``port`` it takes a free one.
+    """
+
+    def __init__(self, engine: FaceEngine, seed: int = 0, host: str = "127.0.0.1", port: int = 0) -> None:
         self.engine = engine
         #: Calls received per action, those that met a fault included.
         self.calls: Counter[str] = Counter()
@@ -109,14 +112,15 @@ class RekognitionServer:
         self._lock = Lock()
         self._connections: set[socket.socket] = set()
         self._http: _Server | None = None
-        self._port = 0
+        self._host = host
+        self._port = port
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
     def start(self) -> None:
-        self._http = _Server(self, self._port)
+        self._http = _Server(self, self._host, self._port)
         self._port = self._http.server_port
         Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
@@ -238,9 +242,9 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 256
 
-    def __init__(self, rekognition: RekognitionServer, port: int) -> None:
+    def __init__(self, rekognition: RekognitionServer, host: str, port: int) -> None:
         self.rekognition = rekognition
-        super().__init__(("127.0.0.1", port), _Handler)
+        super().__init__((host, port), _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A caller that hung up, mostly at its own deadline, is nothing to write about."""

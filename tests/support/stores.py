@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,8 @@ import pytest
 
 from core.adapters.aws import event_index
 from core.adapters.aws import table as definition
+from core.adapters.aws.index_check import IndexCheck
+from core.adapters.aws.photo_owners import PhotoOwners
 from core.adapters.aws.records import DynamoRecords
 from core.adapters.embedded.records import SqliteRecords
 from core.domain.records import KEY_ATTRIBUTES
@@ -22,10 +25,19 @@ from core.flow.retry import Retry
 from core.ports import ValidationRecords
 from core.services import live_events
 from tests.support.clock import FakeClock
-from tests.support.dynamodb import create_table, made, put_item, require_index_over, wait_until_active
+from tests.support.dynamodb import (
+    create_state_table,
+    create_table,
+    made,
+    put_item,
+    require_index_over,
+    wait_until_active,
+)
 from tests.support.records import a_foreign_item
 from tests.support.servers import fresh_name
 
+#: Between two checks of an event index.
+CHECKED_EVERY = timedelta(minutes=30)
 #: Generous: a loaded machine must not make a race fail.
 PATIENT = Retry(deadline=120, call_timeout=4)
 
@@ -62,9 +74,11 @@ def sqlite_bench(folder: Path) -> Bench:
     return Bench(SqliteRecords(path, clock), clock, put)
 
 
-def dynamodb_bench(client: Any, *, event_index: bool = True) -> Bench:
+def dynamodb_bench(client: Any, *, event_index: bool = True, state_table: str | None = None) -> Bench:
+    """With ``state_table``, whose photos are whose is noted in it."""
     table, clock = create_table(client) if event_index else table_without_index(client), FakeClock()
-    store = DynamoRecords(client, table, PATIENT, clock, clock.elapsed)
+    owners = PhotoOwners(client, state_table, PATIENT, clock) if state_table else None
+    store = DynamoRecords(client, table, PATIENT, clock, clock.elapsed, owners=owners)
     indexed = {"eventId": "event-1"} if event_index else {}
     return Bench(store, clock, lambda item: put_item(client, table, item), indexed)
 
@@ -108,6 +122,12 @@ def add_index(client: Any, table: str) -> None:
     wait_until_active(client, table)
 
 
+def index_check(client: Any, table: str, clock: FakeClock, state_table: str | None = None) -> IndexCheck:
+    """The check of the table's event index, every half hour, with its own table of state if none is given."""
+    state_table = state_table or create_state_table(client)
+    return IndexCheck(client, table, state_table, fresh_name("instance"), CHECKED_EVERY, clock, clock.elapsed)
+
+
 def drop_index(client: Any, table: str) -> None:
     client.update_table(
         TableName=table, GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": definition.EVENT_INDEX}}]
@@ -116,7 +136,7 @@ def drop_index(client: Any, table: str) -> None:
 
 
 def wait_for_checks() -> None:
-    """Returns when no check of an event index runs in the background any more."""
+    """Returns when no look at an event index, and no check of one, runs in the background any more."""
     _wait_for_threads(event_index.THREAD_NAME)
 
 

@@ -49,6 +49,7 @@ _FACADES = {
     "event_summaries": "event_summaries",
     **{name: name for name in ("audit", "claims", "notes", "second_looks", "metrics", "expiry", "operation_metrics")},
     "duplicates": "duplicates",
+    "tokens": "token_service",
 }
 #: Methods that other parts call and that belong to no port -> their parameters.
 _OF_NO_PORT: dict[Any, list[str]] = {
@@ -75,6 +76,8 @@ _DIFFERENT = {
     "duplicates.look",
     "erasures.erase",
     "event_summaries.all",
+    "tokens.make",
+    "tokens.take_over",
     "notes.add",
     "profiles.redate",
     "profiles.save",
@@ -120,6 +123,9 @@ def differences(services: Services) -> Iterator[str]:
         "dated events": (services.event_dates._dated, ports.DatedEvents),
         "crossings": (services.alerts._crossings, ports.Crossings),
         "duplicates": (services.duplicates._store, ports.DuplicateStore),
+        "sign-outs": (services.sessions._sign_outs, ports.SignOuts),
+        "rates of tokens": (services.tokens._rates, ports.TokenRates),
+        **({"tokens": (services.token_service._store, ports.ApiTokens)} if services.token_service else {}),
         "face search": (services.duplicates._faces, ports.FaceSearch),
         "worklists": (services.batches._worklists, ports.Worklists),
         "jobs": (services.jobs._board, ports.JobBoard),
@@ -157,6 +163,9 @@ def all_layers(services: Services) -> Iterator[Any]:
     yield from _layers(services.event_dates._dated)
     yield from _layers(services.alerts._crossings)
     yield from _layers(services.duplicates._store)
+    yield from (services.sessions._sign_outs, services.tokens._rates)
+    if services.token_service:
+        yield from _layers(services.token_service._store)
     yield from _layers(services.duplicates._faces)
     if services.retention:
         retention = services.retention._of

@@ -31,7 +31,7 @@ class DynamoAudit:
 
     A period is read day by day from its end, merging the shards of each day; nothing is scanned. A write requires
     that no item has its key, and nothing is ever updated or deleted: a role that may only put and query
-    (``infra/iam.tf``) cannot remove an entry. ``client`` makes one attempt per call
+    (``infra/modules/data/iam.tf``) cannot remove an entry. ``client`` makes one attempt per call
     (``core.adapters.aws.clients.client``).
     """
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic.alias_generators import to_snake
 
 from core.adapters.aws.clients import translated
+from core.adapters.aws.quota_shares import QuotaShares
 from core.adapters.aws.rekognition import Calls, pace_of
 from core.domain.errors import Refused, Service
 from core.domain.policy import FAILING, INFERRED
@@ -24,14 +26,24 @@ _PICTURE_MISSING = frozenset({"InvalidParameterException", "InvalidImageFormatEx
 
 @dataclass(frozen=True)
 class Quota:
-    """The account's Rekognition quota in the region, separately for each of the two operations."""
+    """The account's Rekognition quota in the region, separately for each of the two operations.
+
+    ``join`` is called before each call: where several instances share the quota, this one takes its share.
+    """
 
     detect: Pace
     compare: Pace
+    join: Callable[[], None] = lambda: None
 
     @classmethod
     def of(cls, calls_per_second: float) -> Quota:
+        """The whole quota."""
         return cls(pace_of(calls_per_second), pace_of(calls_per_second))
+
+    @classmethod
+    def shared(cls, shares: QuotaShares, calls_per_second: float) -> Quota:
+        """The share of this instance."""
+        return cls(shares.pace(calls_per_second), shares.pace(calls_per_second), shares.join)
 
 
 class RekognitionEngine:
@@ -58,7 +70,7 @@ class RekognitionEngine:
         self._client = client
         self._retry = retry
         self._quota = quota
-        self._asked = Calls(retry, _SERVICE, patient)
+        self._asked = Calls(retry, _SERVICE, patient, quota.join)
 
     def detect(self, photo: bytes) -> Answer:
         answer: Answer = self._asked(

@@ -10,6 +10,7 @@ from typing import Any
 from core.adapters.aws.clients import translated
 from core.adapters.aws.items import Item
 from core.adapters.aws.pages import Ask, Request, asking, items_of, pages, read_at_once, segments
+from core.adapters.aws.photo_owners import NAMING, Owner, PhotoOwners, is_noted, named, submitted
 from core.adapters.aws.table import JOURNAL, RECORDS_NOT_CONFIGURED, TTL_ATTRIBUTE
 from core.adapters.shared.erasures import settled
 from core.domain.erasures import Erasure, Receipt, as_finished, entry_of, is_finished, text_of
@@ -33,21 +34,30 @@ _errors = partial(translated, SERVICE, RECORDS_NOT_CONFIGURED)
 class DynamoErasures:
     """``ErasureStore`` in DynamoDB. ``client`` makes one attempt per call (``core.adapters.aws.clients.client``).
 
+    Without ``owners``, whoever else names a photo is always found by a scan.
+
     Copies of deleted items that AWS keeps, such as the 35 days of point-in-time recovery, are not erased.
     """
 
-    def __init__(self, client: Any, table: str, retry: Retry) -> None:
+    def __init__(self, client: Any, table: str, retry: Retry, owners: PhotoOwners | None = None) -> None:
         self._client = client
         self._table = table
         self._retry = retry
+        self._owners = owners
 
     def records_of(self, user_id: str) -> list[StoredRecord]:
         return [_stored(item) for item in self._of_user(user_id, "registrationId", "faceImageKey", "attempts")]
 
     def named_elsewhere(self, keys: Collection[str], user_id: str | None) -> set[str]:
-        """As the port says. A consistent scan of the whole table: it consumes a read unit for each 4 KB."""
+        """As the port says. A key that lies in no upload folder is looked up in ``owners`` if that is complete.
+
+        All else needs a consistent scan of the whole table, which consumes a read unit for each 4 KB.
+        """
         wanted = frozenset(keys)
-        request = {**_projection("userId", "faceImageKey", "storedFaceKey", "attempts"), "ConsistentRead": True}
+        if self._owners and all(map(is_noted, wanted)) and self._owners.is_complete():
+            owners = {key: self._owners.of(key) for key in wanted}
+            return {key for key in wanted if any(self._names(owner, key, user_id) for owner in owners[key])}
+        request = {**_projection("userId", *NAMING), "ConsistentRead": True}
         parts = [partial(self._named_in, segment, wanted, user_id) for segment in segments(request)]
         return set(read_at_once(parts))
 
@@ -57,6 +67,8 @@ class DynamoErasures:
         for _ in range(MAX_ROUNDS):
             found = list(self._of_user(user_id, "userId", "registrationId"))
             if not found:
+                if self._owners:
+                    self._owners.forget(user_id)
                 return gone
             for key in found:
                 self._call(self._client.delete_item, Key=key)
@@ -122,7 +134,15 @@ class DynamoErasures:
     def _named_in(self, segment: Request, wanted: frozenset[str], user_id: str | None) -> Iterator[str]:
         items = items_of(pages(self._asking(self._client.scan), segment))
         others = (item for item in items if item["userId"]["S"] != user_id)
-        return (key for item in others for key in (_photos(item) | _texts(item, "storedFaceKey")) & wanted)
+        return (key for item in others for key in named(item) & wanted)
+
+    def _names(self, owner: Owner, key: str, user_id: str | None) -> bool:
+        """Whether that record, of another user, still names the photo."""
+        if owner.user_id == user_id:
+            return False
+        record = {"userId": {"S": owner.user_id}, "registrationId": {"S": owner.registration_id}}
+        answer = self._call(self._client.get_item, Key=record, ConsistentRead=True, **_projection(*NAMING))
+        return key in named(answer.get("Item", {}))
 
     def _text(self, user: str) -> str | None:
         """The stored text of the entry of the person with this hash."""
@@ -166,14 +186,4 @@ def _projection(*attributes: str) -> dict[str, Any]:
 
 def _stored(item: Item) -> StoredRecord:
     attempts = len(item.get("attempts", {}).get("L", ())) or 1
-    return StoredRecord(item["registrationId"]["S"], attempts, frozenset(_photos(item)))
-
-
-def _photos(item: Item) -> set[str]:
-    """The keys of the photos submitted in all attempts; values of unexpected types are ignored."""
-    attempts = item.get("attempts", {}).get("L", ())
-    return _texts(item, "faceImageKey").union(*(_texts(attempt.get("M", {}), "faceImageKey") for attempt in attempts))
-
-
-def _texts(item: Item, name: str) -> set[str]:
-    return {value for kind, value in item.get(name, {}).items() if kind == "S"}
+    return StoredRecord(item["registrationId"]["S"], attempts, frozenset(submitted(item)))

@@ -16,10 +16,10 @@ import pyarrow as pa
 from core.adapters.aws.answers import CHARTED, in_columns, joined, of_event, page_of
 from core.adapters.aws.clients import translated
 from core.adapters.aws.event_index import EventIndex
+from core.adapters.aws.index_check import IndexCheck
 from core.adapters.aws.items import Expression, Item, plain, record_of
 from core.adapters.aws.pages import Ask, asking, items_of, pages, read_at_once, scan_pages, segments
-from core.adapters.aws.table import EVENT_INDEX, INDEX_KEY, RECORDS_NOT_CONFIGURED, index_in
-from core.adapters.aws.unindexed import is_missing, may_name_event, not_indexed
+from core.adapters.aws.table import EVENT_INDEX, RECORDS_NOT_CONFIGURED, index_in
 from core.adapters.shared.records import TO_THE_SECOND, newest_of_event
 from core.domain.clock import Clock, Stopwatch
 from core.domain.errors import NotConfigured, Refused, Service
@@ -54,8 +54,8 @@ _errors = partial(translated, SERVICE, RECORDS_NOT_CONFIGURED)
 class EventReads:
     """The event methods of ``ValidationRecords``.
 
-    Events are read from the index ``EVENT_INDEX`` if it has all of their records, else by scans of the whole table.
-    ``index_check`` is the time between two checks of that (see ``core.adapters.aws.event_index``).
+    Events are read from the index ``EVENT_INDEX``, or by scans of the whole table while the index cannot be read or
+    is known to lack records (see ``core.adapters.aws.event_index``).
     """
 
     def __init__(
@@ -65,13 +65,15 @@ class EventReads:
         retry: Retry,
         clock: Clock,
         stopwatch: Stopwatch,
-        index_check: timedelta | None,
+        index_check: IndexCheck | None,
     ) -> None:
-        """``client`` decodes answers with ``core.adapters.aws.answers``."""
+        """``client`` decodes answers with ``core.adapters.aws.answers``. Without ``index_check`` the index is
+        trusted.
+        """
         self._client = client
         self._table = table
         self._clock = clock
-        self._index = EventIndex(self._index_description, self._count_records_not_in_index, stopwatch, index_check)
+        self._index = EventIndex(self._index_description, index_check, clock, stopwatch)
         self._ask: Callable[[Callable[..., Any]], Ask] = partial(asking, retry=retry, errors=_errors)
 
     def changes(self, event_id: str, since: str | None, columns: Sequence[str] | None) -> EventChanges:
@@ -119,6 +121,14 @@ class EventReads:
     def notice(self) -> str | None:
         """``ValidationRecords.event_notice``."""
         return self._index.notice
+
+    @property
+    def verified(self) -> datetime | None:
+        """``ValidationRecords.events_verified``."""
+        return self._index.verified
+
+    def close(self) -> None:
+        self._index.close()
 
     def _by_index_or_scan(self, by_index: Callable[[], T], by_scan: Callable[[], T]) -> T:
         if self._index.usable():
@@ -243,27 +253,6 @@ class EventReads:
             "ExpressionAttributeNames": expression.names,
             "ExpressionAttributeValues": expression.values,
         }
-
-    def _count_records_not_in_index(self, hurry: bool) -> int:
-        """How many records that name an event are not in the index: a minimum.
-
-        Counts the first page that shows any, and reads the whole table if none does. Without ``hurry`` one page at a
-        time, which leaves the table's capacity to others.
-        """
-        used = Expression()
-        request = {
-            "TableName": self._table,
-            "FilterExpression": f"{not_indexed(used)} AND {may_name_event(used)}",
-            "ProjectionExpression": used.projection((*INDEX_KEY, "metadata")),
-            "ExpressionAttributeNames": used.names,
-            "ExpressionAttributeValues": used.values,
-        }
-        answers = (
-            scan_pages(self._ask(self._client.scan), request)
-            if hurry
-            else pages(self._ask(self._client.scan), request)
-        )
-        return next(filter(None, (sum(map(is_missing, answer["Items"])) for answer in answers)), 0)
 
     def _index_description(self) -> Mapping[str, Any] | None:
         return index_in(self._ask(self._client.describe_table)({"TableName": self._table})["Table"])

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from core.adapters.aws.quota_shares import QuotaShares
 from core.adapters.aws.rekognition import Calls, pace_of
 from core.domain.duplicates import SERVICE
 from core.domain.errors import NotConfigured, Refused, SettingsError
@@ -80,11 +81,14 @@ class FaceCollections:
     """The collections of one installation, by names that begin with that of its table of records.
 
     ``client`` makes one attempt per call (``core.adapters.aws.clients.client("rekognition", region)``); ``retry``
-    makes the others. Calls wait for their turn: IndexFaces, SearchFaces and all others at ``calls_per_second`` each.
-    The methods raise ``ServiceError``. Raises ``SettingsError`` if the table's name is too long.
+    makes the others. Calls wait for their turn: IndexFaces, SearchFaces and all others at ``calls_per_second`` each;
+    with ``shares``, at this instance's share of that. The methods raise ``ServiceError``. Raises ``SettingsError`` if
+    the table's name is too long.
     """
 
-    def __init__(self, client: Any, table: str, retry: Retry, calls_per_second: float) -> None:
+    def __init__(
+        self, client: Any, table: str, retry: Retry, calls_per_second: float, shares: QuotaShares | None = None
+    ) -> None:
         self._prefix = f"{table}-"
         if len(self.name_of("")) > _LONGEST_NAME:
             raise SettingsError(
@@ -93,8 +97,9 @@ class FaceCollections:
             )
         self._ours = re.compile(re.escape(self._prefix) + f"[0-9a-f]{{{_HASH_CHARACTERS}}}")
         self._client = client
-        self._calls = Calls(retry, SERVICE, patient=True)
-        self._index, self._search, self._other = (pace_of(calls_per_second) for _ in range(3))
+        self._calls = Calls(retry, SERVICE, True, shares.join) if shares else Calls(retry, SERVICE, True)
+        pace = shares.pace if shares else pace_of
+        self._index, self._search, self._other = (pace(calls_per_second) for _ in range(3))
 
     def name_of(self, event_id: str) -> str:
         return f"{self._prefix}{hashed(event_id)}"

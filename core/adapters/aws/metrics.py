@@ -1,4 +1,4 @@
-"""The figures of the table and of Rekognition in CloudWatch. Needs only the permission cloudwatch:GetMetricData."""
+"""The figures of the tables and of Rekognition in CloudWatch. Needs only the permission cloudwatch:GetMetricData."""
 
 from __future__ import annotations
 
@@ -48,31 +48,31 @@ class _Series:
 
 
 class CloudWatchMetrics:
-    """Reads the metrics of ``table``, of its event index and of Rekognition, in the client's region.
+    """Reads the metrics of ``table``, of its event index, of the audit trail's table and of Rekognition, in the
+    client's region.
 
     ``client`` comes from ``core.adapters.aws.clients.client("cloudwatch", region)``. Errors are ``ServiceError`` of
     the service "metrics".
     """
 
-    def __init__(self, client: Any, table: str, retry: Retry) -> None:
+    def __init__(self, client: Any, table: str, audit_table: str, retry: Retry) -> None:
         self._client = client
-        self._table = table
+        self._series = [*_table_series(table), *_audit_series(audit_table), *_engine_series()]
         self._retry = retry
 
     def read(self, since: datetime, until: datetime) -> Metrics:
         """The whole periods between ``since`` and ``until`` that are complete by now, at most ``MAX_POINTS``.
 
-        CloudWatch charges per series requested: there are 29.
+        CloudWatch charges per series requested: there are 35.
         """
         import pandas as pd
 
         period = period_of(until - since)
         first, end = _floor(since, period), _floor(until - _SETTLED, period)
-        series = _table_series(self._table) + _engine_series()
         times = pd.date_range(first, end, freq=period, inclusive="left", unit="us")
-        found = self._values(series, period, first, end)
+        found = self._values(self._series, period, first, end)
         columns: dict[str, dict[str, Any]] = {}
-        for line, values in zip(series, found, strict=True):
+        for line, values in zip(self._series, found, strict=True):
             absent = 0.0 if line.statistic == "Sum" else float("nan")
             columns.setdefault(line.frame, {"time": times})[line.column] = [
                 values.get(time, absent) for time in times.to_pydatetime()
@@ -80,18 +80,16 @@ class CloudWatchMetrics:
         return Metrics(period, **{frame: pd.DataFrame(values) for frame, values in columns.items()})
 
     def month_to_date(self, now: datetime) -> Usage:
-        """The usage since the beginning of the month of ``now`` (UTC): of the table by everyone who reads or writes
-        it, and of Rekognition by everyone in this account and region.
+        """The usage since the beginning of the month of ``now`` (UTC): of the tables by everyone who reads or writes
+        them, and of Rekognition by everyone in this account and region.
         """
         now = now.astimezone(UTC)
-        series = [
-            line for line in _table_series(self._table) + _engine_series() if line.frame in ("consumed", "calls")
-        ]
+        series = [line for line in self._series if line.frame in ("consumed", "calls")]
         found = self._values(series, timedelta(days=1), month_start(now), now)
         used = {line.column: sum(values.values()) for line, values in zip(series, found, strict=True)}
         return Usage(
-            write_units=used["table_writes"] + used["index_writes"],
-            read_units=used["table_reads"] + used["index_reads"],
+            write_units=used["table_writes"] + used["index_writes"] + used["audit_writes"],
+            read_units=used["table_reads"] + used["index_reads"] + used["audit_reads"],
             images=sum(used[operation] for operation in ENGINE_OPERATIONS),
         )
 
@@ -134,13 +132,14 @@ def _floor(moment: datetime, period: timedelta) -> datetime:
     return datetime.fromtimestamp(moment.timestamp() // seconds * seconds, UTC)
 
 
+def _of_dynamodb(frame: str, column: str, metric: str, statistic: str, *dimensions: tuple[str, str]) -> _Series:
+    return _Series(frame, column, "AWS/DynamoDB", metric, statistic, dimensions)
+
+
 def _table_series(table: str) -> list[_Series]:
+    series = _of_dynamodb
     whole = (("TableName", table),)
     index = (*whole, ("GlobalSecondaryIndexName", EVENT_INDEX))
-
-    def series(frame: str, column: str, metric: str, statistic: str, *dimensions: tuple[str, str]) -> _Series:
-        return _Series(frame, column, "AWS/DynamoDB", metric, statistic, dimensions)
-
     return [
         # The units of the table do not include those of the index.
         series("consumed", "table_reads", "ConsumedReadCapacityUnits", "Sum", *whole),
@@ -160,6 +159,20 @@ def _table_series(table: str) -> list[_Series]:
         series("errors", "user", "UserErrors", "Sum"),
         series("errors", "conditional", "ConditionalCheckFailedRequests", "Sum", *whole),
         series("expired", "deleted", "TimeToLiveDeletedItemCount", "Sum", *whole),
+        # Each write that the index has no room for is one that the table refused.
+        series("others", "index_throttled", "WriteThrottleEvents", "Sum", *index),
+    ]
+
+
+def _audit_series(table: str) -> list[_Series]:
+    series = _of_dynamodb
+    whole = (("TableName", table),)
+    return [
+        series("consumed", "audit_reads", "ConsumedReadCapacityUnits", "Sum", *whole),
+        series("consumed", "audit_writes", "ConsumedWriteCapacityUnits", "Sum", *whole),
+        series("others", "audit_reads_throttled", "ReadThrottleEvents", "Sum", *whole),
+        series("others", "audit_writes_throttled", "WriteThrottleEvents", "Sum", *whole),
+        series("others", "audit_errors", "SystemErrors", "Sum", *whole, ("Operation", "PutItem")),
     ]
 
 

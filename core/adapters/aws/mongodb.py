@@ -97,7 +97,7 @@ def _translated(service: str) -> Iterator[None]:
         yield
     except PyMongoError as error:
         raise _from_driver(service, error) from error
-    except BSONError as error:
+    except (BSONError, UnicodeEncodeError) as error:
         raise Refused(service, type(error).__name__) from error
 
 

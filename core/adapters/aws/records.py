@@ -17,8 +17,10 @@ import pandas as pd
 from core.adapters.aws.answers import decode
 from core.adapters.aws.clients import translated
 from core.adapters.aws.event_reads import EventReads
+from core.adapters.aws.index_check import IndexCheck
 from core.adapters.aws.items import Expression, Item, changed_values, key_of, partition_of, record_of
 from core.adapters.aws.pages import asking, items_of, pages
+from core.adapters.aws.photo_owners import PhotoOwners
 from core.adapters.aws.table import RECORDS_NOT_CONFIGURED
 from core.domain.attempts import decided, newest_first, redated, with_attempt, without_attempt
 from core.domain.clock import Clock, Stopwatch, elapsed
@@ -43,8 +45,8 @@ class DynamoRecords:
     """``ValidationRecords`` in DynamoDB. A change is a read and a conditional write, repeated if others write first.
 
     ``client`` is a low-level one that makes a single attempt per call (``core.adapters.aws.clients.client``).
-    DynamoDB limits keys: a user id may have 2,048 bytes of UTF-8, a registration id 1,024. How events are read, and
-    what ``index_check`` means, is documented in ``core.adapters.aws.event_reads``.
+    DynamoDB limits keys: a user id may have 2,048 bytes of UTF-8, a registration id 1,024. How events are read is
+    documented in ``core.adapters.aws.event_reads``; without ``index_check`` the event index is trusted.
     """
 
     def __init__(
@@ -55,9 +57,12 @@ class DynamoRecords:
         clock: Clock,
         stopwatch: Stopwatch = elapsed,
         *,
-        index_check: timedelta | None = timedelta(minutes=30),
+        index_check: IndexCheck | None = None,
+        owners: PhotoOwners | None = None,
     ) -> None:
+        """``owners`` is told of the photos that a record names before the record is written."""
         decode(client)
+        self._owners = owners
         self._client = client
         self._table = table
         self._retry = retry
@@ -92,6 +97,9 @@ class DynamoRecords:
     def event_notice(self) -> str | None:
         return self._events.notice
 
+    def events_verified(self) -> datetime | None:
+        return self._events.verified
+
     def record_attempt(
         self, outcome: Outcome, ttl: timedelta, kept_until: datetime | None = None
     ) -> ValidationRecord:
@@ -111,7 +119,10 @@ class DynamoRecords:
                 self._write(key, stored, current, left)
             return left
 
-        return self._race(once)
+        left = self._race(once)
+        if self._owners:
+            self._owners.forget(user_id, registration_id, self._retry(lambda: self._read(key)))
+        return left
 
     def decide(
         self, user_id: str, registration_id: str, change: Review | Withdrawal, seen_version: str
@@ -137,6 +148,7 @@ class DynamoRecords:
         self._retry(lambda: self._read(key_of("ping", "ping")))
 
     def close(self) -> None:
+        self._events.close()
         self._client.close()
 
     def _change(self, key: Item, change: Callable[[ValidationRecord | None], ValidationRecord]) -> ValidationRecord:
@@ -170,14 +182,25 @@ class DynamoRecords:
         Without ``current`` the stored item, if any, has expired, and all of its attributes are removed.
         """
         before, after = current.to_dict() if current else {}, changed.to_dict()
-        values = changed_values(stored if current else {}, before, after)
+        kept = stored if current else {}
+        values = changed_values(kept, before, after)
+        gone = (before if current else stored).keys() - after.keys()
+        written = {name: value for name, value in {**kept, **values, **key}.items() if name not in gone}
+        noted = self._owners.noted(written) if self._owners else {}
+        values |= noted
         update = Expression()
         clauses = [
             "SET " + ", ".join(f"{update.name(n)} = {update.value(v)}" for n, v in values.items() if n not in key)
         ]
-        if gone := (before if current else stored).keys() - after.keys():
-            clauses.append("REMOVE " + ", ".join(update.name(name) for name in sorted(gone)))
-        self._if_unchanged(self._client.update_item, key, stored, update, UpdateExpression=" ".join(clauses))
+        if removed := sorted(gone - values.keys()):
+            clauses.append("REMOVE " + ", ".join(map(update.name, removed)))
+        try:
+            self._if_unchanged(self._client.update_item, key, stored, update, UpdateExpression=" ".join(clauses))
+        except Unavailable:
+            # If the person has been erased since the item was read, nobody else would forget what was noted since.
+            if noted and self._owners and not self._read(key):
+                self._owners.forget(key["userId"]["S"], key["registrationId"]["S"])
+            raise
 
     def _delete(self, key: Item, stored: Item) -> None:
         """Delete the item if it is still as ``stored``."""

@@ -54,16 +54,20 @@ class Ids:
         return set(filter(None, found))
 
     def being(self, path: str, text: str) -> Document:
-        """A filter for documents that have this id, or a list with it, at ``path``.
+        """A filter for documents that have this id, or a list with it, at ``path``."""
+        return {"$or": self.alternatives(path, text)}
 
-        Both alternatives ask for the field itself, so that an index on it answers: maps are found by their type, and
-        only they are read further. Fields that begin with a dollar sign cannot be reached by a path, so such a map is
-        compared as a whole.
+    def alternatives(self, path: str, text: str) -> list[Document]:
+        """The filters of which ``being`` consists: for plain ids, and for ids in maps.
+
+        Both ask for the field itself, so that an index on it answers: maps are found by their type, and only they are
+        read further. Fields that begin with a dollar sign cannot be reached by a path, so such a map is compared as a
+        whole.
         """
         plain = {"$in": list(self._candidates(text))}
         written_out = [{"$eq": {key: text}} for key in _WRITTEN_OUT]
         inside = [*({path: each} for each in written_out), *({f"{path}._id": each} for each in (plain, *written_out))]
-        return {"$or": [{path: plain}, {path: {"$type": "object"}, "$or": inside}]}
+        return [{path: plain}, {path: {"$type": "object"}, "$or": inside}]
 
     def plain(self, value: Any) -> str:
         """As ``text``, but only of an id by itself."""

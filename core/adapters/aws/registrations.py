@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection as Several
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
@@ -15,10 +14,12 @@ from core.adapters.aws import search_patterns
 from core.adapters.aws.mongodb import Calls, as_stored, is_path
 from core.adapters.aws.registration_documents import IDS, Documents
 from core.adapters.aws.registration_ids import Document, Ids, perhaps_none
-from core.domain.columns import REGISTRATION_DTYPES
+from core.adapters.aws.registration_pages import PAGE, MongoRegistrationPages
+from core.domain.clock import Clock, utc_now
 from core.domain.errors import InvalidInput, Refused, Service, SettingsError, Unavailable
 from core.domain.frames import registration_frame
 from core.domain.records import Registration
+from core.domain.registration_documents import document_frame, registrations_of
 from core.domain.search import Found, Query, in_order
 
 T = TypeVar("T")
@@ -33,12 +34,11 @@ DEFAULT_FIELDS: Mapping[str, str] = {
     "email": "email",
     "referencePhotoKey": "storedFaceKey",
     "submittedPhotoKey": "faceImageKey",
+    "updatedAt": "updatedAt",
 }
 
 #: The most matches of a search that are read and counted.
 _MAX_MATCHES = 1000
-
-_log = logging.getLogger(__name__)
 
 
 class MongoRegistrations:
@@ -56,6 +56,7 @@ class MongoRegistrations:
         deadline_seconds: float = 8,
         *,
         bucket: str = "",
+        clock: Clock = utc_now,
     ) -> None:
         """``fields`` maps names of ``DEFAULT_FIELDS`` to (dotted) paths. Raises ``SettingsError`` for others.
 
@@ -75,6 +76,16 @@ class MongoRegistrations:
         self._projection = {path.split(".")[0]: 1 for path in self._fields.values()} | {"_id": 1}
         self._documents = Documents(self._fields, self._ids, bucket)
         self._call = Calls(SERVICE, deadline_seconds)
+        #: The same registrations, event by event, for those who keep them.
+        self.pages = MongoRegistrationPages(
+            self._collection,
+            self._documents,
+            self._ids,
+            (self._fields["eventId"], self._fields["updatedAt"]),
+            self._projection,
+            self._call,
+            clock,
+        )
 
     def get(self, registration_id: str) -> Registration | None:
         found = self._with("registrationId", registration_id)
@@ -113,22 +124,32 @@ class MongoRegistrations:
         return Found(in_order(query, _unique(found + matches))[:limit], _MAX_MATCHES, more=True)
 
     def event_frame(self, event_id: str) -> pd.DataFrame:
-        found = self._usable(self._with("eventId", event_id))
-        found.sort(key=lambda registration: registration.registration_id)
-        rows = [registration.to_dict() for registration in found]
-        return registration_frame({name: [row.get(name) for row in rows] for name in REGISTRATION_DTYPES})
+        """As the port says: all pages, one after the other."""
+        _require_text(event_id)
+        page = self.pages.event_page(event_id, None, PAGE)
+        pages = [page.documents]
+        while page.next:
+            page = self.pages.event_page(event_id, page.next, PAGE)
+            pages.append(page.documents)
+        return registrations_of(document_frame(pages))
+
+    def being_read(self, event_id: str) -> None:
+        """As the port says: nothing is read in the background here."""
 
     def unreadable(self, event_id: str | None) -> pd.DataFrame:
         """As the port says. The server picks the documents that may be such, so that the others are not read."""
         if event_id is None:
-            query = perhaps_none(self._fields["eventId"])
+            queries = [perhaps_none(self._fields["eventId"])]
         else:
             odd = {"$or": [perhaps_none(self._fields[name]) for name in IDS]}
-            query = {"$and": [self._is("eventId", event_id), odd]}
+            theirs = self._ids.alternatives(self._fields["eventId"], _require_text(event_id))
+            queries = [{"$and": [each, odd]} for each in theirs]
         listed = sorted(
-            (self._documents.own_id(document), " ".join(self._documents.unreadable(document)))
-            for document in self._find(query)
-            if self._documents.lacking(document) and self._is_of(document, event_id)
+            {
+                (self._documents.own_id(document), " ".join(self._documents.unreadable(document)))
+                for document in self.pages.all_of(queries)
+                if self._documents.lacking(document) and self._is_of(document, event_id)
+            }
         )
         ids, problems = ([row[column] for row in listed] for column in range(2))
         return registration_frame({"registrationId": ids, "unreadable": problems})
@@ -200,25 +221,20 @@ class MongoRegistrations:
         return self._call(lambda: list(self._collection.find(query, self._projection, **options)))
 
     def _usable(self, documents: list[Document]) -> list[Registration]:
-        lacking = [problems for document in documents if (problems := self._documents.lacking(document))]
-        if lacking:
-            paths = ", ".join(sorted({path for problems in lacking for path in self._paths(problems)}))
-            _log.warning("%d registration documents left out because they lack %s", len(lacking), paths)
+        self._documents.log_left_out(documents)
         return [self._registration(document) for document in documents if not self._documents.lacking(document)]
 
     def _registration(self, document: Document) -> Registration:
         lacking = self._documents.lacking(document)
         if lacking:
+            paths = ", ".join(self._documents.paths_of(lacking))
             raise Refused(
                 SERVICE,
                 "IncompleteDocument",
-                f"The registration {self._documents.own_id(document)} lacks {', '.join(self._paths(lacking))} in "
-                "MongoDB. Complete the document, or correct the setting MONGODB_FIELDS.",
+                f"The registration {self._documents.own_id(document)} lacks {paths} in MongoDB. "
+                "Complete the document, or correct the setting MONGODB_FIELDS.",
             )
         return self._documents.registration(document)
-
-    def _paths(self, problems: list[str]) -> list[str]:
-        return [self._fields[problem.split(":")[0]] for problem in problems]
 
 
 def _require_text(value: str) -> str:

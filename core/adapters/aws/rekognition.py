@@ -34,6 +34,8 @@ class Calls:
     retry: Retry
     service: str
     patient: bool
+    #: Called before each try: the instance takes its share of the quota.
+    join: Callable[[], None] = lambda: None
 
     def __call__(
         self, pace: Pace, essential: Collection[str], call: Callable[..., dict[str, Any]], **request: Any
@@ -45,6 +47,7 @@ class Calls:
         return self.retry(partial(self._once, pace, essential, partial(call, **request)))
 
     def _once(self, pace: Pace, essential: Collection[str], call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        self.join()
         if self.patient:
             pace.wait()
         else:

@@ -10,7 +10,9 @@ Only Facedesk reads and writes this table. ``core.adapters.aws.table.create_stat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -25,6 +27,7 @@ from core.flow.retry import Retry
 #: Returns a condition of DynamoDB, with placeholders of the expression.
 Condition = Callable[[Expression], str]
 _PART, _PLACE = STATE_KEY
+_COUNT = "count"
 
 
 def is_absent(used: Expression) -> str:
@@ -77,6 +80,25 @@ class StateTable:
         False also if an earlier try, whose answer was lost, has written it and the condition does not allow for that.
         """
         return self._changed(self._client.put_item, when, Item={**item, **_key(part, place)})
+
+    def add(self, part: str, place: str, more: int, until: datetime) -> int:
+        """Add to the count of the item, which begins at 0 and expires ``until`` then; returns the sum.
+
+        If an answer was lost, ``more`` is added once more.
+        """
+        used = Expression()
+        count, expires = used.name(_COUNT), used.name(TTL_ATTRIBUTE)
+        update = f"ADD {count} {used.value({'N': str(more)})} "
+        update += f"SET {expires} = {used.value({'N': str(math.ceil(until.timestamp()))})}"
+        answer = self._call(
+            self._client.update_item,
+            Key=_key(part, place),
+            UpdateExpression=update,
+            ExpressionAttributeNames=used.names,
+            ExpressionAttributeValues=used.values,
+            ReturnValues="UPDATED_NEW",
+        )
+        return int(answer["Attributes"][_COUNT]["N"])
 
     def delete(self, part: str, place: str, when: Condition | None = None) -> bool:
         """Delete the item if there is one and the condition holds; returns whether it did. Durable then."""

@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from core.adapters.aws.clients import translated
 from core.adapters.aws.items import Expression, Item
 from core.adapters.aws.table import JOURNAL
+from core.domain.clock import Clock, utc_now
 from core.domain.errors import InvalidInput, NotConfigured, Refused, Service
-from core.domain.records import KEY_ATTRIBUTES
+from core.domain.records import KEY_ATTRIBUTES, isoformat
 from core.files.private import make_folder, new_file
 from core.flow.pace import Pace
 from core.flow.progress import Counting
@@ -41,6 +43,8 @@ class Finding:
 
     kinds: tuple[str, ...]
     values: Mapping[str, Any] = field(default_factory=dict)
+    #: Something is odd that ``values`` do not set right.
+    is_left: bool = False
 
 
 class Search(Protocol):
@@ -62,6 +66,26 @@ class Search(Protocol):
 
     def finding(self, item: Item) -> Finding | None:
         """What is odd about the record; None if it is not meant after all."""
+        ...
+
+
+class Keeper(Protocol):
+    """Keeps something about records outside of their table, and is told what a pass does."""
+
+    def begin(self) -> str:
+        """Called before a run; returns what an interrupted pass must have had in common to be continued."""
+        ...
+
+    def prepare(self, item: Item) -> int:
+        """Called before a record is repaired; returns the write units that this consumed."""
+        ...
+
+    def gone(self, item: Item) -> None:
+        """A record for which something was prepared has been deleted meanwhile."""
+        ...
+
+    def completed(self, began: datetime) -> None:
+        """A pass over all records, which began then, in this run or an earlier one, has ended."""
         ...
 
 
@@ -127,6 +151,8 @@ class TablePass:
         segments: int,
         state: Path | None,
         page: int = PAGE,
+        keeper: Keeper | None = None,
+        clock: Clock = utc_now,
     ) -> None:
         self._client = client
         self._table = table
@@ -137,6 +163,8 @@ class TablePass:
         self._segments = segments
         self._state = state
         self._page = page
+        self._keeper = keeper
+        self._clock = clock
         self._stop = threading.Event()
 
     def run(self, progress: Counting = lambda done, total: None) -> PassCounts:
@@ -148,7 +176,8 @@ class TablePass:
         description = self._description()
         # An earlier table may have had this name: positions in it would mean nothing.
         of_table = f"{description['TableArn']} {description['CreationDateTime'].timestamp()}"
-        places = _Places(self._state, self._search.name, of_table, self._segments)
+        search = f"{self._search.name} {self._keeper.begin()}" if self._keeper else self._search.name
+        places = _Places(self._state, search, of_table, self._segments, self._clock())
         about = description.get("ItemCount")
         counts, lock = PassCounts(), threading.Lock()
 
@@ -170,6 +199,8 @@ class TablePass:
                 self._stop.set()
         for part in parts:
             part.result()
+        if self._keeper:
+            self._keeper.completed(places.began)
         places.forget()
         return counts
 
@@ -216,13 +247,15 @@ class TablePass:
         if not finding.values:
             return found + PassCounts(left=1)
         self._wait(self._writes)
+        prepared = PassCounts(write_units=self._keeper.prepare(item) if self._keeper else 0)
         used = Expression()
         condition = f"attribute_exists({used.name('userId')}) AND {used.unchanged(item, self._search.reads)}"
+        key = {name: item[name] for name in KEY_ATTRIBUTES}
         changes = ", ".join(f"{used.name(name)} = {used.value(value)}" for name, value in finding.values.items())
         try:
             answer = self._call(
                 self._client.update_item,
-                Key={name: item[name] for name in KEY_ATTRIBUTES},
+                Key=key,
                 ReturnConsumedCapacity="TOTAL",
                 UpdateExpression=f"SET {changes}",
                 ConditionExpression=condition,
@@ -232,15 +265,21 @@ class TablePass:
         except Refused as error:
             match error.code:
                 case "ConditionalCheckFailedException":
-                    done = PassCounts(changed=1, write_units=_UNMET_UNITS)
+                    done = prepared + PassCounts(changed=1, write_units=_UNMET_UNITS)
+                    if self._keeper and prepared.write_units and not self._exists(key):
+                        self._keeper.gone(item)
                 case "ValidationException":
-                    done = PassCounts(refused=1)
+                    done = prepared + PassCounts(refused=1)
                 case _:
                     raise
         else:
-            done = found + PassCounts(set=1, write_units=_units(answer))
+            left = int(finding.is_left)
+            done = prepared + found + PassCounts(set=1, left=left, write_units=_units(answer))
         self._writes.spend(done.write_units)
         return done
+
+    def _exists(self, key: Key) -> bool:
+        return "Item" in self._call(self._client.get_item, Key=key, ConsistentRead=True)
 
     def _wait(self, pace: Pace) -> None:
         if self._stop.wait(pace.delay()):
@@ -276,9 +315,11 @@ class _Places:
     kept.
     """
 
-    def __init__(self, path: Path | None, search: str, of_table: str, segments: int) -> None:
+    def __init__(self, path: Path | None, search: str, of_table: str, segments: int, now: datetime) -> None:
         self._path = path
         self._header = {"search": search, "table": of_table, "segments": segments}
+        #: When the pass began, in this run or an earlier one.
+        self.began = now
         self._places: list[Key | None] = self._kept() or [{}] * segments
 
     def of(self, segment: int) -> Key | None:
@@ -289,7 +330,7 @@ class _Places:
         self._places[segment] = place
         if self._path is None:
             return
-        text = json.dumps({**self._header, "places": self._places})
+        text = json.dumps({**self._header, "began": isoformat(self.began), "places": self._places})
         new = self._path.with_name(f"{self._path.name}.new")
         try:
             make_folder(self._path.parent)
@@ -313,7 +354,11 @@ class _Places:
         try:
             kept = json.loads(self._path.read_bytes())
             places: list[Key | None] = kept.pop("places")
+            began = datetime.fromisoformat(kept.pop("began"))
         except (OSError, ValueError, TypeError, AttributeError, KeyError):
             return None
         is_unfinished = kept == self._header and places != [None] * len(places)
-        return places if is_unfinished else None
+        if not is_unfinished:
+            return None
+        self.began = began
+        return places

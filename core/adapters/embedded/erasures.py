@@ -16,6 +16,7 @@ from core.domain.errors import Service
 from core.domain.expiry import ExpiredRecord
 from core.domain.records import isoformat
 from core.files.database import Database
+from core.photos.keys import spellings
 from core.ports import StoredRecord
 
 SERVICE = Service.RECORDS
@@ -31,14 +32,15 @@ FROM faceVerifications WHERE userId = ?
 """
 _EXPIRED = f"SELECT userId, registrationId, {_PHOTOS} FROM faceVerifications WHERE expiresAt <= ? LIMIT ?"
 _DROP = "DELETE FROM faceVerifications WHERE userId = ? AND registrationId = ? AND expiresAt <= ?"
-#: ``{}`` is the condition for the records that count.
+# ``{}`` is the condition for the records that count. Other spellings of a key are left to ``spellings``.
 _NAMED = """
-WITH keys AS (SELECT value AS key FROM json_each(:keys)), others AS (SELECT item FROM faceVerifications WHERE {})
-SELECT item ->> '$.faceImageKey' FROM others WHERE item ->> '$.faceImageKey' IN keys
-UNION SELECT item ->> '$.storedFaceKey' FROM others WHERE item ->> '$.storedFaceKey' IN keys
-UNION SELECT item ->> (attempt.fullkey || '.faceImageKey')
-    FROM others, json_each(others.item, '$.attempts') AS attempt
-    WHERE item ->> (attempt.fullkey || '.faceImageKey') IN keys
+WITH others AS (SELECT item FROM faceVerifications WHERE {}), named (key) AS (
+    SELECT item ->> '$.faceImageKey' FROM others
+    UNION ALL SELECT item ->> '$.storedFaceKey' FROM others
+    UNION ALL SELECT item ->> (attempt.fullkey || '.faceImageKey')
+        FROM others, json_each(others.item, '$.attempts') AS attempt
+)
+SELECT key FROM named WHERE key IN (SELECT value FROM json_each(:keys)) OR key GLOB '/*' OR key GLOB '*[%+]*'
 """
 
 
@@ -121,10 +123,11 @@ class SqliteErasures:
         self._database.close()
 
     def _named(self, keys: Collection[str], records: str, **values: object) -> set[str]:
+        keys = set(keys)
         asked = {"keys": orjson.dumps(list(keys)).decode(), **values}
         with self._database.read() as connection:
             rows = connection.execute(_NAMED.format(records), asked).fetchall()
-        return {str(key) for (key,) in rows}
+        return {key for (named,) in rows for key in spellings(str(named)) if key in keys}
 
     def _entries(self, query: str) -> list[Erasure | Receipt]:
         with self._database.read() as connection:

@@ -143,6 +143,9 @@ class SqliteRecords:
     def event_notice(self) -> str | None:
         return None
 
+    def events_verified(self) -> datetime | None:
+        return None
+
     def record_attempt(
         self, outcome: Outcome, ttl: timedelta, kept_until: datetime | None = None
     ) -> ValidationRecord:

@@ -78,6 +78,9 @@ class SqliteRegistrations:
         with self._database.decoding():
             return registration_frame(dict(zip(REGISTRATION_DTYPES, zip(*rows, strict=True), strict=False)))
 
+    def being_read(self, event_id: str) -> None:
+        """As the port says: an event of any size is read at once."""
+
     def unreadable(self, event_id: str | None) -> pd.DataFrame:
         """As the port says: nothing, since registrations are checked before they are stored."""
         return registration_frame({})

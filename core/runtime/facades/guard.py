@@ -23,6 +23,7 @@ from core.runtime.facades.people import GuardedRecords, GuardedRegistrations, Gu
 from core.runtime.facades.permissions import Permissions
 from core.runtime.facades.profiles import GuardedProfiles
 from core.runtime.facades.second_looks import GuardedSecondLooks
+from core.runtime.facades.tokens import GuardedTokens
 from core.runtime.facades.trail import PrincipalTrail
 from core.runtime.health import Health, check
 from core.runtime.services import Services
@@ -61,6 +62,8 @@ class GuardedServices:
     profiles: GuardedProfiles
     event_summaries: GuardedEventSummaries
     operation_metrics: GuardedOperationMetrics
+    #: None if the settings list the tokens of the API.
+    tokens: GuardedTokens | None
     #: None if registrations are read-only.
     loading: GuardedLoading | None
     #: None if the backend has no metrics.
@@ -98,6 +101,9 @@ class Guard:
             loading = GuardedLoading(
                 of.settings, of.records, of.importer, of.photos, of.sanitiser, profiles, permissions
             )
+        tokens = None
+        if of.token_service:
+            tokens = GuardedTokens(of.token_service, of.settings.api_tokens, permissions)
         return GuardedServices(
             principal=principal,
             acting=permissions,
@@ -117,6 +123,7 @@ class Guard:
             profiles=profiles,
             event_summaries=GuardedEventSummaries(of.event_summaries, permissions),
             operation_metrics=GuardedOperationMetrics(of.operation_metrics, permissions),
+            tokens=tokens,
             loading=loading,
             metrics=GuardedMetrics(of.metrics, permissions) if of.metrics else None,
             expiry=GuardedExpiryCheck(of.expiry, permissions) if of.expiry else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from core.domain.errors import RegistrationNotFound
@@ -12,7 +13,7 @@ from core.domain.roles import Action
 from core.domain.search import Found
 from core.domain.text import require_text
 from core.photos.sanitiser import CleanPhoto
-from core.ports import Registrations, ValidationRecords
+from core.ports import BeingRead, Registrations, ValidationRecords
 from core.runtime.facades.permissions import Permissions
 from core.runtime.facades.trail import Subject
 from core.runtime.observed_services import ObservedValidation
@@ -76,6 +77,11 @@ class GuardedRecords:
         with self._permissions.reading(Action.SEE_EVENTS, Action.DECIDE):
             return self._records.event_notice()
 
+    def events_verified(self) -> datetime | None:
+        """As ``ValidationRecords.events_verified``. Requires ``SEE_OPERATIONS``."""
+        with self._permissions.reading(Action.SEE_OPERATIONS):
+            return self._records.events_verified()
+
 
 class GuardedRegistrations:
     """Reads registrations. Registrations for events that are not the principal's count as missing."""
@@ -107,6 +113,11 @@ class GuardedRegistrations:
         """
         with self._permissions.event_reading(Action.SEE_EVENTS, event_id=event_id):
             return self._permissions.frame(self._registrations.event_frame(event_id))
+
+    def being_read(self, event_id: str) -> BeingRead | None:
+        """As ``Registrations.being_read``. Requires ``SEE_EVENTS``."""
+        with self._permissions.event_reading(Action.SEE_EVENTS, event_id=event_id):
+            return self._registrations.being_read(event_id)
 
     def unreadable(self, event_id: str | None) -> DataFrame:
         """As ``Registrations.unreadable``, with pseudonyms for those who see no identities.

@@ -13,12 +13,14 @@ from dashboard.parts import case, event, ui
 from dashboard.sections.operations.spans import SPANS, TALL, every, local
 from dashboard.services import get_services
 
-#: In all charts what reads is of one colour and what writes of the other.
+#: In all charts what reads is of one colour and what writes of the other; the audit trail has one of its own.
 UNITS = (
     Trace("table_writes", "Writes", "text"),
     Trace("index_writes", "Index writes", "text", second=True),
     Trace("table_reads", "Reads"),
     Trace("index_reads", "Index reads", second=True),
+    Trace("audit_writes", "Audit writes", "waiting"),
+    Trace("audit_reads", "Audit reads", "waiting", second=True),
 )
 REQUESTS = (
     Trace("UpdateItem", "UpdateItem", "text"),
@@ -29,10 +31,12 @@ REQUESTS = (
 ENGINE_CALLS = (Trace("DetectFaces", "DetectFaces"), Trace("CompareFaces", "CompareFaces", "text"))
 PROBLEMS = (
     Trace("throttled", "DynamoDB throttled", "waiting"),
+    Trace("index", "Index throttled", "failed"),
     Trace("calls_throttled", "Rekognition throttled", "waiting", second=True),
     Trace("system", "System errors", "failed", second=True),
     Trace("user", "User errors", "muted"),
     Trace("conditional", "Write conflicts", "untried"),
+    Trace("audit", "Audit trail", "text"),
 )
 EXPIRED = (Trace("deleted", "Deleted", "untried"),)
 

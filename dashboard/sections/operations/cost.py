@@ -31,8 +31,8 @@ def month_so_far(source: GuardedMetrics) -> None:
     with st.container(border=True), ui.banner_on_failure("read this month's use"):
         st.markdown(
             "**Cost of this month**",
-            help="From what CloudWatch counted since the 1st, UTC: of the table, whoever used it, and of Rekognition "
-            "in the whole account and region.",
+            help="From what CloudWatch counted since the 1st, UTC: of the tables, whoever used them, and of "
+            "Rekognition in the whole account and region.",
         )
         with st.spinner("Reading this month's use…"):
             used, now = used_this_month(source)

@@ -1,4 +1,4 @@
-"""Records that could not be read in full: counted when somebody asks, because that reads every event."""
+"""Whether event pages show all records, and in full."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ from dashboard.parts import event, ui
 from dashboard.services import get_services
 
 
+def index_verified() -> None:
+    """When the index by which events are read was last found to have all records, where that is checked."""
+    services = get_services()
+    if verified := services.records.events_verified():
+        st.caption(f"Event index, last verified: {ui.when(verified, services.clock())}.")
+
+
 def not_read_in_full() -> None:
-    """The number for each event of the person at this page."""
+    """The number for each event of the person at this page, counted when they ask, because that reads every event."""
     records = get_services().records
     if not st.button(
         "Count records that could not be read in full",

@@ -233,6 +233,8 @@ def _names(shown: pd.DataFrame) -> list[str | None]:
     names: dict[str, str] = {}
     with ui.banner_on_failure("read the names"):
         for event_id in shown["eventId"].dropna().unique():
+            if get_services().registrations.being_read(event_id):
+                continue  # the names come later
             registered = event.registrations(event_id)
             theirs = registered[registered["registrationId"].isin(shown["registrationId"])]
             names |= dict(zip(theirs["registrationId"], theirs["name"], strict=True))

@@ -1,4 +1,10 @@
-# The same table as `python -m core provision` makes. DynamoDB encrypts every table; this one with the key that AWS owns.
+locals {
+  # One element where a maximum is set.
+  has_maxima = var.max_read_units == null && var.max_write_units == null ? [] : [true]
+}
+
+# The same tables as `python -m core provision` makes, but for their key and their maxima, which variables ask for.
+# DynamoDB encrypts every table: with a key that AWS owns where there is none of the account.
 resource "aws_dynamodb_table" "records" {
   name                        = var.table_name
   billing_mode                = "PAY_PER_REQUEST"
@@ -47,6 +53,15 @@ resource "aws_dynamodb_table" "records" {
       "failureReasons",
       "review",
     ]
+
+    dynamic "on_demand_throughput" {
+      for_each = local.has_maxima
+
+      content {
+        max_read_request_units  = var.max_read_units
+        max_write_request_units = var.max_write_units
+      }
+    }
   }
 
   ttl {
@@ -56,6 +71,24 @@ resource "aws_dynamodb_table" "records" {
 
   point_in_time_recovery {
     enabled = true
+  }
+
+  dynamic "server_side_encryption" {
+    for_each = aws_kms_key.data
+
+    content {
+      enabled     = true
+      kms_key_arn = server_side_encryption.value.arn
+    }
+  }
+
+  dynamic "on_demand_throughput" {
+    for_each = local.has_maxima
+
+    content {
+      max_read_request_units  = var.max_read_units
+      max_write_request_units = var.max_write_units
+    }
   }
 }
 
@@ -79,6 +112,24 @@ resource "aws_dynamodb_table" "audit" {
 
   point_in_time_recovery {
     enabled = true
+  }
+
+  dynamic "server_side_encryption" {
+    for_each = aws_kms_key.data
+
+    content {
+      enabled     = true
+      kms_key_arn = server_side_encryption.value.arn
+    }
+  }
+
+  dynamic "on_demand_throughput" {
+    for_each = local.has_maxima
+
+    content {
+      max_read_request_units  = var.max_read_units
+      max_write_request_units = var.max_write_units
+    }
   }
 }
 
@@ -107,5 +158,23 @@ resource "aws_dynamodb_table" "state" {
 
   point_in_time_recovery {
     enabled = true
+  }
+
+  dynamic "server_side_encryption" {
+    for_each = aws_kms_key.data
+
+    content {
+      enabled     = true
+      kms_key_arn = server_side_encryption.value.arn
+    }
+  }
+
+  dynamic "on_demand_throughput" {
+    for_each = local.has_maxima
+
+    content {
+      max_read_request_units  = var.max_read_units
+      max_write_request_units = var.max_write_units
+    }
   }
 }

@@ -20,13 +20,16 @@ resource "aws_s3_bucket_ownership_controls" "photos" {
   }
 }
 
-# With S3's own keys: a KMS key would need permissions of its own in every role that reads a photo.
+# With S3's own keys, or with the account's: the key's own policy lets in whoever may read a photo.
 resource "aws_s3_bucket_server_side_encryption_configuration" "photos" {
   bucket = aws_s3_bucket.photos.id
 
   rule {
+    bucket_key_enabled = var.customer_key
+
     apply_server_side_encryption_by_default {
-      sse_algorithm = "AES256"
+      sse_algorithm     = var.customer_key ? "aws:kms" : "AES256"
+      kms_master_key_id = one(aws_kms_key.data[*].arn)
     }
   }
 }

@@ -27,8 +27,21 @@ data "aws_iam_policy_document" "dashboard" {
   # A person who is erased: their records go, and the journal of it is kept meanwhile.
   statement {
     sid       = "EraseRecords"
-    actions   = ["dynamodb:DeleteItem", "dynamodb:PutItem"]
+    actions   = ["dynamodb:DeleteItem"]
     resources = [aws_dynamodb_table.records.arn]
+  }
+
+  # The journal has a partition of its own. Nobody but another service can put a record over one that is there.
+  statement {
+    sid       = "JournalOfErasures"
+    actions   = ["dynamodb:PutItem"]
+    resources = [aws_dynamodb_table.records.arn]
+
+    condition {
+      test     = "ForAllValues:StringEquals"
+      variable = "dynamodb:LeadingKeys"
+      values   = ["facedesk-erasures"]
+    }
   }
 
   statement {
@@ -44,11 +57,17 @@ data "aws_iam_policy_document" "dashboard" {
     resources = [aws_dynamodb_table.audit.arn]
   }
 
-  # Facedesk's own state, such as who has which case, notes, and the lists of batches. What is kept of a person who is
-  # erased is deleted.
+  # Facedesk's own state, such as who has which case, notes, sign-outs, and the lists of batches. What is kept of a
+  # person who is erased is deleted. Updates count the requests of the API's tokens.
   statement {
-    sid       = "State"
-    actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
+    sid = "State"
+    actions = [
+      "dynamodb:DeleteItem",
+      "dynamodb:GetItem",
+      "dynamodb:PutItem",
+      "dynamodb:Query",
+      "dynamodb:UpdateItem",
+    ]
     resources = [aws_dynamodb_table.state.arn]
   }
 
@@ -173,8 +192,15 @@ data "aws_iam_policy_document" "provisioner" {
 
   statement {
     sid       = "Backfill"
-    actions   = ["dynamodb:Scan", "dynamodb:UpdateItem"]
+    actions   = ["dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem"]
     resources = [aws_dynamodb_table.records.arn]
+  }
+
+  # Which records name the photos that lie in no upload folder, so that an erasure need not read the table.
+  statement {
+    sid       = "NotePhotos"
+    actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
+    resources = [aws_dynamodb_table.state.arn]
   }
 }
 
