@@ -164,11 +164,7 @@ def test_missing_and_refused_photos_are_problems_with_their_reasons(bench: Bench
             order, (Mark.MISSING, Mark.PASSED, Mark.REFUSED, Mark.MISSING), ("none", "", "ü", "none"), strict=False
         ):
             worklist.keep(item, mark, why)
-    expected = [
-        (order[0].registration_id, "none"),
-        (order[2].registration_id, "ü"),
-        (order[3].registration_id, "none"),
-    ]
+    expected = [(order[at], why) for at, why in ((0, "none"), (2, "ü"), (3, "none"))]
     with closing(bench.other.open("expo")) as worklist:
         assert (worklist.problems(10), worklist.problems(2)) == (expected, expected[:2])
 
