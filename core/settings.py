@@ -138,8 +138,7 @@ class Settings(Policy, Limits, Sampling, BaseSettings):
         min_length=3,
         validation_alias="DYNAMODB_STATE_TABLE",
         description="DynamoDB table of what Facedesk itself keeps: who has which case, the notes on cases, second "
-        "looks, the profiles of events, alerts, sign-outs, tokens, batches, and what else all servers "
-        "must see",
+        "looks, the profiles of events, alerts, sign-outs, tokens, batches, and what else all servers must see",
     )
     event_index_check_minutes: float = Field(
         30,
