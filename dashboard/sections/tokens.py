@@ -33,7 +33,7 @@ def in_the_settings() -> None:
     with st.container(border=True):
         st.subheader("Tokens are in the settings here", anchor=False)
         st.write("This command prints a new token, once, and the line for the setting API_TOKENS:")
-        st.code("python -m core token kiosk-7 --role support", language="bash")
+        st.code("python -m core token kiosk-7 --role support", language=None)
         st.write("Add or remove the line, then restart Facedesk.")
 
 
