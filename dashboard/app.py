@@ -29,7 +29,7 @@ if failure:
     st.stop()
 look.style()
 look.logo()
-page = st.navigation(pages.navigation(person))
+page = st.navigation(pages.navigation(person), expanded=True)  # else Streamlit hides those beyond the tenth
 of_events = pages.is_of_events(page)
 chosen_event.name_window(page.title, chosen_event.expected() if of_events else [])
 event_place = st.sidebar.empty()

@@ -177,9 +177,11 @@ def places_of(those: pd.DataFrame, others: pd.DataFrame) -> npt.NDArray[np.int64
 
 def _keys(frame: pd.DataFrame) -> pa.ChunkedArray:
     """User and registration as one text; with the user's length, so that no two keys are alike."""
-    users, registrations = (pa.chunked_array([pa.array(frame[name], pa.large_string())]) for name in _KEYS)
-    lengths = pc.binary_length(users).cast(pa.large_string())
-    return pc.binary_join_element_wise(lengths, users, registrations, pa.scalar(" ", pa.large_string()))
+    # With the type, because an empty column may have no chunk that tells it.
+    kind = pa.large_string()
+    users, registrations = (pa.chunked_array([pa.array(frame[name], kind)], kind) for name in _KEYS)
+    lengths = pc.binary_length(users).cast(kind)
+    return pc.binary_join_element_wise(lengths, users, registrations, pa.scalar(" ", kind))
 
 
 def _is_later(records: pd.DataFrame, others: pd.DataFrame) -> npt.NDArray[np.bool_]:

@@ -182,6 +182,7 @@ def test_the_pairs_of_a_search_have_none(address: str, window: Page, axe: str) -
     expect(window.get_by_text("1 pair looks alike.")).to_be_visible()
     expect(window.get_by_role("button", name="Relatives", exact=True)).to_be_visible()
     expect(window.locator("[data-testid=stImage] img")).to_have_count(2)
+    settled(window)
     window.get_by_role("button", name="Switched on").click()
     expect(window.get_by_text("The terms name this check")).to_be_visible()
     settled(window)

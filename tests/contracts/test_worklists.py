@@ -61,6 +61,14 @@ bench, race_bench = bench_fixtures(_bench)
 
 
 @pytest.fixture
+def dynamodb(dynamodb_url: str) -> Iterator[Any]:
+    """A client of each test's own: one that has read records gives bytes as text."""
+    client = client_of(dynamodb_url)
+    yield client
+    client.close()
+
+
+@pytest.fixture
 def worklists(bench: Bench) -> Worklists:
     return bench.one
 

@@ -16,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.domain.filters import filtered
+from core.domain.frames import registration_frame
 from core.domain.over_time import beside_previous, over_time
+from core.domain.registration_documents import document_frame, registrations_of
 from core.domain.statistics import (
     NOT_MEASURED,
     NOT_REPORTED,
@@ -179,6 +181,11 @@ def test_readiness_equals_a_recount(event: tuple[list[Row], list[Row]]) -> None:
 def test_the_share_that_is_ready_is_passed_of_registered(event: tuple[list[Row], list[Row]]) -> None:
     found = readiness(registration_rows(event[0]), record_rows(event[1]))
     assert found.share_ready == (found.passed / len(event[0]) if event[0] else None)
+
+
+def test_of_an_event_without_registrations_as_mongodb_has_it_nobody_never_tried() -> None:
+    nobody = registrations_of(document_frame([registration_frame({}, document=True)]))
+    assert ids(never_tried(nobody, record_rows([]))) == []
 
 
 @examples

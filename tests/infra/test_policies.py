@@ -178,4 +178,6 @@ def test_the_provisioner_may_do_what_it_does_and_nothing_else(
 
     monkeypatch.setattr(TablePass, "_wait", wait)
     run("backfill-index", table="old")
-    assert differences(aws_calls, granted("provisioner"), complete=True) == []
+    # Servers of other tests in this process may still make calls in their threads.
+    commands = {call for call in aws_calls if call.role == "provisioner"}
+    assert differences(commands, granted("provisioner"), complete=True) == []
