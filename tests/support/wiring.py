@@ -19,9 +19,13 @@ from core.runtime.operation_metrics import OperationMetrics
 from core.runtime.services import Services
 from core.services.erasure import Erasures
 from core.services.forgetting import Forgetting
+from core.services.jobs import Jobs
 from core.services.live_events import LiveRecords
+from core.services.live_registrations import LiveRegistrations
 from core.services.reference_check import ReferenceCheck
 from core.services.reference_photos import ReferencePhotos, ReferenceTemplates
+from core.services.sessions import Sessions
+from core.services.tokens import Tokens, TokenService
 from core.settings import Settings
 
 #: Attributes by which a layer holds the one beneath it.
@@ -62,6 +66,20 @@ _OF_NO_PORT: dict[Any, list[str]] = {
     Erasures.overtook: ["user_id", "generation"],
     Erasures.scrub: ["user_id"],
     PhotoSanitiser.clean: ["data"],
+    LiveRegistrations.forget: ["is_erased"],
+    Jobs.start: ["kind", "event_id", "work", "operator"],
+    Jobs.run: ["kind", "event_id", "work", "operator", "stop"],
+    Jobs.restart: ["kind", "event_id", "work", "operator"],
+    Jobs.of: ["kind", "event_id"],
+    Jobs.stop: ["kind", "event_id"],
+    Jobs.forget: ["kind", "event_id"],
+    Jobs.forget_erased: ["is_erased"],
+    Jobs.join: ["kind", "event_id", "seconds"],
+    Sessions.of: ["claims", "ip_address"],
+    Sessions.sign_out: ["claims", "ip_address"],
+    Tokens.bearer: ["token", "ip_address"],
+    TokenService.make: ["name", "roles", "events", "days", "who"],
+    TokenService.take_over: ["listed", "who"],
     Observer.call: ["name", "service", "user_id", "registration_id", "event_id"],
     Observer.steps: ["call", "items"],
     Observer.keep: ["call"],
