@@ -9,15 +9,27 @@ from pathlib import Path
 from typing import Any
 
 from core import ports
+from core.adapters.aws.photos import S3Photos
+from core.adapters.embedded.templates import FolderTemplates
 from core.domain.roles import local
 from core.photos.sanitiser import PhotoSanitiser
 from core.runtime.bootstrap import build
+from core.runtime.facades.administration import GuardedErasures
+from core.runtime.facades.cases import GuardedNotes
+from core.runtime.facades.duplicates import GuardedDuplicates
+from core.runtime.facades.event_work import GuardedLoading
 from core.runtime.facades.guard import Guard
 from core.runtime.facades.people import GuardedRecords, GuardedRegistrations
+from core.runtime.facades.profiles import GuardedProfiles
+from core.runtime.facades.tokens import GuardedTokens
 from core.runtime.observer import Observer
 from core.runtime.operation_metrics import OperationMetrics
 from core.runtime.services import Services
+from core.services.duplicates import DuplicateService
 from core.services.erasure import Erasures
+from core.services.event_dates import EventDates
+from core.services.event_profiles import ProfileService
+from core.services.event_summaries import EventSummaries
 from core.services.forgetting import Forgetting
 from core.services.jobs import Jobs
 from core.services.live_events import LiveRecords
@@ -84,6 +96,28 @@ _OF_NO_PORT: dict[Any, list[str]] = {
     Observer.steps: ["call", "items"],
     Observer.keep: ["call"],
     OperationMetrics.add: ["operation"],
+    DuplicateService.forget: ["is_erased"],
+    ProfileService.save: ["profile", "who"],
+    EventDates.catch_up: ["stop", "everything"],
+    EventDates.date_again: ["record", "kept_until"],
+    EventDates.kept_until: ["event_id"],
+    EventDates.profile: ["event_id"],
+    EventDates.run: ["event_id", "stop", "report"],
+    EventDates.shortening: ["profile"],
+    EventSummaries.all: ["events", "patience", "which"],
+    FolderTemplates.remove: ["key"],
+    S3Photos.mark: ["key"],
+    S3Photos.renew: ["kept_until", "ttl", "now"],
+    GuardedDuplicates.look: ["event_id", "first_id", "second_id"],
+    GuardedErasures.erase: ["user_id", "confirmation"],
+    GuardedNotes.add: ["user_id", "registration_id", "event_id", "text", "note_id"],
+    GuardedProfiles.redate: ["event_id", "stop", "report"],
+    GuardedProfiles.save: ["profile"],
+    GuardedProfiles.shortening: ["profile"],
+    GuardedLoading.plan: ["people", "with_photos"],
+    GuardedLoading.registrations: ["people", "source", "progress"],
+    GuardedLoading.sample: ["now", "progress"],
+    GuardedTokens.make: ["name", "roles", "events", "days"],
     GuardedRecords.count_unreadable: ["event_id"],
     GuardedRegistrations.search: ["text", "limit"],
 }
