@@ -35,7 +35,7 @@ RECORDS = 1200
 #: Of these the other service moves one after another to another event; on the next ones both of us write.
 MOVED, SHARED = range(0, 200), range(200, 400)
 #: For the next step to be seen, on a busy machine, seconds.
-PATIENCE = 60
+PATIENCE = 180
 #: So few write units a second that a backfill is seen half-way even by a test that gets its turn late.
 SLOWLY = 100
 RETRY = Retry(deadline=30, call_timeout=4)
