@@ -57,8 +57,8 @@ class BatchProgress(Progress):
 
     ``marks`` counts the photos by result, including those of earlier starts. ``problems`` are pairs of a registration
     id and the reason why its photo could not be used, and ``people`` the user ids of these; only a summary has them.
-    An unfinished batch ``goes_on`` if no
-    person has to continue it: it is running somewhere, or a process will take it over.
+    An unfinished batch ``goes_on`` if no person has to continue it: it is running somewhere, or a process will take
+    it over.
     """
 
     marks: Mapping[Mark, int] = field(default_factory=dict)

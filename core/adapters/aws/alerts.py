@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import Any
 
-from core.adapters.aws.items import Expression, Item
-from core.adapters.aws.state_table import StateTable, is_absent
+from core.adapters.aws.items import Item
+from core.adapters.aws.state_table import StateTable, any_of, has, hashed, is_absent
 from core.domain.alerts import SERVICE, Crossing, crossing_of
 from core.domain.clock import Clock
 from core.domain.errors import Refused
@@ -25,12 +24,8 @@ class DynamoCrossings:
         return sorted(map(_crossing, self._state.items(_CROSSINGS)), key=lambda each: (each.event_id, each.rule))
 
     def change(self, seen: Crossing | None, after: Crossing) -> bool:
-        def follows(used: Expression) -> str:
-            change = used.name(_CHANGE)
-            before = f"{change} = {used.value({'S': seen.change})}" if seen else is_absent(used)
-            # Or an earlier try, whose answer was lost, wrote it.
-            return f"{before} OR {change} = {used.value({'S': after.change})}"
-
+        # Or an earlier try, whose answer was lost, wrote it.
+        follows = any_of(has(_CHANGE, seen.change) if seen else is_absent, has(_CHANGE, after.change))
         item = {_CHANGE: {"S": after.change}, _CROSSING: {"S": after.to_json().decode()}}
         return self._state.put(_CROSSINGS, _place(after), item, follows)
 
@@ -39,8 +34,7 @@ class DynamoCrossings:
 
 
 def _place(crossing: Crossing) -> str:
-    # A hash, because an id may have 2,048 bytes, twice as many as this key.
-    return f"{sha256(crossing.event_id.encode(errors='surrogatepass')).hexdigest()}/{crossing.rule}"
+    return f"{hashed(crossing.event_id)}/{crossing.rule}"
 
 
 def _crossing(item: Item) -> Crossing:

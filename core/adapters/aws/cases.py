@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
 from datetime import timedelta
-from hashlib import sha256
 from typing import Any
 
 from pydantic import ValidationError
 
-from core.adapters.aws.items import Expression, Item
-from core.adapters.aws.state_table import StateTable, is_absent
+from core.adapters.aws.items import Item
+from core.adapters.aws.state_table import StateTable, any_of, expiring, has, hashed_together, is_absent, is_over
 from core.adapters.aws.table import TTL_ATTRIBUTE
 from core.adapters.shared.cases import in_order_of_begin, in_order_of_time
 from core.domain.cases import Claim, Note
@@ -40,15 +37,11 @@ class DynamoClaims:
             "holder": {"S": claim.holder},
             "until": {"S": isoformat(claim.until)},
             "claim": {"S": claim.to_json().decode()},
-            TTL_ATTRIBUTE: {"N": str(math.ceil(claim.until.timestamp()))},
+            **expiring(claim.until),
         }
-
-        def is_free(used: Expression) -> str:
-            ended = f"{used.name('until')} <= {used.value({'S': isoformat(self._clock())})}"
-            return f"{is_absent(used)} OR {ended} OR {_is_held(used, instead_of)}"
-
         # A write fails only if somebody has the case. They may end their claim before it is read.
         while True:
+            is_free = any_of(is_absent, is_over("until", self._clock()), has("holder", instead_of))
             if self._state.put(_CLAIMS, place, item, is_free):
                 return claim
             stored = self._state.get(_CLAIMS, place)
@@ -57,7 +50,7 @@ class DynamoClaims:
                 return standing
 
     def release(self, user_id: str, registration_id: str, holder: str) -> None:
-        self._state.delete(_CLAIMS, _place(user_id, registration_id), lambda used: _is_held(used, holder))
+        self._state.delete(_CLAIMS, _place(user_id, registration_id), has("holder", holder))
 
     def release_all(self, holder: str) -> None:
         for claim in self.standing():
@@ -70,7 +63,7 @@ class DynamoClaims:
         return in_order_of_begin(claim for claim in claims if claim.stands(now))
 
     def erase(self, user_id: str) -> int:
-        return self._state.delete_all(_CLAIMS, lambda used: f"{used.name('userId')} = {used.value({'S': user_id})}")
+        return self._state.delete_all(_CLAIMS, has("userId", user_id))
 
     def ping(self) -> None:
         self._state.ping()
@@ -107,31 +100,20 @@ class DynamoNotes:
         self._state.close()
 
 
-# Ids may have 2,048 bytes, of any characters, and a key only 1,024: keys are made of hashes.
-
-
-def _hash(*ids: str) -> str:
-    return sha256(json.dumps(ids).encode()).hexdigest()
-
-
 def _place(user_id: str, registration_id: str) -> str:
-    return _hash(user_id, registration_id)
+    return hashed_together(user_id, registration_id)
 
 
 def _part(user_id: str) -> str:
-    return f"notes#{_hash(user_id)}"
+    return f"notes#{hashed_together(user_id)}"
 
 
 def _start(registration_id: str) -> str:
-    return f"{_hash(registration_id)}/"
+    return f"{hashed_together(registration_id)}/"
 
 
 def _note_place(note: Note) -> str:
     return _start(note.registration_id) + note.note_id
-
-
-def _is_held(used: Expression, holder: str) -> str:
-    return f"{used.name('holder')} = {used.value({'S': holder})}"
 
 
 def _claim(item: Item) -> Claim:

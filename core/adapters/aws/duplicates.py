@@ -7,15 +7,12 @@ after it: one that leads nowhere does no harm, and expires as the pair would hav
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
-from core.adapters.aws.items import Expression, Item
-from core.adapters.aws.state_table import Condition, StateTable, is_absent
+from core.adapters.aws.items import Item
+from core.adapters.aws.state_table import Condition, StateTable, any_of, has, has_expired, hashed_together, is_absent
 from core.adapters.aws.table import TTL_ATTRIBUTE
 from core.domain.clock import Clock
 from core.domain.duplicates import SERVICE, JudgedPair, Switch, judged_pair_of, switch_of
@@ -36,12 +33,12 @@ class DynamoDuplicates:
         self._clock = clock
 
     def switch(self, event_id: str) -> Switch | None:
-        item = self._state.get(_SWITCHES, _hash(event_id))
+        item = self._state.get(_SWITCHES, hashed_together(event_id))
         return switch_of(_text(item, _SWITCH)) if item else None
 
     def set_switch(self, event_id: str, switch: Switch) -> None:
         item = {_EVENT: {"S": event_id}, _SWITCH: {"S": switch.to_json().decode()}}
-        self._state.put(_SWITCHES, _hash(event_id), item)
+        self._state.put(_SWITCHES, hashed_together(event_id), item)
 
     def switches(self) -> dict[str, Switch]:
         return {_text(item, _EVENT): switch_of(_text(item, _SWITCH)) for item in self._state.items(_SWITCHES)}
@@ -80,17 +77,9 @@ class DynamoDuplicates:
 
 
 def _follows(seen: JudgedPair | None, after: JudgedPair, now: datetime) -> Condition:
-    def condition(used: Expression) -> str:
-        change = used.name(_CHANGE)
-        if seen:
-            before = f"{change} = {used.value({'S': seen.change})}"
-        else:
-            gone = used.value({"N": str(math.floor(now.timestamp()))})
-            before = f"{is_absent(used)} OR {used.name(TTL_ATTRIBUTE)} <= {gone}"
-        # Or an earlier try, whose answer was lost, wrote it.
-        return f"{before} OR {change} = {used.value({'S': after.change})}"
-
-    return condition
+    before = [has(_CHANGE, seen.change)] if seen else [is_absent, has_expired(now)]
+    # Or an earlier try, whose answer was lost, wrote it.
+    return any_of(*before, has(_CHANGE, after.change))
 
 
 def _leads(pair: JudgedPair) -> Iterator[tuple[str, Item]]:
@@ -103,23 +92,16 @@ def _leads(pair: JudgedPair) -> Iterator[tuple[str, Item]]:
         )
 
 
-# Ids may have 2,048 bytes, of any characters, and a key only 1,024: keys are made of hashes.
-
-
-def _hash(*ids: str) -> str:
-    return sha256(json.dumps(ids).encode()).hexdigest()
-
-
 def _part(event_id: str) -> str:
-    return f"duplicates#{_hash(event_id)}"
+    return f"duplicates#{hashed_together(event_id)}"
 
 
 def _part_of_user(user_id: str) -> str:
-    return f"duplicates-of#{_hash(user_id)}"
+    return f"duplicates-of#{hashed_together(user_id)}"
 
 
 def _place(pair: JudgedPair) -> str:
-    return _hash(pair.event_id, *pair.key)
+    return hashed_together(pair.event_id, *pair.key)
 
 
 def _text(item: Item, name: str) -> str:

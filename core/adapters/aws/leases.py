@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from datetime import datetime, timedelta
 from typing import Any
 
-from core.adapters.aws.items import Expression
-from core.adapters.aws.state_table import StateTable, is_absent
-from core.adapters.aws.table import TTL_ATTRIBUTE
+from core.adapters.aws.state_table import StateTable, any_of, expiring, has, is_absent, is_over
 from core.domain.clock import Clock
 from core.domain.records import isoformat
 from core.flow.retry import Retry
@@ -38,18 +35,14 @@ class Leases:
         item = {
             "holder": {"S": holder},
             "until": {"S": isoformat(until)},
-            TTL_ATTRIBUTE: {"N": str(math.ceil(until.timestamp()))},
+            **expiring(until),
         }
-
-        def may_be_had(used: Expression) -> str:
-            ended = f"{used.name('until')} <= {used.value({'S': isoformat(self._clock())})}"
-            return f"{is_absent(used)} OR {ended} OR {_is_held(used, holder)}"
-
+        may_be_had = any_of(is_absent, is_over("until", self._clock()), has("holder", holder))
         return self._state.put(_PART, name, item, may_be_had)
 
     def give_back(self, name: str, holder: str) -> None:
         """End the lease if ``holder`` has it; otherwise nothing changes. Durable when it returns."""
-        self._state.delete(_PART, name, lambda used: _is_held(used, holder))
+        self._state.delete(_PART, name, has("holder", holder))
 
     def holder(self, name: str) -> str | None:
         """Who has the lease now; None if nobody has."""
@@ -60,7 +53,3 @@ class Leases:
 
     def close(self) -> None:
         self._state.close()
-
-
-def _is_held(used: Expression, holder: str) -> str:
-    return f"{used.name('holder')} = {used.value({'S': holder})}"

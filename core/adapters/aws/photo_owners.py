@@ -17,11 +17,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from hashlib import sha256
 from typing import Any
 
 from core.adapters.aws.items import Item
-from core.adapters.aws.state_table import StateTable, is_absent
+from core.adapters.aws.state_table import StateTable, has, hashed, is_absent
 from core.adapters.aws.table import STATE_KEY, TTL_ATTRIBUTE
 from core.domain.clock import Clock
 from core.domain.errors import NotConfigured, Service
@@ -75,9 +74,9 @@ class PhotoOwners:
 
     def complete(self, began: datetime) -> None:
         """A pass that began then has noted all records. The clocks of machines may differ by minutes."""
-        index = {"S": self.index_id()}
-        item = {"id": index, "asOf": {"N": str(int(began.timestamp()))}}
-        if not self._state.put(*_INDEX, item, lambda used: f"{used.name('id')} = {used.value(index)}"):
+        index = self.index_id()
+        item = {"id": {"S": index}, "asOf": {"N": str(int(began.timestamp()))}}
+        if not self._state.put(*_INDEX, item, has("id", index)):
             # Somebody has deleted the item meanwhile, so that all records are noted again: by the next pass.
             self._id = None
 
@@ -91,7 +90,7 @@ class PhotoOwners:
         keys = _noted(item)
         if not keys:
             return {}
-        noted = {"S": _hash("\0".join([self.index_id(), _expiry(item) or "", *keys]))[:16]}
+        noted = {"S": hashed("\0".join([self.index_id(), _expiry(item) or "", *keys]))[:16]}
         return {} if item.get(NOTED) == noted else {NOTED: noted}
 
     def note(self, item: Item) -> int:
@@ -122,14 +121,14 @@ class PhotoOwners:
 
     def forget(self, user_id: str, registration_id: str = "", item: Item | None = None) -> None:
         """Delete the person's entries, or those of a registration, but what the record ``item`` names."""
-        kept = set(map(_hash, _noted(item or {})))
-        start = f"{_hash(registration_id)}/" if registration_id else ""
+        kept = set(map(hashed, _noted(item or {})))
+        start = f"{hashed(registration_id)}/" if registration_id else ""
         with suppress(NotConfigured):  # without the table nothing was noted
             for entry in list(self._state.stored(_of_person(user_id), start)):
                 place = entry[STATE_KEY[1]]["S"]
                 registration, _, key = place.partition("/")
                 if key not in kept:
-                    self._state.delete(f"photo-owners#{key}", f"{_hash(user_id)}/{registration}")
+                    self._state.delete(f"photo-owners#{key}", f"{hashed(user_id)}/{registration}")
                     self._state.delete(_of_person(user_id), place)
 
     def index_id(self) -> str:
@@ -179,17 +178,12 @@ def _expiry(item: Item) -> str | None:
 
 
 def _of_key(key: str) -> str:
-    return f"photo-owners#{_hash(key)}"
+    return f"photo-owners#{hashed(key)}"
 
 
 def _of_person(user_id: str) -> str:
-    return f"owned-photos#{_hash(user_id)}"
+    return f"owned-photos#{hashed(user_id)}"
 
 
 def _place(*parts: str) -> str:
-    return "/".join(map(_hash, parts))
-
-
-def _hash(text: str) -> str:
-    """Ids and keys may be longer than a key of the table, and are personal data."""
-    return sha256(text.encode(errors="surrogatepass")).hexdigest()
+    return "/".join(map(hashed, parts))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
 from core.adapters.aws.items import Expression, Item
-from core.adapters.aws.state_table import StateTable, is_absent
+from core.adapters.aws.state_table import StateTable, hashed, is_absent
 from core.adapters.shared.profiles import changed_meanwhile
 from core.domain.clock import Clock
 from core.domain.errors import Refused, Service
@@ -27,7 +26,7 @@ class DynamoProfiles:
         self._state = StateTable(client, table, retry, clock, SERVICE)
 
     def get(self, event_id: str) -> EventProfile | None:
-        item = self._state.get(_PROFILES, _place(event_id))
+        item = self._state.get(_PROFILES, hashed(event_id))
         return _profile(item) if item else None
 
     def all(self) -> list[EventProfile]:
@@ -41,7 +40,7 @@ class DynamoProfiles:
                 return is_absent(used)
             return f"{used.name('version')} = {used.value({'N': str(profile.version - 1)})}"
 
-        if self._state.put(_PROFILES, _place(profile.event_id), item, follows):
+        if self._state.put(_PROFILES, hashed(profile.event_id), item, follows):
             return profile
         stored = self.get(profile.event_id)
         if stored == profile:  # an earlier try wrote it
@@ -66,15 +65,10 @@ class DynamoDatedEvents:
 
     def set(self, event_id: str, kept_until: datetime | None) -> None:
         item = {"eventId": {"S": event_id}, **({"keptUntil": {"S": isoformat(kept_until)}} if kept_until else {})}
-        self._state.put(_DATED, _place(event_id), item)
+        self._state.put(_DATED, hashed(event_id), item)
 
     def close(self) -> None:
         self._state.close()
-
-
-def _place(event_id: str) -> str:
-    # A hash, because an id may have 2,048 bytes, twice as many as this key.
-    return sha256(event_id.encode(errors="surrogatepass")).hexdigest()
 
 
 def _profile(item: Item) -> EventProfile:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 from datetime import timedelta
 from typing import Any
 
 from core.adapters.aws.rekognition import pace_of
-from core.adapters.aws.state_table import StateTable
-from core.adapters.aws.table import TTL_ATTRIBUTE
+from core.adapters.aws.state_table import StateTable, expiring
 from core.domain.clock import Clock, Stopwatch, elapsed
 from core.domain.errors import NotConfigured, Service, ServiceError
 from core.flow.pace import MIN_SHARE, Pace
@@ -97,8 +95,7 @@ class QuotaShares:
 
     def _share(self) -> float:
         now = self._stopwatch()
-        expires = math.ceil((self._clock() + LIVES).timestamp())
-        self._state.put(_INSTANCES, self._instance, {TTL_ATTRIBUTE: {"N": str(expires)}})
+        self._state.put(_INSTANCES, self._instance, expiring(self._clock() + LIVES))
         count = sum(1 for _ in self._state.items(_INSTANCES))
         if self._seen_since is None:
             self._seen_since, self._was_alone = now, count == 1

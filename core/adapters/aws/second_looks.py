@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import Any
 
 from core.adapters.aws.items import Item
-from core.adapters.aws.state_table import StateTable, is_absent
+from core.adapters.aws.state_table import StateTable, hashed, is_absent
 from core.domain.clock import Clock
 from core.domain.errors import Refused, Unavailable
 from core.domain.second_looks import SERVICE, SecondLook, look_of
@@ -39,8 +38,7 @@ class DynamoSecondLooks:
 
 
 def _part(event_id: str) -> str:
-    # A hash, because an id may have 2,048 bytes, as many as a key may have in all.
-    return f"looks#{sha256(event_id.encode(errors='surrogatepass')).hexdigest()}"
+    return f"looks#{hashed(event_id)}"
 
 
 def _look(item: Item) -> SecondLook:

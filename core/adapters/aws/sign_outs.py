@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from core.adapters.aws.state_table import StateTable
-from core.adapters.aws.table import STATE_KEY, TTL_ATTRIBUTE
+from core.adapters.aws.state_table import StateTable, expiring
+from core.adapters.aws.table import STATE_KEY
 from core.domain.clock import Clock, Stopwatch, elapsed
 from core.domain.errors import Service, ServiceError
 from core.flow.refreshed import Refreshed
@@ -71,7 +70,7 @@ class DynamoSignOuts:
         self._state.close()
 
     def _write(self, session_id: str, until: datetime) -> None:
-        self._state.put(_SIGN_OUTS, session_id, {TTL_ATTRIBUTE: {"N": str(math.ceil(until.timestamp()))}})
+        self._state.put(_SIGN_OUTS, session_id, expiring(until))
 
     def _read(self) -> frozenset[str]:
         for session_id, until in self._unwritten.items():

@@ -10,10 +10,12 @@ Only Facedesk reads and writes this table. ``core.adapters.aws.table.create_stat
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
+from hashlib import sha256
 from typing import Any
 
 from core.adapters.aws.clients import translated
@@ -22,6 +24,7 @@ from core.adapters.aws.pages import asking, items_of, pages
 from core.adapters.aws.table import STATE_KEY, STATE_NOT_CONFIGURED, TTL_ATTRIBUTE
 from core.domain.clock import Clock
 from core.domain.expiry import is_expired
+from core.domain.records import isoformat
 from core.flow.retry import Retry
 
 #: Returns a condition of DynamoDB, with placeholders of the expression.
@@ -33,6 +36,44 @@ _COUNT = "count"
 def is_absent(used: Expression) -> str:
     """A condition: there is no item with this key."""
     return f"attribute_not_exists({used.name(_PART)})"
+
+
+def has(name: str, text: str) -> Condition:
+    """A condition: the item has this text as that attribute."""
+    return lambda used: f"{used.name(name)} = {used.value({'S': text})}"
+
+
+def is_over(name: str, now: datetime) -> Condition:
+    """A condition: the moment in that attribute (``isoformat``) has come."""
+    return lambda used: f"{used.name(name)} <= {used.value({'S': isoformat(now)})}"
+
+
+def has_expired(now: datetime) -> Condition:
+    """A condition: the item has expired, though it may still be there."""
+    return lambda used: f"{used.name(TTL_ATTRIBUTE)} <= {used.value({'N': str(math.floor(now.timestamp()))})}"
+
+
+def any_of(*conditions: Condition) -> Condition:
+    """A condition: one of these holds."""
+    return lambda used: " OR ".join(condition(used) for condition in conditions)
+
+
+def expiring(until: datetime) -> Item:
+    """The attribute of an item that expires then."""
+    return {TTL_ATTRIBUTE: {"N": str(math.ceil(until.timestamp()))}}
+
+
+# Ids and names may have 2,048 bytes, of any characters, and a place only 1,024: keys are made of hashes.
+
+
+def hashed(text: str) -> str:
+    """What stands for an id or a name in a key."""
+    return sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def hashed_together(*texts: str) -> str:
+    """What stands for several of them, in this order."""
+    return sha256(json.dumps(texts).encode()).hexdigest()
 
 
 class StateTable:
@@ -87,9 +128,8 @@ class StateTable:
         If an answer was lost, ``more`` is added once more.
         """
         used = Expression()
-        count, expires = used.name(_COUNT), used.name(TTL_ATTRIBUTE)
-        update = f"ADD {count} {used.value({'N': str(more)})} "
-        update += f"SET {expires} = {used.value({'N': str(math.ceil(until.timestamp()))})}"
+        update = f"ADD {used.name(_COUNT)} {used.value({'N': str(more)})} "
+        update += f"SET {used.name(TTL_ATTRIBUTE)} = {used.value(expiring(until)[TTL_ATTRIBUTE])}"
         answer = self._call(
             self._client.update_item,
             Key=_key(part, place),

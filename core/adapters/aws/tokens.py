@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from hashlib import sha256
 from typing import Any
 
-from core.adapters.aws.items import Expression, Item
-from core.adapters.aws.state_table import StateTable, is_absent
-from core.adapters.aws.table import TTL_ATTRIBUTE
+from core.adapters.aws.items import Item
+from core.adapters.aws.state_table import StateTable, any_of, expiring, has, has_expired, hashed, is_absent
 from core.domain.clock import Clock
 from core.domain.errors import Refused, Service
 from core.domain.tokens import IssuedToken, issued_token_of
@@ -31,26 +28,16 @@ class DynamoTokens:
         return sorted(map(_token, self._state.items(_TOKENS)), key=lambda token: token.name)
 
     def add(self, token: IssuedToken) -> bool:
-        ends = {TTL_ATTRIBUTE: {"N": str(math.ceil(token.ends.timestamp()))}} if token.ends else {}
-        item = {_TOKEN: {"S": token.to_json()}, **ends}
-
-        def is_free(used: Expression) -> str:
-            now = used.value({"N": str(math.floor(self._clock().timestamp()))})
-            ours = f"{used.name(_TOKEN)} = {used.value(item[_TOKEN])}"
-            return f"{is_absent(used)} OR {used.name(TTL_ATTRIBUTE)} <= {now} OR {ours}"
-
-        return self._state.put(_TOKENS, _place(token.name), item, is_free)
+        text = token.to_json()
+        item = {_TOKEN: {"S": text}, **(expiring(token.ends) if token.ends else {})}
+        is_free = any_of(is_absent, has_expired(self._clock()), has(_TOKEN, text))
+        return self._state.put(_TOKENS, hashed(token.name), item, is_free)
 
     def revoke(self, name: str) -> None:
-        self._state.delete(_TOKENS, _place(name))
+        self._state.delete(_TOKENS, hashed(name))
 
     def close(self) -> None:
         self._state.close()
-
-
-def _place(name: str) -> str:
-    # A hash, because a name may have more bytes than a key.
-    return sha256(name.encode()).hexdigest()
 
 
 def _token(item: Item) -> IssuedToken:

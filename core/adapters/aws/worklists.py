@@ -25,14 +25,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import astuple, replace
 from datetime import timedelta
-from hashlib import sha256
 from typing import Any
 
 from core.adapters.aws.items import Expression
 from core.adapters.aws.items import Item as Stored
 from core.adapters.aws.kept_lease import LEASE, KeptLease
 from core.adapters.aws.leases import Leases
-from core.adapters.aws.state_table import Condition, StateTable, is_absent
+from core.adapters.aws.state_table import Condition, StateTable, any_of, has, has_expired, hashed, is_absent
 from core.adapters.aws.table import STATE_KEY, TTL_ATTRIBUTE
 from core.domain.clock import Clock
 from core.domain.errors import Conflict, Refused, Service, Unavailable
@@ -82,7 +81,7 @@ class DynamoWorklists:
             raise
 
     def unfinished(self, event_id: str) -> tuple[Run, Mapping[Mark | None, int]] | None:
-        batch = self._state.get(_BATCHES, _hash(event_id))
+        batch = self._state.get(_BATCHES, hashed(event_id))
         if batch is None or _text(batch, "state") != _READY:
             return None
         return _run(batch), _counted(batch, _results(self._state, batch).values())
@@ -147,7 +146,7 @@ class DynamoWorklist:
         self._lease = lease
         self._clock = clock
         self._event_id = event_id
-        self._place = _hash(event_id)
+        self._place = hashed(event_id)
         self._holder = holder
         self._batch: Stored | None = None
         self._results: dict[str, _Results] = {}
@@ -271,11 +270,10 @@ class DynamoWorklist:
         self._batch, self._results = None, {}
 
     def _is_free(self, used: Expression) -> str:
-        now = used.value({"N": str(math.floor(self._clock().timestamp()))})
-        return f"{is_absent(used)} OR {used.name(TTL_ATTRIBUTE)} <= {now} OR {self._is_mine(used)}"
+        return any_of(is_absent, has_expired(self._clock()), self._is_mine)(used)
 
     def _is_mine(self, used: Expression) -> str:
-        return f"{used.name('holder')} = {used.value({'S': self._holder})}"
+        return has("holder", self._holder)(used)
 
 
 class _Results:
@@ -371,15 +369,8 @@ def _run(batch: Stored) -> Run:
     return Run(uuid.UUID(_text(batch, "run")), _text(batch, "chosen"), folder, operator, ip_address, rests)
 
 
-# Ids may have 2,048 bytes, of any characters, and a key only 1,024: keys are made of hashes.
-
-
-def _hash(user_or_event_id: str) -> str:
-    return sha256(user_or_event_id.encode(errors="surrogatepass")).hexdigest()
-
-
 def _bucket(user_id: str, buckets: int) -> int:
-    return int(_hash(user_id), 16) % buckets
+    return int(hashed(user_id), 16) % buckets
 
 
 def _part(batch: Stored) -> str:
@@ -387,7 +378,7 @@ def _part(batch: Stored) -> str:
 
 
 def _lease(event_id: str) -> str:
-    return f"batch#{_hash(event_id)}"
+    return f"batch#{hashed(event_id)}"
 
 
 def _text(item: Stored, name: str) -> str:
