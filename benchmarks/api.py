@@ -34,10 +34,11 @@ from core.runtime.bootstrap import assemble, build
 from core.runtime.services import Services
 from core.services import sample
 from core.settings import Settings
-from tests.support.browser import ROOT, free_port
+from tests.support.browser import ROOT
 from tests.support.desk import REFERENCE_KEY
 from tests.support.duplicates import ChosenSearch
 from tests.support.portraits import as_jpeg, astronaut
+from tests.support.servers import free_port
 
 ENGINE_SECONDS = 0.1
 REGISTRATIONS = 2000

@@ -33,8 +33,9 @@ from websockets.exceptions import ConnectionClosed
 from benchmarks import results
 from core.services.tokens import new_token, setting
 from tests.support import knocking, pages_socket, signin
-from tests.support.browser import ROOT, dashboard_process, free_port
+from tests.support.browser import ROOT, dashboard_process
 from tests.support.portraits import astronaut
+from tests.support.servers import free_port
 
 SIEGE, SOAK = "Strangers at the doors", "Strangers at the doors for a long time"
 STRANGERS = 300

@@ -27,9 +27,9 @@ from core.services.export import BOM
 from dashboard import services as dashboard_services
 from dashboard.api.routes import Api
 from tests.support.app import with_settings
-from tests.support.browser import free_port
 from tests.support.desk import Desk
 from tests.support.records import an_outcome
+from tests.support.servers import free_port
 
 #: Settings that a developer's shell may have and that a process of a test must not see.
 BARE = {name: "" for name in os.environ if name.startswith(("AWS_", "MONGODB_", "FACEDESK_"))}

@@ -29,8 +29,9 @@ from dashboard.access.connections import LEAST_BYTES, watched
 from tests.api.conftest import BARE, MakeApi, serving
 from tests.api.test_exports import RECORDS, PutBatches, batch
 from tests.api.test_json_api import HISTORY, RECORD, VALIDATE
-from tests.support.browser import ROOT, free_port
+from tests.support.browser import ROOT
 from tests.support.desk import Desk
+from tests.support.servers import free_port
 
 HANG_SECONDS = 30
 #: So that a busy machine does not take a client that moves for one that stands still.

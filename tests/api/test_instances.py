@@ -16,8 +16,9 @@ import pytest
 from core.domain.roles import Role
 from core.runtime.services import Services
 from tests.support import signin
-from tests.support.browser import dashboard, free_port
+from tests.support.browser import dashboard
 from tests.support.production import Servers, production
+from tests.support.servers import free_port
 
 
 @dataclass(frozen=True)

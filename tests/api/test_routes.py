@@ -34,8 +34,9 @@ from core.services.validation import Submitter
 from tests.api.conftest import BARE, Client, is_error, rows
 from tests.pages.test_validate import down
 from tests.support import signin
-from tests.support.browser import ROOT, dashboard, free_port
+from tests.support.browser import ROOT, dashboard
 from tests.support.desk import REGISTERED, Desk
+from tests.support.servers import free_port
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 ODD_IDS = {

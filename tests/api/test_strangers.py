@@ -22,8 +22,9 @@ from core.services.tokens import new_token, setting
 from dashboard.access.websocket import BURST_SECONDS, MESSAGES_A_SECOND
 from tests.api.conftest import BARE
 from tests.support import knocking, pages_socket, signin
-from tests.support.browser import ROOT, dashboard_process, free_port
+from tests.support.browser import ROOT, dashboard_process
 from tests.support.portraits import as_jpeg, astronaut
+from tests.support.servers import free_port
 
 MB = 1024 * 1024
 #: Messages of each caller: a bit over a thousand in all.

@@ -15,8 +15,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.api.conftest import BARE
 from tests.support import signin
-from tests.support.browser import PATIENCE, PREFIX, ROOT, dashboard, file_link, free_port
+from tests.support.browser import PATIENCE, PREFIX, ROOT, dashboard, file_link
 from tests.support.portraits import as_jpeg, astronaut
+from tests.support.servers import free_port
 
 pytestmark = pytest.mark.browser
 

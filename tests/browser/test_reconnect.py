@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.browser import dashboard, free_port, run_when_connected_again
+from tests.support.browser import dashboard, run_when_connected_again
+from tests.support.servers import free_port
 
 pytestmark = pytest.mark.browser
 

@@ -19,9 +19,10 @@ from core.domain.roles import ALLOWED, PAGES, Role
 from dashboard.access.websocket import CHECK_SECONDS
 from tests.api.conftest import BARE
 from tests.support import signin
-from tests.support.browser import PATIENCE, ROOT, dashboard, file_link, free_port
+from tests.support.browser import PATIENCE, ROOT, dashboard, file_link
 from tests.support.portraits import as_jpeg, astronaut
 from tests.support.routes import ROUTES
+from tests.support.servers import free_port
 
 pytestmark = pytest.mark.browser
 

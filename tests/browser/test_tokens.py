@@ -9,8 +9,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support import signin
-from tests.support.browser import dashboard, free_port
+from tests.support.browser import dashboard
 from tests.support.production import Servers, production
+from tests.support.servers import free_port
 
 pytestmark = pytest.mark.browser
 

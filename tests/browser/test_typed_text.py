@@ -24,9 +24,10 @@ from core.services.importing import keep_reference
 from core.settings import Settings
 from tests.api.conftest import BARE
 from tests.support import signin
-from tests.support.browser import PATIENCE, armed, dashboard, free_port
+from tests.support.browser import PATIENCE, armed, dashboard
 from tests.support.portraits import astronaut
 from tests.support.records import an_outcome
+from tests.support.servers import free_port
 
 pytestmark = pytest.mark.browser
 

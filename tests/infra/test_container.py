@@ -23,7 +23,7 @@ from dashboard.__main__ import main as command_line
 from dashboard.api.endpoints import ENDPOINTS
 from tests.infra.dockerfile import Instruction, instructions, stages
 from tests.infra.settings import setting_names
-from tests.support.browser import free_port
+from tests.support.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 IMAGE = ROOT / "Dockerfile"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from playwright.sync_api import Browser, Locator, Page, Request, expect, sync_pl
 
 from dashboard.access import names
 from tests.support.app import OPERATOR
+from tests.support.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 #: The setting of the path that everything is served under.
@@ -29,12 +29,6 @@ _START_SECONDS = 60
 PATIENCE = 30_000
 
 expect.set_options(timeout=PATIENCE)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -52,29 +46,37 @@ def dashboard_process(
 ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """The same, and the process."""
     port = port or free_port()
-    with log.open("wb") as output:
-        process = subprocess.Popen(
+    log.write_bytes(b"")
+    process = started_dashboard(environment, log, port)
+    try:
+        address = f"http://localhost:{port}{environment.get(PREFIX, '')}"
+        wait_until_it_answers(address, process, log)
+        yield process, address
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def started_dashboard(environment: Mapping[str, str], log: Path, port: int) -> subprocess.Popen[bytes]:
+    """The process of the dashboard; what it says is added to ``log``."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
             [sys.executable, "-m", "dashboard", "--port", str(port)],
             cwd=ROOT,
             env={**os.environ, **environment},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-        try:
-            address = f"http://localhost:{port}{environment.get(PREFIX, '')}"
-            _wait_for(address, process, log)
-            yield process, address
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
-def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + _START_SECONDS
+def wait_until_it_answers(
+    address: str, process: subprocess.Popen[bytes], log: Path, seconds: float = _START_SECONDS
+) -> None:
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         assert process.poll() is None, log.read_text()
         try:

@@ -13,8 +13,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +23,7 @@ import pytest
 from core.adapters.embedded.engine import LocalEngine
 from core.ports import FaceEngine
 from tests.support import signin
+from tests.support.browser import started_dashboard, wait_until_it_answers
 from tests.support.dynamodb import running_server
 from tests.support.mongodb import serving_nx
 from tests.support.portraits import as_jpeg, astronaut, hopper
@@ -36,6 +35,7 @@ from tests.support.servers import ROOT, free_port, started
 #: The names of the instances, as the proxy's configuration has them.
 NAMES = ("one", "two", "three")
 PROXY = ROOT / "infra" / "local" / "haproxy.cfg"
+#: Three start at once.
 _START_SECONDS, _END_SECONDS = 90, 30
 
 
@@ -53,27 +53,11 @@ class Instance:
         return f"http://localhost:{self.port}"
 
     def start(self) -> None:
-        with self.log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "dashboard", "--port", str(self.port)],
-                cwd=ROOT,
-                env={**os.environ, **self.environment},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+        self.process = started_dashboard(self.environment, self.log, self.port)
 
     def wait_until_it_answers(self) -> None:
-        give_up = time.monotonic() + _START_SECONDS
-        while time.monotonic() < give_up:
-            if self.process is None or self.process.poll() is not None:
-                break
-            try:
-                urllib.request.urlopen(f"{self.address}/api/health", timeout=2).close()
-            except OSError:
-                time.sleep(0.1)
-            else:
-                return
-        pytest.fail(f"the instance did not start: {self.log.read_text()}")
+        assert self.process
+        wait_until_it_answers(self.address, self.process, self.log, _START_SECONDS)
 
     def kill(self) -> None:
         """End it at once, as the loss of its machine would."""

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +20,8 @@ import pytest
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
+from tests.support.servers import free_port
+
 START_SECONDS = 20
 
 
@@ -31,19 +32,13 @@ def _missing(message: str) -> None:
     pytest.skip(message)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def _serving(name: str, folder: Path, *options: str | Path) -> Iterator[str]:
     """Runs the server of this name, which is installed beside Python; gives its URI."""
     binary = Path(sys.executable).with_name(name)
     if not binary.exists():
         _missing(f"{name} is not installed and MONGODB_TEST_URI is not set")
-    port = _free_port()
+    port = free_port()
     address = ("--host", "127.0.0.1", "--port", str(port))
     with (folder / "output").open("wb") as output:
         server = subprocess.Popen([binary, *options, *address], stdout=output, stderr=output, cwd=folder)
