@@ -17,6 +17,7 @@ import pandas as pd
 from core.adapters.aws.answers import decode
 from core.adapters.aws.clients import translated
 from core.adapters.aws.event_reads import EventReads
+from core.adapters.aws.event_shards import EventShards
 from core.adapters.aws.index_check import IndexCheck
 from core.adapters.aws.items import Expression, Item, changed_values, key_of, partition_of, record_of
 from core.adapters.aws.pages import asking, items_of, pages
@@ -31,8 +32,9 @@ from core.ports import EventChanges
 
 SERVICE = Service.RECORDS
 
-#: The attributes that every writer changes with an item: a write requires that these are as they were read.
-_VERSION = ("updatedAt", "timestamp", "verificationAttempt", "validationStatus")
+#: The attributes that every writer changes with an item, and where it is in the event index: a write requires that
+#: these are as they were read.
+_VERSION = ("updatedAt", "timestamp", "verificationAttempt", "validationStatus", "eventId")
 
 #: How many records are dated again at the same time. Nobody waits for that: most of the table's capacity is for
 #: others.
@@ -46,7 +48,8 @@ class DynamoRecords:
 
     ``client`` is a low-level one that makes a single attempt per call (``core.adapters.aws.clients.client``).
     DynamoDB limits keys: a user id may have 2,048 bytes of UTF-8, a registration id 1,024. How events are read is
-    documented in ``core.adapters.aws.event_reads``; without ``index_check`` the event index is trusted.
+    documented in ``core.adapters.aws.event_reads``; without ``index_check`` the event index is trusted, and without
+    ``shards`` no event is sharded.
     """
 
     def __init__(
@@ -59,10 +62,12 @@ class DynamoRecords:
         *,
         index_check: IndexCheck | None = None,
         owners: PhotoOwners | None = None,
+        shards: EventShards | None = None,
     ) -> None:
         """``owners`` is told of the photos that a record names before the record is written."""
         decode(client)
         self._owners = owners
+        self._shards = shards
         self._client = client
         self._table = table
         self._retry = retry
@@ -71,7 +76,7 @@ class DynamoRecords:
         # Threads of this process take turns on a record, so that they race only with other processes.
         self._turns = [threading.Lock() for _ in range(256)]
         self._clock = clock
-        self._events = EventReads(client, table, retry, clock, stopwatch, index_check)
+        self._events = EventReads(client, table, retry, clock, stopwatch, index_check, shards)
 
     def get(self, user_id: str, registration_id: str) -> ValidationRecord | None:
         return self._alive(self._retry(lambda: self._read(key_of(user_id, registration_id))))
@@ -184,6 +189,8 @@ class DynamoRecords:
         before, after = current.to_dict() if current else {}, changed.to_dict()
         kept = stored if current else {}
         values = changed_values(kept, before, after)
+        if self._shards:
+            values |= self._shards.place(changed, kept)
         gone = (before if current else stored).keys() - after.keys()
         written = {name: value for name, value in {**kept, **values, **key}.items() if name not in gone}
         noted = self._owners.noted(written) if self._owners else {}
