@@ -28,7 +28,6 @@ from core.ports import ValidationRecords
 from core.services import live_events
 from tests.support.clock import FakeClock
 from tests.support.dynamodb import (
-    client_of,
     create_state_table,
     create_table,
     made,
@@ -119,7 +118,7 @@ def sharded(client: Any, event_id: str, count: int = 3) -> Iterator[EventShards]
     """Shards of events, of which this one has some."""
     state_table, clock = create_state_table(client), FakeClock()
     Sharding(client, state_table, PATIENT, clock, wait=lambda seconds: None).set(event_id, count, lambda text: None)
-    shards = EventShards(client_of(client.meta.endpoint_url), state_table, clock)
+    shards = EventShards(client, state_table, clock)
     yield shards
     shards.close()
 

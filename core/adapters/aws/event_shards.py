@@ -120,6 +120,8 @@ class Sharding:
         Shards that are no longer written are read for ever. Raises ``InvalidInput`` if the event can have no shards,
         or if somebody else changes them meanwhile.
         """
+        if count > MAX_SHARDS:
+            raise InvalidInput(f"An event has at most {MAX_SHARDS} shards.")
         if len(event_id.encode(errors="surrogatepass")) + _MARK_BYTES > MAX_KEY_BYTES:
             raise InvalidInput(
                 f"The event's id is too long for a shard: at most {MAX_KEY_BYTES - _MARK_BYTES} bytes."
