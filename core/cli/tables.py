@@ -13,7 +13,7 @@ import typer
 from core.cli.console import complain, say
 from core.cli.failures import line, one_line_errors
 from core.cli.progress import bar_or_lines, status
-from core.domain.errors import Unavailable
+from core.domain.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
     from core.runtime.maintenance import PassCounts, TablePass
@@ -178,12 +178,14 @@ def shard_event(
     """
     from core.runtime.maintenance import sharding
 
+    if move and not count:
+        raise InvalidInput("--move: there are no shards to move records to.")
     with one_line_errors(), _ended_by_ctrl_c(130):
         change, moving = sharding(write_units=write_units)
         with status() as report:
             before = change.set(event, count, report)
         say(f"Written shards of the event: {before.written}, from now on {count}.")
-        if move and count:
+        if move:
             with bar_or_lines("Records") as progress:
                 counts = moving.run(event, count, progress)
             say(

@@ -10,12 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.adapters.aws import clients
-from core.adapters.aws.event_shards import Sharding
 from core.adapters.aws.expiry import IgnoredExpiry
 from core.adapters.aws.photo_owners import PhotoOwners
 from core.adapters.aws.provision import Provision
 from core.adapters.aws.provision_plan import AUDIT, STATE, Action
-from core.adapters.aws.shard_moves import ShardMove
+from core.adapters.aws.sharding import Sharding, ShardMove
 from core.adapters.aws.table_pass import Keeper, PassCounts, Search, TablePass
 from core.adapters.aws.unindexed import RefusedByIndex, Unindexed
 from core.adapters.aws.unnoted import AlsoUnnoted

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from core.adapters.aws import event_shards
+from core.adapters.aws import sharding
 from core.adapters.embedded.duplicates import SqliteDuplicates
 from core.adapters.embedded.photos import FolderPhotos
 from core.adapters.embedded.registrations import SqliteRegistrations
@@ -455,7 +456,7 @@ def test_without_a_terminal_backfill_prints_its_progress_in_lines(
 def test_an_event_is_sharded_and_its_records_are_moved(
     maintain: Run, dynamodb: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_shards, "LEARNED_AFTER", timedelta(0))
+    monkeypatch.setattr(sharding, "LEARNED_AFTER", timedelta(0))
     name = fresh_name("face-verifications")
     settings = {"DYNAMODB_FACE_VALIDATION_TABLE": name, "DYNAMODB_STATE_TABLE": f"state-of-{name}"}
     maintain("provision", **settings)

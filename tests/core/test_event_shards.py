@@ -15,9 +15,9 @@ import pytest
 
 from core.adapters.aws import event_reads
 from core.adapters.aws.event_keys import event_of_key, events_of_keys
-from core.adapters.aws.event_shards import LEARNED_AFTER, EventShards, Sharding
+from core.adapters.aws.event_shards import EventShards
 from core.adapters.aws.records import DynamoRecords
-from core.adapters.aws.shard_moves import MoveCounts, ShardMove
+from core.adapters.aws.sharding import LEARNED_AFTER, MoveCounts, Sharding, ShardMove
 from core.domain.errors import InvalidInput, Unavailable
 from core.flow.pace import Pace
 from tests.support.clock import NOON, FakeClock

@@ -16,6 +16,8 @@ from tests.support.records import an_outcome
 
 #: Write units a second that DynamoDB gives to a key.
 LIMIT = 1000.0
+#: Seconds whose units a key may save up.
+SAVED = 0.25
 
 
 class NoRoom(Exception):
@@ -26,8 +28,8 @@ class PartitionLimit:
     """Plays the updates of a client, refused while a key of the event index that it writes to has no units left.
 
     What an update consumes in the index is what the server behind says: an entry that moves is deleted and put, each
-    for its size. A second that has passed gives each key ``limit`` units, which do not add up: DynamoDB's bursts are
-    left out, since a rush lasts for longer than they do. ``seconds`` is the simulated time.
+    for its size. Each key gets ``limit`` units a second, of which it saves up those of ``SAVED`` at most: DynamoDB's
+    longer bursts are left out, since a rush outlasts them. ``seconds`` is the simulated time.
     """
 
     def __init__(self, client: Any, limit: float = LIMIT) -> None:
@@ -63,8 +65,9 @@ class PartitionLimit:
         return answer
 
     def _room(self, key: str) -> float:
-        left, since = self._left.get(key, (self._limit, self.seconds))
-        return min(self._limit, left + self._limit * (self.seconds - since))
+        most = SAVED * self._limit
+        left, since = self._left.get(key, (most, self.seconds))
+        return min(most, left + self._limit * (self.seconds - since))
 
 
 def _event_key_in(request: Mapping[str, Any]) -> str | None:

@@ -17,10 +17,11 @@ import pytest
 
 from core.adapters.aws import event_index
 from core.adapters.aws import table as definition
-from core.adapters.aws.event_shards import EventShards, Sharding
+from core.adapters.aws.event_shards import EventShards
 from core.adapters.aws.index_check import IndexCheck
 from core.adapters.aws.photo_owners import PhotoOwners
 from core.adapters.aws.records import DynamoRecords
+from core.adapters.aws.sharding import Sharding
 from core.adapters.embedded.records import SqliteRecords
 from core.domain.records import KEY_ATTRIBUTES
 from core.flow.retry import Retry
