@@ -30,6 +30,7 @@ from core.ports import (
     ExpiryCheck,
     FaceEngine,
     FaceSearch,
+    FindingsStore,
     JobBoard,
     Notes,
     Photos,
@@ -88,6 +89,7 @@ class Adapters:
     profile_edits: EventProfileEdits | None
     crossings: Crossings
     duplicates: DuplicateStore
+    findings: FindingsStore
     sign_outs: SignOuts
     token_rates: TokenRates
     worklists: Worklists
@@ -96,9 +98,11 @@ class Adapters:
     tokens: ApiTokens | None = None
     #: Seconds for which a batch continues while everything fails.
     batch_patience: float = PATIENCE_SECONDS
-    #: The stores from which expired data must be deleted: of records, photos, claims, notes and answers to pairs.
-    #: None if the services delete it themselves.
-    expiring: tuple[ExpiringRecords, ExpiringPhotos, ExpiringCases, ExpiringCases, ExpiringCases] | None = None
+    #: The stores from which expired data must be deleted: of records, photos, claims, notes, answers to pairs and
+    #: findings. None if the services delete it themselves.
+    expiring: (
+        tuple[ExpiringRecords, ExpiringPhotos, ExpiringCases, ExpiringCases, ExpiringCases, ExpiringCases] | None
+    ) = None
     #: The same photos, if a service deletes them by their age; None if they are deleted with their records.
     ageing: AgeingPhotos | None = None
     importer: RegistrationImport | None = None
@@ -125,6 +129,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.embedded.duplicates import SqliteDuplicates
     from core.adapters.embedded.engine import LocalEngine
     from core.adapters.embedded.erasures import SqliteErasures
+    from core.adapters.embedded.findings import SqliteFindings
     from core.adapters.embedded.jobs import ProcessJobBoard
     from core.adapters.embedded.photos import FolderPhotos
     from core.adapters.embedded.profiles import SqliteDatedEvents, SqliteProfiles
@@ -150,6 +155,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
     engine = LocalEngine(infer=settings.infer_age_gender_smile, cores=settings.engine_cores)
     claims, notes = SqliteClaims(database, clock), SqliteNotes(database, clock)
     profiles, duplicates = SqliteProfiles(database), SqliteDuplicates(database, clock)
+    findings = SqliteFindings(database, clock)
     return Adapters(
         records=records,
         registrations=registrations,
@@ -169,11 +175,12 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
         profile_edits=profiles,
         crossings=SqliteCrossings(database),
         duplicates=duplicates,
+        findings=findings,
         sign_outs=FolderSignOuts(settings.data_dir, clock),
         token_rates=ProcessRates(settings.api_requests_per_minute),
         worklists=SqliteWorklists(settings.data_dir),
         jobs=ProcessJobBoard(),
-        expiring=(erasures, photos, claims, notes, duplicates),
+        expiring=(erasures, photos, claims, notes, duplicates, findings),
         templating=(engine, photos.templates),
         importer=registrations,
         verify=records.verify,
@@ -193,6 +200,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.aws.expiry import DynamoExpiryCheck
     from core.adapters.aws.face_collections import FaceCollections
     from core.adapters.aws.face_search import RekognitionFaceSearch
+    from core.adapters.aws.findings import DynamoFindings
     from core.adapters.aws.index_check import IndexCheck
     from core.adapters.aws.jobs import DynamoJobBoard
     from core.adapters.aws.metrics import CloudWatchMetrics
@@ -273,6 +281,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         profile_edits=None if settings.mongodb_events_collection else edits,
         crossings=DynamoCrossings(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         duplicates=DynamoDuplicates(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
+        findings=DynamoFindings(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         sign_outs=DynamoSignOuts(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         token_rates=DynamoRates(
             clients.client("dynamodb", region),
