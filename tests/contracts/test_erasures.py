@@ -116,6 +116,14 @@ def a_receipt(**changes: Any) -> Receipt:
 # Records
 
 
+def test_everybody_with_a_record_is_named_and_the_journal_is_nobody(bench: Bench) -> None:
+    for registration_id in ("a", "b"):
+        bench.records.record_attempt(an_outcome("a1", user_id="ada", registration_id=registration_id), TTL)
+    bench.put(a_foreign_item(userId="bob", expiresAt=1))
+    bench.store.begin(an_erasure())
+    assert set(bench.store.users()) == {"ada", "bob"}
+
+
 def test_of_somebody_unknown_there_is_nothing(store: ErasureStore) -> None:
     assert store.records_of("user-1") == []
 

@@ -212,6 +212,17 @@ def test_the_reference_photos_are_checked_and_the_csv_is_linked(page: AppTest, d
     assert "/api/exports/events/expo/reference-problems.csv" in links
 
 
+def test_a_check_whose_summary_was_put_away_or_forgotten_is_found_where_one_is_started(
+    page: AppTest, desk: Desk
+) -> None:
+    desk.engine.faces = ()
+    desk.references.run(EVENT, threading.Event())  # by a process that is gone, or a command
+    page.run()
+    assert f"**Last check just now**: {PEOPLE} people looked at, {PEOPLE} to ask for another photo." in text_of(page)
+    links = [link.proto.url for link in page.get("link_button")]
+    assert "/api/exports/events/expo/reference-problems.csv" in links
+
+
 # Other instances
 
 
