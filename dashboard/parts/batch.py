@@ -240,7 +240,7 @@ def _interrupted(services: GuardedServices, event_id: str, choice: Choice, befor
 
 def _awaited(event_id: str) -> None:
     """Says that the batch continues without anybody's doing. When it does, the page runs again."""
-    st.caption("It continues by itself within a minute.")
+    st.caption("It continues by itself within a minute, and later each time that it breaks off.")
     with suppress(FacedeskError):
         if (job := jobs().of(BATCH, event_id)) and job.running:
             st.rerun()
