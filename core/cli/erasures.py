@@ -70,8 +70,8 @@ def erase_again(
     from core.domain.roles import local
     from core.runtime.maintenance import erased_since
 
-    moment = _moment(since)
     with open_services() as services:
+        moment = _moment(since)
         hashes = erased_since(services.settings, audit_table, moment, services.clock())
         back = services.erasures.returned(hashes, moment)
         say(f"{len(hashes):,} people were erased since then, of whom {len(back):,} are here again.")

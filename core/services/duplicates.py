@@ -169,7 +169,7 @@ class DuplicateService:
         None if there is none since searches were switched on the last time, if it has expired, or if searches are
         switched off.
         """
-        search = self._known(event_id)
+        search = self._known(event_id, self._kept.latest)
         return self._answered(event_id, search) if search else None
 
     def answer(self, event_id: str, first_id: str, second_id: str, answer: Answer, note: str, who: str) -> PairAnswer:
@@ -207,7 +207,7 @@ class DuplicateService:
 
         Raises ``RegistrationNotFound`` if it is in none, ``PhotoNotFound``, ``PhotoRefused``, and ``ServiceError``.
         """
-        search = self._known(event_id)
+        search = self._known(event_id, self._kept.remembered)
         for pair in search.pairs if search else ():
             for side in pair.sides:
                 if side.registration_id == registration_id:
@@ -242,9 +242,10 @@ class DuplicateService:
         if not self._on(event_id):
             raise Conflict(_OFF)
 
-    def _known(self, event_id: str) -> Search | None:
+    def _known(self, event_id: str, read: Callable[[str], _Kept | None]) -> Search | None:
+        """What ``read`` returns, unless searches are switched off or were so since."""
         switch = self._on(event_id)
-        kept = self._kept.latest(event_id) if switch else None
+        kept = read(event_id) if switch else None
         return kept.search if switch and kept and kept.switched_at == switch.at else None
 
     def _read_findings(self, event_id: str, findings: Findings) -> _Kept:

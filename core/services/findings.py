@@ -76,6 +76,12 @@ class KeptFindings(Generic[T]):
         self._remember(event_id, (findings.version, made))
         return made
 
+    def remembered(self, event_id: str) -> T | None:
+        """As ``latest``, but without asking for newer ones if some are in memory: for the photos of one page."""
+        with self._lock:
+            known = self._known.get(event_id)
+        return known[1] if known else self.latest(event_id)
+
     def drop(self, event_id: str) -> None:
         """Deletes the event's findings. Raises ``ServiceError``."""
         self._store.drop(self._kind, event_id)

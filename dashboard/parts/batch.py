@@ -334,14 +334,14 @@ def _people_to_ask(event_id: str, checked: CheckedReferences) -> None:
 
 def _offer_check(services: GuardedServices, event_id: str, last: CheckedReferences | None) -> None:
     with st.expander("Check the reference photos", icon=":material/fact_check:"):
-        if last:
-            left = f" {last.progress.left:,} were not looked at." if last.progress.left else ""
-            st.write(f"**Last check {ui.when(last.at, services.clock())}**: {_checked(last)}{left}")
-            _people_to_ask(event_id, last)
         st.write(
             "Checks every reference photo by the same rules as submitted photos, before anybody is compared with it, "
             "and lists the people to ask for a better one. No record changes."
         )
+        if last:
+            left = f" {last.progress.left:,} were not looked at." if last.progress.left else ""
+            st.write(f"**Last check {ui.when(last.at, services.clock())}**: {_checked(last)}{left}")
+            _people_to_ask(event_id, last)
         if st.button("Start the check…", icon=":material/fact_check:", key="check-ask"):
             _confirm_check(services, event_id)
 

@@ -12,6 +12,7 @@ from core.domain.errors import NotConfigured, Unavailable
 from core.domain.hints import Hint
 from core.runtime import health
 from core.runtime.services import Services
+from core.settings import Backend
 from tests.support.desk import Desk
 
 
@@ -57,10 +58,11 @@ def test_all_are_asked_at_once(services: Services, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    ("backend", "sign_in", "asked"), [("aws", True, True), ("aws", False, False), ("embedded", True, False)]
+    ("backend", "sign_in", "asked"),
+    [(Backend.AWS, True, True), (Backend.AWS, False, False), (Backend.EMBEDDED, True, False)],
 )
 def test_sign_outs_are_indispensable_where_people_sign_in_and_they_are_in_a_table(
-    services: Services, backend: str, sign_in: bool, asked: bool
+    services: Services, backend: Backend, sign_in: bool, asked: bool
 ) -> None:
     settings = SimpleNamespace(backend=backend, sign_in=sign_in)
 

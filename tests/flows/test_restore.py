@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event
@@ -35,9 +35,10 @@ from tests.support.table_exports import export, import_into
 
 EVENT = "event-1"
 AT_THE_DESK = Submitter(Source.DASHBOARD, "asha", "127.0.0.1")
-ADMIN = local("ada")
 #: A photo of another service, in no upload folder.
 ELSEWHERE = "face-images/of-another-service.jpg"
+#: What the command says of how many were erased, and how many are back.
+COUNT = "{} people were erased since then, of whom {} are here again."
 _TABLES = {
     "DYNAMODB_FACE_VALIDATION_TABLE": definition.create_table,
     "DYNAMODB_AUDIT_TABLE": definition.create_audit_table,
@@ -45,46 +46,49 @@ _TABLES = {
 }
 
 
-@dataclass
+@dataclass(frozen=True)
 class Disaster:
-    """Production before and after its tables were restored to the ``moment``."""
+    """Production whose tables are restored to the ``moment``, at which they were exported into the ``folder``."""
 
     site: Site
     client: Any
     folder: Path
+    moment: datetime
+    #: Those who are not erased, and the two who were erased after the moment.
     people: list[Registration]
-    moment: datetime | None = None
-    #: What the settings of the restored installation are.
-    restored: dict[str, str] = field(default_factory=dict)
+    later: list[Registration]
+    #: What was known at the moment, of all of these and of the two.
+    known: Mapping[str, Any]
 
-    def export(self) -> None:
-        """What point-in-time recovery would bring back."""
-        self.moment = utc_now()
-        for setting in _TABLES:
-            export(self.client, self.site.environment[setting], self.folder / setting)
 
-    def restore(self) -> None:
-        """Step 2: new tables, with the index alone: all else that is not data stays behind."""
-        self.restored = dict(self.site.environment)
-        for setting, create_table in _TABLES.items():
-            self.restored[setting] = made(self.client, **create_table(fresh_name("restored")))
-            import_into(self.client, self.restored[setting], self.folder / setting)
+@dataclass(frozen=True)
+class Restored:
+    """An installation with restored tables, of the same settings for the rest."""
+
+    environment: Mapping[str, str]
+    disaster: Disaster
+
+    @contextmanager
+    def services(self) -> Iterator[Services]:
+        with closing(built(self.environment)) as services:
+            yield services
 
     def command(self, *arguments: str) -> Result:
-        with environment_of(self.restored):
+        with environment_of(self.environment):
             return CliRunner().invoke(app, arguments)
 
     def erase_again(self, *more: str) -> Result:
-        assert self.moment
-        trail = self.site.environment["DYNAMODB_AUDIT_TABLE"]
-        return self.command("erase-again", "--since", isoformat(self.moment), "--audit-table", trail, *more)
+        trail = self.disaster.site.environment["DYNAMODB_AUDIT_TABLE"]
+        since = isoformat(self.disaster.moment)
+        return self.command("erase-again", "--since", since, "--audit-table", trail, *more)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def disaster(
-    servers: Servers, tmp_path: Path, passing_tables: None, hopper_jpeg: bytes, astronaut_jpeg: bytes
+    servers: Servers, tmp_path_factory: pytest.TempPathFactory, hopper_jpeg: bytes, astronaut_jpeg: bytes
 ) -> Iterator[Disaster]:
-    """Six people with what an installation knows of them; the fifth was erased before the moment."""
+    """Six people with what an installation knows of them: one was erased before the moment, and two after it."""
+    folder = tmp_path_factory.mktemp("exports")
     pace = {"REKOGNITION_COLLECTION_CALLS_PER_SECOND": "1000", "DUPLICATE_THRESHOLD": "80"}
     with production(servers, **pace) as site:
         services = site.services
@@ -98,8 +102,25 @@ def disaster(
             userId="user-of-others", eventId=EVENT, metadata={"eventId": EVENT}, faceImageKey=ELSEWHERE
         )
         put_item(client, site.environment["DYNAMODB_FACE_VALIDATION_TABLE"], item)
-        erased(services, people[5])
-        yield Disaster(site, client, tmp_path, people[:5])
+        erase(services, people[5])
+
+        moment, before = utc_now(), known(services, people[:5])
+        for setting in _TABLES:
+            export(client, site.environment[setting], folder / setting)
+        for person in people[:2]:
+            erase(services, person)
+        yield Disaster(site, client, folder, moment, people[2:5], people[:2], before)
+
+
+@pytest.fixture
+def restored(disaster: Disaster, passing_tables: None) -> Restored:
+    """With new tables, which have the index alone: whatever else is not data is not restored."""
+    environment = dict(disaster.site.environment)
+    for setting, create_table in _TABLES.items():
+        name = fresh_name(f"restored-{setting.split('_')[1].lower()}")  # with the word "audit" or "state" in it
+        environment[setting] = made(disaster.client, **create_table(name))
+        import_into(disaster.client, environment[setting], disaster.folder / setting)
+    return Restored(environment, disaster)
 
 
 def filled(services: Services, people: list[Registration], photo: bytes) -> None:
@@ -119,141 +140,99 @@ def filled(services: Services, people: list[Registration], photo: bytes) -> None
     assert record
     services.validation.decide(record, Decision.APPROVED, "Rita", note="the same passport")
     assert services.token_service
-    services.token_service.make("scanner", [Role.SUPPORT], None, 30, "Ada")
+    services.token_service.make("scanner", [Role.SUPPORT], [], 30, "Ada")
 
 
-def erased(services: Services, person: Registration) -> None:
-    services.erasures.erase(person.user_id, person.user_id, ADMIN)
+def erase(services: Services, person: Registration) -> None:
+    services.erasures.erase(person.user_id, person.user_id, local("ada"))
 
 
 def known(services: Services, people: list[Registration]) -> Mapping[str, Any]:
-    """All that the services say about the event and these people."""
+    """What the services say about the event and these people."""
     now = utc_now()
-    ids = [(person.user_id, person.registration_id) for person in people]
     frame = services.records.event_frame(EVENT)
+    theirs = frame["userId"].isin([*(person.user_id for person in people), "user-of-others"])
     assert services.token_service
     return {
-        "records": [services.records.get(*each) for each in ids],
-        "event": frame[frame["userId"].isin([*(user_id for user_id, _ in ids), "user-of-others"])].to_csv(),
-        "notes": [services.notes.of(user_id) for user_id, _ in ids],
+        "records": [services.records.get(person.user_id, person.registration_id) for person in people],
+        "event": frame[theirs].to_csv(index=False),
+        "notes": [services.notes.of(person.user_id) for person in people],
         "claims": services.claims.standing(),
         "switch": services.duplicates.switch(EVENT),
+        "search": services.duplicates.latest(EVENT),
+        "check": services.references.latest(EVENT),
         "tokens": services.token_service.all(),
         "audit": list(services.audit.entries(now - timedelta(days=1), now)),
     }
 
 
-def of(disaster: Disaster) -> Services:
-    return built(disaster.restored)
+def test_restored_tables_read_as_they_were(restored: Restored) -> None:
+    disaster = restored.disaster
+    assert all(disaster.known.values())
+    with restored.services() as services:
+        now = known(services, [*disaster.later, *disaster.people])
+    assert {name for name in now if now[name] != disaster.known[name]} == set()
 
 
-def test_restored_tables_read_as_they_were(disaster: Disaster) -> None:
-    people = disaster.people
-    before = known(disaster.site.services, people)
-    checked = disaster.site.services.references.latest(EVENT)
-    searched = disaster.site.services.duplicates.latest(EVENT)
-    assert all(before.values())
-    assert searched
-    assert searched.pairs
-    disaster.export()
-    disaster.site.services.notes.add(a_note("later", at=utc_now()), timedelta(days=1))
-    disaster.restore()
-    with closing(of(disaster)) as services:
-        assert known(services, people) == before
-        assert services.references.latest(EVENT) == checked
-        assert services.duplicates.latest(EVENT) == searched
-
-
-def test_provisioning_puts_back_what_a_restore_leaves_behind(disaster: Disaster) -> None:
-    disaster.export()
-    disaster.restore()
-    first = disaster.command("provision", "--dry-run")
-    assert (first.exit_code, first.output.count("Deletion protection is off")) == (1, 3)
-    assert disaster.command("provision").exit_code == 0
-    again = disaster.command("provision", "--dry-run")
-    assert (again.exit_code, again.output) == (0, again.output)
+def test_provisioning_puts_back_what_a_restore_leaves_behind(restored: Restored) -> None:
+    before = restored.command("provision", "--dry-run")
+    assert (before.exit_code, before.output.count("Deletion protection is off")) == (1, 3)
+    assert restored.command("provision").exit_code == 0
+    assert restored.command("provision", "--dry-run").exit_code == 0
     for setting, ttl in {**dict.fromkeys(_TABLES, "ENABLED"), "DYNAMODB_AUDIT_TABLE": "DISABLED"}.items():
-        table = disaster.restored[setting]
-        assert disaster.client.describe_table(TableName=table)["Table"]["DeletionProtectionEnabled"]
-        described = disaster.client.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
-        assert described["TimeToLiveStatus"] == ttl
+        client, table = restored.disaster.client, restored.environment[setting]
+        assert client.describe_table(TableName=table)["Table"]["DeletionProtectionEnabled"]
+        assert client.describe_time_to_live(TableName=table)["TimeToLiveDescription"]["TimeToLiveStatus"] == ttl
 
 
-def test_the_index_of_photos_is_made_anew(disaster: Disaster) -> None:
-    disaster.export()
-    disaster.restore()
-    table = disaster.restored["DYNAMODB_STATE_TABLE"]
-    owners = PhotoOwners(disaster.client, table, PATIENT, utc_now)
-    before = owners.index_id()
-    disaster.client.delete_item(TableName=table, Key={"part": {"S": "photo-owners"}, "place": {"S": "index"}})
+def test_the_index_of_photos_is_made_anew(restored: Restored) -> None:
+    client, table = restored.disaster.client, restored.environment["DYNAMODB_STATE_TABLE"]
+    before = PhotoOwners(client, table, PATIENT, utc_now).index_id()
+    client.delete_item(TableName=table, Key={"part": {"S": "photo-owners"}, "place": {"S": "index"}})
+    owners = PhotoOwners(client, table, PATIENT, utc_now)
     assert not owners.is_complete()
-    assert disaster.command("backfill-index").exit_code == 0
+    assert restored.command("backfill-index").exit_code == 0
     assert owners.is_complete()
-    assert PhotoOwners(disaster.client, table, PATIENT, utc_now).index_id() != before
-    second = disaster.people[1]
+    assert owners.index_id() != before
+    _, second = restored.disaster.later
     assert {owner.user_id for owner in owners.of(ELSEWHERE)} == {second.user_id, "user-of-others"}
 
 
-def test_people_who_were_erased_since_are_erased_again_and_nobody_else(disaster: Disaster) -> None:
-    disaster.export()
-    first, second, third, *_ = disaster.people
-    later = [first, second]
-    for person in later:
-        erased(disaster.site.services, person)
-    disaster.restore()
-    with closing(of(disaster)) as services:
-        assert len(services.records.history(first.user_id)) == 1
-        others = known(services, disaster.people[2:])
+def test_people_who_were_erased_since_are_erased_again_and_nobody_else(restored: Restored) -> None:
+    people, later = restored.disaster.people, restored.disaster.later
+    counted = restored.erase_again()
+    assert (counted.exit_code, COUNT.format(2, 2) in counted.output) == (1, True)
+    with restored.services() as services:
+        assert [len(services.records.history(person.user_id)) for person in later] == [1, 1]
+        before = known(services, people)
+    assert restored.erase_again("--yes").exit_code == 0
+    again = restored.erase_again()
+    assert (again.exit_code, COUNT.format(2, 0) in again.output) == (0, True)
 
-    counted = disaster.erase_again()
-    assert (counted.exit_code, "2 people were erased since then, of whom 2 are here again." in counted.output) == (
-        1,
-        True,
-    )
-    with closing(of(disaster)) as services:
-        assert len(services.records.history(first.user_id)) == 1
-    done = disaster.erase_again("--yes")
-    assert (done.exit_code, "2 erased again." in done.output) == (0, True)
-    again = disaster.erase_again("--yes")
-    assert (again.exit_code, "0 erased again." in again.output) == (0, True)
-
-    with closing(of(disaster)) as services:
-        for person in later:
-            assert services.erasures.preview(person.user_id).counts.nothing
-        checked, searched = services.references.latest(EVENT), services.duplicates.latest(EVENT)
-        assert checked
-        assert searched
+    with restored.services() as services:
+        assert [services.erasures.preview(person.user_id).counts.nothing for person in later] == [True, True]
+        after = known(services, people)
+        kept = {name for name in after if after[name] == before[name]}
+        assert kept == {"records", "event", "notes", "switch", "tokens"}
         gone = {person.user_id for person in later}
-        assert gone.isdisjoint(problem.person.user_id for problem in checked.problems)
-        assert gone.isdisjoint(side.user_id for pair in searched.pairs for side in pair.sides)
-        after = known(services, disaster.people[2:])
-        assert {name: after[name] for name in ("records", "event", "notes")} == {
-            name: others[name] for name in ("records", "event", "notes")
-        }
-        assert services.photos.exists(ELSEWHERE)  # another service's record names it, too
-        kept = services.records.get(third.user_id, third.registration_id)
-        assert kept
-        assert kept.face_image_key
-        assert services.photos.exists(kept.face_image_key)
+        assert gone.isdisjoint(problem.person.user_id for problem in after["check"].problems)
+        assert gone.isdisjoint(side.user_id for pair in after["search"].pairs for side in pair.sides)
+        assert after["claims"] == []
+        photos = [record.face_image_key for record in after["records"]]
+        # The last is named by another service's record, too.
+        assert [services.photos.exists(key) for key in [*photos, ELSEWHERE]] == [True] * (len(photos) + 1)
 
 
-def test_an_erasure_again_that_was_cut_off_is_continued(disaster: Disaster, monkeypatch: pytest.MonkeyPatch) -> None:
-    disaster.export()
-    for person in disaster.people[:2]:
-        erased(disaster.site.services, person)
-    disaster.restore()
-    with monkeypatch.context() as patch, closing(of(disaster)) as services:
-        # As one that is killed after the first of two.
-        victim = min(person.user_id for person in disaster.people[:2])
-        services.erasures.erase(victim, victim, ADMIN)
-        patch.undo()
-    counted = disaster.erase_again()
-    assert "2 people were erased since then, of whom 1 are here again." in counted.output
-    assert disaster.erase_again("--yes").exit_code == 0
+def test_what_was_cut_off_is_continued(restored: Restored) -> None:
+    with restored.services() as services:
+        erase(services, restored.disaster.later[0])  # as one that was killed after the first of two
+    assert COUNT.format(2, 1) in restored.erase_again().output
+    assert restored.erase_again("--yes").exit_code == 0
+    with restored.services() as services:
+        assert [len(services.records.history(person.user_id)) for person in restored.disaster.later] == [0, 0]
 
 
-@pytest.mark.parametrize("since", ["yesterday", "2026-13-01"])
-def test_a_moment_that_is_none_is_refused(disaster: Disaster, since: str) -> None:
-    disaster.restored = dict(disaster.site.environment)
-    result = disaster.command("erase-again", "--since", since, "--audit-table", "any")
-    assert (result.exit_code, "no moment" in str(result.exception or result.output)) == (1, True)
+def test_of_people_who_were_not_erased_since_nobody_is_erased(restored: Restored) -> None:
+    trail = restored.disaster.site.environment["DYNAMODB_AUDIT_TABLE"]
+    result = restored.command("erase-again", "--since", isoformat(utc_now()), "--audit-table", trail, "--yes")
+    assert (result.exit_code, COUNT.format(0, 0) in result.output) == (0, True)

@@ -98,6 +98,7 @@ _OF_NO_PORT: dict[Any, list[str]] = {
     ErasedMeanwhile.among: ["users"],
     KeptFindings.keep: ["event_id", "summary", "rows", "meanwhile"],
     KeptFindings.latest: ["event_id"],
+    KeptFindings.remembered: ["event_id"],
     KeptFindings.drop: ["event_id"],
     ProfileService.save: ["profile", "who"],
     EventDates.catch_up: ["stop", "everything"],
