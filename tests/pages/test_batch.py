@@ -259,7 +259,7 @@ def test_a_batch_that_goes_on_elsewhere_says_so(
     before = BatchProgress(PEOPLE, 5, goes_on=True)
     monkeypatch.setattr(services.batches, "unfinished", lambda _event_id: (Choice.ALL, before))
     page.run()
-    assert "It continues by itself within a minute." in text_of(page)
+    assert "It continues by itself within a minute" in text_of(page)
 
 
 def test_where_the_store_of_jobs_is_out_of_reach_the_rest_of_the_page_lives(
