@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
@@ -28,7 +29,7 @@ from core.adapters.aws.photo_owners import NOTED, OUTLIVES, PhotoOwners, expiry_
 from core.adapters.aws.state_table import hashed
 from core.adapters.aws.table import ATTEMPTS_OF, TTL_ATTRIBUTE
 from core.domain.costs import WRITE_UNIT_BYTES
-from core.domain.errors import ServiceError
+from core.domain.errors import Service, ServiceError, Unavailable
 from core.domain.records import KEY_ATTRIBUTES, MAX_ATTEMPTS
 
 #: The attribute of a record, and of a part, that names the part with the attempts before its own.
@@ -80,6 +81,8 @@ class Split:
 class RecordItems:
     """The items of records and their parts. Every call is a single try.
 
+    A method that makes several calls starts none of them after ``until`` (``time.monotonic``), if it is given.
+
     ``client`` decodes answers with ``core.adapters.aws.answers``; ``errors`` translates those of a try.
     """
 
@@ -96,21 +99,22 @@ class RecordItems:
         self._errors = errors
         self._owners = owners
 
-    def item(self, key: Item) -> Item:
+    def item(self, key: Item, until: float = math.inf) -> Item:
         """The record's own item; empty if there is none."""
+        require_time(until)
         with self._errors():
             answer = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
         found: Item = answer.get("Item", {})
         return {} if is_part(found) else found
 
-    def read(self, key: Item) -> Stored:
+    def read(self, key: Item, until: float = math.inf) -> Stored:
         """The record, with one call if it names no part. If a part is gone, another process may have replaced it."""
         item = self.item(key)
         while EARLIER in item:
-            stored = joined(item, self._parts(key))
+            stored = joined(item, self._parts(key, until))
             if stored.is_complete:
                 return stored
-            again = self.item(key)
+            again = self.item(key, until)
             if again.get(EARLIER) == item[EARLIER]:
                 return stored
             item = again
@@ -151,7 +155,7 @@ class RecordItems:
             for part in parts:
                 self.delete(part)
 
-    def _parts(self, key: Item) -> list[Item]:
+    def _parts(self, key: Item, until: float = math.inf) -> list[Item]:
         """All parts of the registration, also such that the record does not name."""
         request = {
             "TableName": self._table,
@@ -165,11 +169,18 @@ class RecordItems:
         }
 
         def ask(request: Mapping[str, Any]) -> Any:
+            require_time(until)
             with self._errors():
                 return self._client.query(**request)
 
         found = items_of(pages(ask, request))
         return [item for item in found if is_part(item) and item[ATTEMPTS_OF] == key["registrationId"]]
+
+
+def require_time(until: float) -> None:
+    """Raises ``Unavailable`` after that moment (``time.monotonic``): a call that starts now could end too late."""
+    if time.monotonic() > until:
+        raise Unavailable(Service.RECORDS, "DeadlineExceeded")
 
 
 def is_part(item: Item) -> bool:

@@ -17,7 +17,14 @@ import pandas as pd
 
 from core.adapters.aws.answers import decode
 from core.adapters.aws.clients import translated
-from core.adapters.aws.earlier_attempts import VERSION, RecordItems, Stored, joined_by_registration, split
+from core.adapters.aws.earlier_attempts import (
+    VERSION,
+    RecordItems,
+    Stored,
+    joined_by_registration,
+    require_time,
+    split,
+)
 from core.adapters.aws.event_reads import EventReads
 from core.adapters.aws.index_check import IndexCheck
 from core.adapters.aws.items import Expression, Item, as_sent, changed_values, key_of, partition_of, record_of
@@ -74,7 +81,7 @@ class DynamoRecords:
         self._events = EventReads(client, table, retry, clock, stopwatch, index_check)
 
     def get(self, user_id: str, registration_id: str) -> ValidationRecord | None:
-        return self._alive(self._retry(lambda: self._items.read(key_of(user_id, registration_id))))
+        return self._alive(self._whole(key_of(user_id, registration_id)))
 
     def history(self, user_id: str, limit: int | None = None) -> list[ValidationRecord]:
         found = (record_of(item) for item in self._of_user(user_id))
@@ -163,7 +170,7 @@ class DynamoRecords:
 
         def once() -> ValidationRecord:
             with _held(turn, last_start):
-                stored = self._items.read(key)
+                stored = self._items.read(key, last_start)
                 current = self._alive(stored)
                 changed = change(current)
                 if changed is not current:
@@ -193,11 +200,11 @@ class DynamoRecords:
         whole = {name: value for name, value in {**kept, **values, **key}.items() if name not in gone}
         wanted = split(stored, stored.parts if current else (), whole)
         fresh, item = self._noted(wanted.fresh) if wanted.fresh else None, self._noted(wanted.item)
-        _require_time(last_start)
+        require_time(last_start)
         try:
             if fresh:
                 self._items.put(fresh)
-                _require_time(last_start)
+                require_time(last_start)
             self._update(key, stored, item, anew=current is None)
         except Unavailable:
             # If the person has been erased since the item was read, nobody else would delete what was written since.
@@ -257,9 +264,13 @@ class DynamoRecords:
         found = items_of(pages(asking(self._client.query, self._retry, _errors), request))
         for stored in joined_by_registration(found):
             if stored.item and not stored.is_complete:
-                stored = self._retry(partial(self._items.read, {name: stored.item[name] for name in KEY_ATTRIBUTES}))
+                stored = self._whole({name: stored.item[name] for name in KEY_ATTRIBUTES})
             if stored.item:
                 yield stored.whole
+
+    def _whole(self, key: Item) -> Stored:
+        last_start = time.monotonic() + self._retry.deadline - self._retry.call_timeout
+        return self._retry(lambda: self._items.read(key, last_start))
 
     def _alive(self, stored: Stored) -> ValidationRecord | None:
         record = record_of(stored.whole) if stored.item else None
@@ -275,8 +286,3 @@ def _held(turn: threading.Lock, until: float) -> Iterator[None]:
         yield
     finally:
         turn.release()
-
-
-def _require_time(until: float) -> None:
-    if time.monotonic() > until:
-        raise Unavailable(SERVICE, "DeadlineExceeded")
