@@ -10,7 +10,7 @@ from core.domain.clock import Clock, utc_now
 from core.domain.errors import SettingsError
 from core.ports import Registrations
 from core.runtime import backends
-from core.runtime.backends import Adapters
+from core.runtime.backends import Adapters, photos_at_once
 from core.runtime.observed import (
     ObservedAuditTrail,
     ObservedEngine,
@@ -215,13 +215,14 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         references=references,
         sanitiser=adapters.sanitiser,
         engine_deadline=settings.engine_deadline_seconds,
+        at_once=photos_at_once(settings),
     )
     batch_validation = validating(
         engine=batch_engine,
         references=batch_references,
         sanitiser=adapters.batch_sanitiser,
         engine_deadline=BATCH_DEADLINE,
-        engine_threads=2 * adapters.batch_workers,
+        at_once=adapters.batch_workers,
         engine_must_answer=True,
     )
     batches = Batches(
