@@ -55,6 +55,7 @@ bench: setup-dev .venv-bench/.ready
 	$(BIN)/python -m benchmarks.validate
 	$(BIN)/python -m benchmarks.beside_batch
 	$(BIN)/python -m benchmarks.index_check
+	$(BIN)/python -m benchmarks.shards
 	$(BIN)/python -m benchmarks.api
 	$(BIN)/python -m benchmarks.api --reads
 	$(BIN)/python -m benchmarks.sessions

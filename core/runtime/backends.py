@@ -198,6 +198,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.aws.duplicates import DynamoDuplicates
     from core.adapters.aws.engine import Quota, RekognitionEngine
     from core.adapters.aws.erasures import DynamoErasures
+    from core.adapters.aws.event_shards import EventShards
     from core.adapters.aws.expiry import DynamoExpiryCheck
     from core.adapters.aws.face_collections import FaceCollections
     from core.adapters.aws.face_search import RekognitionFaceSearch
@@ -257,6 +258,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     if settings.mongodb_events_collection:
         events = database[settings.mongodb_events_collection]
         profiles = MongoProfiles(events, settings.mongodb_event_fields, settings.store_deadline_seconds)
+    shards = EventShards(clients.client("dynamodb", region), settings.state_table, clock)
     index_check = None
     if every := settings.event_index_check:
         # With connections of its own, so that it keeps none from a validation.
@@ -275,6 +277,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
             clock,
             index_check=index_check,
             owners=owners,
+            shards=shards,
         ),
         registrations=registrations,
         pages=registrations.pages,
@@ -317,7 +320,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         ),
         metrics=CloudWatchMetrics(clients.client("cloudwatch", region), table, settings.audit_table, store_retry),
         expiry=DynamoExpiryCheck(clients.client("dynamodb", region), table, store_retry, clock),
-        closing=(owners.close, shares.close),
+        closing=(owners.close, shards.close, shares.close),
     )
 
 

@@ -18,6 +18,7 @@ from core.adapters.aws.expiry import IgnoredExpiry
 from core.adapters.aws.photo_owners import PhotoOwners
 from core.adapters.aws.provision import Provision
 from core.adapters.aws.provision_plan import AUDIT, STATE, Action
+from core.adapters.aws.sharding import Sharding, ShardMove
 from core.adapters.aws.table_pass import Keeper, PassCounts, Search, TablePass
 from core.adapters.aws.unindexed import RefusedByIndex, Unindexed
 from core.adapters.aws.unnoted import AlsoUnnoted
@@ -37,6 +38,7 @@ __all__ = [
     "provisioning",
     "refused_by_index",
     "repairing_ttl",
+    "sharding",
 ]
 
 #: Seconds for which a passing fault is retried: longer than elsewhere, as no user waits for an answer.
@@ -116,6 +118,17 @@ def repairing_ttl(*, dry_run: bool, write_units: float, read_units: float) -> Ta
     _, table = _region_and_table(settings)
     state = None if dry_run else settings.data_dir / f"repair-ttl-{table}.json"
     return _table_pass(settings, IgnoredExpiry(utc_now, settings.record_ttl), read_units, write_units, state=state)
+
+
+def sharding(*, write_units: float) -> tuple[Sharding, ShardMove]:
+    """Sets how many shards an event has, and moves its records there; the units are a limit per second."""
+    settings = load_settings(backend=Backend.EMBEDDED)
+    region, table = _region_and_table(settings)
+    client = clients.client("dynamodb", region)
+    return (
+        Sharding(client, settings.state_table, _retry(), utc_now),
+        ShardMove(client, table, _retry(), Pace(write_units, BURST_SECONDS)),
+    )
 
 
 def _table_pass(

@@ -10,6 +10,7 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeSerializer
 
+from core.adapters.aws.event_keys import event_of_key
 from core.adapters.aws.table import JOURNAL
 from core.domain.errors import InvalidInput, Refused, Service
 from core.domain.reading import Binary
@@ -66,11 +67,16 @@ def partition_of(user_id: str) -> Mapping[str, Any]:
 
 
 def record_of(item: Item) -> ValidationRecord:
-    """The record that is stored as ``item``. Raises ``Refused`` if it cannot be read."""
+    """The record that is stored as ``item``; where that is in a shard, it names the event nevertheless.
+
+    Raises ``Refused`` if it cannot be read.
+    """
     try:
-        return ValidationRecord.from_item(plain({"M": item}))
+        record = ValidationRecord.from_item(plain({"M": item}))
     except ValueError as error:
         raise Refused(SERVICE, "UnreadableRecord", str(error)) from None
+    event = record.event_id and event_of_key(record.event_id, record.metadata.event_id)
+    return record if event == record.event_id else record.model_copy(update={"event_id": event})
 
 
 def serialised(value: Any) -> Mapping[str, Any]:

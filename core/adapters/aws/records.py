@@ -26,6 +26,7 @@ from core.adapters.aws.earlier_attempts import (
     split,
 )
 from core.adapters.aws.event_reads import EventReads
+from core.adapters.aws.event_shards import EventShards
 from core.adapters.aws.index_check import IndexCheck
 from core.adapters.aws.items import Expression, Item, as_sent, changed_values, key_of, partition_of, record_of
 from core.adapters.aws.pages import asking, items_of, pages
@@ -52,7 +53,8 @@ class DynamoRecords:
 
     ``client`` is a low-level one that makes a single attempt per call (``core.adapters.aws.clients.client``).
     DynamoDB limits keys: a user id may have 2,048 bytes of UTF-8, a registration id 1,024. How events are read is
-    documented in ``core.adapters.aws.event_reads``; without ``index_check`` the event index is trusted.
+    documented in ``core.adapters.aws.event_reads``; without ``index_check`` the event index is trusted, and without
+    ``shards`` no event is sharded.
     """
 
     def __init__(
@@ -65,11 +67,13 @@ class DynamoRecords:
         *,
         index_check: IndexCheck | None = None,
         owners: PhotoOwners | None = None,
+        shards: EventShards | None = None,
     ) -> None:
         """``owners`` is told of the photos that a record names before the record is written."""
         decode(client)
         self._owners = owners
         self._items = RecordItems(client, table, _errors, owners)
+        self._shards = shards
         self._client = client
         self._table = table
         self._retry = retry
@@ -78,7 +82,7 @@ class DynamoRecords:
         # Threads of this process take turns on a record, so that they race only with other processes.
         self._turns = [threading.Lock() for _ in range(256)]
         self._clock = clock
-        self._events = EventReads(client, table, retry, clock, stopwatch, index_check)
+        self._events = EventReads(client, table, retry, clock, stopwatch, index_check, shards)
 
     def get(self, user_id: str, registration_id: str) -> ValidationRecord | None:
         return self._alive(self._whole(key_of(user_id, registration_id)))
@@ -196,6 +200,8 @@ class DynamoRecords:
         before, after = current.to_dict() if current else {}, changed.to_dict()
         kept = stored.whole if current else {}
         values = changed_values(kept, before, after)
+        if self._shards:
+            values |= self._shards.place(changed, kept)
         gone = (before if current else stored.whole).keys() - after.keys()
         whole = {name: value for name, value in {**kept, **values, **key}.items() if name not in gone}
         wanted = split(stored, stored.parts if current else (), whole)
