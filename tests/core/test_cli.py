@@ -83,6 +83,7 @@ def registrations(tmp_path: Path) -> SqliteRegistrations:
                 "backfill-index",
                 "shard-event",
                 "erase",
+                "erase-again",
                 "sweep",
                 "token",
                 "tokens",
@@ -637,6 +638,14 @@ def test_erase_with_another_id_typed_does_nothing(loaded: Run) -> None:
     refused = loaded("erase", "sample-user-0001", "--confirm", "sample-user-0002")
     assert (refused.exit_code, "nothing was erased" in refused.stderr) == (1, True)
     assert "1 registrations" in loaded("erase", "sample-user-0001", "--confirm", "sample-user-0001").stdout
+
+
+@pytest.mark.parametrize(
+    ("since", "said"), [("yesterday", "no moment"), ("2026-11-26T09:00:00Z", "FACEDESK_BACKEND=embedded")]
+)
+def test_erase_again_says_what_it_cannot_do(run: Run, since: str, said: str) -> None:
+    result = run("erase-again", "--since", since, "--audit-table", "facedesk-audit")
+    assert (result.exit_code, said in result.stderr) == (1, True)
 
 
 def test_sweep_says_what_it_deleted(loaded: Run) -> None:

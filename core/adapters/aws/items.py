@@ -113,6 +113,28 @@ def as_sent(value: Mapping[str, Any]) -> Mapping[str, Any]:
     return value
 
 
+def size_of(item: Item) -> int:
+    """The bytes that DynamoDB counts for the item, and charges by: names and values. Of numbers an estimate."""
+    return sum(len(name.encode()) + _size_of(value) for name, value in item.items())
+
+
+def _size_of(value: Mapping[str, Any]) -> int:
+    ((kind, inner),) = value.items()
+    match kind:
+        case "M":
+            return 3 + sum(1 + len(name.encode()) + _size_of(each) for name, each in inner.items())
+        case "L":
+            return 3 + sum(1 + _size_of(each) for each in inner)
+        case "SS" | "NS" | "BS":
+            return 3 + sum(1 + _size_of({kind[0]: each}) for each in inner)
+        case "N":
+            return 2 + len(inner) // 2
+        case "S" | "B":
+            return len(inner.encode() if isinstance(inner, str) else inner)
+        case _:
+            return 1
+
+
 class _Typed:
     """``core.domain.rewriting.Form`` of the API."""
 

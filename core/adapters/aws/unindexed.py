@@ -11,7 +11,7 @@ from typing import Any
 from core.adapters.aws.event_keys import event_of_key
 from core.adapters.aws.items import Expression, Item
 from core.adapters.aws.odd_values import kind_at, moment_at, originals, plain
-from core.adapters.aws.table import INDEX_KEY
+from core.adapters.aws.table import ATTEMPTS_OF, INDEX_KEY
 from core.adapters.aws.table_pass import Finding
 from core.domain.clock import Clock
 from core.domain.reading import Unreadable, mapping, text
@@ -30,7 +30,7 @@ class Unindexed:
     """
 
     name = "backfill-index"
-    reads = (*INDEX_KEY, "metadata", "updatedAt")
+    reads = (*INDEX_KEY, "metadata", "updatedAt", ATTEMPTS_OF)
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -39,6 +39,8 @@ class Unindexed:
         return not_indexed(used)
 
     def finding(self, item: Item) -> Finding | None:
+        if ATTEMPTS_OF in item:  # earlier attempts of a record, which the index is not to have
+            return None
         lacking = _lacking(item)
         event = event_of(item)
         if not lacking or event is None:
