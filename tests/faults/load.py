@@ -18,7 +18,7 @@ from tests.support import signin
 from tests.support.production import Site
 
 #: Seconds between a kiosk's answer and its next photo, and before it sends a refused one again.
-PAUSE = 2.0
+PAUSE = 4.0
 #: What a kiosk may be told while an instance is lost; it sends the photo again.
 PASSING = frozenset({429, 502, 503, 504})
 
@@ -158,7 +158,7 @@ def _is_signed_out(address: str, cookies: dict[str, str]) -> bool:
 
 @dataclass
 class Hurry:
-    """Requests by one token, as fast as they are answered: those of each window of its rate, by how it ended."""
+    """Requests by one token in each window of its rate: how many were answered, and how many refused."""
 
     allowed: Counter[int] = field(default_factory=Counter)
     refused: Counter[int] = field(default_factory=Counter)
@@ -170,7 +170,7 @@ class Hurry:
 
 @contextmanager
 def hurrying(address: str, token: str, window_seconds: float, at_once: int) -> Iterator[Hurry]:
-    """``at_once`` clients with one token ask through the proxy, and wait for nothing."""
+    """``at_once`` clients with one token ask through the proxy, more often than it may."""
     counted, lock, end = Hurry(), threading.Lock(), threading.Event()
 
     def work() -> None:
@@ -185,7 +185,7 @@ def hurrying(address: str, token: str, window_seconds: float, at_once: int) -> I
                         counted.allowed[window] += 1
                     elif status == 429:
                         counted.refused[window] += 1
-                end.wait(0.1)
+                end.wait(0.25)
 
     threads = [threading.Thread(target=work) for _ in range(at_once)]
     for thread in threads:

@@ -41,7 +41,7 @@ pytestmark = pytest.mark.faults
 EARLIER = "43d4004"
 KEY = "face-images/sent.jpg"
 LOAD_SECONDS = 20.0
-KIOSKS_OF_EACH, PEOPLE, JUDGED, IN_BATCH = 5, 30, 20, 40
+KIOSKS_OF_EACH, PEOPLE, JUDGED, IN_BATCH, IN_LONG_BATCH = 5, 30, 20, 40, 300
 DOORS, DECIDED, BATCH, STATE = "doors", "decided", "batch", "state"
 VERSIONS = ("earlier", "later")
 #: More attempts than a record has room for beside its newest ones.
@@ -231,25 +231,47 @@ def test_many_attempts_by_both_in_turn_count_once_each(site: Site, versions: dic
     assert [each["verification_attempt"] for each in found] == [MANY, MANY]
 
 
-def test_a_batch_of_one_version_is_seen_stopped_and_continued_by_the_other(
+@contextmanager
+def batch_by(code: Path, site: Site, event: str, log: Path) -> Iterator[None]:
+    """A process of a version begins a batch in Olga's name, and is killed at the end."""
+    process = started(code, site, "-m", "tests.support.instance", event, "--start", log=log)
+    assert process.stdout
+    process.stdout.readline()
+    try:
+        yield
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_batch_of_one_version_is_seen_and_continued_by_the_other(
     codes: Codes, site: Site, versions: dict[str, Version], pair: tuple[str, str], tmp_path: Path
 ) -> None:
     one, other = pair
     event = f"{BATCH}-{one}"
     people = registered(site, event, IN_BATCH, KEY)
-    begun = started(codes[one], site, "-m", "tests.support.instance", event, "--start", log=tmp_path / "log")
-    assert begun.stdout
-    begun.stdout.readline()
-    until(lambda: versions[other]("job", event) is not None)
-    assert versions[other]("job", event) == {"by": "Olga", "photos": IN_BATCH, "runs": True, "stops": False}
-    assert 0 < versions[other]("photos_left", event) <= IN_BATCH
-    begun.kill()
-    begun.communicate()
+    with batch_by(codes[one], site, event, tmp_path / "log"):
+        until(lambda: versions[other]("job", event) is not None)
+        assert versions[other]("job", event) == {"by": "Olga", "photos": IN_BATCH, "runs": True}
+        assert versions[other]("photos_left", event)
     going_on = started(codes[other], site, "-m", "tests.support.instance", event, log=tmp_path / "log")
     until_done(lambda: versions[one]("photos_left", event))
     going_on.kill()
     going_on.communicate()
     assert set(attempts(site, people).values()) == {1}
+
+
+def test_a_batch_of_one_version_is_stopped_by_the_other(
+    codes: Codes, site: Site, versions: dict[str, Version], pair: tuple[str, str], tmp_path: Path
+) -> None:
+    one, other = pair
+    event = f"stopped-{one}"
+    registered(site, event, IN_LONG_BATCH, KEY)
+    with batch_by(codes[one], site, event, tmp_path / "log"):
+        until(lambda: versions[other]("job", event) is not None)
+        versions[other]("stop_job", event)
+        until(lambda: not versions[other]("job", event)["runs"])
+    assert [versions[name]("photos_left", event) > 0 for name in pair] == [True, True]
 
 
 def test_cases_events_tokens_and_sign_outs_of_one_version_are_the_others(

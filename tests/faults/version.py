@@ -81,11 +81,11 @@ def is_signed_in(services: Services, claims: Mapping[str, Any]) -> bool:
 
 
 def job(services: Services, event_id: str) -> Any:
-    """Of a batch that runs in any process: who started it, how many photos it has, and whether it will stop."""
+    """Of an event's batch, in whichever process: who started it, how many photos it has, and whether it runs."""
     found = services.jobs.of(BATCH, event_id)
     if found is None or found.progress is None:
         return None
-    return {"by": found.operator, "photos": found.progress.total, "runs": found.running, "stops": found.stopping}
+    return {"by": found.operator, "photos": found.progress.total, "runs": found.running}
 
 
 def stop_job(services: Services, event_id: str) -> None:
