@@ -19,7 +19,9 @@ from botocore.client import BaseClient
 
 ROOT = Path(__file__).parents[2]
 #: Modules that the provisioner runs; all others of ``core`` are the dashboard's.
-_PROVISIONER = frozenset(str(ROOT / "core/adapters/aws" / name) for name in ("provision.py", "table_pass.py"))
+_PROVISIONER = frozenset(
+    str(ROOT / "core/adapters/aws" / name) for name in ("provision.py", "sharding.py", "table_pass.py")
+)
 #: Operations whose permission has another name. All others are named after theirs.
 _ACTIONS = {
     "s3:ListObjectsV2": "s3:ListBucket",
