@@ -14,7 +14,7 @@ import streamlit as st
 from streamlit.errors import StreamlitDuplicateElementKey
 
 from core.domain import reasons
-from core.domain.errors import FacedeskError, ServiceError
+from core.domain.errors import FacedeskError, ServiceError, Unavailable
 from core.domain.people import NEVER_TRIED
 from core.domain.records import (
     Attempt,
@@ -30,6 +30,9 @@ from core.domain.roles import Principal
 from core.services.validation import Submitter
 from dashboard.charts.style import WORDS
 from dashboard.parts import link
+
+#: Time after which a page that misses something because a service is out of reach runs again by itself.
+AGAIN_AFTER = timedelta(seconds=5)
 
 
 def chart_config(name: str) -> dict[str, object]:
@@ -163,8 +166,8 @@ def banner_on_failure(doing: str, *typed: str, again: bool = True) -> Iterator[N
     """Run a part of a page; a failure shows as a banner in its place, and the rest of the page lives.
 
     ``doing`` completes the sentence "Could not ..."; ``typed`` says to what, for example an event's id. Where a
-    service failed, a button runs the page again. That would not repeat the press of another button: what was pressed
-    is tried with ``again=False``.
+    service failed, a button runs the page again, and where that may pass, the page does so by itself. That would not
+    repeat the press of another button: what was pressed is tried with ``again=False``.
     """
     try:
         yield
@@ -175,6 +178,21 @@ def banner_on_failure(doing: str, *typed: str, again: bool = True) -> Iterator[N
             # What fails twice on a page is tried again by one button.
             with suppress(StreamlitDuplicateElementKey):
                 st.button("Try again", key=f"again {doing} {typed}", icon=":material/refresh:")
+            if isinstance(error, Unavailable):
+                _run_again_soon()
+
+
+def _run_again_soon() -> None:
+    has_run = False
+
+    @st.fragment(run_every=AGAIN_AFTER)
+    def wait() -> None:
+        nonlocal has_run
+        if has_run:
+            st.rerun()
+        has_run = True
+
+    wait()
 
 
 def viewer_zone() -> tzinfo:

@@ -61,12 +61,14 @@ def dashboard_process(
             process.wait()
 
 
-def started_dashboard(environment: Mapping[str, str], log: Path, port: int) -> subprocess.Popen[bytes]:
-    """The process of the dashboard; what it says is added to ``log``."""
+def started_dashboard(
+    environment: Mapping[str, str], log: Path, port: int, code: Path = ROOT
+) -> subprocess.Popen[bytes]:
+    """The process of the dashboard, of the code in that folder; what it says is added to ``log``."""
     with log.open("ab") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "dashboard", "--port", str(port)],
-            cwd=ROOT,
+            cwd=code,
             env={**os.environ, **environment},
             stdout=output,
             stderr=subprocess.STDOUT,
