@@ -14,7 +14,8 @@ from core.adapters.aws.expiry import IgnoredExpiry
 from core.adapters.aws.photo_owners import PhotoOwners
 from core.adapters.aws.provision import Provision
 from core.adapters.aws.provision_plan import AUDIT, STATE, Action
-from core.adapters.aws.table_pass import Keeper, PassCounts, Search, TablePass
+from core.adapters.aws.repair import Keeper, PassCounts, Search
+from core.adapters.aws.table_pass import TablePass
 from core.adapters.aws.unindexed import RefusedByIndex, Unindexed
 from core.adapters.aws.unnoted import AlsoUnnoted
 from core.domain.clock import utc_now

@@ -14,7 +14,7 @@ import pytest
 from core.adapters.aws.erasures import DynamoErasures
 from core.adapters.aws.photo_owners import NOTED, OUTLIVES, TRUSTED, PhotoOwners
 from core.adapters.aws.records import DynamoRecords
-from core.adapters.aws.table_pass import PassCounts
+from core.adapters.aws.repair import PassCounts
 from core.domain.errors import Refused
 from core.photos.keys import folder_of
 from tests.support.clock import NOON, FakeClock

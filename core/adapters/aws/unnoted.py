@@ -6,8 +6,8 @@ from datetime import datetime
 
 from core.adapters.aws.items import Expression, Item
 from core.adapters.aws.photo_owners import NAMING, NOTED, PhotoOwners
+from core.adapters.aws.repair import Finding, Search
 from core.adapters.aws.table import TTL_ATTRIBUTE
-from core.adapters.aws.table_pass import Finding, Search
 from core.domain.errors import NotConfigured
 
 KIND = "photo in no upload folder, noted for erasures"
