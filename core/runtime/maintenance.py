@@ -1,4 +1,5 @@
-"""Builds, from the settings, what the command line runs on the DynamoDB tables: provisioning and passes over a table.
+"""Builds, from the settings, what works on the DynamoDB tables apart from the server: provisioning and passes over a
+table by the command line, and what follows the stream of the table of records.
 
 Needs only the region and the tables' names: a machine that provisions may know neither MongoDB nor the bucket.
 """
@@ -15,8 +16,10 @@ from core.adapters.aws.photo_owners import PhotoOwners
 from core.adapters.aws.provision import Provision
 from core.adapters.aws.provision_plan import AUDIT, STATE, Action
 from core.adapters.aws.repair import Keeper, PassCounts, Search
+from core.adapters.aws.stream import StreamRepairs
 from core.adapters.aws.table_pass import TablePass
 from core.adapters.aws.unindexed import RefusedByIndex, Unindexed
+from core.adapters.aws.unmapped import DynamoUnmapped
 from core.adapters.aws.unnoted import AlsoUnnoted
 from core.domain.clock import utc_now
 from core.domain.errors import SettingsError
@@ -27,8 +30,10 @@ from core.settings import Backend, Settings, load_settings
 __all__ = [
     "PassCounts",
     "Provision",
+    "StreamRepairs",
     "TablePass",
     "backfilling",
+    "following",
     "provisioning",
     "refused_by_index",
     "repairing_ttl",
@@ -36,6 +41,8 @@ __all__ = [
 
 #: Seconds for which a passing fault is retried: longer than elsewhere, as no user waits for an answer.
 PATIENCE_SECONDS = 60.0
+#: The same for a record of the stream: it is given again later.
+STREAM_SECONDS = 10.0
 #: DynamoDB measures capacity per second, so one second's worth may be consumed at once after a pause.
 BURST_SECONDS = 1.0
 #: Segments of a table that a pass reads in parallel if nothing else is asked for.
@@ -75,6 +82,25 @@ def backfilling(*, write_units: float, read_units: float, segments: int, state: 
         segments=segments,
         state=state,
         keeper=search,
+    )
+
+
+def following() -> StreamRepairs:
+    """Does for each record of the table's stream what ``backfilling`` and then ``repairing_ttl`` do in a pass."""
+    settings = load_settings(backend=Backend.EMBEDDED)
+    region, table = _region_and_table(settings)
+    client = clients.client("dynamodb", region)
+    retry = Retry(STREAM_SECONDS, clients.CALL_TIMEOUT_SECONDS)
+    also_unnoted = AlsoUnnoted(Unindexed(utc_now), PhotoOwners(client, settings.state_table, retry, utc_now))
+    ignored_expiry = IgnoredExpiry(utc_now, settings.record_ttl)
+    return StreamRepairs(
+        client,
+        table,
+        retry,
+        [(also_unnoted, also_unnoted), (ignored_expiry, None)],
+        DynamoUnmapped(client, settings.state_table, retry, utc_now),
+        utc_now,
+        settings.record_ttl,
     )
 
 

@@ -170,6 +170,11 @@ def of_records(used: Expression) -> str:
     return f"{used.name('userId')} <> {used.value({'S': JOURNAL})}"
 
 
+def is_record(key: Item) -> bool:
+    """What ``of_records`` says, of an item by its key."""
+    return key["userId"] != {"S": JOURNAL}
+
+
 class _Stopped(Exception):
     """Another segment failed, or the whole run was interrupted."""
 
