@@ -231,6 +231,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         store_retry,
         clock,
         settings.event_index_check and TRUSTED,  # with 0 only Facedesk writes records
+        followed=settings.event_index_stream,
     )
     database = connect(uri, settings.store_deadline_seconds)[name]
     registrations = MongoRegistrations(
@@ -249,7 +250,8 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     if every := settings.event_index_check:
         # With connections of its own, so that it keeps none from a validation.
         own = clients.client("dynamodb", region, pool=INDEX_CHECK_CONNECTIONS)
-        index_check = IndexCheck(own, table, settings.state_table, instance_id(), every, clock)
+        followed = settings.event_index_stream
+        index_check = IndexCheck(own, table, settings.state_table, instance_id(), every, clock, followed=followed)
     return Adapters(
         records=DynamoRecords(
             clients.client("dynamodb", region), table, store_retry, clock, index_check=index_check, owners=owners

@@ -34,6 +34,7 @@ __all__ = [
     "TablePass",
     "backfilling",
     "following",
+    "is_followed",
     "provisioning",
     "refused_by_index",
     "repairing_ttl",
@@ -72,7 +73,9 @@ def backfilling(*, write_units: float, read_units: float, segments: int, state: 
     settings = load_settings(backend=Backend.EMBEDDED)
     region, table = _region_and_table(settings)
     state = state or settings.data_dir / f"backfill-{table}.json"
-    owners = PhotoOwners(clients.client("dynamodb", region), settings.state_table, _retry(), utc_now)
+    state_client = clients.client("dynamodb", region)
+    followed = settings.event_index_stream
+    owners = PhotoOwners(state_client, settings.state_table, _retry(), utc_now, followed=followed)
     search = AlsoUnnoted(Unindexed(utc_now), owners)
     return _table_pass(
         settings,
@@ -83,6 +86,11 @@ def backfilling(*, write_units: float, read_units: float, segments: int, state: 
         state=state,
         keeper=search,
     )
+
+
+def is_followed() -> bool:
+    """Whether what ``following`` returns is at work somewhere, as the settings say."""
+    return load_settings(backend=Backend.EMBEDDED).event_index_stream
 
 
 def following() -> StreamRepairs:

@@ -47,7 +47,8 @@ class AlsoUnnoted:
         except NotConfigured:
             index = ""
         self._notes = bool(index)
-        return index
+        # A pass that began before the stream was followed must not end as one that began afterwards.
+        return f"{index} followed" if self._owners.followed else index
 
     def prepare(self, item: Item) -> int:
         return self._owners.note(item) if self._needed(item) else 0
