@@ -77,10 +77,11 @@ class StreamRepairs:
         return {"batchItemFailures": []}
 
     def _follow(self, key: Item, new: Item | None, old: Item | None) -> None:
-        if not is_record(key):
+        if not is_record(new or old or key):
             return
         ids = (key["userId"]["S"], key["registrationId"]["S"])
         if new and (why := self._repaired(new)):
+            logger.warning("a record cannot be repaired: %s", why)
             now = self._clock()
             self._unmapped.put(Unmapped(*ids, why, now), now + self._ttl)
         elif old and self._may_be_kept(old, new):
@@ -96,7 +97,7 @@ class StreamRepairs:
             except ServiceError:
                 raise
             except Exception as error:  # noqa: BLE001 - one record must not stop all that come after it
-                logger.error("a record could not be repaired: %s", type(error).__name__)
+                logger.error("the repair of a record failed: %s", type(error).__name__)
                 reason = Why.FAILED
                 continue
             if done.changed:

@@ -170,9 +170,9 @@ def of_records(used: Expression) -> str:
     return f"{used.name('userId')} <> {used.value({'S': JOURNAL})}"
 
 
-def is_record(key: Item) -> bool:
-    """What ``of_records`` says, of an item by its key."""
-    return key["userId"] != {"S": JOURNAL}
+def is_record(item: Item) -> bool:
+    """What ``of_records`` asks the table, of an item that is at hand."""
+    return item["userId"] != {"S": JOURNAL}
 
 
 class _Stopped(Exception):
