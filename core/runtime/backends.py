@@ -42,6 +42,7 @@ from core.ports import (
     TemplateEngine,
     Templates,
     TokenRates,
+    UnmappedRecords,
     ValidationRecords,
     Worklists,
 )
@@ -111,6 +112,8 @@ class Adapters:
     face_search: FaceSearch | None = None
     #: None if Facedesk itself deletes expired records.
     expiry: ExpiryCheck | None = None
+    #: None if no other service writes records.
+    unmapped: UnmappedRecords | None = None
     #: See ``Services.verify``.
     verify: Callable[[], None] | None = None
     #: Functions that close what belongs to the backend.
@@ -208,6 +211,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.aws.second_looks import DynamoSecondLooks
     from core.adapters.aws.sign_outs import DynamoSignOuts
     from core.adapters.aws.tokens import DynamoTokens
+    from core.adapters.aws.unmapped import DynamoUnmapped
     from core.adapters.aws.worklists import DynamoWorklists
 
     region, table, bucket = settings.aws_region, settings.dynamodb_table, settings.images_bucket
@@ -296,6 +300,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         ),
         metrics=CloudWatchMetrics(clients.client("cloudwatch", region), table, settings.audit_table, store_retry),
         expiry=DynamoExpiryCheck(clients.client("dynamodb", region), table, store_retry, clock),
+        unmapped=DynamoUnmapped(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         closing=(owners.close, shares.close),
     )
 

@@ -41,6 +41,7 @@ SERVICES: Mapping[str, str] = {
     "faces": Service.DUPLICATES,
     "alert": Service.ALERTS,
     "tokens": Service.TOKENS,
+    "unmapped": Service.RECORDS,
 }
 
 

@@ -19,6 +19,8 @@ from core.adapters.aws.table_pass import TablePass
 from core.adapters.aws.unindexed import Unindexed
 from core.adapters.aws.unmapped import DynamoUnmapped
 from core.adapters.aws.unnoted import AlsoUnnoted
+from core.domain.clock import utc_now
+from core.domain.roles import local
 from core.domain.unmapped import Unmapped, Why
 from core.flow.pace import Pace
 from core.flow.retry import Retry
@@ -27,7 +29,8 @@ from tests.support.clock import NOON, FakeClock
 from tests.support.dynamodb import Proxy, client_of, create_state_table, create_table, put_item, stored_item
 from tests.support.odd_records import EXAMPLES, FIELDS, ODD_RECORDS, OddRecord, item_of
 from tests.support.photo_owners import noting_pass
-from tests.support.records import a_foreign_item
+from tests.support.production import Servers, Site, production
+from tests.support.records import a_foreign_item, an_outcome
 from tests.support.stores import table_without_index
 from tests.support.streams import batch, change, stream_of, table_with_stream, writes
 
@@ -373,3 +376,18 @@ def test_an_entry_expires(kept: DynamoUnmapped, stream: StreamRepairs, dynamodb:
     clock = FakeClock()
     clock.advance(TTL)
     assert DynamoUnmapped(dynamodb, state_table, RETRY, clock).some(10) == []
+
+
+@pytest.fixture
+def site(dynamodb_url: str, s3_server: str, mongodb_uri: str) -> Iterator[Site]:
+    with production(Servers(dynamodb_url, s3_server, mongodb_uri, rekognition="http://127.0.0.1:9")) as site:
+        yield site
+
+
+def test_an_erasure_reaches_the_entries_of_the_person(dynamodb: Any, site: Site) -> None:
+    entries = DynamoUnmapped(dynamodb, site.environment["DYNAMODB_STATE_TABLE"], RETRY, utc_now)
+    for user in ("user-1", "user-2"):
+        entries.put(Unmapped(user, "reg-1", Why.NO_EVENT, utc_now()), utc_now() + TTL)
+    site.services.records.record_attempt(an_outcome(timestamp=utc_now()), TTL)
+    site.services.erasures.erase("user-1", "user-1", local("an admin"))
+    assert [entry.user_id for entry in entries.some(10)] == ["user-2"]

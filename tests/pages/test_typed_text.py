@@ -190,6 +190,7 @@ REVIEWED: dict[str, set[str]] = {
     "dashboard/sections/erasure.py": {
         "markdown: count",
     },
+    "dashboard/parts/unmapped.py": {"expander: sentence"},  # a number and words of ours
     "dashboard/parts/unreadable.py": {"caption: _MEANING[noun]", "expander: sentence"},  # a number and a noun of ours
     "dashboard/sections/all_events.py": {
         "caption: ' · '.join(said)",  # counts
