@@ -56,8 +56,8 @@ def _in_words(rows: pd.DataFrame, zone: tzinfo) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Registration": rows["registrationId"],
-            "User": rows["userId"],
             "Why": rows["unreadable"].map(_WORDS),
+            "User": rows["userId"],
             "Found": rows["timestamp"].dt.tz_convert(zone),
         }
     )

@@ -19,7 +19,7 @@ from core.adapters.aws.table_pass import TablePass
 from core.adapters.aws.unindexed import Unindexed
 from core.adapters.aws.unmapped import DynamoUnmapped
 from core.adapters.aws.unnoted import AlsoUnnoted
-from core.domain.clock import utc_now
+from core.domain.clock import Clock, utc_now
 from core.domain.roles import local
 from core.domain.unmapped import Unmapped, Why
 from core.flow.pace import Pace
@@ -86,9 +86,10 @@ def pass_over_expiries(client: Any, table: str, folder: Path) -> None:
     TablePass(client, table, RETRY, search, writes=pace, reads=pace, segments=1, state=folder / "expiries.json").run()
 
 
-def follower(client: Any, table: str, state_table: str, retry: Retry = RETRY) -> StreamRepairs:
-    """What production makes of the settings, at noon."""
-    clock = FakeClock()
+def follower(
+    client: Any, table: str, state_table: str, retry: Retry = RETRY, clock: Clock = lambda: NOON
+) -> StreamRepairs:
+    """What production makes of the settings; by default it is noon."""
     backfill = AlsoUnnoted(Unindexed(clock), PhotoOwners(client, state_table, retry, clock))
     searches = [(backfill, backfill), (IgnoredExpiry(clock, TTL), None)]
     kept = DynamoUnmapped(client, state_table, retry, clock)
