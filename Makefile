@@ -52,9 +52,11 @@ bench: setup-dev .venv-bench/.ready
 	$(BIN)/python -m benchmarks.all_events
 	$(BIN)/python -m benchmarks.registrations
 	$(BIN)/python -m benchmarks.duplicates
+	$(BIN)/python -m benchmarks.attempts
 	$(BIN)/python -m benchmarks.validate
 	$(BIN)/python -m benchmarks.beside_batch
 	$(BIN)/python -m benchmarks.index_check
+	$(BIN)/python -m benchmarks.shards
 	$(BIN)/python -m benchmarks.api
 	$(BIN)/python -m benchmarks.api --reads
 	$(BIN)/python -m benchmarks.sessions

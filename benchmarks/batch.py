@@ -187,7 +187,7 @@ def ours(photos: int, rate: int, photo: bytes) -> Figures:
             local,
             policy=Policy(),
             engine_deadline=BATCH_DEADLINE,
-            engine_threads=2 * THREADS,
+            at_once=THREADS,
             engine_must_answer=True,
         )
         batches = Batches(

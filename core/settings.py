@@ -223,7 +223,7 @@ class Settings(Policy, Limits, Sampling, BaseSettings):
 
     max_upload_mb: int = Field(15, ge=1, le=50, description="largest photo file taken, megabytes")
 
-    api_threads: int = Field(16, ge=1, le=256, description="API requests that are worked on at once")
+    api_threads: int = Field(16, ge=1, le=256, description="API validations at once, and as many other requests")
     api_queue: int = Field(
         64,
         ge=0,

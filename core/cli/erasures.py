@@ -1,7 +1,8 @@
-"""The commands that delete personal data: ``erase`` and ``sweep``."""
+"""The commands that delete personal data: ``erase``, ``erase-again`` and ``sweep``."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from core.cli.console import complain, say
 from core.cli.context import open_services, user_name
+from core.domain.errors import InvalidInput
 
 
 def erase(
@@ -45,6 +47,42 @@ def erase(
         say(text)
 
 
+def erase_again(
+    since: Annotated[
+        str,
+        typer.Option(help="The moment to which the tables were restored, such as 2026-11-26T09:00:00Z (UTC)."),
+    ],
+    audit_table: Annotated[
+        str, typer.Option(help="Name of the table with the audit trail up to the end: that of before the restore.")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Erase them. Otherwise they are only counted.")] = False,
+) -> None:
+    """Erase again the people who are back because the DynamoDB tables were restored to an earlier moment.
+
+    The settings name the restored tables. The audit trail of before the restore says, by keyed hashes, who was erased
+    since that moment; HASH_KEY must be the same as then. Everybody who has a record or a registration is compared
+    with it. Run it before the servers start: it knows nothing of people who registered once more after a restore.
+
+    If the command is stopped or killed, run it again within a day to continue.
+
+    Exit code: 0 if nobody is left to be erased, 1 otherwise (also if they were only counted).
+    """
+    from core.domain.roles import local
+    from core.runtime.maintenance import erased_since
+
+    with open_services() as services:
+        moment = _moment(since)
+        hashes = erased_since(services.settings, audit_table, moment, services.clock())
+        back = services.erasures.returned(hashes, moment)
+        say(f"{len(hashes):,} people were erased since then, of whom {len(back):,} are here again.")
+        if back and not yes:
+            complain("Nothing was changed. To erase them, repeat the command with --yes.")
+            raise typer.Exit(1)
+        for user_id in back:
+            services.erasures.erase(user_id, user_id, local(f"command line: {user_name()}"))
+        say(f"{len(back):,} erased again.")
+
+
 def sweep(
     trust_clock: Annotated[
         bool,
@@ -67,6 +105,15 @@ def sweep(
             f"{swept.records:,} expired records, {swept.photos:,} photos, {swept.notes:,} notes and the answers to "
             f"{swept.pairs:,} pairs deleted."
         )
+
+
+def _moment(typed: str) -> datetime:
+    """The moment, in UTC unless it names another zone. Raises ``InvalidInput``."""
+    try:
+        moment = datetime.fromisoformat(typed)
+    except ValueError:
+        raise InvalidInput("This is no moment such as 2026-11-26T09:00:00Z.") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _write(file: Path, text: str) -> None:

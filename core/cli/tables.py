@@ -1,4 +1,4 @@
-"""The commands for the DynamoDB tables: ``provision`` and ``backfill-index``."""
+"""The commands for the DynamoDB tables: ``provision``, ``backfill-index`` and ``shard-event``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from core.cli.console import complain, say
 from core.cli.failures import line, one_line_errors
 from core.cli.progress import bar_or_lines, status
-from core.domain.errors import Unavailable
+from core.domain.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
     from core.runtime.maintenance import PassCounts, TablePass
@@ -159,6 +159,43 @@ def backfill_index(
             time.sleep(every)
     if refused:
         raise typer.Exit(1)
+
+
+def shard_event(
+    event: Annotated[str, typer.Argument(help="Id of the event.", show_default=False)],
+    count: Annotated[int, typer.Argument(min=0, help="Shards to write to; 0: none from now on.", show_default=False)],
+    move: Annotated[
+        bool, typer.Option("--move", help="Also move the records that the event has already, one after another.")
+    ] = False,
+    write_units: WriteUnits = 100,
+) -> None:
+    """Spread an event over several keys of the event index, each for about 1,000 write units a second.
+
+    Update all servers first: older ones do not find records that are in shards. The servers are told to read the
+    shards and, two and a half minutes later, when all of them do, to write to them. Nothing is interrupted. A record
+    that is there already goes to its shard with its next attempt or decision, or with --move. Each read of the event
+    then asks once for each shard; 8 are enough for about 8,000 write units a second.
+
+    With a lower COUNT no record begins in the shards beyond it. They are read all the same, and what is there stays.
+
+    If the command is stopped, run it again.
+    """
+    from core.runtime.maintenance import sharding
+
+    if move and not count:
+        raise InvalidInput("--move: there are no shards to move records to.")
+    with one_line_errors(), _ended_by_ctrl_c(130):
+        change, moving = sharding(write_units=write_units)
+        with status() as report:
+            before = change.set(event, count, report)
+        say(f"Written shards of the event: {before.written}, from now on {count}.")
+        if move:
+            with bar_or_lines("Records") as progress:
+                counts = moving.run(event, count, progress)
+            say(
+                f"{counts.moved:,} records moved, {counts.changed:,} changed meanwhile, {counts.left:,} left whose "
+                f"metadata do not name the event; {counts.write_units:,.0f} write units."
+            )
 
 
 def _pass(backfill: TablePass, *, repeats: bool) -> int:

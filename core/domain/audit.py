@@ -101,6 +101,12 @@ def one_an_action(entries: Iterable[AuditEntry]) -> Iterator[AuditEntry]:
                 yield entry
 
 
+def erased(entries: Iterable[AuditEntry]) -> set[str]:
+    """The hashes of the users whose erasure has ended or at least begun, by these entries."""
+    done = (BEGUN, "ok")
+    return {each.user for each in entries if each.user and each.action is Action.ERASE and each.outcome in done}
+
+
 def _action_of(entry: AuditEntry) -> Hashable:
     """What the beginning and the end of an action have in common."""
     return entry.who, entry.action, entry.user, entry.registration, entry.event_id, entry.details.get("what")

@@ -103,6 +103,7 @@ class Service(StrEnum):
     SECOND_LOOKS = "second looks"
     ALERTS = "alerts"
     DUPLICATES = "duplicates"
+    FINDINGS = "findings"
     SIGN_OUTS = "sign-outs"
     TOKENS = "API tokens"
     BATCHES = "batches"

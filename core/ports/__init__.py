@@ -13,6 +13,7 @@ from core.ports.cases import Claims, ExpiringCases, Notes
 from core.ports.duplicates import DuplicateStore, FaceSearch, ReadPhoto
 from core.ports.engine import Answer, FaceEngine, TemplateEngine
 from core.ports.erasures import ErasureStore, StoredRecord
+from core.ports.findings import FindingsStore
 from core.ports.jobs import JobBoard, Notice
 from core.ports.metrics import ExpiryCheck, ServiceMetrics
 from core.ports.photos import AgeingPhotos, ExpiringPhotos, Photos
@@ -53,6 +54,7 @@ __all__ = [
     "ExpiryCheck",
     "FaceEngine",
     "FaceSearch",
+    "FindingsStore",
     "JobBoard",
     "Notes",
     "Notice",

@@ -87,8 +87,8 @@ class Notes(Protocol):
 
 
 class ExpiringCases(Protocol):
-    """What a store of claims, of notes or of answers to pairs can do in addition if no service deletes what has
-    expired in it.
+    """What a store of claims, of notes, of answers to pairs or of findings can do in addition if no service deletes
+    what has expired in it.
     """
 
     def drop_expired(self, now: datetime) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -26,6 +26,10 @@ class ErasureStore(Protocol):
     """
 
     def records_of(self, user_id: str) -> list[StoredRecord]: ...
+
+    def users(self) -> Iterator[str]:
+        """The user id of every record, perhaps more than once. Reads all records, as they are consumed."""
+        ...
 
     def named_elsewhere(self, keys: Collection[str], user_id: str | None) -> set[str]:
         """Those of the photo keys that other users' records name, in any attempt; with None, any user's.

@@ -30,6 +30,7 @@ from core.ports import (
     ExpiryCheck,
     FaceEngine,
     FaceSearch,
+    FindingsStore,
     JobBoard,
     Notes,
     Photos,
@@ -47,7 +48,6 @@ from core.ports import (
     Worklists,
 )
 from core.runtime.instance import instance_id
-from core.services.validation import ENGINE_THREADS
 from core.settings import Settings
 
 #: How many photos a batch works on at once. With ``aws``, enough to use the whole quota if a photo takes
@@ -58,8 +58,10 @@ BATCH_SECONDS, MAX_BATCH_WORKERS, EMBEDDED_BATCH_WORKERS = 1.5, 48, 2
 BATCH_CALL_DEADLINE = 30.0
 #: Of the check of the event index: one reads the table, the other looks at the finding.
 INDEX_CHECK_CONNECTIONS = 2
-#: Processes that make the photos of people safe.
-SANITISERS = 2
+#: Photos of pages that the face engine is asked about at once, besides those of the API.
+PAGE_PHOTOS = 16
+#: The least and the most processes that make the photos of people safe: one for every two cores.
+MIN_SANITISERS, MAX_SANITISERS = 2, 4
 #: The most processes that sanitise a batch's photos. Photos that people submit have processes of their own.
 MAX_BATCH_SANITISERS = 4
 
@@ -89,6 +91,7 @@ class Adapters:
     profile_edits: EventProfileEdits | None
     crossings: Crossings
     duplicates: DuplicateStore
+    findings: FindingsStore
     sign_outs: SignOuts
     token_rates: TokenRates
     worklists: Worklists
@@ -97,9 +100,11 @@ class Adapters:
     tokens: ApiTokens | None = None
     #: Seconds for which a batch continues while everything fails.
     batch_patience: float = PATIENCE_SECONDS
-    #: The stores from which expired data must be deleted: of records, photos, claims, notes and answers to pairs.
-    #: None if the services delete it themselves.
-    expiring: tuple[ExpiringRecords, ExpiringPhotos, ExpiringCases, ExpiringCases, ExpiringCases] | None = None
+    #: The stores from which expired data must be deleted: of records, photos, claims, notes, answers to pairs and
+    #: findings. None if the services delete it themselves.
+    expiring: (
+        tuple[ExpiringRecords, ExpiringPhotos, ExpiringCases, ExpiringCases, ExpiringCases, ExpiringCases] | None
+    ) = None
     #: The same photos, if a service deletes them by their age; None if they are deleted with their records.
     ageing: AgeingPhotos | None = None
     importer: RegistrationImport | None = None
@@ -128,6 +133,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.embedded.duplicates import SqliteDuplicates
     from core.adapters.embedded.engine import LocalEngine
     from core.adapters.embedded.erasures import SqliteErasures
+    from core.adapters.embedded.findings import SqliteFindings
     from core.adapters.embedded.jobs import ProcessJobBoard
     from core.adapters.embedded.photos import FolderPhotos
     from core.adapters.embedded.profiles import SqliteDatedEvents, SqliteProfiles
@@ -153,6 +159,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
     engine = LocalEngine(infer=settings.infer_age_gender_smile, cores=settings.engine_cores)
     claims, notes = SqliteClaims(database, clock), SqliteNotes(database, clock)
     profiles, duplicates = SqliteProfiles(database), SqliteDuplicates(database, clock)
+    findings = SqliteFindings(database, clock)
     return Adapters(
         records=records,
         registrations=registrations,
@@ -160,7 +167,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
         engine=engine,
         batch_engine=engine,
         batch_workers=EMBEDDED_BATCH_WORKERS,
-        sanitiser=_sanitiser(settings, SANITISERS),
+        sanitiser=_sanitiser(settings, _sanitisers()),
         batch_sanitiser=_sanitiser(settings, min(os.cpu_count() or 1, MAX_BATCH_SANITISERS)),
         audit=SqliteAudit(database),
         erasures=erasures,
@@ -172,11 +179,12 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
         profile_edits=profiles,
         crossings=SqliteCrossings(database),
         duplicates=duplicates,
+        findings=findings,
         sign_outs=FolderSignOuts(settings.data_dir, clock),
         token_rates=ProcessRates(settings.api_requests_per_minute),
         worklists=SqliteWorklists(settings.data_dir),
         jobs=ProcessJobBoard(),
-        expiring=(erasures, photos, claims, notes, duplicates),
+        expiring=(erasures, photos, claims, notes, duplicates, findings),
         templating=(engine, photos.templates),
         importer=registrations,
         verify=records.verify,
@@ -193,14 +201,17 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.aws.duplicates import DynamoDuplicates
     from core.adapters.aws.engine import Quota, RekognitionEngine
     from core.adapters.aws.erasures import DynamoErasures
+    from core.adapters.aws.event_shards import EventShards
     from core.adapters.aws.expiry import DynamoExpiryCheck
     from core.adapters.aws.face_collections import FaceCollections
     from core.adapters.aws.face_search import RekognitionFaceSearch
+    from core.adapters.aws.findings import DynamoFindings
     from core.adapters.aws.index_check import IndexCheck
     from core.adapters.aws.jobs import DynamoJobBoard
     from core.adapters.aws.metrics import CloudWatchMetrics
     from core.adapters.aws.mongo_profiles import MongoProfiles
     from core.adapters.aws.mongodb import connect
+    from core.adapters.aws.pages import SCAN_SEGMENTS
     from core.adapters.aws.photo_owners import TRUSTED, PhotoOwners
     from core.adapters.aws.photos import S3Photos
     from core.adapters.aws.profiles import DynamoDatedEvents, DynamoProfiles
@@ -223,12 +234,14 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     engine_retry = Retry(settings.engine_deadline_seconds, call_timeout=1.0)
     workers = _workers(settings.rekognition_calls_per_second)
     search_pace = settings.rekognition_collection_calls_per_second
-    rekognition = clients.client("rekognition", region, pool=ENGINE_THREADS + 2 * workers)
+    rekognition = clients.client("rekognition", region, pool=2 * (photos_at_once(settings) + workers))
     infer = settings.infer_age_gender_smile
     shares = QuotaShares(clients.client("dynamodb", region), settings.state_table, store_retry, clock, instance_id())
     quota = Quota.shared(shares, settings.rekognition_calls_per_second)
     batch_retry = Retry(BATCH_CALL_DEADLINE, call_timeout=clients.CALL_TIMEOUT_SECONDS)
-    photos = S3Photos(clients.client("s3", region), bucket, store_retry, max_bytes=settings.max_upload_bytes)
+    # A photo is stored while its reference is read.
+    s3 = clients.client("s3", region, pool=2 * (photos_at_once(settings) + workers))
+    photos = S3Photos(s3, bucket, store_retry, max_bytes=settings.max_upload_bytes)
     owners = PhotoOwners(
         clients.client("dynamodb", region),
         settings.state_table,
@@ -250,6 +263,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     if settings.mongodb_events_collection:
         events = database[settings.mongodb_events_collection]
         profiles = MongoProfiles(events, settings.mongodb_event_fields, settings.store_deadline_seconds)
+    shards = EventShards(clients.client("dynamodb", region), settings.state_table, clock)
     index_check = None
     if every := settings.event_index_check:
         # With connections of its own, so that it keeps none from a validation.
@@ -258,7 +272,18 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         index_check = IndexCheck(own, table, settings.state_table, instance_id(), every, clock, followed=followed)
     return Adapters(
         records=DynamoRecords(
-            clients.client("dynamodb", region), table, store_retry, clock, index_check=index_check, owners=owners
+            # For photos of people and of a batch, and for the API's reads, of which each may read parts of an event.
+            clients.client(
+                "dynamodb",
+                region,
+                pool=photos_at_once(settings) + workers + SCAN_SEGMENTS * settings.api_threads + settings.api_exports,
+            ),
+            table,
+            store_retry,
+            clock,
+            index_check=index_check,
+            owners=owners,
+            shards=shards,
         ),
         registrations=registrations,
         pages=registrations.pages,
@@ -267,7 +292,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         engine=RekognitionEngine(rekognition, engine_retry, quota, infer=infer),
         batch_engine=RekognitionEngine(rekognition, batch_retry, quota, patient=True, infer=infer),
         batch_workers=workers,
-        sanitiser=_sanitiser(settings, SANITISERS),
+        sanitiser=_sanitiser(settings, _sanitisers()),
         batch_sanitiser=_sanitiser(settings, min(os.cpu_count() or 1, MAX_BATCH_SANITISERS)),
         audit=DynamoAudit(clients.client("dynamodb", region), settings.audit_table, store_retry),
         erasures=DynamoErasures(clients.client("dynamodb", region), table, store_retry, owners),
@@ -279,6 +304,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         profile_edits=None if settings.mongodb_events_collection else edits,
         crossings=DynamoCrossings(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         duplicates=DynamoDuplicates(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
+        findings=DynamoFindings(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         sign_outs=DynamoSignOuts(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         token_rates=DynamoRates(
             clients.client("dynamodb", region),
@@ -301,8 +327,17 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         metrics=CloudWatchMetrics(clients.client("cloudwatch", region), table, settings.audit_table, store_retry),
         expiry=DynamoExpiryCheck(clients.client("dynamodb", region), table, store_retry, clock),
         unmapped=DynamoUnmapped(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
-        closing=(owners.close, shares.close),
+        closing=(owners.close, shards.close, shares.close),
     )
+
+
+def photos_at_once(settings: Settings) -> int:
+    """About how many photos that people submit the face engine is asked at the same time."""
+    return settings.api_threads + PAGE_PHOTOS
+
+
+def _sanitisers() -> int:
+    return min(max((os.cpu_count() or 1) // 2, MIN_SANITISERS), MAX_SANITISERS)
 
 
 def _workers(calls_per_second: float) -> int:

@@ -10,7 +10,7 @@ from core.domain.clock import Clock, utc_now
 from core.domain.errors import SettingsError
 from core.ports import Registrations
 from core.runtime import backends
-from core.runtime.backends import Adapters
+from core.runtime.backends import Adapters, photos_at_once
 from core.runtime.observed import (
     ObservedAuditTrail,
     ObservedEngine,
@@ -27,6 +27,7 @@ from core.runtime.observed import (
 from core.runtime.observed_alerts import AlertLog, ObservedCrossings
 from core.runtime.observed_cases import ObservedClaims, ObservedExpiringCases, ObservedNotes
 from core.runtime.observed_duplicates import ObservedDuplicates, ObservedFaceSearch
+from core.runtime.observed_findings import ObservedFindings
 from core.runtime.observed_photos import ObservedAgeingPhotos, ObservedExpiringPhotos, ObservedPhotos
 from core.runtime.observed_profiles import ObservedDatedEvents, ObservedProfileEdits, ObservedProfiles
 from core.runtime.observed_services import ObservedErasures, ObservedRetention, ObservedValidation
@@ -38,7 +39,8 @@ from core.runtime.operation_metrics import OperationMetrics
 from core.runtime.services import Services
 from core.services.batch import Batches
 from core.services.cases import ClaimsUnlessErased, NotesUnlessErased
-from core.services.duplicates import DuplicateService, Erased, erase_person
+from core.services.duplicates import DuplicateService, erase_person
+from core.services.erased_meanwhile import Erased
 from core.services.erasure import Erasures
 from core.services.event_dates import EventDates
 from core.services.event_profiles import OptionalProfiles, ProfileService
@@ -123,6 +125,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         raise SettingsError("This backend can neither search faces nor make templates.")
     faces = ObservedFaceSearch(face_search, observer)
     duplicate_store = ObservedDuplicates(adapters.duplicates, observer)
+    findings = ObservedFindings(adapters.findings, observer)
     audit = ObservedAuditTrail(adapters.audit, observer)
     importer = ObservedImport(adapters.importer, observer) if adapters.importer else None
     claims = ObservedClaims(adapters.claims, observer)
@@ -147,6 +150,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
             summarised.forget,
             adapters.worklists.forget,
             adapters.jobs.forget,
+            findings.forget,
             claims.erase,
             notes.erase,
             *([unmapped.erase] if unmapped else []),
@@ -184,19 +188,20 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
     )
     retention = None
     if adapters.expiring and importer:
-        expiring_records, expiring_photos, expiring_claims, expiring_notes, expiring_pairs = adapters.expiring
+        old_records, old_photos, old_claims, old_notes, old_pairs, old_findings = adapters.expiring
         retention = Retention(
-            ObservedExpiringRecords(expiring_records, observer),
+            ObservedExpiringRecords(old_records, observer),
             importer,
-            ObservedExpiringPhotos(expiring_photos, observer),
+            ObservedExpiringPhotos(old_photos, observer),
             audit,
             clock,
             settings.record_ttl,
             SteadyClock(settings.data_dir, clock),
             lambda: event_dates.catch_up(Event(), everything=True),
-            claims=ObservedExpiringCases(expiring_claims, observer, "claims"),
-            notes=ObservedExpiringCases(expiring_notes, observer, "notes"),
-            pairs=ObservedExpiringCases(expiring_pairs, observer, "duplicates"),
+            claims=ObservedExpiringCases(old_claims, observer, "claims"),
+            notes=ObservedExpiringCases(old_notes, observer, "notes"),
+            pairs=ObservedExpiringCases(old_pairs, observer, "duplicates"),
+            findings=ObservedExpiringCases(old_findings, observer, "findings"),
         )
     validating = partial(
         ValidationService,
@@ -214,13 +219,14 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         references=references,
         sanitiser=adapters.sanitiser,
         engine_deadline=settings.engine_deadline_seconds,
+        at_once=photos_at_once(settings),
     )
     batch_validation = validating(
         engine=batch_engine,
         references=batch_references,
         sanitiser=adapters.batch_sanitiser,
         engine_deadline=BATCH_DEADLINE,
-        engine_threads=2 * adapters.batch_workers,
+        at_once=adapters.batch_workers,
         engine_must_answer=True,
     )
     batches = Batches(
@@ -234,14 +240,18 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
     )
     jobs = Jobs(adapters.jobs)
     forgetting.on_erased(jobs.forget_erased)
+    erased = Erased(adapters.erasures.ended, erasures, hashed)
     reference_check = ReferenceCheck(
         registrations,
         batch_references,
         settings.policy,
+        findings,
+        erased,
+        clock,
         workers=adapters.batch_workers,
         patience=adapters.batch_patience,
     )
-    forgetting.on_erased(reference_check.forget)
+    forgetting.on_erased(lambda _: reference_check.forget_all())
     second_looks = SecondLookService(
         records,
         ObservedSecondLooks(adapters.looks, observer),
@@ -254,17 +264,18 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
     duplicates = DuplicateService(
         registrations,
         duplicate_store,
+        findings,
         faces,
         lambda key: batch_validation.photo(key).jpeg,
         validation.photo,
-        Erased(adapters.erasures.ended, erasures, hashed),
+        erased,
         audit,
         event_dates.kept_until,
         settings.record_ttl,
         settings.duplicate_threshold,
         clock,
     )
-    forgetting.on_erased(duplicates.forget)
+    forgetting.on_erased(lambda _: duplicates.forget_all())
     # Neither is observed: every request asks for them, and they are read every few seconds.
     sessions = Sessions(settings, clock, adapters.sign_outs)
     stored_tokens = read_in_background(adapters.tokens) if adapters.tokens else None
@@ -312,6 +323,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
             jobs.end,
             summaries.close,
             batch_validation.close,
+            findings.close,
             adapters.batch_sanitiser.close,
             *adapters.closing,
         ),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from core.domain import hints
 from core.domain.errors import Service, ServiceError
 from core.domain.hints import Hint
+from core.settings import Backend
 
 if TYPE_CHECKING:
     from core.runtime.services import Services
@@ -20,7 +21,8 @@ logger = logging.getLogger(__name__)
 
 
 #: The services without which Facedesk still validates photos and decides cases: people then do not see who has which
-#: case, and cannot read or write notes, or the profiles of events.
+#: case, and cannot read or write notes, or the profiles of events. Sign-outs are in the same table, but are none of
+#: them: where people sign in, nobody gets in any more some minutes after they were last read.
 _DISPENSABLE = frozenset({Service.CASES, Service.PROFILES})
 
 
@@ -56,6 +58,8 @@ def check(services: Services) -> list[Health]:
         Service.CASES: services.claims.ping,
         Service.PROFILES: services.profiles.ping,
     }
+    if services.settings.sign_in and services.settings.backend is Backend.AWS:
+        pings[Service.SIGN_OUTS] = services.sessions.ping
     with ThreadPoolExecutor(len(pings), thread_name_prefix="health") as threads:
         return list(threads.map(_health, pings, pings.values()))
 

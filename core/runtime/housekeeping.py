@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from core.domain.errors import Conflict, FacedeskError, ServiceError
-from core.services.batch_jobs import take_over
+from core.services.batch_jobs import TakeOver
 
 if TYPE_CHECKING:
     from core.runtime.services import Services
@@ -94,6 +94,8 @@ class Housekeeping:
                 return
 
     def _take_over(self) -> None:
+        take_over = TakeOver()
+
         def look() -> None:
             services = self._services()
             take_over(services.batches, services.jobs)

@@ -1,5 +1,5 @@
-"""Builds, from the settings, what works on the DynamoDB tables apart from the server: provisioning and passes over a
-table by the command line, and what follows the stream of the table of records.
+"""Builds, from the settings, what works on the DynamoDB tables apart from the server: what the command line runs on
+them, and what follows the stream of the table of records.
 
 Needs only the region and the tables' names: a machine that provisions may know neither MongoDB nor the bucket.
 """
@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 from core.adapters.aws import clients
+from core.adapters.aws.audit import DynamoAudit
 from core.adapters.aws.expiry import IgnoredExpiry
 from core.adapters.aws.photo_owners import PhotoOwners
 from core.adapters.aws.provision import Provision
 from core.adapters.aws.provision_plan import AUDIT, STATE, Action
 from core.adapters.aws.repair import Keeper, PassCounts, Search
+from core.adapters.aws.sharding import Sharding, ShardMove
 from core.adapters.aws.stream import StreamRepairs
 from core.adapters.aws.table_pass import TablePass
 from core.adapters.aws.unindexed import RefusedByIndex, Unindexed
 from core.adapters.aws.unmapped import DynamoUnmapped
 from core.adapters.aws.unnoted import AlsoUnnoted
+from core.domain.audit import erased
 from core.domain.clock import utc_now
-from core.domain.errors import SettingsError
+from core.domain.errors import InvalidInput, SettingsError
 from core.flow.pace import Pace
 from core.flow.retry import Retry
 from core.settings import Backend, Settings, load_settings
@@ -33,11 +38,13 @@ __all__ = [
     "StreamRepairs",
     "TablePass",
     "backfilling",
+    "erased_since",
     "following",
     "is_followed",
     "provisioning",
     "refused_by_index",
     "repairing_ttl",
+    "sharding",
 ]
 
 #: Seconds for which a passing fault is retried: longer than elsewhere, as no user waits for an answer.
@@ -63,6 +70,21 @@ def provisioning(report: Callable[[str], None]) -> list[Provision]:
         Provision(client, settings.audit_table, _retry(), AUDIT, report=report),
         Provision(client, settings.state_table, _retry(), STATE, report=report),
     ]
+
+
+def erased_since(settings: Settings, table: str, since: datetime, until: datetime) -> set[str]:
+    """The hashes of the people who were erased in this time, by the audit trail in that table.
+
+    An erasure that was begun and not ended counts, too. Raises ``InvalidInput`` if the trail is in no table.
+    """
+    if settings.backend is not Backend.AWS:
+        raise InvalidInput(
+            "With FACEDESK_BACKEND=embedded a restore brings back its own audit trail, so Facedesk cannot know who "
+            "was erased since: erase them again by their user ids."
+        )
+    region, _ = _region_and_table(settings)
+    with closing(DynamoAudit(clients.client("dynamodb", region), table, _retry())) as audit:
+        return erased(audit.entries(since, until))
 
 
 def backfilling(*, write_units: float, read_units: float, segments: int, state: Path | None) -> TablePass:
@@ -130,6 +152,17 @@ def repairing_ttl(*, dry_run: bool, write_units: float, read_units: float) -> Ta
     _, table = _region_and_table(settings)
     state = None if dry_run else settings.data_dir / f"repair-ttl-{table}.json"
     return _table_pass(settings, IgnoredExpiry(utc_now, settings.record_ttl), read_units, write_units, state=state)
+
+
+def sharding(*, write_units: float) -> tuple[Sharding, ShardMove]:
+    """Sets how many shards an event has, and moves its records there; the units are a limit per second."""
+    settings = load_settings(backend=Backend.EMBEDDED)
+    region, table = _region_and_table(settings)
+    client = clients.client("dynamodb", region)
+    return (
+        Sharding(client, settings.state_table, _retry(), utc_now),
+        ShardMove(client, table, _retry(), Pace(write_units, BURST_SECONDS)),
+    )
 
 
 def _table_pass(

@@ -259,6 +259,9 @@ class ObservedErasureStore(Observed):
         with self._call("records_of", user_id):
             return self._port.records_of(user_id)
 
+    def users(self) -> Iterator[str]:
+        return self._observer.steps(self._call("users"), self._port.users())
+
     def named_elsewhere(self, keys: Collection[str], user_id: str | None) -> set[str]:
         with self._call("named_elsewhere", user_id):
             return self._port.named_elsewhere(keys, user_id)

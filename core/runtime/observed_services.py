@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import datetime
+
 from core.domain.erasures import Erasure, Receipt
 from core.domain.records import Decision, ValidationRecord
 from core.domain.roles import Principal
@@ -78,6 +81,10 @@ class ObservedErasures(Observed):
     def erase(self, user_id: str, confirmation: str, by: Principal) -> Receipt:
         with self._call("erase", user_id):
             return self._of.erase(user_id, confirmation, by)
+
+    def returned(self, hashes: Collection[str], since: datetime) -> list[str]:
+        with self._call("returned"):
+            return self._of.returned(hashes, since)
 
     def unfinished(self) -> list[Erasure | Receipt]:
         with self._call("unfinished"):

@@ -39,6 +39,7 @@ SERVICES: Mapping[str, str] = {
     "crossings": Service.ALERTS,
     "duplicates": Service.DUPLICATES,
     "faces": Service.DUPLICATES,
+    "findings": Service.FINDINGS,
     "alert": Service.ALERTS,
     "tokens": Service.TOKENS,
     "unmapped": Service.RECORDS,

@@ -6,13 +6,15 @@ when a record would expire that was made when it was switched on.
 
 from __future__ import annotations
 
+import json
 import threading
 import uuid
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from core.domain.audit import AuditEntry
 from core.domain.clock import Clock, Stopwatch, elapsed
@@ -32,44 +34,34 @@ from core.domain.duplicates import (
 from core.domain.errors import Conflict, InvalidInput, RegistrationNotFound
 from core.domain.expiry import expires_at, is_expired
 from core.domain.face_pairs import comparisons_of
+from core.domain.findings import Findings, Row
 from core.domain.records import Registration
 from core.domain.roles import Action
 from core.domain.text import require_text
 from core.flow.crew import Progress
 from core.photos.sanitiser import CleanPhoto
-from core.ports import AuditTrail, DuplicateStore, FaceSearch, ReadPhoto, Registrations
-from core.services.erasure import Erasures, written_unless_erased
-from core.services.forgetting import IsErased
-from core.services.hashing import IdHash
+from core.ports import AuditTrail, DuplicateStore, FaceSearch, FindingsStore, ReadPhoto, Registrations
+from core.services.erased_meanwhile import Erased, ErasedMeanwhile
+from core.services.erasure import written_unless_erased
+from core.services.findings import KeptFindings
 
-if TYPE_CHECKING:
-    from core.domain.erasures import Receipt
-
-#: Events whose last search is kept in memory.
-_REMEMBERED = 16
-#: How often a search makes sure that it is still allowed.
-_LOOK_EVERY = timedelta(seconds=10)
+#: The kind of the findings.
+KIND = "duplicates"
 #: Who switched searches off when they had expired.
 WHO = "retention"
 _OFF = "Searches for duplicates are switched off in this event."
 
 
 @dataclass(frozen=True)
-class Erased:
-    """How a search learns of erasures: those that have ``ended``, those that are under way, and the hash of ids that
-    the journal names people by.
-    """
+class _Kept:
+    """A search without its pairs, and when the switch that allowed it was set."""
 
-    ended: Callable[[], Iterable[Receipt]]
-    erasures: Erasures
-    hashed: IdHash
-
-
-class _Known(NamedTuple):
-    """A search, and the switch that allowed it."""
-
-    switch: Switch
+    switched_at: datetime
     search: Search
+
+
+#: The form in which it is kept.
+_SUMMARY = TypeAdapter(_Kept)
 
 
 class DuplicateService:
@@ -79,6 +71,7 @@ class DuplicateService:
         self,
         registrations: Registrations,
         store: DuplicateStore,
+        findings: FindingsStore,
         faces: FaceSearch,
         read: ReadPhoto,
         photo: Callable[[str], CleanPhoto],
@@ -106,8 +99,7 @@ class DuplicateService:
         self._threshold = faces.default_threshold if threshold is None else threshold
         self._clock = clock
         self._stopwatch = stopwatch
-        self._latest: OrderedDict[str, _Known] = OrderedDict()
-        self._lock = threading.Lock()
+        self._kept = KeptFindings(KIND, findings, clock, self._read_findings)
 
     def switch(self, event_id: str) -> Switch | None:
         """Returns the event's switch; None if it was never set."""
@@ -126,8 +118,7 @@ class DuplicateService:
         switch = Switch(on=on, reason=reason, by=who, at=self._clock())
         self._store.set_switch(event_id, switch)
         if not on:
-            self._latest.pop(event_id, None)
-            self._faces.drop(event_id)
+            self._drop(event_id)
         return switch
 
     def search(
@@ -139,21 +130,20 @@ class DuplicateService:
         searches are switched off, also meanwhile, and ``ServiceError``.
         """
         self._require_on(event_id)
-        watch = _Watch(self._erased, lambda: self._on(event_id) is not None, stop, report, self._stopwatch)
+        meanwhile = ErasedMeanwhile(self._erased, self._stopwatch)
+        watch = _Watch(meanwhile, lambda: self._on(event_id) is not None, stop, report)
         registered = self._registrations.event_frame(event_id)
         sides = _sides(registered)
         references = [Reference(side.registration_id, side.user_id, side.photo_key) for side in sides.values()]
         try:
             found = self._faces.search(event_id, references, self._read, self._threshold, stop, watch.report)
         finally:
-            erased = watch.erased({side.user_id for side in sides.values()})
             # Their faces may have been added after the erasure, also if the search failed later.
-            for user_id in erased:
+            for user_id in meanwhile.among({side.user_id for side in sides.values()}):
                 self._faces.forget(user_id)
         if not (switch := self._on(event_id)):
-            self._faces.drop(event_id)
+            self._drop(event_id)
             raise Conflict(_OFF)
-        pairs = (Candidate(sides[pair.first], sides[pair.second], pair.similarity, None) for pair in found.pairs)
         search = Search(
             at=self._clock(),
             compared=found.compared,
@@ -161,20 +151,25 @@ class DuplicateService:
             without_photo=found.without_photo + len(registered) - len(sides),
             failed=found.failed,
             threshold=self._threshold,
-            pairs=tuple(pair for pair in pairs if erased.isdisjoint(side.user_id for side in pair.sides)),
+            pairs=(),
             capped=found.capped,
             finished=found.finished,
             expected_false=self._expected_false(found.compared),
         )
-        self._remember(event_id, _Known(switch, search))
-        return self._answered(event_id, search)
+        pairs = [Candidate(sides[pair.first], sides[pair.second], pair.similarity, None) for pair in found.pairs]
+        kept = _SUMMARY.dump_json(_Kept(switch.at, search)).decode()
+        erased = self._kept.keep(event_id, kept, list(map(_row, pairs)), meanwhile)
+        left = (pair for pair in pairs if erased.isdisjoint(side.user_id for side in pair.sides))
+        return self._answered(event_id, replace(search, pairs=tuple(left)))
 
     def latest(self, event_id: str) -> Search | None:
-        """Returns the event's last search by this process, with the answers as they are now.
+        """Returns the event's last search by any process, with the people as they are registered and the answers as
+        they are now. Pairs with somebody who is registered no more are left out.
 
-        None if there is none since searches were switched on the last time, or if they are switched off.
+        None if there is none since searches were switched on the last time, if it has expired, or if searches are
+        switched off.
         """
-        search = self._known(event_id)
+        search = self._known(event_id, self._kept.latest)
         return self._answered(event_id, search) if search else None
 
     def answer(self, event_id: str, first_id: str, second_id: str, answer: Answer, note: str, who: str) -> PairAnswer:
@@ -212,7 +207,7 @@ class DuplicateService:
 
         Raises ``RegistrationNotFound`` if it is in none, ``PhotoNotFound``, ``PhotoRefused``, and ``ServiceError``.
         """
-        search = self._known(event_id)
+        search = self._known(event_id, self._kept.remembered)
         for pair in search.pairs if search else ():
             for side in pair.sides:
                 if side.registration_id == registration_id:
@@ -225,17 +220,14 @@ class DuplicateService:
         """
         for event_id, switch in self._store.switches().items():
             if not switch.on:
-                self._faces.drop(event_id)
+                self._drop(event_id)
             elif is_expired(expires_at(switch.at, self._record_ttl, self._kept_until(event_id)), self._clock()):
                 self.set_switch(event_id, on=False, reason="", who=WHO)
                 self._append_entry(event_id)
 
-    def forget(self, is_erased: IsErased) -> None:
-        """Removes the pairs of erased people from the searches in memory."""
-        with self._lock:
-            for event_id, (switch, search) in self._latest.items():
-                left = tuple(pair for pair in search.pairs if not any(is_erased(side.user_id) for side in pair.sides))
-                self._latest[event_id] = _Known(switch, replace(search, pairs=left))
+    def forget_all(self) -> None:
+        """Removes all searches from memory."""
+        self._kept.forget_all()
 
     def close(self) -> None:
         self._store.close()
@@ -250,9 +242,29 @@ class DuplicateService:
         if not self._on(event_id):
             raise Conflict(_OFF)
 
-    def _known(self, event_id: str) -> Search | None:
-        known = self._latest.get(event_id)
-        return known.search if known and known.switch == self._on(event_id) else None
+    def _known(self, event_id: str, read: Callable[[str], _Kept | None]) -> Search | None:
+        """What ``read`` returns, unless searches are switched off or were so since."""
+        switch = self._on(event_id)
+        kept = read(event_id) if switch else None
+        return kept.search if switch and kept and kept.switched_at == switch.at else None
+
+    def _read_findings(self, event_id: str, findings: Findings) -> _Kept:
+        rows = [json.loads(row.text) for row in findings.rows]
+        registered = self._registrations.event_frame(event_id)
+        wanted = {registration_id for row in rows for registration_id in row[:2]}
+        sides = _sides(registered[registered["registrationId"].isin(wanted)])
+        pairs = (
+            Candidate(replace(sides[first], photo_key=one), replace(sides[second], photo_key=other), similarity, None)
+            for first, second, one, other, similarity in rows
+            if first in sides and second in sides
+        )
+        kept = _SUMMARY.validate_json(findings.summary)
+        return replace(kept, search=replace(kept.search, pairs=tuple(pairs)))
+
+    def _drop(self, event_id: str) -> None:
+        """Deletes the event's latest search, and what is kept of its faces."""
+        self._kept.drop(event_id)
+        self._faces.drop(event_id)
 
     def _registration(self, event_id: str, registration_id: str) -> Registration:
         found = self._registrations.get(registration_id)
@@ -279,13 +291,6 @@ class DuplicateService:
         rate = self._faces.false_match_rate(self._threshold)
         return Expected(*(comparisons_of(compared) * each for each in rate)) if rate else None
 
-    def _remember(self, event_id: str, known: _Known) -> None:
-        with self._lock:
-            self._latest[event_id] = known
-            self._latest.move_to_end(event_id)
-            if len(self._latest) > _REMEMBERED:
-                self._latest.popitem(last=False)
-
     def _append_entry(self, event_id: str) -> None:
         self._audit.append(
             AuditEntry(
@@ -311,39 +316,26 @@ class _Watch:
 
     def __init__(
         self,
-        erased: Erased,
+        meanwhile: ErasedMeanwhile,
         is_on: Callable[[], bool],
         stop: threading.Event,
         report: Callable[[Progress], None],
-        stopwatch: Stopwatch,
     ) -> None:
-        self._of = erased
+        self._meanwhile = meanwhile
         self._is_on = is_on
         self._stop = stop
         self._report = report
-        self._stopwatch = stopwatch
-        self._before = {receipt.erasure_id for receipt in erased.ended()}
-        self._hashes: set[str] = set()
-        self._looked = stopwatch()
 
     def report(self, progress: Progress) -> None:
-        now = self._stopwatch()
-        if now - self._looked >= _LOOK_EVERY:
-            self._looked = now
-            self._look()
-            if not self._is_on():
-                self._stop.set()
+        if self._meanwhile.look() and not self._is_on():
+            self._stop.set()
         self._report(progress)
 
-    def erased(self, users: Iterable[str]) -> set[str]:
-        """Those of the users whose erasure has ended since the search began, or is under way."""
-        self._look()
-        hashes = self._hashes | {entry.user for entry in self._of.erasures.unfinished()}
-        return {user_id for user_id in users if self._of.hashed(user_id) in hashes} if hashes else set()
 
-    def _look(self) -> None:
-        # The journal keeps those that have ended for an hour at least, so that none is missed between two looks.
-        self._hashes |= {each.user for each in self._of.ended() if each.erasure_id not in self._before}
+def _row(pair: Candidate) -> Row:
+    first, second = pair.sides
+    found = [first.registration_id, second.registration_id, first.photo_key, second.photo_key, pair.similarity]
+    return Row((first.user_id, second.user_id), json.dumps(found))
 
 
 def _sides(registered: Any) -> dict[str, Side]:

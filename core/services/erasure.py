@@ -121,6 +121,17 @@ class Erasures:
             under_way = self._store.begin(found)
         return self._carry_on(under_way)
 
+    def returned(self, hashes: Collection[str], since: datetime) -> list[str]:
+        """Returns the user ids of the people with these hashes who have records or registrations: those who were
+        erased, and are back because the tables were restored to the moment ``since``.
+
+        Whoever was erased again is left out for a day, so that a run that was cut off can be repeated. Reads all
+        records and registrations. Raises ``ServiceError``.
+        """
+        again = {receipt.user for receipt in self._store.ended() if receipt.finished and receipt.began_at >= since}
+        wanted = set(hashes) - again
+        return sorted({user_id for user_id in self._everybody() if self._hashed(user_id) in wanted})
+
     def unfinished(self) -> list[Erasure | Receipt]:
         """Returns the erasures that are under way, oldest first."""
         return sorted(self._store.unfinished(), key=lambda entry: entry.began_at)
@@ -162,6 +173,11 @@ class Erasures:
 
     def close(self) -> None:
         self._store.close()
+
+    def _everybody(self) -> Iterator[str]:
+        yield from self._store.users()
+        for event_id in self._registrations.events():
+            yield from self._registrations.event_frame(event_id)["userId"]
 
     def _find(self, user_id: str, by: Principal) -> Erasure:
         if not user_id.strip():

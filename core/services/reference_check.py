@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
+from pydantic import TypeAdapter
+
+from core.domain.clock import Clock
 from core.domain.errors import PhotoNotFound, PhotoRefused
+from core.domain.findings import Findings, Row
 from core.domain.policy import Policy, judge
 from core.domain.reasons import advice
 from core.flow.crew import PATIENCE_SECONDS, Crew, Progress
-from core.ports import Registrations
-from core.services.forgetting import IsErased
+from core.ports import FindingsStore, Registrations
+from core.services.erased_meanwhile import Erased, ErasedMeanwhile
+from core.services.findings import KeptFindings
 from core.services.reference_photos import ReferencePhotos
 
-#: Events whose last check is kept in memory.
-_REMEMBERED = 16
+#: The kind of the findings.
+KIND = "reference-check"
 #: Codes in addition to those of ``core.domain.reasons``, and the sentence to send to the person.
 NO_REFERENCE = "NO_REFERENCE"
 PHOTO_MISSING = "PHOTO_MISSING"
@@ -50,14 +56,21 @@ class ReferenceProblem:
 
 @dataclass(frozen=True)
 class CheckedReferences:
-    """The outcome of a check: the problems, ordered by registration id, and the progress that it made."""
+    """The outcome of a check that ended ``at`` this time: the problems, ordered by registration id, and the progress
+    that it made.
+    """
 
     problems: tuple[ReferenceProblem, ...]
     progress: Progress
+    at: datetime
+
+
+#: The form in which a check without its problems is kept.
+_SUMMARY = TypeAdapter(CheckedReferences)
 
 
 class ReferenceCheck:
-    """Judges reference photos by the rules for submitted photos. Keeps nothing but templates, if the engine makes
+    """Judges reference photos by the rules for submitted photos. Keeps its outcome, and templates if the engine makes
     them.
     """
 
@@ -66,17 +79,24 @@ class ReferenceCheck:
         registrations: Registrations,
         references: ReferencePhotos,
         policy: Policy,
+        store: FindingsStore,
+        erased: Erased,
+        clock: Clock,
         *,
         workers: int,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
-        """``references`` examines the photos and keeps to the engine's quota. The rest are arguments of ``Crew``."""
+        """``references`` examines the photos and keeps to the engine's quota. The last two are arguments of
+        ``Crew``.
+        """
         self._registrations = registrations
         self._references = references
         self._policy = policy
         self._workers = workers
         self._patience = patience
-        self._latest: OrderedDict[str, CheckedReferences] = OrderedDict()
+        self._erased = erased
+        self._clock = clock
+        self._kept = KeptFindings(KIND, store, clock, self._read)
 
     def count(self, event_id: str) -> int:
         """Returns how many reference photos the engine would examine."""
@@ -88,8 +108,10 @@ class ReferenceCheck:
         """Judges all reference photos of the event. Memory use depends on the number of problems alone.
 
         Once ``stop`` is set, the photos in progress are finished and no others are started. Raises ``ServiceError``
-        if the registrations cannot be read. The progress counts photos that could not be judged as ``errors``.
+        if the registrations cannot be read or the outcome cannot be kept. The progress counts photos that could not
+        be judged as ``errors``.
         """
+        meanwhile = ErasedMeanwhile(self._erased)
         registered = self._registrations.event_frame(event_id)
         problems: list[ReferenceProblem] = []
 
@@ -98,24 +120,40 @@ class ReferenceCheck:
                 problems.append(problem)
 
         crew = Crew(self._workers, self._judged, keep, patience=self._patience)
-        progress = crew.run(_people(registered), len(registered), stop, report)
-        checked = CheckedReferences(tuple(sorted(problems, key=lambda each: each.person.registration_id)), progress)
-        self._latest[event_id] = checked
-        self._latest.move_to_end(event_id)
-        if len(self._latest) > _REMEMBERED:
-            self._latest.popitem(last=False)
-        return checked
+
+        def told(progress: Progress) -> None:
+            meanwhile.look()
+            report(progress)
+
+        progress = crew.run(_people(registered), len(registered), stop, told)
+        summary = CheckedReferences((), progress, self._clock())
+        problems.sort(key=lambda each: each.person.registration_id)
+        kept = _SUMMARY.dump_json(summary).decode()
+        erased = self._kept.keep(event_id, kept, list(map(_row, problems)), meanwhile)
+        left = (problem for problem in problems if problem.person.user_id not in erased)
+        return replace(summary, problems=tuple(left))
 
     def latest(self, event_id: str) -> CheckedReferences | None:
-        """Returns the last check of the event in this process; None if there was none."""
-        return self._latest.get(event_id)
+        """Returns the event's last check by any process, with the people as they are registered; those who are
+        registered no more are left out. None if there was none, or if it has expired. Raises ``ServiceError``.
+        """
+        return self._kept.latest(event_id)
 
-    def forget(self, is_erased: IsErased) -> None:
-        """Removes the problems of erased people from the checks in memory."""
-        for event_id, checked in list(self._latest.items()):
-            left = tuple(problem for problem in checked.problems if not is_erased(problem.person.user_id))
-            if len(left) < len(checked.problems):
-                self._latest[event_id] = replace(checked, problems=left)
+    def forget_all(self) -> None:
+        """Removes all checks from memory."""
+        self._kept.forget_all()
+
+    def _read(self, event_id: str, findings: Findings) -> CheckedReferences:
+        rows = [json.loads(row.text) for row in findings.rows]
+        registered = self._registrations.event_frame(event_id)
+        wanted = registered[registered["registrationId"].isin([registration_id for registration_id, *_ in rows])]
+        people = {person.registration_id: person for person in _people(wanted)}
+        problems = (
+            ReferenceProblem(people[registration_id], tuple(codes), message)
+            for registration_id, codes, message in rows
+            if registration_id in people
+        )
+        return replace(_SUMMARY.validate_json(findings.summary), problems=tuple(problems))
 
     def _judged(self, person: Person) -> ReferenceProblem | None:
         if person.key is None:
@@ -131,6 +169,11 @@ class ReferenceCheck:
             return None
         message = " ".join(dict.fromkeys(map(advice, verdict.reasons)))
         return ReferenceProblem(person, verdict.reasons, message)
+
+
+def _row(problem: ReferenceProblem) -> Row:
+    person = problem.person
+    return Row((person.user_id,), json.dumps([person.registration_id, problem.codes, problem.message]))
 
 
 def _people(registered: Any) -> Iterator[Person]:

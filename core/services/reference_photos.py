@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from core.domain.errors import PhotoNotFound, ServiceError
 from core.photos.keys import spellings
@@ -10,27 +11,31 @@ from core.photos.sanitiser import CleanPhoto, PhotoSanitiser
 from core.ports import Answer, FaceEngine, Photos, TemplateEngine, Templates
 from core.services import photo_keys
 
+#: Compares a submitted photo with a reference photo (``FaceEngine.compare``).
+Compare = Callable[[bytes], Answer]
+
 logger = logging.getLogger(__name__)
 
 
 class ReferencePhotos:
-    """Reads a reference photo anew for every comparison: for engines that compare photos alone."""
+    """Reads a reference photo anew for every photo: for engines that compare photos alone."""
 
     def __init__(self, photos: Photos, sanitiser: PhotoSanitiser, engine: FaceEngine) -> None:
         self._photos = photos
         self._sanitiser = sanitiser
         self._engine = engine
 
-    def compare(self, submitted: bytes, key: str) -> Answer:
-        """``FaceEngine.compare`` with the reference photo under ``key``, which may be written as other systems do
-        (``core.services.photo_keys``).
+    def prepare(self, key: str) -> Compare:
+        """Makes the reference photo ready under ``key``, which may be written as other systems do
+        (``core.services.photo_keys``), and returns what compares photos with it.
 
         Raises ``PhotoNotFound``, and ``PhotoRefused`` if the stored file is not an acceptable photo.
         """
-        return self._engine.compare(submitted, self._read(key).jpeg)
+        reference = self._read(key).jpeg
+        return lambda submitted: self._engine.compare(submitted, reference)
 
     def examine(self, key: str) -> tuple[CleanPhoto, Answer]:
-        """The reference photo, and ``FaceEngine.detect`` of it. Raises the errors of ``compare``."""
+        """The reference photo, and ``FaceEngine.detect`` of it. Raises the errors of ``prepare``."""
         photo = self._read(key)
         return photo, self._engine.detect(photo.jpeg)
 
@@ -52,13 +57,14 @@ class ReferenceTemplates(ReferencePhotos):
         self._model = engine.provenance.model or ""
         self._templates = templates
 
-    def compare(self, submitted: bytes, key: str) -> Answer:
-        return self._maker.compare_template(submitted, self.template(key))
+    def prepare(self, key: str) -> Compare:
+        template = self.template(key)
+        return lambda submitted: self._maker.compare_template(submitted, template)
 
     def template(self, key: str) -> bytes:
         """The template of the reference photo under ``key``: the kept one, or else one that is made and kept now.
 
-        Raises the errors of ``compare``.
+        Raises the errors of ``prepare``.
         """
         found, mark = self._find(key)
         kept = self._templates.get(found, self._model)

@@ -1,5 +1,5 @@
 """Deletes expired records, their submitted photos, old photos without a record, and what has expired of claims,
-notes and answers to pairs (embedded backend).
+notes, answers to pairs and findings (embedded backend).
 
 With the ``aws`` backend, DynamoDB's TTL and the bucket's lifecycle rule do this.
 """
@@ -51,6 +51,7 @@ class Retention:
         claims: ExpiringCases,
         notes: ExpiringCases,
         pairs: ExpiringCases,
+        findings: ExpiringCases,
     ) -> None:
         """``steady`` says whether the clock can be trusted (``core.services.steady_clock``). ``catch_up`` dates the
         records that are to be kept for longer than they say (``core.services.event_dates``).
@@ -66,6 +67,7 @@ class Retention:
         self._claims = claims
         self._notes = notes
         self._pairs = pairs
+        self._findings = findings
 
     def sweep(self, *, trust_clock: bool = False) -> Swept:
         """Deletes what has expired, and writes the numbers into the audit trail.
@@ -97,8 +99,9 @@ class Retention:
             if not dropped:  # each record has had a new attempt meanwhile
                 break
         photos += self._photos.expire(SUBMITTED, self._clock() - self._record_ttl, self._named)
-        self._claims.drop_expired(self._clock())  # they are no more than who worked on what some minutes ago
         now = self._clock()
+        self._claims.drop_expired(now)  # they are no more than who worked on what some minutes ago
+        self._findings.drop_expired(now)  # running a check or a search again finds the same
         swept = Swept(records, photos, self._notes.drop_expired(now), self._pairs.drop_expired(now))
         if swept != Swept(0, 0):
             self._append_entry(swept)

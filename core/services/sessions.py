@@ -71,6 +71,10 @@ class Sessions:
         """Find out who has signed out, so that the first request need not wait for it. Raises ``Unavailable``."""
         self._sign_outs.has_ended("")
 
+    def ping(self) -> None:
+        """Raises ``ServiceError`` if it cannot be found out now who has signed out."""
+        self._sign_outs.ping()
+
     def close(self) -> None:
         self._sign_outs.close()
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 from core.domain.attempts import with_attempt
 from core.domain.cases import MAX_NOTE
@@ -18,12 +17,8 @@ from core.domain.decisions import checked_reason, needs_note
 from core.domain.errors import (
     Conflict,
     InvalidInput,
-    PhotoNotFound,
-    PhotoRefused,
     RegistrationNotFound,
-    Service,
     ServiceError,
-    Unavailable,
 )
 from core.domain.policy import Policy, Verdict, judge
 from core.domain.profiles import EventProfile
@@ -46,6 +41,7 @@ from core.ports import FaceEngine, Photos, Registrations, ValidationRecords
 from core.services import photo_keys
 from core.services.erasure import ERASED, Erasures
 from core.services.event_dates import EventDates
+from core.services.examination import Examiner, Reference
 from core.services.reference_photos import ReferencePhotos
 
 logger = logging.getLogger(__name__)
@@ -54,8 +50,6 @@ logger = logging.getLogger(__name__)
 UNDO_WITHIN = timedelta(minutes=1)
 #: Replaces an erasure's id if the journal could not be read: any erasure then counts as a later one.
 UNKNOWN = ""
-#: Threads for engine calls: two for each submission, of the most that are served at once.
-ENGINE_THREADS = 64
 
 
 @dataclass(frozen=True)
@@ -97,11 +91,11 @@ class ValidationService:
         erasures: Erasures | None = None,
         event_dates: EventDates | None = None,
         *,
-        engine_threads: int = ENGINE_THREADS,
+        at_once: int,
         engine_must_answer: bool = False,
     ) -> None:
-        """``references`` compares by ``engine``, too. ``engine_deadline`` is in seconds. When it has passed, the
-        attempt is recorded as pending.
+        """``references`` compares by ``engine``, too. ``engine_deadline`` is in seconds. When it has passed since the
+        engine was asked, the attempt is recorded as pending. The engine is asked about ``at_once`` photos at a time.
 
         With ``engine_must_answer`` it is not recorded and the error is raised instead, as the caller can try again.
         Without ``erasures`` the service assumes that nobody is ever erased, without ``event_dates`` that no event has
@@ -110,18 +104,15 @@ class ValidationService:
         self._records = records
         self._registrations = registrations
         self._photos = photos
-        self._engine = engine
-        self._references = references
+        self._examiner = Examiner(engine, references, engine_deadline, at_once)
         self._sanitiser = sanitiser
         self._policy = policy
         self._provenance = engine.provenance
         self._clock = clock
         self._record_ttl = record_ttl
-        self._engine_deadline = engine_deadline
         self._erasures = erasures
         self._event_dates = event_dates
         self._engine_must_answer = engine_must_answer
-        self._threads = ThreadPoolExecutor(engine_threads, thread_name_prefix="face-engine")
 
     def validate_upload(
         self,
@@ -142,12 +133,13 @@ class ValidationService:
         with self._unless_erased(registration_id, attempt_id, must_store) as (registration, own_photos):
             if known := self._known(registration, attempt_id, must_store):
                 return known
+            preparing = self._examiner.prepare(registration.reference_photo_key)
             photo = self._sanitiser.clean(upload)
             key = keys.key_of(registration_id, attempt_id, photo.jpeg)
             own_photos.append(key)
             self._photos.put(key, photo.jpeg)
             try:
-                return self._validate(registration, photo, key, attempt_id, submitter, must_store)
+                return self._validate(registration, photo, key, preparing, attempt_id, submitter, must_store)
             except ServiceError as error:
                 error.photo_stored = True
                 raise
@@ -170,9 +162,10 @@ class ValidationService:
                 return known
             photo_keys.require_own(self._registrations, registration, key)
             # The record names the key that was used, because an erasure goes by it.
+            preparing = self._examiner.prepare(registration.reference_photo_key)
             key, stored = photo_keys.read(self._photos, key)
             photo = self._sanitiser.clean(stored)
-            return self._validate(registration, photo, key, attempt_id, submitter, must_store)
+            return self._validate(registration, photo, key, preparing, attempt_id, submitter, must_store)
 
     def decide(
         self, seen: ValidationRecord, decision: Decision, reviewer: str, reason: str | None = None, note: str = ""
@@ -230,7 +223,7 @@ class ValidationService:
         return self._sanitiser.clean(photo_keys.read(self._photos, key)[1])
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._examiner.close()
 
     @contextmanager
     def _unless_erased(
@@ -308,6 +301,7 @@ class ValidationService:
         registration: Registration,
         photo: CleanPhoto,
         key: str,
+        preparing: Future[Reference],
         attempt_id: str,
         submitter: Submitter,
         must_store: bool,
@@ -315,7 +309,7 @@ class ValidationService:
         profile = self._profile(registration.event_id, must_store)
         policy = profile.rules.over(self._policy) if profile else self._policy
         kept_until = profile.kept_until if profile else None
-        verdict, provenance = self._examine(policy, photo, registration.reference_photo_key)
+        verdict, provenance = self._examine(policy, photo, preparing)
         outcome = Outcome(
             attempt_id=attempt_id,
             user_id=registration.user_id,
@@ -355,43 +349,27 @@ class ValidationService:
                 raise
             return None
 
-    def _examine(self, policy: Policy, photo: CleanPhoto, reference_key: str | None) -> tuple[Verdict, Provenance]:
+    def _examine(self, policy: Policy, photo: CleanPhoto, preparing: Future[Reference]) -> tuple[Verdict, Provenance]:
         """Returns the verdict and what made it: ``pending`` with ENGINE_UNAVAILABLE if the engine gave no answer
         within its deadline; then no model and no rules had a part in it.
 
         If the engine must answer, raises the error that kept it from doing so.
         """
-        detecting: Future[Mapping[str, Any]] = self._threads.submit(self._engine.detect, photo.jpeg)
-        comparing = self._threads.submit(self._compare, photo, reference_key)
-        both: set[Future[Any]] = {detecting, comparing}
-        for late in wait(both, timeout=self._engine_deadline).not_done:
-            late.cancel()
         try:
-            compared, reference_unusable = comparing.result(timeout=0)
+            found = self._examiner.examine(photo.jpeg, preparing)
             verdict = judge(
                 policy,
-                detecting.result(timeout=0),
+                found.detected,
                 (photo.width, photo.height),
-                compared,
-                reference_unusable=reference_unusable,
+                found.compared,
+                reference_unusable=found.reference_unusable,
             )
             return verdict, self._provenance.model_copy(update={"rules": policy.digest})
         except Exception as error:
             # The photo must not be lost, whatever the engine raises.
             if self._engine_must_answer:
-                if isinstance(error, TimeoutError | CancelledError):
-                    raise Unavailable(Service.ENGINE, type(error).__name__) from error
                 raise
             code = f" ({error.code})" if isinstance(error, ServiceError) else ""
             logger.warning("the face engine gave no verdict: %s%s", type(error).__name__, code)
             unavailable = Verdict(status=Status.PENDING, reasons=(Reason.ENGINE_UNAVAILABLE,))
             return unavailable, Provenance(engine=self._provenance.engine)
-
-    def _compare(self, photo: CleanPhoto, reference_key: str | None) -> tuple[Mapping[str, Any] | None, bool]:
-        """Returns the engine's comparison, if any, and whether the reference photo is unusable."""
-        if reference_key is None:
-            return None, False
-        try:
-            return self._references.compare(photo.jpeg, reference_key), False
-        except (PhotoNotFound, PhotoRefused):
-            return None, True

@@ -28,6 +28,7 @@ from core.domain.records import KEY_ATTRIBUTES, Quality, Status
 from core.domain.roles import Action
 from core.runtime.facades.guard import GuardedServices
 from core.services.export import as_csv, as_parquet
+from core.services.findings import KEPT
 from core.services.tables import (
     CONTACT_COLUMNS,
     PEOPLE_EXPORT,
@@ -253,7 +254,8 @@ def reference_problems(services: GuardedServices, event_id: str, _query: QueryPa
     """
     audit = services.references.latest(event_id)
     if audit is None:
-        raise NotFound("This event's reference photos have not been checked since the start: do so on its page.")
+        days = KEPT.days
+        raise NotFound(f"This event's reference photos were not checked in the last {days} days: do so on its page.")
     return references(audit.problems)
 
 

@@ -84,6 +84,8 @@ class Api:
     def __init__(self, pages: ASGIApp, settings: Settings) -> None:
         self._pages = pages
         self._workers = Workers(settings.api_threads, settings.api_queue)
+        # Validations have threads and a line of their own: however slow reads are, no photo waits for them.
+        self._validations = Workers(settings.api_threads, settings.api_queue)
         self._downloads = Downloads(settings.api_exports, settings.api_exports_per_person)
         self._requests = PerPerson(settings.api_requests_per_person)
         self._ready = Shared(lambda: health.check(shared().services), READY_SECONDS)
@@ -184,7 +186,7 @@ class Api:
         """A handler that checks the request with ``work_of``, and does the work in a thread."""
 
         async def endpoint(request: Request) -> Response:
-            return await self._done(request, work_of(request))
+            return await self._done(self._workers, request, work_of(request))
 
         return endpoint
 
@@ -200,7 +202,9 @@ class Api:
         if kind == b"application/json":
             key = _face_image_key(await _limited(request, MAX_JSON_BYTES, "send only the photo's key").body())
             return await self._done(
-                request, lambda services: _verdict(partial(services.validation.validate_stored, key=key, **rest))
+                self._validations,
+                request,
+                lambda services: _verdict(partial(services.validation.validate_stored, key=key, **rest)),
             )
         if kind == b"multipart/form-data":
             limited = _limited(request, self._max_upload_bytes + MAX_JSON_BYTES, SMALLER)
@@ -210,6 +214,7 @@ class Api:
                     raise InvalidInput("The form needs a file in the field photo.")
                 file = photo.file
                 return await self._done(
+                    self._validations,
                     request,
                     lambda services: _verdict(
                         partial(services.validation.validate_upload, upload=file.read(), **rest)
@@ -241,6 +246,7 @@ class Api:
     def close(self) -> None:
         """End the threads, without waiting for those that work."""
         self._workers.close()
+        self._validations.close()
         self._ready.close()
 
     async def _unauthorized(self, request: Request, refusal: Exception) -> Response:
@@ -255,8 +261,8 @@ class Api:
         answer.headers["WWW-Authenticate"] = 'Bearer realm="Facedesk"'
         return answer
 
-    async def _done(self, request: Request, work: Work) -> Response:
-        working = self._workers.run(lambda: work(services_of(principal_of(request))), person_of(request))
+    async def _done(self, workers: Workers, request: Request, work: Work) -> Response:
+        working = workers.run(lambda: work(services_of(principal_of(request))), person_of(request))
         return await unless_gone(request.receive, working)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 
 import pandas as pd
@@ -20,6 +21,7 @@ from core.runtime.facades.guard import GuardedServices
 from core.services.batch import BatchProgress, Choice
 from core.services.batch_jobs import BATCH, batch_work
 from core.services.jobs import Job, Work
+from core.services.reference_check import CheckedReferences
 from core.services.validation import Submitter
 from core.settings import Backend
 from dashboard.jobs import jobs
@@ -38,30 +40,42 @@ CHOICE_WORDS = {
 }
 
 
-def under_way(services: GuardedServices, event_id: str) -> frozenset[str]:
-    """What runs, what came of the last, and what was interrupted. Returns the kinds that can be started.
+@dataclass(frozen=True)
+class Startable:
+    """Which kinds of work can be started, and the last check of the reference photos if nothing shows it yet."""
+
+    kinds: frozenset[str] = frozenset()
+    checked: CheckedReferences | None = None
+
+
+def under_way(services: GuardedServices, event_id: str) -> Startable:
+    """What runs, what came of the last, and what was interrupted. Returns what can be started.
 
     Nothing for those who may start none.
     """
     free: set[str] = set()
+    checked = None
     if not services.principal.may(Action.RUN_BATCH):
-        return frozenset()
-    for kind, ended in ((BATCH, _batch_ended), (CHECK, _check_ended)):
+        return Startable()
+    for kind in (BATCH, CHECK):
         with ui.banner_on_failure("look for checks that are running"):
             job = jobs().of(kind, event_id)
             if job and job.running:
                 follow(kind, _TITLES[kind], event_id)
-            elif ended(services, event_id, job):
-                free.add(kind)
-    return frozenset(free)
+            elif kind == CHECK:
+                free.add(CHECK)
+                checked = _check_ended(services, event_id, job)
+            elif _batch_ended(services, event_id, job):
+                free.add(BATCH)
+    return Startable(frozenset(free), checked)
 
 
-def offers(services: GuardedServices, event_id: str, kinds: frozenset[str]) -> None:
+def offers(services: GuardedServices, event_id: str, startable: Startable) -> None:
     """What can be started, folded up."""
-    if BATCH in kinds:
+    if BATCH in startable.kinds:
         _offer_batch(services, event_id)
-    if CHECK in kinds:
-        _offer_check(services, event_id)
+    if CHECK in startable.kinds:
+        _offer_check(services, event_id, startable.checked)
 
 
 # What runs
@@ -226,7 +240,7 @@ def _interrupted(services: GuardedServices, event_id: str, choice: Choice, befor
 
 def _awaited(event_id: str) -> None:
     """Says that the batch continues without anybody's doing. When it does, the page runs again."""
-    st.caption("It continues by itself within a minute.")
+    st.caption("It continues by itself within a minute, and later each time that it breaks off.")
     with suppress(FacedeskError):
         if (job := jobs().of(BATCH, event_id)) and job.running:
             st.rerun()
@@ -295,21 +309,39 @@ def close_button(kind: str, event_id: str) -> None:
 # Checking the reference photos
 
 
-def _check_ended(services: GuardedServices, event_id: str, job: Job | None) -> bool:
-    """Whether a new one can be started, which is always."""
+def _check_ended(services: GuardedServices, event_id: str, job: Job | None) -> CheckedReferences | None:
+    """Shows how the check ended until somebody puts that away; returns the last one that is not shown."""
     if job and job.failure:
         broke_off(CHECK, event_id, job.failure)
-    elif job and job.progress and job.progress.end:
-        _check_summary(services, event_id, job.progress)
-    return True
+    checked = services.references.latest(event_id)
+    if checked is None or not (job and job.progress and job.progress.end):
+        return checked
+    with st.container(border=True):
+        _ended(CHECK, event_id, "Reference photos", _checked(checked), checked.progress)
+        _people_to_ask(event_id, checked)
+    return None
 
 
-def _offer_check(services: GuardedServices, event_id: str) -> None:
+def _checked(checked: CheckedReferences) -> str:
+    return f"{checked.progress.done:,} people looked at, {len(checked.problems):,} to ask for another photo."
+
+
+def _people_to_ask(event_id: str, checked: CheckedReferences) -> None:
+    if checked.problems:
+        files = event.files(event_id, "reference-problems")
+        event.file_links("People to ask", files, "reference-problems")
+
+
+def _offer_check(services: GuardedServices, event_id: str, last: CheckedReferences | None) -> None:
     with st.expander("Check the reference photos", icon=":material/fact_check:"):
         st.write(
             "Checks every reference photo by the same rules as submitted photos, before anybody is compared with it, "
             "and lists the people to ask for a better one. No record changes."
         )
+        if last:
+            left = f" {last.progress.left:,} were not looked at." if last.progress.left else ""
+            st.write(f"**Last check {ui.when(last.at, services.clock())}**: {_checked(last)}{left}")
+            _people_to_ask(event_id, last)
         if st.button("Start the check…", icon=":material/fact_check:", key="check-ask"):
             _confirm_check(services, event_id)
 
@@ -330,17 +362,3 @@ def _start_check(services: GuardedServices, event_id: str) -> None:
         return services.references.run(event_id, stop, report).progress
 
     begin(CHECK, event_id, work, services.principal.name)
-
-
-def _check_summary(services: GuardedServices, event_id: str, summary: Progress) -> None:
-    checked = services.references.latest(event_id)
-    with st.container(border=True):
-        looked_at = f"{summary.done:,} people looked at"
-        if checked is None:
-            said = f"{looked_at}. The server that did it has the list of those to ask for another photo."
-        else:
-            said = f"{looked_at}, {len(checked.problems):,} to ask for another photo."
-        _ended(CHECK, event_id, "Reference photos", said, summary)
-        if checked and checked.problems:
-            files = event.files(event_id, "reference-problems")
-            event.file_links("People to ask", files, "reference-problems")

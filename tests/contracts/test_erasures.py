@@ -116,6 +116,14 @@ def a_receipt(**changes: Any) -> Receipt:
 # Records
 
 
+def test_everybody_with_a_record_is_named_and_the_journal_is_nobody(bench: Bench) -> None:
+    for registration_id in ("a", "b"):
+        bench.records.record_attempt(an_outcome("a1", user_id="ada", registration_id=registration_id), TTL)
+    bench.put(a_foreign_item(userId="bob", expiresAt=1))
+    bench.store.begin(an_erasure())
+    assert set(bench.store.users()) == {"ada", "bob"}
+
+
 def test_of_somebody_unknown_there_is_nothing(store: ErasureStore) -> None:
     assert store.records_of("user-1") == []
 
@@ -126,6 +134,15 @@ def test_a_record_tells_the_photos_of_all_its_attempts(bench: Bench) -> None:
     (found,) = bench.store.records_of("user-1")
     keys = {"face-images/a1.jpg", "face-images/a2.jpg"}
     assert (found.registration_id, found.attempts, found.photo_keys) == ("reg-1", 2, keys)
+
+
+def test_a_record_of_many_attempts_is_one_record_with_all_of_their_photos(bench: Bench) -> None:
+    for number in range(20):
+        bench.records.record_attempt(an_outcome(f"a{number}"), TTL)
+    (found,) = bench.store.records_of("user-1")
+    assert (found.registration_id, found.attempts, len(found.photo_keys)) == ("reg-1", 20, 20)
+    assert bench.store.erase_records("user-1") == 1
+    assert bench.store.records_of("user-1") == []
 
 
 def test_another_services_record_counts_as_one_attempt(bench: Bench) -> None:
@@ -179,6 +196,12 @@ def test_a_photo_of_an_earlier_attempt_of_another_user_is_told(naming: Bench) ->
     for number in (1, 2):
         naming.records.record_attempt(an_outcome(f"a{number}", user_id="user-2"), TTL)
     assert naming.store.named_elsewhere({"face-images/a1.jpg"}, "user-1") == {"face-images/a1.jpg"}
+
+
+def test_a_photo_of_the_first_of_many_attempts_of_another_user_is_told(naming: Bench) -> None:
+    for number in range(20):
+        naming.records.record_attempt(an_outcome(f"a{number}", user_id="user-2"), TTL)
+    assert naming.store.named_elsewhere({"face-images/a0.jpg"}, "user-1") == {"face-images/a0.jpg"}
 
 
 def test_the_users_own_records_name_nothing_elsewhere(naming: Bench) -> None:

@@ -14,14 +14,14 @@ from core.domain.frames import KEPT_BY, with_changes
 from core.ports import EventChanges
 from tests.support.clock import NOON
 from tests.support.records import a_review, an_outcome
-from tests.support.stores import EVENT_WAYS, Bench, event_bench
+from tests.support.stores import EVENT_WAYS_AND_SHARDS, Bench, event_bench
 
 TTL = timedelta(days=30)
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture(params=EVENT_WAYS)
+@pytest.fixture(params=EVENT_WAYS_AND_SHARDS)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     yield from event_bench(request, tmp_path)
 

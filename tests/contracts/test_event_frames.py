@@ -27,6 +27,7 @@ from tests.support.dynamodb import create_table, put_item
 from tests.support.records import a_foreign_item, a_review, an_outcome
 from tests.support.stores import (
     EVENT_WAYS,
+    EVENT_WAYS_AND_SHARDS,
     PATIENT,
     Bench,
     UnheardClient,
@@ -40,7 +41,7 @@ TTL = timedelta(days=30)
 SECOND = timedelta(seconds=1)
 
 
-@pytest.fixture(params=EVENT_WAYS)
+@pytest.fixture(params=EVENT_WAYS_AND_SHARDS)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     yield from event_bench(request, tmp_path)
 

@@ -14,7 +14,15 @@ import pytest
 
 from core.domain.attempts import MAX_DECISIONS
 from core.domain.errors import Conflict, RecordNotFound
-from core.domain.records import MAX_ATTEMPTS, Decision, Provenance, Status, Withdrawal, isoformat
+from core.domain.records import (
+    MAX_ATTEMPTS,
+    Decision,
+    Provenance,
+    Status,
+    ValidationRecord,
+    Withdrawal,
+    isoformat,
+)
 from core.ports import ValidationRecords
 from tests.support.clock import NOON
 from tests.support.records import a_foreign_item, a_review, an_outcome
@@ -120,6 +128,74 @@ def test_fifty_attempts_are_listed_and_the_count_goes_on(records: ValidationReco
     assert found is not None
     assert found.verification_attempt == MAX_ATTEMPTS + 3
     assert [a.number for a in found.attempts] == list(range(4, MAX_ATTEMPTS + 4))
+
+
+#: Attempts after which a store may keep the earlier ones elsewhere.
+MANY = 20
+
+
+def _many(records: ValidationRecords) -> ValidationRecord:
+    """A record of many attempts, the last of which waits for a person."""
+    for number in range(1, MANY + 1):
+        outcome = an_outcome(f"attempt-{number}", timestamp=NOON + number * SECOND, status="pending")
+        record = records.record_attempt(outcome, TTL)
+    return record
+
+
+def test_a_record_of_many_attempts_is_read_back_whole_in_both_ways(records: ValidationRecords) -> None:
+    written = _many(records)
+    assert [each.number for each in written.attempts] == list(range(1, MANY + 1))
+    assert (records.get("user-1", "reg-1"), records.history("user-1")) == (written, [written])
+
+
+def test_the_first_of_many_attempts_is_still_known(records: ValidationRecords) -> None:
+    written = _many(records)
+    assert records.record_attempt(an_outcome("attempt-1"), TTL) == written
+
+
+def test_a_decision_on_the_last_of_many_attempts_leaves_the_others(records: ValidationRecords) -> None:
+    written = _many(records)
+    decided = records.decide("user-1", "reg-1", a_review(note="n" * 900), written.version)
+    assert records.get("user-1", "reg-1") == decided
+    assert decided.attempts[:-1] == written.attempts[:-1]
+
+
+def test_other_dates_leave_all_of_many_attempts(records: ValidationRecords) -> None:
+    written = _many(records)
+    assert records.redate([("user-1", "reg-1")], TTL, NOON + 5 * TTL) == 1
+    found = records.get("user-1", "reg-1")
+    assert found is not None
+    assert (found.attempts, found.version) == (written.attempts, written.version)
+
+
+@pytest.mark.parametrize("number", [1, MANY // 2, MANY])
+def test_of_many_attempts_any_can_be_taken_back(records: ValidationRecords, number: int) -> None:
+    _many(records)
+    left = records.take_back("user-1", "reg-1", f"attempt-{number}")
+    assert left is not None
+    assert (records.get("user-1", "reg-1"), records.history("user-1")) == (left, [left])
+    assert [each.attempt_id for each in left.attempts] == [
+        f"attempt-{each}" for each in range(1, MANY + 1) if each != number
+    ]
+
+
+def test_many_attempts_that_are_all_taken_back_leave_no_record(records: ValidationRecords) -> None:
+    _many(records)
+    for number in range(1, MANY + 1):
+        records.take_back("user-1", "reg-1", f"attempt-{number}")
+    assert (records.get("user-1", "reg-1"), records.history("user-1")) == (None, [])
+
+
+def test_many_attempts_that_race_are_all_kept(race_bench: Bench) -> None:
+    def work(number: int) -> None:
+        for turn in range(5):
+            race_bench.records.record_attempt(an_outcome(f"attempt-{number}-{turn}"), TTL)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(8)))
+    found = race_bench.records.get("user-1", "reg-1")
+    assert found is not None
+    assert len({each.attempt_id for each in found.attempts}) == found.verification_attempt == 40
 
 
 def test_a_users_registrations_are_separate_records(records: ValidationRecords) -> None:

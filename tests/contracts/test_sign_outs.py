@@ -69,6 +69,10 @@ def test_a_session_has_ended_at_once_where_it_was_ended(instance: Instance) -> N
     assert here.has_ended(ID)
 
 
+def test_a_store_that_answers_can_be_read(instance: Instance) -> None:
+    instance().ping()
+
+
 def test_no_other_session_has_ended(instance: Instance) -> None:
     here, there = instance(), instance()
     here.end(ID, UNTIL)
@@ -188,3 +192,11 @@ class TestOverDynamoDB:
         clock.jump(-timedelta(hours=9))
         started._all.refresh()
         assert started.has_ended(ID)
+
+    def test_a_table_that_does_not_answer_cannot_be_read_now_though_sessions_go_on(
+        self, started: DynamoSignOuts, proxy: Proxy
+    ) -> None:
+        self.fail(proxy)
+        with pytest.raises(Unavailable):
+            started.ping()
+        assert not started.has_ended(ID)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from core.adapters.aws import sharding
 from core.adapters.embedded.duplicates import SqliteDuplicates
 from core.adapters.embedded.photos import FolderPhotos
 from core.adapters.embedded.registrations import SqliteRegistrations
@@ -79,7 +81,9 @@ def registrations(tmp_path: Path) -> SqliteRegistrations:
                 "find-duplicates",
                 "provision",
                 "backfill-index",
+                "shard-event",
                 "erase",
+                "erase-again",
                 "sweep",
                 "token",
                 "tokens",
@@ -458,6 +462,30 @@ def test_without_a_terminal_backfill_prints_its_progress_in_lines(
     assert maintain("backfill-index").stderr.splitlines()[-1] == "Records: 1 of about 1"
 
 
+def test_an_event_is_sharded_and_its_records_are_moved(
+    maintain: Run, dynamodb: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharding, "LEARNED_AFTER", timedelta(0))
+    name = fresh_name("face-verifications")
+    settings = {"DYNAMODB_FACE_VALIDATION_TABLE": name, "DYNAMODB_STATE_TABLE": f"state-of-{name}"}
+    maintain("provision", **settings)
+    put_item(dynamodb, name, a_foreign_item(eventId="event-1"))
+    result = maintain("shard-event", "event-1", 4, "--move", **settings)
+    assert (result.exit_code, result.stdout.splitlines()[-2:]) == (
+        0,
+        [
+            "Written shards of the event: 0, from now on 4.",
+            "1 records moved, 0 changed meanwhile, 0 left whose metadata do not name the event; 3 write units.",
+        ],
+    )
+    assert stored_item(dynamodb, name)["eventId"]["S"].startswith("event-1#")
+
+
+def test_an_event_without_a_state_table_cannot_be_sharded(maintain: Run) -> None:
+    result = maintain("shard-event", "event-1", 4)
+    assert (result.exit_code, result.stderr.count("\n"), "provision" in result.stderr) == (1, 1, True)
+
+
 # Many photos at once
 
 
@@ -618,6 +646,14 @@ def test_erase_with_another_id_typed_does_nothing(loaded: Run) -> None:
     refused = loaded("erase", "sample-user-0001", "--confirm", "sample-user-0002")
     assert (refused.exit_code, "nothing was erased" in refused.stderr) == (1, True)
     assert "1 registrations" in loaded("erase", "sample-user-0001", "--confirm", "sample-user-0001").stdout
+
+
+@pytest.mark.parametrize(
+    ("since", "said"), [("yesterday", "no moment"), ("2026-11-26T09:00:00Z", "FACEDESK_BACKEND=embedded")]
+)
+def test_erase_again_says_what_it_cannot_do(run: Run, since: str, said: str) -> None:
+    result = run("erase-again", "--since", since, "--audit-table", "facedesk-audit")
+    assert (result.exit_code, said in result.stderr) == (1, True)
 
 
 def test_sweep_says_what_it_deleted(loaded: Run) -> None:

@@ -179,6 +179,7 @@ def place(
         timedelta(days=30),
         30,
         erasures,
+        at_once=1,
     )
     made.append(Place(clock, validation, erasures, bench.records, stored, registrations, photos, engine, hopper_jpeg))
     yield made[0]

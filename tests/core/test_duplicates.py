@@ -193,7 +193,7 @@ class TestSearch:
     def test_one_that_another_server_switches_off_is_stopped(
         self, on: DuplicateService, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("core.services.duplicates._LOOK_EVERY", timedelta(0))
+        monkeypatch.setattr("core.services.erased_meanwhile.LOOK_EVERY", timedelta(0))
         stop = Event()
         on._store.set_switch(EVENT, Switch(on=False, reason="", by="Bob", at=datetime.now(UTC)))
         monkeypatch.setattr(on, "_require_on", lambda event_id: None)  # it was on when the search began

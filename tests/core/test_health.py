@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from core.domain.errors import NotConfigured
+from core.domain.errors import NotConfigured, Unavailable
 from core.domain.hints import Hint
 from core.runtime import health
 from core.runtime.services import Services
+from core.settings import Backend
 from tests.support.desk import Desk
 
 
@@ -53,3 +55,21 @@ def test_all_are_asked_at_once(services: Services, monkeypatch: pytest.MonkeyPat
         services, **dict.fromkeys(("records", "registrations", "photos", "engine", "audit", "claims"), Meeting())
     )
     assert all(each.ok for each in health.check(all_meet))
+
+
+@pytest.mark.parametrize(
+    ("backend", "sign_in", "asked"),
+    [(Backend.AWS, True, True), (Backend.AWS, False, False), (Backend.EMBEDDED, True, False)],
+)
+def test_sign_outs_are_indispensable_where_people_sign_in_and_they_are_in_a_table(
+    services: Services, backend: Backend, sign_in: bool, asked: bool
+) -> None:
+    settings = SimpleNamespace(backend=backend, sign_in=sign_in)
+
+    def gone() -> None:
+        raise Unavailable("sign-outs", "Timeout")
+
+    sessions = SimpleNamespace(ping=gone)
+    found = health.check(replace(services, settings=settings, sessions=sessions))  # type: ignore[arg-type]
+    failing = [(each.service, each.is_dispensable) for each in found if not each.ok]
+    assert failing == ([("sign-outs", False)] if asked else [])

@@ -13,6 +13,7 @@ import pytest
 from core.adapters.embedded.cases import SqliteClaims, SqliteNotes
 from core.adapters.embedded.duplicates import SqliteDuplicates
 from core.adapters.embedded.erasures import SqliteErasures
+from core.adapters.embedded.findings import SqliteFindings
 from core.domain.clock import utc_now
 from core.domain.errors import Conflict, Unavailable
 from core.domain.roles import Action
@@ -42,12 +43,13 @@ def store(desk: Desk) -> Iterator[SqliteErasures]:
 
 @pytest.fixture
 def cases(desk: Desk, clock: FakeClock) -> Iterator[dict[str, Any]]:
-    """The stores of claims, of notes and of answers to pairs, by this test's clock."""
+    """The stores of claims, notes, answers to pairs and findings, by this test's clock."""
     path = desk.photo_folder.parent / "facedesk.sqlite3"
     stores = {
         "claims": SqliteClaims(path, clock),
         "notes": SqliteNotes(path, clock),
         "pairs": SqliteDuplicates(path, clock),
+        "findings": SqliteFindings(path, clock),
     }
     yield stores
     for store in stores.values():

@@ -24,7 +24,7 @@ from core.flow.crew import End
 from core.runtime.services import Services
 from core.services import jobs
 from core.services.batch import BatchProgress, Choice
-from core.services.batch_jobs import BATCH, batch_work, take_over
+from core.services.batch_jobs import BATCH, TakeOver, batch_work
 from core.services.jobs import Job
 from core.services.validation import Submitter
 from tests.support.portraits import as_jpeg, hopper
@@ -167,7 +167,7 @@ def test_an_instance_that_ends_hands_its_batch_on(site: Site, people: list[Regis
     choice_and_progress = site.services.batches.unfinished(EVENT)
     assert choice_and_progress
     assert (choice_and_progress[1].goes_on, site.services.jobs.of(BATCH, EVENT)) == (True, None)
-    take_over(site.services.batches, site.services.jobs)
+    TakeOver()(site.services.batches, site.services.jobs)
     site.services.jobs.join(BATCH, EVENT, PATIENCE)
     assert attempts(site, people) == {(1, 1, "Olga"): PEOPLE}
     assert site.services.batches.unfinished(EVENT) is None
@@ -194,7 +194,7 @@ def test_a_batch_that_another_instance_works_on_is_not_worked_on_here(
 ) -> None:
     started(other)
     until(lambda: has_done_some(site.services))
-    take_over(site.services.batches, site.services.jobs)
+    TakeOver()(site.services.batches, site.services.jobs)
     with pytest.raises(Conflict, match="running already"):
         site.services.batches.resume(EVENT)
     site.services.jobs.stop(BATCH, EVENT)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from core.adapters.aws import sharding
 from core.adapters.aws import table as definition
 from core.adapters.aws.table_pass import TablePass
 from core.cli.main import app
@@ -180,6 +181,10 @@ def test_the_provisioner_may_do_what_it_does_and_nothing_else(
 
     monkeypatch.setattr(TablePass, "_wait", wait)
     run("backfill-index", table="old")
+    monkeypatch.setattr(sharding, "LEARNED_AFTER", timedelta(0))
+    run("shard-event", "event-1", "2", table="old")
+    put_item(moto_dynamodb, "old", a_foreign_item(eventId="event-1"))
+    run("shard-event", "event-1", "2", "--move", table="old")
     # Servers of other tests in this process may still make calls in their threads.
     commands = {call for call in aws_calls if call.role == "provisioner"}
     assert differences(commands, granted("provisioner"), complete=True) == []

@@ -212,6 +212,17 @@ def test_the_reference_photos_are_checked_and_the_csv_is_linked(page: AppTest, d
     assert "/api/exports/events/expo/reference-problems.csv" in links
 
 
+def test_a_check_whose_summary_was_put_away_or_forgotten_is_found_where_one_is_started(
+    page: AppTest, desk: Desk
+) -> None:
+    desk.engine.faces = ()
+    desk.references.run(EVENT, threading.Event())  # by a process that is gone, or a command
+    page.run()
+    assert f"**Last check just now**: {PEOPLE} people looked at, {PEOPLE} to ask for another photo." in text_of(page)
+    links = [link.proto.url for link in page.get("link_button")]
+    assert "/api/exports/events/expo/reference-problems.csv" in links
+
+
 # Other instances
 
 
@@ -248,7 +259,7 @@ def test_a_batch_that_goes_on_elsewhere_says_so(
     before = BatchProgress(PEOPLE, 5, goes_on=True)
     monkeypatch.setattr(services.batches, "unfinished", lambda _event_id: (Choice.ALL, before))
     page.run()
-    assert "It continues by itself within a minute." in text_of(page)
+    assert "It continues by itself within a minute" in text_of(page)
 
 
 def test_where_the_store_of_jobs_is_out_of_reach_the_rest_of_the_page_lives(

@@ -61,6 +61,7 @@ ELSEWHERE = {"banner": {1}, "link": {1}, "show": {1}, "_ended": {2, 3}, "progres
 #: Read by a person, each: fixed words of ours or a number. Of a parameter the callers are looked at as well.
 REVIEWED: dict[str, set[str]] = {
     "dashboard/parts/batch.py": {
+        "_ended: _checked(checked)",
         "_ended: said",
         "segmented_control: CHOICE_WORDS.__getitem__",
         "segmented_control: list(CHOICE_WORDS)",
@@ -69,9 +70,12 @@ REVIEWED: dict[str, set[str]] = {
         "progress: _pace(progress)",
         "write: CHOICE_WORDS[choice]",
         "write: CHOICE_WORDS[choice].lower()",
+        "write: _checked(last)",
         "write: _price(services, photos)",
         "write: _price(services, photos, images=1)",
+        "write: left",
         "write: said",
+        "write: ui.when(last.at, services.clock())",
     },
     "dashboard/parts/case.py": {
         "badge: record.verification_attempt",
@@ -264,6 +268,7 @@ REVIEWED: dict[str, set[str]] = {
         "segmented_control: offered",
     },
     "dashboard/sections/duplicates/searching.py": {  # sentences of ours with figures
+        "caption: KEPT.days",
         "caption: said",
         "caption: searched",
         "write: _expectation(found.expected_false)",

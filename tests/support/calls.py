@@ -21,7 +21,12 @@ ROOT = Path(__file__).parents[2]
 #: Modules that only another role than the dashboard's runs. Both roles may call others of ``core``.
 _ROLES = {
     str(ROOT / "core/adapters/aws" / name): role
-    for name, role in (("provision.py", "provisioner"), ("table_pass.py", "provisioner"), ("stream.py", "stream"))
+    for name, role in (
+        ("provision.py", "provisioner"),
+        ("sharding.py", "provisioner"),
+        ("stream.py", "stream"),
+        ("table_pass.py", "provisioner"),
+    )
 }
 #: Operations whose permission has another name. All others are named after theirs.
 _ACTIONS = {

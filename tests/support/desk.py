@@ -14,6 +14,7 @@ from core.adapters.embedded.audit import SqliteAudit
 from core.adapters.embedded.cases import SqliteClaims, SqliteNotes
 from core.adapters.embedded.duplicates import SqliteDuplicates
 from core.adapters.embedded.erasures import SqliteErasures
+from core.adapters.embedded.findings import SqliteFindings
 from core.adapters.embedded.jobs import ProcessJobBoard
 from core.adapters.embedded.photos import FolderPhotos
 from core.adapters.embedded.profiles import SqliteDatedEvents, SqliteProfiles
@@ -147,6 +148,7 @@ def desk(
         profile_edits=profiles,
         crossings=SqliteCrossings(database),
         duplicates=SqliteDuplicates(database, utc_now),
+        findings=SqliteFindings(database, utc_now),
         sign_outs=FolderSignOuts(tmp_path, utc_now),
         token_rates=ProcessRates(settings.api_requests_per_minute),
         tokens=KeptTokens(),

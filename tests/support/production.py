@@ -89,6 +89,7 @@ def validation_by(engine: FaceEngine, services: Services, **changes: Any) -> Val
         "clock": services.clock,
         "record_ttl": settings.record_ttl,
         "engine_deadline": settings.engine_deadline_seconds,
+        "at_once": 8,
         **changes,
     }
     return ValidationService(engine=engine, **parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -16,9 +17,11 @@ import pytest
 
 from core.adapters.aws import event_index
 from core.adapters.aws import table as definition
+from core.adapters.aws.event_shards import EventShards
 from core.adapters.aws.index_check import IndexCheck
 from core.adapters.aws.photo_owners import PhotoOwners
 from core.adapters.aws.records import DynamoRecords
+from core.adapters.aws.sharding import Sharding
 from core.adapters.embedded.records import SqliteRecords
 from core.domain.records import KEY_ATTRIBUTES
 from core.flow.retry import Retry
@@ -74,11 +77,13 @@ def sqlite_bench(folder: Path) -> Bench:
     return Bench(SqliteRecords(path, clock), clock, put)
 
 
-def dynamodb_bench(client: Any, *, event_index: bool = True, state_table: str | None = None) -> Bench:
+def dynamodb_bench(
+    client: Any, *, event_index: bool = True, state_table: str | None = None, shards: EventShards | None = None
+) -> Bench:
     """With ``state_table``, whose photos are whose is noted in it."""
     table, clock = create_table(client) if event_index else table_without_index(client), FakeClock()
     owners = PhotoOwners(client, state_table, PATIENT, clock) if state_table else None
-    store = DynamoRecords(client, table, PATIENT, clock, clock.elapsed, owners=owners)
+    store = DynamoRecords(client, table, PATIENT, clock, clock.elapsed, owners=owners, shards=shards)
     indexed = {"eventId": "event-1"} if event_index else {}
     return Bench(store, clock, lambda item: put_item(client, table, item), indexed)
 
@@ -91,18 +96,32 @@ EVENT_WAYS = [
     "dynamodb scan",
     "dynamodb index",
 ]
+#: As ``EVENT_WAYS``, and ``event-1`` by its shards in the index.
+EVENT_WAYS_AND_SHARDS = [*EVENT_WAYS, "dynamodb shards"]
 
 
 def event_bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    """A fixture's bench, by one of ``EVENT_WAYS`` as its parameter."""
+    """A fixture's bench, by one of ``EVENT_WAYS_AND_SHARDS`` as its parameter."""
     name, _, way = request.param.partition(" ")
     if name == "sqlite":
         bench = sqlite_bench(tmp_path)
         yield bench
         bench.records.close()
     else:
-        yield dynamodb_bench(request.getfixturevalue(name), event_index=way == "index")
+        client = request.getfixturevalue(name)
+        with sharded(client, "event-1") if way == "shards" else nullcontext() as shards:
+            yield dynamodb_bench(client, event_index=way != "scan", shards=shards)
         wait_for_checks()
+
+
+@contextmanager
+def sharded(client: Any, event_id: str, count: int = 3) -> Iterator[EventShards]:
+    """Shards of events, of which this one has some."""
+    state_table, clock = create_state_table(client), FakeClock()
+    Sharding(client, state_table, PATIENT, clock, wait=lambda seconds: None).set(event_id, count, lambda text: None)
+    shards = EventShards(client, state_table, clock)
+    yield shards
+    shards.close()
 
 
 def table_without_index(client: Any) -> str:

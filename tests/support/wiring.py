@@ -25,16 +25,16 @@ from core.runtime.facades.tokens import GuardedTokens
 from core.runtime.observer import Observer
 from core.runtime.operation_metrics import OperationMetrics
 from core.runtime.services import Services
-from core.services.duplicates import DuplicateService
+from core.services.erased_meanwhile import ErasedMeanwhile
 from core.services.erasure import Erasures
 from core.services.event_dates import EventDates
 from core.services.event_profiles import ProfileService
 from core.services.event_summaries import EventSummaries
+from core.services.findings import KeptFindings
 from core.services.forgetting import Forgetting
 from core.services.jobs import Jobs
 from core.services.live_events import LiveRecords
 from core.services.live_registrations import LiveRegistrations
-from core.services.reference_check import ReferenceCheck
 from core.services.reference_photos import ReferencePhotos, ReferenceTemplates
 from core.services.sessions import Sessions
 from core.services.tokens import Tokens, TokenService
@@ -74,7 +74,6 @@ _OF_NO_PORT: dict[Any, list[str]] = {
     LiveRecords.forget_event: ["event_id"],
     Forgetting.on_erased: ["forget"],
     Forgetting.announce: ["user_id"],
-    ReferenceCheck.forget: ["is_erased"],
     Erasures.generation: ["user_id"],
     Erasures.overtook: ["user_id", "generation"],
     Erasures.scrub: ["user_id"],
@@ -97,7 +96,11 @@ _OF_NO_PORT: dict[Any, list[str]] = {
     Observer.steps: ["call", "items"],
     Observer.keep: ["call"],
     OperationMetrics.add: ["operation"],
-    DuplicateService.forget: ["is_erased"],
+    ErasedMeanwhile.among: ["users"],
+    KeptFindings.keep: ["event_id", "summary", "rows", "meanwhile"],
+    KeptFindings.latest: ["event_id"],
+    KeptFindings.remembered: ["event_id"],
+    KeptFindings.drop: ["event_id"],
     ProfileService.save: ["profile", "who"],
     EventDates.catch_up: ["stop", "everything"],
     EventDates.date_again: ["record", "kept_until"],
@@ -176,6 +179,7 @@ def differences(services: Services) -> Iterator[str]:
         "dated events": (services.event_dates._dated, ports.DatedEvents),
         "crossings": (services.alerts._crossings, ports.Crossings),
         "duplicates": (services.duplicates._store, ports.DuplicateStore),
+        "findings": (services.references._kept._store, ports.FindingsStore),
         "sign-outs": (services.sessions._sign_outs, ports.SignOuts),
         "rates of tokens": (services.tokens._rates, ports.TokenRates),
         **({"tokens": (services.token_service._store, ports.ApiTokens)} if services.token_service else {}),
@@ -217,13 +221,21 @@ def all_layers(services: Services) -> Iterator[Any]:
     yield from _layers(services.event_dates._dated)
     yield from _layers(services.alerts._crossings)
     yield from _layers(services.duplicates._store)
+    yield from _layers(services.references._kept._store)
     yield from (services.sessions._sign_outs, services.tokens._rates)
     if services.token_service:
         yield from _layers(services.token_service._store)
     yield from _layers(services.duplicates._faces)
     if services.retention:
         retention = services.retention._of
-        for store in (retention._records, retention._photos, retention._claims, retention._notes, retention._pairs):
+        for store in (
+            retention._records,
+            retention._photos,
+            retention._claims,
+            retention._notes,
+            retention._pairs,
+            retention._findings,
+        ):
             yield from _layers(store)
 
 
@@ -237,6 +249,7 @@ def _of_retention(services: Services) -> Iterator[str]:
         "expiring claims": (retention._claims, ports.ExpiringCases),
         "expiring notes": (retention._notes, ports.ExpiringCases),
         "expiring answers": (retention._pairs, ports.ExpiringCases),
+        "expiring findings": (retention._findings, ports.ExpiringCases),
     }
     for name, (store, port) in stores.items():
         for layer in _layers(store):

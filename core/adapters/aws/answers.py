@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.json
 from botocore.parsers import ResponseParserError
 
+from core.adapters.aws.event_keys import events_of_keys
 from core.adapters.aws.items import Item, record_of
 from core.domain.columns import STORED_COLUMNS, UNREADABLE, Column
 from core.domain.frames import Values, columns_of
@@ -248,8 +249,7 @@ def _column(column: str, items: pa.StructArray) -> pa.Array:
         codes = pa.ListArray.from_arrays(values.offsets, values.values.field("S"), mask=values.is_null())
         return pc.binary_join(codes, " ")
     if column == "eventId":
-        own = pc.if_else(pc.equal(values, ""), None, values)
-        return pc.coalesce(own, _at(items, _EVENT_IN_MAP).field(0))
+        return events_of_keys(values, _at(items, _EVENT_IN_MAP).field(0))
     return values.cast(_COLUMNS.field(column).type)
 
 

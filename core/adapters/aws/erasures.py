@@ -8,13 +8,15 @@ from functools import partial
 from typing import Any
 
 from core.adapters.aws.clients import translated
+from core.adapters.aws.earlier_attempts import EARLIER, Stored, is_part, joined_by_registration, registration_of
 from core.adapters.aws.items import Item
-from core.adapters.aws.pages import Ask, Request, asking, items_of, pages, read_at_once, segments
+from core.adapters.aws.pages import Ask, Request, asking, items_of, pages, read_at_once, scan_pages, segments
 from core.adapters.aws.photo_owners import NAMING, Owner, PhotoOwners, is_noted, named, submitted
-from core.adapters.aws.table import JOURNAL, RECORDS_NOT_CONFIGURED, TTL_ATTRIBUTE
+from core.adapters.aws.table import ATTEMPTS_OF, JOURNAL, RECORDS_NOT_CONFIGURED, TTL_ATTRIBUTE
 from core.adapters.shared.erasures import settled
 from core.domain.erasures import Erasure, Receipt, as_finished, entry_of, is_finished, text_of
 from core.domain.errors import Service, Unavailable
+from core.domain.records import KEY_ATTRIBUTES
 from core.flow.retry import Retry
 from core.ports import StoredRecord
 
@@ -46,7 +48,13 @@ class DynamoErasures:
         self._owners = owners
 
     def records_of(self, user_id: str) -> list[StoredRecord]:
-        return [_stored(item) for item in self._of_user(user_id, "registrationId", "faceImageKey", "attempts")]
+        wanted = ("registrationId", "faceImageKey", "attempts", ATTEMPTS_OF, EARLIER)
+        return list(map(_stored, joined_by_registration(self._of_user(user_id, *wanted))))
+
+    def users(self) -> Iterator[str]:
+        request = {**_projection("userId"), "ConsistentRead": True}
+        found = (item["userId"]["S"] for item in items_of(scan_pages(self._asking(self._client.scan), request)))
+        return (user_id for user_id in found if user_id != JOURNAL)
 
     def named_elsewhere(self, keys: Collection[str], user_id: str | None) -> set[str]:
         """As the port says. A key that lies in no upload folder is looked up in ``owners`` if that is complete.
@@ -65,14 +73,14 @@ class DynamoErasures:
         """As the port says: repeated until a consistent read finds none, because others may write meanwhile."""
         gone = 0
         for _ in range(MAX_ROUNDS):
-            found = list(self._of_user(user_id, "userId", "registrationId"))
+            found = list(self._of_user(user_id, *KEY_ATTRIBUTES, ATTEMPTS_OF))
             if not found:
                 if self._owners:
                     self._owners.forget(user_id)
                 return gone
-            for key in found:
-                self._call(self._client.delete_item, Key=key)
-            gone += len(found)
+            for item in found:
+                self._call(self._client.delete_item, Key={name: item[name] for name in KEY_ATTRIBUTES})
+            gone += sum(not is_part(item) for item in found)
         raise Unavailable(SERVICE, "StillWritten")
 
     def scrub(self) -> None:
@@ -184,6 +192,9 @@ def _projection(*attributes: str) -> dict[str, Any]:
     return {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
 
 
-def _stored(item: Item) -> StoredRecord:
-    attempts = len(item.get("attempts", {}).get("L", ())) or 1
-    return StoredRecord(item["registrationId"]["S"], attempts, frozenset(submitted(item)))
+def _stored(record: Stored) -> StoredRecord:
+    """Also photos that only a part names which the record does not name any more are the person's."""
+    items = (record.item, *record.parts, *record.others)
+    registration = next(registration_of(item) for item in items if item)
+    attempts = len(record.whole.get("attempts", {}).get("L", ())) or 1
+    return StoredRecord(registration, attempts, frozenset(key for item in items for key in submitted(item)))

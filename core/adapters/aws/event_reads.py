@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -16,10 +17,13 @@ import pyarrow as pa
 from core.adapters.aws.answers import CHARTED, in_columns, joined, of_event, page_of
 from core.adapters.aws.clients import translated
 from core.adapters.aws.event_index import EventIndex
+from core.adapters.aws.event_keys import may_be_of_two_events
+from core.adapters.aws.event_shards import EventShards
 from core.adapters.aws.index_check import IndexCheck
 from core.adapters.aws.items import Expression, Item, plain, record_of
-from core.adapters.aws.pages import Ask, asking, items_of, pages, read_at_once, scan_pages, segments
+from core.adapters.aws.pages import Ask, asking, items_of, pages, read_at_once, scan_pages, segments, side_by_side
 from core.adapters.aws.table import EVENT_INDEX, RECORDS_NOT_CONFIGURED, index_in
+from core.adapters.aws.unindexed import event_of
 from core.adapters.shared.records import TO_THE_SECOND, newest_of_event
 from core.domain.clock import Clock, Stopwatch
 from core.domain.errors import NotConfigured, Refused, Service
@@ -56,6 +60,10 @@ class EventReads:
 
     Events are read from the index ``EVENT_INDEX``, or by scans of the whole table while the index cannot be read or
     is known to lack records (see ``core.adapters.aws.event_index``).
+
+    Of a sharded event (``core.adapters.aws.event_shards``) the records under its own key are read first, then its
+    shards in parallel: records move from there into a shard, and stay in it, so none is missed. Which shards there
+    are is asked only in between, since the first part may take any time.
     """
 
     def __init__(
@@ -66,13 +74,15 @@ class EventReads:
         clock: Clock,
         stopwatch: Stopwatch,
         index_check: IndexCheck | None,
+        shards: EventShards | None,
     ) -> None:
         """``client`` decodes answers with ``core.adapters.aws.answers``. Without ``index_check`` the index is
-        trusted.
+        trusted; without ``shards`` no event is sharded.
         """
         self._client = client
         self._table = table
         self._clock = clock
+        self._shards = shards
         self._index = EventIndex(self._index_description, index_check, clock, stopwatch)
         self._ask: Callable[[Callable[..., Any]], Ask] = partial(asking, retry=retry, errors=_errors)
 
@@ -115,7 +125,8 @@ class EventReads:
         found = self._by_index_or_scan(
             lambda: iter(self._newest_items_in_index(event_id, limit)), lambda: self._items_by_scan(event_id)
         )
-        return newest_of_event(map(record_of, found), self._clock(), limit)
+        records = (record for record in map(record_of, found) if record.event == event_id)
+        return newest_of_event(records, self._clock(), limit)
 
     @property
     def notice(self) -> str | None:
@@ -140,19 +151,33 @@ class EventReads:
                     raise
         return by_scan()
 
-    def _in_index(self, event_id: str, since: str = "", until: str = "") -> Iterator[pa.Table]:
-        """The event's records in the index, with timestamps from ``since`` up to and including ``until``.
+    def _shards_of(self, event_id: str) -> Sequence[str]:
+        """The keys of the event in the index besides its own."""
+        return self._shards.of(event_id) if self._shards else ()
+
+    def _in_index(self, event_id: str, since: str = "") -> Iterator[pa.Table]:
+        """The event's records in the index, with timestamps from ``since`` on."""
+        yield from self._under(event_id, event_id, since)
+        shards = self._shards_of(event_id)
+        yield from side_by_side([self._under(key, event_id, since) for key in shards])
+
+    def _all_in_index(self, event_id: str, began: datetime) -> list[pa.Table]:
+        """All of the event's records in the index."""
+        own = self._all_under_own_key(event_id, began)
+        shards = self._shards_of(event_id)
+        return [*own, *read_at_once([partial(self._under, key, event_id) for key in shards])]
+
+    def _under(self, key: str, event_id: str, since: str = "", until: str = "") -> Iterator[pa.Table]:
+        """The event's records under one of its keys, with timestamps from ``since`` up to and including ``until``.
 
         Oldest first: a record that changes moves from the part that was read to the part still to be read, so none is
         missed.
         """
-        return map(
-            page_of,
-            pages(self._ask(in_columns(self._client.query)), self._index_query(event_id, CHARTED, since, until)),
-        )
+        query = self._index_query(key, CHARTED, since, until)
+        return map(partial(_page, event_id, key), pages(self._ask(in_columns(self._client.query)), query))
 
-    def _all_in_index(self, event_id: str, began: datetime) -> list[pa.Table]:
-        """All of the event's records in the index; if there are many, several parts of its time are read in parallel.
+    def _all_under_own_key(self, event_id: str, began: datetime) -> list[pa.Table]:
+        """All of the event's records under its id; if there are many, several parts of its time are read in parallel.
 
         Parallel parts lose the order that keeps a moving record from being missed. But a record that changes
         meanwhile moves to a time no earlier than that of the newest record, or than now, minus ``LAG``. That is the
@@ -160,15 +185,16 @@ class EventReads:
         """
         answers = pages(self._ask(in_columns(self._client.query)), self._index_query(event_id, CHARTED))
         first = next(answers)
+        page = _page(event_id, event_id, first)
         if "LastEvaluatedKey" not in first:
-            return [page_of(first)]
+            return [page]
         reached = first["LastEvaluatedKey"]["timestamp"]["S"]
         *bounds, last = _bounds(reached, self._newest_timestamp_in_index(event_id), began)
-        parts = [partial(self._in_index, event_id, *part) for part in pairwise([*bounds, last])]
-        return [page_of(first), *read_at_once(parts), *self._in_index(event_id, since=last)]
+        parts = [partial(self._under, event_id, event_id, *part) for part in pairwise([*bounds, last])]
+        return [page, *read_at_once(parts), *self._under(event_id, event_id, since=last)]
 
     def _newest_timestamp_in_index(self, event_id: str) -> str:
-        """Empty if the index has no record of the event."""
+        """Empty if the index has no record under the event's own key."""
         request = self._index_query(event_id, ["timestamp"])
         answers = pages(self._ask(self._client.query), {**request, "ScanIndexForward": False, "Limit": 1})
         return next((item["timestamp"]["S"] for item in items_of(answers)), "")
@@ -178,7 +204,20 @@ class EventReads:
 
         That second is found from the end of the index; the items are then read oldest first, so that none is missed.
         """
-        request = self._index_query(event_id, ["timestamp", "expiresAt"])
+        newest = partial(self._newest_times_under, event_id=event_id, limit=limit)
+        times_in_shards = read_at_once([partial(newest, key) for key in self._shards_of(event_id)])
+        times = heapq.nlargest(limit, [*newest(event_id), *times_in_shards])
+        last = times[-1][:TO_THE_SECOND] if len(times) == limit else ""
+        own = list(self._newest_items_under(event_id, last))
+        shards = [partial(self._newest_items_under, key, last) for key in self._shards_of(event_id)]
+        return _each_once([*own, *read_at_once(shards)])
+
+    def _newest_times_under(self, key: str, event_id: str, limit: int) -> Iterator[str]:
+        """The timestamps of the newest ``limit`` of the event's records under the key that have not expired, and
+        whose time has the usual form.
+        """
+        also = ("eventId", "metadata") if may_be_of_two_events(key) else ()
+        request = self._index_query(key, ["timestamp", "expiresAt", *also])
         backwards = items_of(
             pages(self._ask(self._client.query), {**request, "ScanIndexForward": False, "Limit": limit})
         )
@@ -186,15 +225,18 @@ class EventReads:
         alive = (
             item["timestamp"]["S"]
             for item in backwards
-            if _USUAL_TIME.match(item["timestamp"]["S"]) and not _is_expired(item, now)
+            if _USUAL_TIME.match(item["timestamp"]["S"])
+            and not _is_expired(item, now)
+            and not (also and event_of(item) != event_id)
         )
-        last = next(islice(alive, limit - 1, None), "")
-        wanted = [self._index_query(event_id, EVENT_ATTRIBUTES, since=last[:TO_THE_SECOND])]
+        return islice(alive, limit)
+
+    def _newest_items_under(self, key: str, last: str) -> Iterator[Item]:
+        """The items from ``last`` on, and those whose time has an unusual form; all without ``last``."""
+        wanted = [self._index_query(key, EVENT_ATTRIBUTES, since=last)]
         if last:
-            wanted.append(self._index_query(event_id, EVENT_ATTRIBUTES, before=_USUAL_SINCE))
-        return _each_once(
-            chain.from_iterable(items_of(pages(self._ask(self._client.query), request)) for request in wanted)
-        )
+            wanted.append(self._index_query(key, EVENT_ATTRIBUTES, before=_USUAL_SINCE))
+        return chain.from_iterable(items_of(pages(self._ask(self._client.query), request)) for request in wanted)
 
     def _by_scan(self, event_id: str) -> Iterator[pa.Table]:
         request = self._event_scan(event_id, CHARTED)
@@ -209,17 +251,16 @@ class EventReads:
         return [of_event(page_of(answer), event_id) for answer in read_at_once(parts)]
 
     def _items_by_scan(self, event_id: str) -> Iterator[Item]:
-        found = items_of(scan_pages(self._ask(self._client.scan), self._event_scan(event_id, EVENT_ATTRIBUTES)))
-        return (item for item in found if record_of(item).event == event_id)
+        return items_of(scan_pages(self._ask(self._client.scan), self._event_scan(event_id, EVENT_ATTRIBUTES)))
 
     def _index_query(
-        self, event_id: str, attributes: Iterable[str], since: str = "", until: str = "", before: str = ""
+        self, key: str, attributes: Iterable[str], since: str = "", until: str = "", before: str = ""
     ) -> dict[str, Any]:
         """A query of the index for ``attributes``, with timestamps from ``since`` up to and including ``until``, or
         with those ``before``.
         """
         expression = Expression()
-        condition = f"{expression.name('eventId')} = {expression.value({'S': event_id})}"
+        condition = f"{expression.name('eventId')} = {expression.value({'S': key})}"
         if since:
             timestamp, begin = expression.name("timestamp"), expression.value({"S": since})
             to_the_end = f"{timestamp} >= {begin}"
@@ -266,7 +307,13 @@ def _begun(found: Iterator[T]) -> Iterator[T]:
     return chain(list(islice(found, 1)), found)
 
 
-def _each_once(items: Iterator[Item]) -> list[Item]:
+def _page(event_id: str, key: str, answer: Mapping[str, Any]) -> pa.Table:
+    """The event's records of an answer to a query for the ``key``."""
+    page = page_of(answer)
+    return of_event(page, event_id) if may_be_of_two_events(key) else page
+
+
+def _each_once(items: Iterable[Item]) -> list[Item]:
     """Each record once, as last read: one that changes during the read moves on in the index and is read again."""
     return list({(item["userId"]["S"], item["registrationId"]["S"]): item for item in items}.values())
 

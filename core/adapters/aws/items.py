@@ -10,6 +10,7 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeSerializer
 
+from core.adapters.aws.event_keys import event_of_key
 from core.adapters.aws.table import JOURNAL
 from core.domain.errors import InvalidInput, Refused, Service
 from core.domain.reading import Binary
@@ -66,11 +67,16 @@ def partition_of(user_id: str) -> Mapping[str, Any]:
 
 
 def record_of(item: Item) -> ValidationRecord:
-    """The record that is stored as ``item``. Raises ``Refused`` if it cannot be read."""
+    """The record that is stored as ``item``; where that is in a shard, it names the event nevertheless.
+
+    Raises ``Refused`` if it cannot be read.
+    """
     try:
-        return ValidationRecord.from_item(plain({"M": item}))
+        record = ValidationRecord.from_item(plain({"M": item}))
     except ValueError as error:
         raise Refused(SERVICE, "UnreadableRecord", str(error)) from None
+    event = record.event_id and event_of_key(record.event_id, record.metadata.event_id)
+    return record if event == record.event_id else record.model_copy(update={"event_id": event})
 
 
 def serialised(value: Any) -> Mapping[str, Any]:
@@ -105,6 +111,28 @@ def as_sent(value: Mapping[str, Any]) -> Mapping[str, Any]:
     if kind == "M":
         return {"M": {name: as_sent(each) for name, each in inner.items()}}
     return value
+
+
+def size_of(item: Item) -> int:
+    """The bytes that DynamoDB counts for the item, and charges by: names and values. Of numbers an estimate."""
+    return sum(len(name.encode()) + _size_of(value) for name, value in item.items())
+
+
+def _size_of(value: Mapping[str, Any]) -> int:
+    ((kind, inner),) = value.items()
+    match kind:
+        case "M":
+            return 3 + sum(1 + len(name.encode()) + _size_of(each) for name, each in inner.items())
+        case "L":
+            return 3 + sum(1 + _size_of(each) for each in inner)
+        case "SS" | "NS" | "BS":
+            return 3 + sum(1 + _size_of({kind[0]: each}) for each in inner)
+        case "N":
+            return 2 + len(inner) // 2
+        case "S" | "B":
+            return len(inner.encode() if isinstance(inner, str) else inner)
+        case _:
+            return 1
 
 
 class _Typed:

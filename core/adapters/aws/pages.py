@@ -57,17 +57,21 @@ def segments(request: Request) -> list[Request]:
 
 
 def scan_pages(ask: Ask, request: Request) -> Iterator[Any]:
-    """The answers of a scan, one page of each segment in parallel.
+    """The answers of a scan, ``side_by_side``, so that memory does not grow with the table."""
+    return side_by_side([pages(ask, segment) for segment in segments(request)])
 
-    The next pages are asked for only when all of these have been used, so memory does not grow with the table.
+
+def side_by_side(reading: Sequence[Iterator[T]]) -> Iterator[T]:
+    """The answers of several readings, one page of each in parallel.
+
+    The next pages are asked for only when all of these have been used.
     """
-    reading = [pages(ask, segment) for segment in segments(request)]
     while reading:
-        with ThreadPoolExecutor(len(reading)) as threads:
-            asked = [threads.submit(copy_context().run, _next_page, segment) for segment in reading]
+        with ThreadPoolExecutor(min(len(reading), SCAN_SEGMENTS)) as threads:
+            asked = [threads.submit(copy_context().run, _next_page, each) for each in reading]
         answers = [page.result() for page in asked]
-        yield from filter(None, answers)
-        reading = [segment for segment, answer in zip(reading, answers, strict=True) if answer]
+        yield from (answer for answer in answers if answer is not None)
+        reading = [each for each, answer in zip(reading, answers, strict=True) if answer is not None]
 
 
 def read_at_once(parts: Sequence[Callable[[], Iterator[T]]]) -> list[T]:
@@ -89,6 +93,6 @@ def read_at_once(parts: Sequence[Callable[[], Iterator[T]]]) -> list[T]:
     return [result for part in asked for result in part.result()]
 
 
-def _next_page(answers: Iterator[Any]) -> Any:
+def _next_page(answers: Iterator[T]) -> T | None:
     """None after the last page."""
     return next(answers, None)

@@ -104,14 +104,14 @@ class PhotoOwners:
         keys = _noted(item)
         if not keys:
             return {}
-        noted = {"S": hashed("\0".join([self.index_id(), _expiry(item) or "", *keys]))[:16]}
+        noted = {"S": hashed("\0".join([self.index_id(), str(expiry_of(item) or ""), *keys]))[:16]}
         return {} if item.get(NOTED) == noted else {NOTED: noted}
 
     def note(self, item: Item) -> int:
         """Note the photos that the record ``item`` names; returns how many items were written. Durable then."""
         user_id, registration_id = item["userId"]["S"], item["registrationId"]["S"]
-        expires = _expiry(item)
-        until = {TTL_ATTRIBUTE: {"N": str(int(expires) + int(OUTLIVES.total_seconds()))}} if expires else {}
+        expires = expiry_of(item)
+        until = {TTL_ATTRIBUTE: {"N": str(expires + int(OUTLIVES.total_seconds()))}} if expires else {}
         owner = {"userId": {"S": user_id}, "registrationId": {"S": registration_id}}
         keys = _noted(item)
         for key in keys:
@@ -184,11 +184,11 @@ def _texts(item: Item, name: str) -> set[str]:
     return {value for kind, value in item.get(name, {}).items() if kind == "S"}
 
 
-def _expiry(item: Item) -> str | None:
+def expiry_of(item: Item) -> int | None:
     """The second in which DynamoDB deletes the record; None if it never does."""
     number = item.get(TTL_ATTRIBUTE, {}).get("N")
     seconds = int(Decimal(number)) if number else 0
-    return str(seconds) if 0 < seconds <= MOST_SECONDS else None
+    return seconds if 0 < seconds <= MOST_SECONDS else None
 
 
 def _of_key(key: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,23 +17,29 @@ import pandas as pd
 
 from core.adapters.aws.answers import decode
 from core.adapters.aws.clients import translated
+from core.adapters.aws.earlier_attempts import (
+    VERSION,
+    RecordItems,
+    Stored,
+    joined_by_registration,
+    require_time,
+    split,
+)
 from core.adapters.aws.event_reads import EventReads
+from core.adapters.aws.event_shards import EventShards
 from core.adapters.aws.index_check import IndexCheck
-from core.adapters.aws.items import Expression, Item, changed_values, key_of, partition_of, record_of
+from core.adapters.aws.items import Expression, Item, as_sent, changed_values, key_of, partition_of, record_of
 from core.adapters.aws.pages import asking, items_of, pages
-from core.adapters.aws.photo_owners import PhotoOwners
+from core.adapters.aws.photo_owners import NOTED, PhotoOwners
 from core.adapters.aws.table import RECORDS_NOT_CONFIGURED
 from core.domain.attempts import decided, newest_first, redated, with_attempt, without_attempt
 from core.domain.clock import Clock, Stopwatch, elapsed
 from core.domain.errors import Service, Unavailable
-from core.domain.records import Outcome, Review, ValidationRecord, Withdrawal
+from core.domain.records import KEY_ATTRIBUTES, Outcome, Review, ValidationRecord, Withdrawal
 from core.flow.retry import Retry
 from core.ports import EventChanges
 
 SERVICE = Service.RECORDS
-
-#: The attributes that every writer changes with an item: a write requires that these are as they were read.
-_VERSION = ("updatedAt", "timestamp", "verificationAttempt", "validationStatus")
 
 #: How many records are dated again at the same time. Nobody waits for that: most of the table's capacity is for
 #: others.
@@ -46,7 +53,8 @@ class DynamoRecords:
 
     ``client`` is a low-level one that makes a single attempt per call (``core.adapters.aws.clients.client``).
     DynamoDB limits keys: a user id may have 2,048 bytes of UTF-8, a registration id 1,024. How events are read is
-    documented in ``core.adapters.aws.event_reads``; without ``index_check`` the event index is trusted.
+    documented in ``core.adapters.aws.event_reads``; without ``index_check`` the event index is trusted, and without
+    ``shards`` no event is sharded.
     """
 
     def __init__(
@@ -59,10 +67,13 @@ class DynamoRecords:
         *,
         index_check: IndexCheck | None = None,
         owners: PhotoOwners | None = None,
+        shards: EventShards | None = None,
     ) -> None:
         """``owners`` is told of the photos that a record names before the record is written."""
         decode(client)
         self._owners = owners
+        self._items = RecordItems(client, table, _errors, owners)
+        self._shards = shards
         self._client = client
         self._table = table
         self._retry = retry
@@ -71,13 +82,14 @@ class DynamoRecords:
         # Threads of this process take turns on a record, so that they race only with other processes.
         self._turns = [threading.Lock() for _ in range(256)]
         self._clock = clock
-        self._events = EventReads(client, table, retry, clock, stopwatch, index_check)
+        self._events = EventReads(client, table, retry, clock, stopwatch, index_check, shards)
 
     def get(self, user_id: str, registration_id: str) -> ValidationRecord | None:
-        return self._alive(self._retry(lambda: self._read(key_of(user_id, registration_id))))
+        return self._alive(self._whole(key_of(user_id, registration_id)))
 
     def history(self, user_id: str, limit: int | None = None) -> list[ValidationRecord]:
-        return newest_first(map(record_of, self._of_user(user_id)), self._clock(), limit)
+        found = (record_of(item) for item in self._of_user(user_id))
+        return newest_first(found, self._clock(), limit)
 
     def event_frame(self, event_id: str) -> pd.DataFrame:
         """As the port says; eventually consistent."""
@@ -109,19 +121,23 @@ class DynamoRecords:
     def take_back(self, user_id: str, registration_id: str, attempt_id: str) -> ValidationRecord | None:
         key = key_of(user_id, registration_id)
 
-        def once() -> ValidationRecord | None:
-            stored = self._read(key)
-            current = record_of(stored) if stored else None
-            left = without_attempt(current, attempt_id) if current else None
-            if current and left is None:
+        def once() -> tuple[ValidationRecord | None, Iterable[Item]]:
+            stored = self._items.read_all(key)
+            if not stored.item:
+                return None, stored.others
+            current = record_of(stored.whole)
+            left = without_attempt(current, attempt_id)
+            if left is None:
                 self._delete(key, stored)
-            elif current and left and left is not current:
-                self._write(key, stored, current, left)
-            return left
+                return None, (*stored.parts, *stored.others)
+            return left, () if left is current else self._write(key, stored, current, left)
 
-        left = self._race(once)
+        left, dead = self._race(once)
+        # Nothing may be left of the attempt, so this fails if one of them cannot be deleted.
+        for part in dead:
+            self._retry(lambda part=part: self._items.delete(part))  # type: ignore[misc]
         if self._owners:
-            self._owners.forget(user_id, registration_id, self._retry(lambda: self._read(key)))
+            self._owners.forget(user_id, registration_id, self._retry(lambda: self._items.item(key)))
         return left
 
     def decide(
@@ -132,12 +148,12 @@ class DynamoRecords:
     def redate(self, cases: Sequence[tuple[str, str]], ttl: timedelta, kept_until: datetime | None) -> int:
         def once(case: tuple[str, str]) -> bool:
             key = key_of(*case)
-            stored = self._read(key)
+            stored = self._items.read(key)
             current = self._alive(stored)
             changed = redated(current, ttl, kept_until) if current else None
             if current is None or changed is None or changed is current:
                 return False
-            self._write(key, stored, current, changed)
+            self._items.tidy(self._write(key, stored, current, changed))
             return True
 
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="redate") as threads:
@@ -145,7 +161,7 @@ class DynamoRecords:
 
     def ping(self) -> None:
         # The read that every method needs. DescribeTable would need a permission of its own.
-        self._retry(lambda: self._read(key_of("ping", "ping")))
+        self._retry(lambda: self._items.item(key_of("ping", "ping")))
 
     def close(self) -> None:
         self._events.close()
@@ -153,63 +169,82 @@ class DynamoRecords:
 
     def _change(self, key: Item, change: Callable[[ValidationRecord | None], ValidationRecord]) -> ValidationRecord:
         turn = self._turns[hash(str(key)) % len(self._turns)]
-        # A try makes two calls, and the second one, too, must be able to end within the deadline.
+        # A try makes several calls, and the last one, too, must be able to end within the deadline.
         last_start = time.monotonic() + self._race.deadline - self._race.call_timeout
 
         def once() -> ValidationRecord:
             with _held(turn, last_start):
-                stored = self._read(key)
+                stored = self._items.read(key, last_start)
                 current = self._alive(stored)
                 changed = change(current)
                 if changed is not current:
-                    if time.monotonic() > last_start:
-                        raise Unavailable(SERVICE, "DeadlineExceeded")
-                    self._write(key, stored, current, changed)
+                    self._items.tidy(self._write(key, stored, current, changed, last_start))
                 return changed
 
         return self._race(once)
 
-    def _read(self, key: Item) -> Item:
-        """The stored item; empty if there is none."""
-        with _errors():
-            answer = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
-        found: Item = answer.get("Item", {})
-        return found
+    def _write(
+        self,
+        key: Item,
+        stored: Stored,
+        current: ValidationRecord | None,
+        changed: ValidationRecord,
+        last_start: float = math.inf,
+    ) -> Sequence[Item]:
+        """Write what ``changed`` changes of ``current``, if the record is still as ``stored``; return the parts of it
+        that are then of no use.
 
-    def _write(self, key: Item, stored: Item, current: ValidationRecord | None, changed: ValidationRecord) -> None:
-        """Write the attributes in which ``changed`` differs from ``current``, if the item is still as ``stored``.
-
-        Without ``current`` the stored item, if any, has expired, and all of its attributes are removed.
+        Without ``current`` the stored item, if any, has expired, and all of its attributes are removed. No call
+        starts after ``last_start`` (``time.monotonic``).
         """
         before, after = current.to_dict() if current else {}, changed.to_dict()
-        kept = stored if current else {}
+        kept = stored.whole if current else {}
         values = changed_values(kept, before, after)
-        gone = (before if current else stored).keys() - after.keys()
-        written = {name: value for name, value in {**kept, **values, **key}.items() if name not in gone}
-        noted = self._owners.noted(written) if self._owners else {}
-        values |= noted
-        update = Expression()
-        clauses = [
-            "SET " + ", ".join(f"{update.name(n)} = {update.value(v)}" for n, v in values.items() if n not in key)
-        ]
-        if removed := sorted(gone - values.keys()):
-            clauses.append("REMOVE " + ", ".join(map(update.name, removed)))
+        if self._shards:
+            values |= self._shards.place(changed, kept)
+        gone = (before if current else stored.whole).keys() - after.keys()
+        whole = {name: value for name, value in {**kept, **values, **key}.items() if name not in gone}
+        wanted = split(stored, stored.parts if current else (), whole)
+        fresh, item = self._noted(wanted.fresh) if wanted.fresh else None, self._noted(wanted.item)
+        require_time(last_start)
         try:
-            self._if_unchanged(self._client.update_item, key, stored, update, UpdateExpression=" ".join(clauses))
+            if fresh:
+                self._items.put(fresh)
+                require_time(last_start)
+            self._update(key, stored, item, anew=current is None)
         except Unavailable:
-            # If the person has been erased since the item was read, nobody else would forget what was noted since.
-            if noted and self._owners and not self._read(key):
-                self._owners.forget(key["userId"]["S"], key["registrationId"]["S"])
+            # If the person has been erased since the item was read, nobody else would delete what was written since.
+            is_noted = item.get(NOTED) != wanted.item.get(NOTED)
+            if (fresh or is_noted) and not self._items.item(key):
+                if fresh:
+                    self._items.delete(fresh)
+                if is_noted and self._owners:
+                    self._owners.forget(key["userId"]["S"], key["registrationId"]["S"])
             raise
+        return wanted.dead
 
-    def _delete(self, key: Item, stored: Item) -> None:
+    def _noted(self, item: Item) -> Item:
+        """The item as it is to be written, once its photos are noted."""
+        return {**item, **self._owners.noted(item)} if self._owners else item
+
+    def _update(self, key: Item, stored: Stored, item: Item, *, anew: bool) -> None:
+        """Make the record ``item`` if it is still as ``stored``: what is the same in both stays, unless ``anew``."""
+        before = {} if anew else stored.item
+        update = Expression()
+        changed = {n: as_sent(v) for n, v in item.items() if n not in key and v != before.get(n)}
+        clauses = ["SET " + ", ".join(f"{update.name(n)} = {update.value(v)}" for n, v in changed.items())]
+        if removed := sorted(stored.item.keys() - item.keys()):
+            clauses.append("REMOVE " + ", ".join(map(update.name, removed)))
+        self._if_unchanged(self._client.update_item, key, stored, update, UpdateExpression=" ".join(clauses))
+
+    def _delete(self, key: Item, stored: Stored) -> None:
         """Delete the item if it is still as ``stored``."""
         self._if_unchanged(self._client.delete_item, key, stored, Expression())
 
     def _if_unchanged(
-        self, call: Callable[..., Any], key: Item, stored: Item, used: Expression, **request: Any
+        self, call: Callable[..., Any], key: Item, stored: Stored, used: Expression, **request: Any
     ) -> None:
-        unchanged = used.unchanged(stored, _VERSION if stored else ("userId",))
+        unchanged = used.unchanged(stored.item, VERSION if stored.item else ("userId",))
         with _errors():
             try:
                 call(
@@ -224,6 +259,7 @@ class DynamoRecords:
                 raise Unavailable(SERVICE, "ConditionalCheckFailedException") from error
 
     def _of_user(self, user_id: str) -> Iterator[Item]:
+        """The user's records, whole."""
         request = {
             "TableName": self._table,
             "KeyConditionExpression": "#userId = :userId",
@@ -231,10 +267,19 @@ class DynamoRecords:
             "ExpressionAttributeValues": {":userId": partition_of(user_id)},
             "ConsistentRead": True,
         }
-        return items_of(pages(asking(self._client.query, self._retry, _errors), request))
+        found = items_of(pages(asking(self._client.query, self._retry, _errors), request))
+        for stored in joined_by_registration(found):
+            if stored.item and not stored.is_complete:
+                stored = self._whole({name: stored.item[name] for name in KEY_ATTRIBUTES})
+            if stored.item:
+                yield stored.whole
 
-    def _alive(self, stored: Item) -> ValidationRecord | None:
-        record = record_of(stored) if stored else None
+    def _whole(self, key: Item) -> Stored:
+        last_start = time.monotonic() + self._retry.deadline - self._retry.call_timeout
+        return self._retry(lambda: self._items.read(key, last_start))
+
+    def _alive(self, stored: Stored) -> ValidationRecord | None:
+        record = record_of(stored.whole) if stored.item else None
         return None if record is None or record.is_expired(self._clock()) else record
 
 

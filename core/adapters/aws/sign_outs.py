@@ -65,6 +65,9 @@ class DynamoSignOuts:
     def has_ended(self, session_id: str) -> bool:
         return session_id in self._ours or session_id in self._all()
 
+    def ping(self) -> None:
+        self._state.ping()
+
     def close(self) -> None:
         self._all.close()
         self._state.close()

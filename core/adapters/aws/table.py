@@ -14,6 +14,9 @@ EVENT_INDEX = "eventId-timestamp-index"
 INDEX_KEY = ("eventId", "timestamp")
 #: DynamoDB deletes a record some time after this attribute (epoch seconds) has passed.
 TTL_ATTRIBUTE = "expiresAt"
+#: What only an item has that holds earlier attempts of a record: the record's registration id
+#: (``core.adapters.aws.earlier_attempts``).
+ATTEMPTS_OF = "attemptsOf"
 #: The message if the records' table does not exist; clients know it from the previous service.
 RECORDS_NOT_CONFIGURED = "DynamoDB face validation table not configured"
 #: The key of the audit trail's table: a day with the number of one of its shards, then a time with the entry's id.

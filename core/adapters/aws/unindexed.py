@@ -8,10 +8,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from core.adapters.aws.event_keys import event_of_key
 from core.adapters.aws.items import Expression, Item
 from core.adapters.aws.odd_values import kind_at, moment_at, originals, plain
 from core.adapters.aws.repair import Finding
-from core.adapters.aws.table import INDEX_KEY
+from core.adapters.aws.table import ATTEMPTS_OF, INDEX_KEY
 from core.domain.clock import Clock
 from core.domain.reading import Unreadable, mapping, text
 from core.domain.records import isoformat
@@ -29,7 +30,7 @@ class Unindexed:
     """
 
     name = "backfill-index"
-    reads = (*INDEX_KEY, "metadata", "updatedAt")
+    reads = (*INDEX_KEY, "metadata", "updatedAt", ATTEMPTS_OF)
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -38,6 +39,8 @@ class Unindexed:
         return not_indexed(used)
 
     def finding(self, item: Item) -> Finding | None:
+        if ATTEMPTS_OF in item:  # earlier attempts of a record, which the index is not to have
+            return None
         lacking = _lacking(item)
         event = event_of(item)
         if not lacking or event is None:
@@ -105,10 +108,11 @@ def is_missing(item: Item) -> bool:
 
 
 def event_of(item: Item) -> str | None:
-    """The event that the record names, whatever the form: at the top level or else in ``metadata``. As for
-    ``ValidationRecord.event`` blanks are an id like any other, and empty text is none.
+    """The event that the record names, whatever the form: at the top level, perhaps by one of its shards, or else in
+    ``metadata``. As for ``ValidationRecord.event`` blanks are an id like any other, and empty text is none.
     """
-    return _text_of(plain(item, "eventId")) or _text_of(_event_in(plain(item, "metadata")))
+    key, named = _text_of(plain(item, "eventId")), _text_of(_event_in(plain(item, "metadata")))
+    return event_of_key(key, named) if key else named
 
 
 def _lacking(item: Item) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -55,6 +55,11 @@ class SqliteErasures:
             rows = connection.execute(_OF_USER, (user_id,)).fetchall()
         with self._database.decoding():
             return [StoredRecord(str(row[0]), int(str(row[1])), frozenset(orjson.loads(str(row[2])))) for row in rows]
+
+    def users(self) -> Iterator[str]:
+        with self._database.read() as connection:
+            rows = connection.execute("SELECT DISTINCT userId FROM faceVerifications").fetchall()
+        return (str(user_id) for (user_id,) in rows)
 
     def named_elsewhere(self, keys: Collection[str], user_id: str | None) -> set[str]:
         return self._named(keys, ":user IS NULL OR userId <> :user", user=user_id)

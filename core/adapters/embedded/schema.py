@@ -229,6 +229,25 @@ CREATE INDEX judged_pairs_by_first_user ON judged_pairs (first_user);
 CREATE INDEX judged_pairs_by_second_user ON judged_pairs (second_user);
 CREATE INDEX judged_pairs_by_expiry ON judged_pairs (expires_at);
 """
+# The users of a row are a list in JSON.
+_FINDINGS = """
+CREATE TABLE findings (
+    kind TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    version TEXT NOT NULL,
+    summary TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (kind, event_id)
+) WITHOUT ROWID;
+CREATE TABLE finding_rows (
+    kind TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    users TEXT NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (kind, event_id, number)
+) WITHOUT ROWID;
+"""
 
 
 def _first_version(connection: apsw.Connection) -> None:
@@ -303,6 +322,7 @@ SCHEMA = Schema(
         script(_PROFILES),
         script(_CROSSINGS),
         script(_DUPLICATES),
+        script(_FINDINGS),
     ),
     before={
         "faceVerifications": frozenset({"userId", "registrationId", "timestamp", "item"}),

@@ -12,6 +12,7 @@ from core.domain.costs import IMAGES_A_PERSON_SEARCHED
 from core.domain.duplicates import MAX_PAIRS, Expected, Search
 from core.flow.crew import End, Progress
 from core.runtime.facades.guard import GuardedServices
+from core.services.findings import KEPT
 from core.settings import Backend
 from dashboard.jobs import jobs
 from dashboard.parts import batch, ui
@@ -65,7 +66,7 @@ def _start(services: GuardedServices, event_id: str) -> None:
 
 
 def never() -> None:
-    st.caption("Nobody has looked for duplicates in this event since Facedesk was started.")
+    st.caption(f"Nobody has looked for duplicates since this was switched on, or in the last {KEPT.days} days.")
 
 
 def summary(found: Search, services: GuardedServices) -> None:

@@ -147,7 +147,7 @@ data "aws_iam_policy_document" "dashboard" {
   }
 }
 
-# Whoever runs `python -m core provision` and `python -m core backfill-index`; nobody the rest of the time.
+# Whoever runs `python -m core provision`, `backfill-index` and `shard-event`; nobody the rest of the time.
 data "aws_iam_policy_document" "provisioner" {
   statement {
     sid = "Tables"
@@ -196,9 +196,17 @@ data "aws_iam_policy_document" "provisioner" {
     resources = [aws_dynamodb_table.records.arn]
   }
 
-  # Which records name the photos that lie in no upload folder, so that an erasure need not read the table.
+  # The records under an event's own key, which go over to its shards.
   statement {
-    sid       = "NotePhotos"
+    sid       = "RecordsOfAnEvent"
+    actions   = ["dynamodb:Query"]
+    resources = ["${aws_dynamodb_table.records.arn}/index/eventId-timestamp-index"]
+  }
+
+  # Which records name the photos that lie in no upload folder, so that an erasure need not read the table; and the
+  # shards of events.
+  statement {
+    sid       = "State"
     actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
     resources = [aws_dynamodb_table.state.arn]
   }
@@ -254,7 +262,7 @@ resource "aws_iam_policy" "dashboard" {
 
 resource "aws_iam_policy" "provisioner" {
   name        = "${var.name_prefix}-provisioner"
-  description = "Facedesk's commands provision and backfill-index."
+  description = "Facedesk's commands provision, backfill-index and shard-event."
   policy      = data.aws_iam_policy_document.provisioner.json
 }
 
