@@ -5,8 +5,10 @@ Nobody outside of this folder sees the key of a shard: a record's event is the e
 
 from __future__ import annotations
 
-import pyarrow as pa
-import pyarrow.compute as pc
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what follows the table's stream needs the keys, and has no pyarrow
+    import pyarrow as pa
 
 
 def shard_key(event_id: str, number: int) -> str:
@@ -32,6 +34,8 @@ def event_of_key(key: str, named: str | None) -> str:
 
 def events_of_keys(keys: pa.Array, named: pa.Array) -> pa.Array:
     """``event_of_key`` for the columns of texts; the event that is named where there is no key."""
+    import pyarrow.compute as pc
+
     own = pc.if_else(pc.equal(keys, ""), None, keys)
     if pc.any(pc.not_equal(own, named)).as_py():
         begin = pc.replace_substring_regex(own, r"#[0-9]+\z", "")
