@@ -3,6 +3,7 @@
 # make test   set up, then checks and the whole suite (the long fault runs: make test-faults)
 # make test-servers  the tests of tables and photos once more, on other servers of DynamoDB and S3
 # make cluster  production on this machine: three instances behind a proxy, and servers of all that they need
+# make lambda   the package of the Lambda that infra/modules/stream runs, in build/
 # make docs   the website of the documentation, in site/
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ BIN := .venv/bin
 HASHED = --quiet --require-hashes --only-binary :all:
 INSTALL = $(BIN)/python -m pip install $(HASHED)
 
-.PHONY: run check test test-faults test-servers cluster bench docs audit lock setup setup-dev lint
+.PHONY: run check test test-faults test-servers cluster bench docs audit lambda lock setup setup-dev lint
 
 run: setup
 	$(BIN)/python -m dashboard --port $(PORT)
@@ -68,6 +69,14 @@ bench: setup-dev .venv-bench/.ready
 docs: .venv-docs/.ready
 	.venv-docs/bin/mkdocs build --quiet --strict
 
+# For the Python and the processor of infra/modules/stream: LAMBDA_CPU=aarch64 for ARM64.
+LAMBDA_CPU ?= x86_64
+lambda: | $(BIN)/python
+	rm -rf build/lambda
+	$(INSTALL) --target build/lambda --platform manylinux2014_$(LAMBDA_CPU) --python-version 3.12 \
+		-r requirements-lambda.txt
+	$(BIN)/python infra/lambda/package.py build/lambda build/stream.zip
+
 # Outside of .venv, which has nothing that is not needed. Asks advisory databases on the internet.
 audit:
 	$(PYTHON) -m venv .audit
@@ -83,6 +92,7 @@ lock:
 	.lock/bin/python -m pip install --quiet uv==0.13.9
 	$(COMPILE) requirements.in --output-file requirements.txt
 	$(COMPILE) requirements-dev.in --constraints requirements.txt --output-file requirements-dev.txt
+	$(COMPILE) requirements-lambda.in --constraints requirements.txt --output-file requirements-lambda.txt
 	$(COMPILE) requirements-models.in --no-deps --output-file requirements-models.txt
 	$(COMPILE) requirements-bench.in --output-file requirements-bench.txt
 	$(COMPILE) requirements-docs.in --output-file requirements-docs.txt

@@ -56,8 +56,8 @@ def main() -> None:
         "Attempts at a sharded event",
         f"{RATE:,} attempts a second for {seconds} simulated seconds, half of the people twice, against a model of "
         f"the limit of {LIMIT:,.0f} write units a second for each key of the index, which saves up those of "
-        f"{SAVED:g} s at most. What an attempt takes is what the server reports. Facedesk tries again what is throttled here, "
-        f"which adds to the load:\n\n{table(head, rows)}",
+        f"{SAVED:g} s at most. What an attempt takes is what the server reports. Facedesk tries again what is "
+        f"throttled here, which adds to the load:\n\n{table(head, rows)}",
     )
 
 

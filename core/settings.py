@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -145,6 +144,11 @@ class Settings(Policy, Limits, Sampling, BaseSettings):
         ge=0,
         description="minutes between two searches of the table for records that its event index lacks; "
         "`0`: never, Facedesk alone writes this table",
+    )
+    event_index_stream: bool = Field(
+        False,
+        description="whether something follows the table's stream and brings what other services write into the "
+        "event index; the search then rests once it found nothing",
     )
     aws_region: str | None = Field(
         None,
@@ -356,28 +360,6 @@ class Settings(Policy, Limits, Sampling, BaseSettings):
     @property
     def policy(self) -> Policy:
         return Policy(**{name: getattr(self, name) for name in Policy.model_fields})
-
-
-def check_exposure(settings: Settings, addresses: Iterable[str], hosts: Iterable[str]) -> None:
-    """Raises ``SettingsError`` where faces would be open to whoever reaches the server.
-
-    ``addresses`` are those that it listens at, ``hosts`` the names that it answers to; no address is every one.
-    """
-    if settings.sign_in:
-        return
-    if settings.backend is Backend.AWS:
-        if settings.auth is not Auth.OFF:
-            raise SettingsError(
-                "FACEDESK_AUTH: nobody would have to sign in. Set OIDC_METADATA_URL and what goes with it, "
-                "or FACEDESK_AUTH=off to mean it."
-            )
-        return
-    open_to = [name for name in (*addresses, *hosts) if name not in LOOPBACK]
-    if open_to:
-        raise SettingsError(
-            f"FACEDESK_AUTH: without sign-in the server may be reached from this machine only, not at {open_to[0]!r}."
-            " Set OIDC_METADATA_URL and what goes with it, or mend server.address and server.allowedHosts."
-        )
 
 
 def load_settings(**given: Any) -> Settings:

@@ -19,8 +19,9 @@ from core.domain.roles import Principal, local
 from core.runtime.bootstrap import build
 from core.runtime.facades.guard import Guard, GuardedServices
 from core.runtime.housekeeping import Housekeeping
+from core.services.exposure import check_exposure
 from core.services.sessions import Session
-from core.settings import Backend, Settings, check_exposure, load_settings
+from core.settings import Backend, Settings, load_settings
 from dashboard.access import names
 from dashboard.access.authentication import plain_address
 from dashboard.caches import forget_when_erased

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import pages
-from dashboard.parts import batch, event, lead_on, profiles, ui
+from dashboard.parts import batch, event, lead_on, profiles, ui, unmapped
 from dashboard.sections import being_read, digest, people
 from dashboard.sections import event_overview as sections
 from dashboard.services import get_services
@@ -55,6 +55,7 @@ def main() -> None:
     sections.attempts_and_latest(event_id, listed, in_span)
     sections.expiring_records(event_id, records, now)
     sections.unreadable_records(event_id, records)
+    unmapped.of_event(event_id)
     sections.unreadable_registrations(event_id, registered)
     batch.offers(services, event_id, startable)
     pages.link(pages.DUPLICATES, "Look for people who registered twice", ":material/group:", {"event_id": event_id})

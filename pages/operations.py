@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from dashboard.parts import unmapped
 from dashboard.sections.operations import agreement, aws, cost, expiry, health, process, records, registrations, spans
 from dashboard.services import get_services
 
@@ -18,6 +19,7 @@ def main() -> None:
     # Side by side: what does not answer keeps nothing else from being seen.
     st.fragment(health.health_cards, run_every=health.HEALTH_SECONDS, parallel=True)()
     st.fragment(registrations.without_an_event, parallel=True)()
+    st.fragment(unmapped.of_all, parallel=True)()
     if source:
         st.fragment(aws.aws_part, parallel=True)(source, span)
         st.fragment(cost.month_so_far, parallel=True)(source)

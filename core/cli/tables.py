@@ -142,11 +142,15 @@ def backfill_index(
     Also notes, in the table of Facedesk's own state, which records name photos that lie in no upload folder, so that
     an erasure need not read the whole table. photosNoted in the record says that it was done.
 
-    A pass reads the whole table once. If the command is stopped or killed, run it again to continue.
+    A pass reads the whole table once. If the command is stopped or killed, run it again to continue. With
+    EVENT_INDEX_STREAM one pass is enough, and --watch is not heeded.
     """
-    from core.runtime.maintenance import backfilling
+    from core.runtime.maintenance import backfilling, is_followed
 
     with one_line_errors(), _ended_by_ctrl_c(0 if watch else 130):
+        if watch and is_followed():
+            say("EVENT_INDEX_STREAM is set: what is written is repaired at once. This is one pass, without a watch.")
+            watch = False
         backfill = backfilling(write_units=write_units, read_units=read_units, segments=segments, state=state)
         while True:
             refused = _pass(backfill, repeats=watch)

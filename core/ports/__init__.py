@@ -31,6 +31,7 @@ from core.ports.second_looks import SecondLooks
 from core.ports.sign_outs import SignOuts
 from core.ports.templates import Templates
 from core.ports.tokens import ApiTokens, TokenRates
+from core.ports.unmapped import UnmappedRecords
 from core.ports.worklists import Worklist, Worklists
 
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "TemplateEngine",
     "Templates",
     "TokenRates",
+    "UnmappedRecords",
     "ValidationRecords",
     "Worklist",
     "Worklists",

@@ -43,6 +43,7 @@ from core.ports import (
     TemplateEngine,
     Templates,
     TokenRates,
+    UnmappedRecords,
     ValidationRecords,
     Worklists,
 )
@@ -116,6 +117,8 @@ class Adapters:
     face_search: FaceSearch | None = None
     #: None if Facedesk itself deletes expired records.
     expiry: ExpiryCheck | None = None
+    #: None if no other service writes records.
+    unmapped: UnmappedRecords | None = None
     #: See ``Services.verify``.
     verify: Callable[[], None] | None = None
     #: Functions that close what belongs to the backend.
@@ -219,6 +222,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.aws.second_looks import DynamoSecondLooks
     from core.adapters.aws.sign_outs import DynamoSignOuts
     from core.adapters.aws.tokens import DynamoTokens
+    from core.adapters.aws.unmapped import DynamoUnmapped
     from core.adapters.aws.worklists import DynamoWorklists
 
     region, table, bucket = settings.aws_region, settings.dynamodb_table, settings.images_bucket
@@ -244,6 +248,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         store_retry,
         clock,
         settings.event_index_check and TRUSTED,  # with 0 only Facedesk writes records
+        followed=settings.event_index_stream,
     )
     database = connect(uri, settings.store_deadline_seconds)[name]
     registrations = MongoRegistrations(
@@ -263,7 +268,8 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     if every := settings.event_index_check:
         # With connections of its own, so that it keeps none from a validation.
         own = clients.client("dynamodb", region, pool=INDEX_CHECK_CONNECTIONS)
-        index_check = IndexCheck(own, table, settings.state_table, instance_id(), every, clock)
+        followed = settings.event_index_stream
+        index_check = IndexCheck(own, table, settings.state_table, instance_id(), every, clock, followed=followed)
     return Adapters(
         records=DynamoRecords(
             # For photos of people and of a batch, and for the API's reads, of which each may read parts of an event.
@@ -320,6 +326,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         ),
         metrics=CloudWatchMetrics(clients.client("cloudwatch", region), table, settings.audit_table, store_retry),
         expiry=DynamoExpiryCheck(clients.client("dynamodb", region), table, store_retry, clock),
+        unmapped=DynamoUnmapped(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         closing=(owners.close, shards.close, shares.close),
     )
 

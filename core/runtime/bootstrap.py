@@ -33,6 +33,7 @@ from core.runtime.observed_profiles import ObservedDatedEvents, ObservedProfileE
 from core.runtime.observed_services import ObservedErasures, ObservedRetention, ObservedValidation
 from core.runtime.observed_templates import ObservedTemplateEngine, ObservedTemplates
 from core.runtime.observed_tokens import ObservedTokens
+from core.runtime.observed_unmapped import ObservedUnmapped
 from core.runtime.observer import Observer
 from core.runtime.operation_metrics import OperationMetrics
 from core.runtime.services import Services
@@ -54,6 +55,7 @@ from core.services.sessions import Sessions
 from core.services.steady_clock import SteadyClock
 from core.services.template_search import TemplateSearch
 from core.services.tokens import Tokens, TokenService, read_in_background
+from core.services.unmapped import UnmappedService
 from core.services.validation import ValidationService
 from core.settings import Backend, Settings
 
@@ -128,6 +130,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
     importer = ObservedImport(adapters.importer, observer) if adapters.importer else None
     claims = ObservedClaims(adapters.claims, observer)
     notes = ObservedNotes(adapters.notes, observer)
+    unmapped = ObservedUnmapped(adapters.unmapped, observer) if adapters.unmapped else None
     hashed = id_hash(settings)
     # Not observed, because it reads the journal every few seconds.
     forgetting = Forgetting(adapters.erasures.ended, hashed)
@@ -150,6 +153,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
             findings.forget,
             claims.erase,
             notes.erase,
+            *([unmapped.erase] if unmapped else []),
             partial(erase_person, duplicate_store, faces),
         ),
         announce=forgetting.announce,
@@ -311,6 +315,7 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         retention=ObservedRetention(retention, observer) if retention else None,
         metrics=ObservedMetrics(adapters.metrics, observer) if adapters.metrics else None,
         expiry=ObservedExpiryCheck(adapters.expiry, observer) if adapters.expiry else None,
+        unmapped=UnmappedService(unmapped, registrations) if unmapped else None,
         verify=adapters.verify,
         tidy=live_registrations.tidy if live_registrations else None,
         closing=(

@@ -1,5 +1,5 @@
-"""Builds, from the settings, what the command line runs on the DynamoDB tables: provisioning, passes over a table,
-and a look into the audit trail of another table.
+"""Builds, from the settings, what works on the DynamoDB tables apart from the server: what the command line runs on
+them, and what follows the stream of the table of records.
 
 Needs only the region and the tables' names: a machine that provisions may know neither MongoDB nor the bucket.
 """
@@ -18,9 +18,12 @@ from core.adapters.aws.expiry import IgnoredExpiry
 from core.adapters.aws.photo_owners import PhotoOwners
 from core.adapters.aws.provision import Provision
 from core.adapters.aws.provision_plan import AUDIT, STATE, Action
+from core.adapters.aws.repair import Keeper, PassCounts, Search
 from core.adapters.aws.sharding import Sharding, ShardMove
-from core.adapters.aws.table_pass import Keeper, PassCounts, Search, TablePass
+from core.adapters.aws.stream import StreamRepairs
+from core.adapters.aws.table_pass import TablePass
 from core.adapters.aws.unindexed import RefusedByIndex, Unindexed
+from core.adapters.aws.unmapped import DynamoUnmapped
 from core.adapters.aws.unnoted import AlsoUnnoted
 from core.domain.audit import erased
 from core.domain.clock import utc_now
@@ -32,9 +35,12 @@ from core.settings import Backend, Settings, load_settings
 __all__ = [
     "PassCounts",
     "Provision",
+    "StreamRepairs",
     "TablePass",
     "backfilling",
     "erased_since",
+    "following",
+    "is_followed",
     "provisioning",
     "refused_by_index",
     "repairing_ttl",
@@ -43,6 +49,8 @@ __all__ = [
 
 #: Seconds for which a passing fault is retried: longer than elsewhere, as no user waits for an answer.
 PATIENCE_SECONDS = 60.0
+#: The same for a record of the stream: it is given again later.
+STREAM_SECONDS = 10.0
 #: DynamoDB measures capacity per second, so one second's worth may be consumed at once after a pause.
 BURST_SECONDS = 1.0
 #: Segments of a table that a pass reads in parallel if nothing else is asked for.
@@ -87,7 +95,9 @@ def backfilling(*, write_units: float, read_units: float, segments: int, state: 
     settings = load_settings(backend=Backend.EMBEDDED)
     region, table = _region_and_table(settings)
     state = state or settings.data_dir / f"backfill-{table}.json"
-    owners = PhotoOwners(clients.client("dynamodb", region), settings.state_table, _retry(), utc_now)
+    state_client = clients.client("dynamodb", region)
+    followed = settings.event_index_stream
+    owners = PhotoOwners(state_client, settings.state_table, _retry(), utc_now, followed=followed)
     search = AlsoUnnoted(Unindexed(utc_now), owners)
     return _table_pass(
         settings,
@@ -97,6 +107,30 @@ def backfilling(*, write_units: float, read_units: float, segments: int, state: 
         segments=segments,
         state=state,
         keeper=search,
+    )
+
+
+def is_followed() -> bool:
+    """Whether what ``following`` returns is at work somewhere, as the settings say."""
+    return load_settings(backend=Backend.EMBEDDED).event_index_stream
+
+
+def following() -> StreamRepairs:
+    """Does for each record of the table's stream what ``backfilling`` and then ``repairing_ttl`` do in a pass."""
+    settings = load_settings(backend=Backend.EMBEDDED)
+    region, table = _region_and_table(settings)
+    client = clients.client("dynamodb", region)
+    retry = Retry(STREAM_SECONDS, clients.CALL_TIMEOUT_SECONDS)
+    also_unnoted = AlsoUnnoted(Unindexed(utc_now), PhotoOwners(client, settings.state_table, retry, utc_now))
+    ignored_expiry = IgnoredExpiry(utc_now, settings.record_ttl)
+    return StreamRepairs(
+        client,
+        table,
+        retry,
+        [(also_unnoted, also_unnoted), (ignored_expiry, None)],
+        DynamoUnmapped(client, settings.state_table, retry, utc_now),
+        utc_now,
+        settings.record_ttl,
     )
 
 

@@ -42,6 +42,7 @@ SERVICES: Mapping[str, str] = {
     "findings": Service.FINDINGS,
     "alert": Service.ALERTS,
     "tokens": Service.TOKENS,
+    "unmapped": Service.RECORDS,
 }
 
 

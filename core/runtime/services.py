@@ -34,6 +34,7 @@ from core.services.reference_check import ReferenceCheck
 from core.services.second_looks import SecondLookService
 from core.services.sessions import Sessions
 from core.services.tokens import Tokens, TokenService
+from core.services.unmapped import UnmappedService
 from core.settings import Settings
 
 if TYPE_CHECKING:  # half a second to load, and only frames need it
@@ -83,6 +84,8 @@ class Services:
     metrics: ServiceMetrics | None = None
     #: None if Facedesk itself deletes expired records.
     expiry: ExpiryCheck | None = None
+    #: None if no other service writes records.
+    unmapped: UnmappedService | None = None
     #: Reads the whole database and raises ``Refused`` if it is damaged; None if the backend has no file of its own.
     verify: Callable[[], None] | None = None
     #: Drops from memory what nobody has looked at for long; None if nothing is kept so.
@@ -117,4 +120,6 @@ class Services:
             self.metrics.close()
         if self.expiry:
             self.expiry.close()
+        if self.unmapped:
+            self.unmapped.close()
         self.observer.close()  # last, as closing the others may still log operations

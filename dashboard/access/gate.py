@@ -18,8 +18,9 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 
 from core.domain.errors import FacedeskError, SettingsError
 from core.domain.roles import PAGES, Action
+from core.services.exposure import check_exposure
 from core.services.sessions import Session
-from core.settings import Settings, check_exposure
+from core.settings import Settings
 from dashboard.access.authentication import Authenticator
 from dashboard.access.plain_pages import CLOSED_PAGES, LOGIN, UNKNOWN, closed_page, sign_in_page
 from dashboard.access.uploads import SWEEP_SECONDS, Upload, Uploads

@@ -56,6 +56,12 @@ def unreadable_registrations(event_id: str | None) -> pd.DataFrame:
     return _unreadable(services, services.principal.view, event_id)
 
 
+def unmapped(event_id: str | None) -> pd.DataFrame:
+    """The records that belong to no event, of the event's people or of all (``core.services.unmapped``)."""
+    services = get_services()
+    return _unmapped(services, services.principal.view, event_id)
+
+
 def event_ids() -> list[str]:
     """The events that have registrations or a profile, some seconds old."""
     services = get_services()
@@ -72,6 +78,12 @@ def _registrations(_services: GuardedServices, view: View, event_id: str) -> pd.
 @st.cache_resource(ttl=60, max_entries=16, show_spinner=False)
 def _unreadable(_services: GuardedServices, view: View, event_id: str | None) -> pd.DataFrame:
     return _services.registrations.unreadable(event_id)
+
+
+@st.cache_resource(ttl=60, max_entries=64, show_spinner=False)
+def _unmapped(_services: GuardedServices, view: View, event_id: str | None) -> pd.DataFrame:
+    assert _services.unmapped
+    return _services.unmapped.all() if event_id is None else _services.unmapped.of_event(event_id)
 
 
 @st.cache_resource(ttl=60, max_entries=64, show_spinner=False)
@@ -97,6 +109,7 @@ def forget_registrations() -> None:
 def forget_all() -> None:
     """As ``forget_registrations``, and keeps nothing that was made of them: somebody has gone."""
     forget_registrations()
+    _unmapped.clear()
     kept.clear()
 
 

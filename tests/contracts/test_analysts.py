@@ -28,6 +28,7 @@ from tests.support.stores import EVENT_WAYS, Bench, event_bench
 PEOPLE = 40
 #: Methods that an analyst may call and that give no rows.
 NO_ROWS = {
+    "unmapped.of_event",
     *("records.event_notice", "registrations.is_empty", "registrations.being_read", "claims.standing"),
     *("second_looks.error_rates", "second_looks.false_accepts_at"),
     *("profiles.get", "profiles.all", "event_summaries.all"),

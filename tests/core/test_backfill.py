@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from core.adapters.aws.records import DynamoRecords
-from core.adapters.aws.table_pass import PassCounts, TablePass
+from core.adapters.aws.repair import PassCounts
+from core.adapters.aws.table_pass import TablePass
 from core.adapters.aws.unindexed import Unindexed
 from core.domain.errors import InvalidInput, NotConfigured, Refused
 from core.domain.records import Decision

@@ -447,6 +447,14 @@ def test_the_watch_outlasts_an_outage(maintain: Run, dynamodb_proxy: Proxy, monk
     assert (result.exit_code, "out of reach" in result.stderr, result.stdout) == (0, True, "Stopped.\n")
 
 
+def test_where_the_stream_is_followed_nothing_need_watch(maintain: Run) -> None:
+    result = maintain("backfill-index", "--watch", EVENT_INDEX_STREAM="true")
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (
+        0,
+        "EVENT_INDEX_STREAM is set: what is written is repaired at once. This is one pass, without a watch.",
+    )
+
+
 def test_without_a_terminal_backfill_prints_its_progress_in_lines(
     maintain: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

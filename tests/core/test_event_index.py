@@ -246,12 +246,16 @@ def desk_of(dynamodb: Any, dynamodb_url: str, clock: FakeClock) -> Iterator[Desk
     stores: list[DynamoRecords] = []
 
     def make(
-        make_table: Callable[[Any], str] = create_table, *, checked: bool = True, beside: Desk | None = None
+        make_table: Callable[[Any], str] = create_table,
+        *,
+        checked: bool = True,
+        beside: Desk | None = None,
+        followed: bool = False,
     ) -> Desk:
         table = beside.table if beside else make_table(dynamodb)
         state = beside.state if beside else create_state_table(dynamodb)
         proxies.extend([reads := Proxy(dynamodb_url), checks := Proxy(dynamodb_url)])
-        check = index_check(client_of(checks.url), table, clock, state) if checked else None
+        check = index_check(client_of(checks.url), table, clock, state, followed=followed) if checked else None
         stores.append(DynamoRecords(client_of(reads.url), table, QUICK, clock, clock.elapsed, index_check=check))
         return Desk(stores[-1], reads, checks, clock, dynamodb, table, state)
 
@@ -525,6 +529,51 @@ def test_a_store_that_is_closed_leaves_its_check_to_others(desk_of: DeskOf) -> N
     other = desk_of(beside=desk)
     other.checked_ids()
     assert other.records.events_verified() == NOON
+
+
+# Beside a stream that is followed
+
+LONG = timedelta(days=400)
+
+
+def test_where_the_stream_is_followed_the_table_is_read_once(desk_of: DeskOf) -> None:
+    desk = desk_of(followed=True)
+    desk.checked_ids()
+    desk.checked_ids(after=LONG)
+    assert (desk.scans, desk.notice, desk.records.events_verified()) == (1, "", NOON)
+
+
+def test_what_was_verified_before_the_stream_was_followed_is_verified_once_more(desk_of: DeskOf) -> None:
+    desk = desk_of()
+    desk.checked_ids()
+    other = desk_of(beside=desk, followed=True)
+    other.checked_ids(after=LOOK_AGAIN)
+    other.checked_ids(after=LONG)
+    assert other.scans == 1
+
+
+def test_a_record_that_is_missing_keeps_the_checks_from_resting(desk_of: DeskOf) -> None:
+    desk = desk_of(followed=True)
+    desk.put()
+    desk.checked_ids()
+    desk.checked_ids(after=CHECK_AGAIN)
+    assert (desk.scans, "at least 1)" in desk.notice) == (2, True)
+
+
+def test_where_the_stream_is_followed_no_more_checks_begin_again(desk_of: DeskOf) -> None:
+    desk = desk_of(followed=True)
+    desk.checked_ids()
+    other = desk_of(beside=desk)
+    other.checked_ids(after=CHECKED_EVERY)
+    assert other.scans == 1
+
+
+def test_a_finding_that_cannot_be_read_is_no_doubt_while_checks_rest(desk_of: DeskOf) -> None:
+    desk = desk_of(followed=True)
+    desk.checked_ids()
+    desk.checks.fault = lambda call: ("AccessDeniedException", 400) if call == "GetItem" else None
+    desk.checked_ids(after=LONG)
+    assert desk.notice == ""
 
 
 # Several instances

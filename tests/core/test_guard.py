@@ -37,10 +37,12 @@ from core.services.batch import Choice
 from core.services.hashing import IdHash
 from core.services.lists.people import read_people
 from core.services.pseudonyms import Pseudonyms
+from core.services.unmapped import UnmappedService
 from core.services.validation import Submitter
 from tests.support.cases import a_claim, a_note
 from tests.support.desk import REFERENCE_KEY, REGISTERED, Desk
 from tests.support.portraits import as_jpeg, astronaut
+from tests.support.unmapped import KeptUnmapped
 
 OTHER = Registration(
     registration_id="reg-9", user_id="user-9", event_id="event-9", name="Bob", email="bob@example.com"
@@ -180,6 +182,8 @@ CALLS: dict[str, tuple[tuple[Action, ...], Callable[[GuardedServices], Any]]] = 
     "metrics.read": ((Action.SEE_OPERATIONS,), lambda s: s.metrics and s.metrics.read(NOW - SOME, NOW)),
     "expiry.count_ignored": ((Action.SEE_OPERATIONS,), lambda s: s.expiry and s.expiry.count_ignored()),
     "metrics.month_to_date": ((Action.SEE_OPERATIONS,), lambda s: s.metrics and s.metrics.month_to_date(NOW)),
+    "unmapped.of_event": ((Action.SEE_EVENTS,), lambda s: s.unmapped and s.unmapped.of_event("event-1")),
+    "unmapped.all": ((Action.SEE_OPERATIONS,), lambda s: s.unmapped and s.unmapped.all()),
     "health": ((Action.SEE_OPERATIONS,), lambda s: s.health()),
 }
 TABLE = b"registrationId,userId,eventId,name,email,photo\nreg-7,user-7,event-1,Ada,,\n"
@@ -232,7 +236,9 @@ def whole(desk: Desk) -> Guard:
     desk.records.record_attempt(outcome(REGISTERED), timedelta(days=1))
     desk.services.claims.take(CLAIM, CLAIM.holder)
     desk.services.notes.add(a_note(at=NOW), timedelta(days=1))
-    return Guard(replace(desk.services, metrics=_NoMetrics(), expiry=_NoneIgnored()))  # type: ignore[arg-type]
+    unmapped = UnmappedService(KeptUnmapped(), desk.registrations)
+    services = replace(desk.services, metrics=_NoMetrics(), expiry=_NoneIgnored(), unmapped=unmapped)  # type: ignore[arg-type]
+    return Guard(services)
 
 
 def test_every_method_of_the_facades_is_in_the_table_of_this_test(whole: Guard) -> None:

@@ -14,7 +14,7 @@ import pytest
 from core.adapters.aws.erasures import DynamoErasures
 from core.adapters.aws.photo_owners import NOTED, OUTLIVES, TRUSTED, PhotoOwners
 from core.adapters.aws.records import DynamoRecords
-from core.adapters.aws.table_pass import PassCounts
+from core.adapters.aws.repair import PassCounts
 from core.domain.errors import Refused
 from core.photos.keys import folder_of
 from tests.support.clock import NOON, FakeClock
@@ -47,8 +47,8 @@ class Bench:
     def store(self, **changes: Any) -> DynamoErasures:
         return DynamoErasures(self.client, self.table, PATIENT, self.owners(**changes))
 
-    def backfill(self, **changes: Any) -> PassCounts:
-        return noting_pass(self.client, self.table, self.owners(), self.file, **changes).run()
+    def backfill(self, *, followed: bool = False, **changes: Any) -> PassCounts:
+        return noting_pass(self.client, self.table, self.owners(followed=followed), self.file, **changes).run()
 
     def asked(self, keys: set[str], user_id: str = "user-1", **changes: Any) -> tuple[set[str], bool]:
         """Which of the keys another names, and whether the table was scanned for them."""
@@ -102,6 +102,29 @@ def test_if_only_facedesk_writes_a_pass_counts_for_ever(bench: Bench) -> None:
     bench.backfill()
     bench.clock.advance(400 * DAY)
     assert bench.asked({KEY}, trusted=None) == (set(), False)
+
+
+@pytest.mark.parametrize("since", [True, False], ids=["since the stream is followed", "before that"])
+def test_where_the_stream_is_followed_a_pass_since_then_counts_for_ever(bench: Bench, since: bool) -> None:
+    bench.backfill(followed=since)
+    bench.clock.advance(400 * DAY)
+    assert bench.asked({KEY}, followed=True) == (set(), not since)
+
+
+def test_where_the_stream_is_followed_no_more_a_pass_counts_for_some_hours(bench: Bench) -> None:
+    bench.backfill(followed=True)
+    bench.clock.advance(TRUSTED + timedelta(seconds=1))
+    assert bench.asked({KEY}) == (set(), True)
+
+
+def test_a_pass_that_began_before_the_stream_was_followed_is_not_continued(bench: Bench) -> None:
+    for number in range(8):
+        put_item(bench.client, bench.table, a_foreign_item(userId=f"user-{number}", faceImageKey=KEY))
+    answers = iter([None, None, None, ("AccessDeniedException", 400)])
+    bench.proxy.fault = lambda operation: next(answers, None) if operation == "UpdateItem" else None
+    with pytest.raises(Refused):
+        bench.backfill(page=1, segments=1)
+    assert bench.backfill(followed=True, page=1, segments=1).scanned == 8
 
 
 def test_a_key_in_an_upload_folder_that_is_not_the_persons_is_looked_for_in_the_table(bench: Bench) -> None:

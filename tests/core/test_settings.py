@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from core.domain.errors import SettingsError
-from core.settings import Backend, Settings, check_exposure, load_settings
+from core.services.exposure import check_exposure
+from core.settings import Backend, Settings, load_settings
 from tests.support import signin
 
 AWS = {

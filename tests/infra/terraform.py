@@ -17,10 +17,11 @@ INFRA = Path(__file__).parents[2] / "infra"
 DATA = INFRA / "modules/data"
 SERVICE = INFRA / "modules/service"
 ALARMS = INFRA / "modules/alarms"
+STREAM = INFRA / "modules/stream"
 #: Each is applied, or used as a module, as a whole.
 FOLDERS = sorted({path.parent for path in INFRA.rglob("*.tf")})
 #: Policies for a role, by the name of their document.
-ROLES = ("dashboard", "provisioner", "analyst")
+ROLES = ("dashboard", "provisioner", "analyst", "stream")
 
 Body = Mapping[str, Any]
 

@@ -1,4 +1,4 @@
-"""The policies of the dashboard and the provisioner allow every call that the code makes, and no other."""
+"""The policies of the roles that run code allow every call that the code makes, and no other."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ from core.domain.clock import utc_now
 from core.domain.roles import local
 from core.flow.pace import Pace
 from core.runtime.services import Services
+from tests.core.test_stream import follower
 from tests.infra.terraform import granted
 from tests.support.audit import an_entry
 from tests.support.calls import Call, differences
 from tests.support.cases import a_claim, a_note
-from tests.support.dynamodb import put_item
+from tests.support.dynamodb import create_state_table, create_table, put_item, stored_item
 from tests.support.portraits import as_jpeg, hopper
 from tests.support.production import Servers, Site, production
 from tests.support.records import a_foreign_item, a_review, an_outcome
 from tests.support.rekognition import RekognitionServer, SameFace
 from tests.support.servers import REGION
 from tests.support.stores import wait_for_checks
+from tests.support.streams import batch, change
 
 PHOTO = b"\xff\xd8\xff a photo"
 
@@ -186,3 +188,17 @@ def test_the_provisioner_may_do_what_it_does_and_nothing_else(
     # Servers of other tests in this process may still make calls in their threads.
     commands = {call for call in aws_calls if call.role == "provisioner"}
     assert differences(commands, granted("provisioner"), complete=True) == []
+
+
+def test_the_stream_may_do_what_it_does_and_nothing_else(aws_calls: set[Call], dynamodb: Any) -> None:
+    table, state_table = create_table(dynamodb), create_state_table(dynamodb)
+    stream = follower(dynamodb, table, state_table)
+    put_item(dynamodb, table, a_foreign_item())
+    image = stored_item(dynamodb, table)
+    nameless = {"userId": {"S": "user-2"}, "registrationId": {"S": "reg-2"}, "timestamp": {"S": "2026-02-28"}}
+    stream.follow(batch(change(image), change(nameless), change(None, nameless)))
+    # A record that is deleted before its photo is noted.
+    dynamodb.delete_item(TableName=table, Key={name: image[name] for name in ("userId", "registrationId")})
+    stream.follow(batch(change(image)))
+    followed = {call for call in aws_calls if call.role == "stream"}
+    assert differences(followed, granted("stream"), complete=True) == []

@@ -28,6 +28,7 @@ from tests.infra.terraform import (
     INFRA,
     ROLES,
     SERVICE,
+    STREAM,
     Body,
     conditional,
     declared,
@@ -38,7 +39,7 @@ from tests.infra.terraform import (
 
 FILES = sorted(INFRA.rglob("*.tf"))
 #: Blocks of the table that are no part of ``CreateTable``, and those that a variable asks for.
-SETTINGS_OF_THEIR_OWN = {"ttl", "point_in_time_recovery", "dynamic"}
+SETTINGS_OF_THEIR_OWN = {"ttl", "point_in_time_recovery", "dynamic", "stream_enabled", "stream_view_type"}
 
 
 def table(name: str = "records") -> Body:
@@ -220,6 +221,7 @@ def test_every_setting_that_terraform_gives_exists() -> None:
     given |= {*re.findall(r"\b([A-Z][A-Z_]{3,})\b\s*=(?!=)", values["environment"])}
     given |= {*parsed(SERVICE / "secrets.tf")["locals"][0]["secret_settings"]}
     given |= {*declared("module", folder=INFRA / "examples/minimal")["service"]["settings"]}
+    given |= {*declared("output", folder=STREAM)["settings"]["value"]}
     ours = {name for name in given if not name.startswith("STREAMLIT_")} - {"FORWARDED_ALLOW_IPS"}
     assert len(ours) > 10
     assert ours <= set(setting_names())

@@ -462,5 +462,15 @@ def test_when_the_event_index_was_last_verified_is_told(
     assert "Event index, last verified: 12 min ago." in text_of(run_page("operations"))
 
 
+def test_where_the_stream_is_followed_it_is_told_why_there_are_no_more_checks(
+    run_page: RunPage, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = desk.services.settings.model_copy(update={"event_index_stream": True})
+    followed = replace(desk.services, settings=settings)
+    monkeypatch.setattr(dashboard_services, "build", lambda _settings: followed)
+    monkeypatch.setattr(desk.records, "events_verified", lambda: utc_now() - timedelta(days=12))
+    assert "What is written since then is repaired at once." in text_of(run_page("operations"))
+
+
 def test_where_no_index_is_verified_none_is_mentioned(run_page: RunPage) -> None:
     assert "Event index" not in text_of(run_page("operations"))

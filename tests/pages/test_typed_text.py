@@ -194,6 +194,7 @@ REVIEWED: dict[str, set[str]] = {
     "dashboard/sections/erasure.py": {
         "markdown: count",
     },
+    "dashboard/parts/unmapped.py": {"expander: sentence"},  # a number and words of ours
     "dashboard/parts/unreadable.py": {"caption: _MEANING[noun]", "expander: sentence"},  # a number and a noun of ours
     "dashboard/sections/all_events.py": {
         "caption: ' · '.join(said)",  # counts
@@ -237,7 +238,10 @@ REVIEWED: dict[str, set[str]] = {
         "metric: service.service.capitalize()",
         "metric: time_taken(service.milliseconds)",
     },
-    "dashboard/sections/operations/records.py": {"caption: ui.when(verified, services.clock())"},
+    "dashboard/sections/operations/records.py": {
+        "caption: since",  # a sentence of ours
+        "caption: ui.when(verified, services.clock())",
+    },
     "dashboard/sections/operations/registrations.py": {"show: left_out"},  # a frame, which a table shows
     "dashboard/sections/operations/process.py": {
         "chart_card: every(period)",

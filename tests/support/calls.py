@@ -18,10 +18,16 @@ import pytest
 from botocore.client import BaseClient
 
 ROOT = Path(__file__).parents[2]
-#: Modules that the provisioner runs; all others of ``core`` are the dashboard's.
-_PROVISIONER = frozenset(
-    str(ROOT / "core/adapters/aws" / name) for name in ("provision.py", "sharding.py", "table_pass.py")
-)
+#: Modules that only another role than the dashboard's runs. Both roles may call others of ``core``.
+_ROLES = {
+    str(ROOT / "core/adapters/aws" / name): role
+    for name, role in (
+        ("provision.py", "provisioner"),
+        ("sharding.py", "provisioner"),
+        ("stream.py", "stream"),
+        ("table_pass.py", "provisioner"),
+    )
+}
 #: Operations whose permission has another name. All others are named after theirs.
 _ACTIONS = {
     "s3:ListObjectsV2": "s3:ListBucket",
@@ -75,14 +81,14 @@ def allowed_to_code() -> set[Call]:
     # Only at the end: most runs of a few tests have no need of the parser.
     from tests.infra.terraform import granted
 
-    return granted("dashboard") | granted("provisioner")
+    return granted("dashboard").union(*map(granted, set(_ROLES.values())))
 
 
 @cache
 def _owner(file: str) -> str | None:
     """Whose code a file holds: a role's, the ``tests``', or nobody's (None)."""
-    if file in _PROVISIONER:
-        return "provisioner"
+    if role := _ROLES.get(file):
+        return role
     # The two that every adapter calls through tell nothing.
     if file in (str(ROOT / "core/adapters/aws/clients.py"), str(ROOT / "core/flow/retry.py")):
         return None
@@ -92,7 +98,8 @@ def _owner(file: str) -> str | None:
 def _role(frame: FrameType | None) -> str | None:
     """The role that code of ours runs as; None for the tests.
 
-    It is the provisioner's if one of its modules has called the others, with no code of the tests in between.
+    It is another than the dashboard's if one of its modules has called the others, with no code of the tests in
+    between.
     """
     owners = []
     while frame and "tests" not in owners:
@@ -102,7 +109,7 @@ def _role(frame: FrameType | None) -> str | None:
     if owners[:1] == ["tests"]:
         return None
     # "dashboard" also for a thread that runs nothing of ours but a client's method: not to be overlooked.
-    return "provisioner" if "provisioner" in owners else "dashboard"
+    return next((owner for owner in owners if owner in _ROLES.values()), "dashboard")
 
 
 def _resource(name: str, parameters: Mapping[str, Any]) -> str:

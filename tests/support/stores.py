@@ -141,10 +141,13 @@ def add_index(client: Any, table: str) -> None:
     wait_until_active(client, table)
 
 
-def index_check(client: Any, table: str, clock: FakeClock, state_table: str | None = None) -> IndexCheck:
+def index_check(
+    client: Any, table: str, clock: FakeClock, state_table: str | None = None, *, followed: bool = False
+) -> IndexCheck:
     """The check of the table's event index, every half hour, with its own table of state if none is given."""
     state_table = state_table or create_state_table(client)
-    return IndexCheck(client, table, state_table, fresh_name("instance"), CHECKED_EVERY, clock, clock.elapsed)
+    name = fresh_name("instance")
+    return IndexCheck(client, table, state_table, name, CHECKED_EVERY, clock, clock.elapsed, followed=followed)
 
 
 def drop_index(client: Any, table: str) -> None:

@@ -64,6 +64,7 @@ _FACADES = {
     "profiles": "profile_service",
     "event_summaries": "event_summaries",
     **{name: name for name in ("audit", "claims", "notes", "second_looks", "metrics", "expiry", "operation_metrics")},
+    "unmapped": "unmapped",
     "duplicates": "duplicates",
     "tokens": "token_service",
 }
@@ -182,6 +183,7 @@ def differences(services: Services) -> Iterator[str]:
         "sign-outs": (services.sessions._sign_outs, ports.SignOuts),
         "rates of tokens": (services.tokens._rates, ports.TokenRates),
         **({"tokens": (services.token_service._store, ports.ApiTokens)} if services.token_service else {}),
+        **({"unmapped records": (services.unmapped._store, ports.UnmappedRecords)} if services.unmapped else {}),
         "face search": (services.duplicates._faces, ports.FaceSearch),
         "worklists": (services.batches._worklists, ports.Worklists),
         "jobs": (services.jobs._board, ports.JobBoard),

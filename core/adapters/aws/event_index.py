@@ -71,6 +71,8 @@ class EventIndex:
             return self._obstacle
         if finding and finding.missing:
             return _lack(finding.missing)
+        if finding and check.rests(finding):
+            return None
         if code := self._trouble or (finding and finding.error):
             why = f"It could not be checked ({code}). Facedesk keeps trying."
         elif check.is_due(finding):

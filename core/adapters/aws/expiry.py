@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -11,8 +12,9 @@ from core.adapters.aws.clients import translated
 from core.adapters.aws.items import Expression, Item
 from core.adapters.aws.odd_values import kind_at, moment_at, originals, plain
 from core.adapters.aws.pages import asking, scan_pages
+from core.adapters.aws.repair import Finding
 from core.adapters.aws.table import RECORDS_NOT_CONFIGURED, TTL_ATTRIBUTE
-from core.adapters.aws.table_pass import Finding, of_records
+from core.adapters.aws.table_pass import of_records
 from core.domain.clock import Clock
 from core.domain.errors import Service
 from core.domain.expiry import expires_at
@@ -42,9 +44,12 @@ class IgnoredExpiry:
     def condition(self, used: Expression) -> str:
         return ignored(used, self._clock())
 
-    def finding(self, item: Item) -> Finding:
+    def finding(self, item: Item) -> Finding | None:
         now = self._clock()
         earliest, latest = _acted_on(now)
+        number = item.get(TTL_ATTRIBUTE, {}).get("N")
+        if number is not None and earliest <= Decimal(number) <= latest:
+            return None
         kinds = [f"{TTL_ATTRIBUTE} {_kind(item, earliest)}"]
         said = moment_at(item, TTL_ATTRIBUTE)
         expires = int(said.timestamp()) if said else 0

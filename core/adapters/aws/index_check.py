@@ -64,6 +64,8 @@ class Finding:
     missing: int = 0
     #: The code of the error for which the latest check failed.
     error: str | None = None
+    #: Whether the table's stream was followed when that check began.
+    followed: bool = False
 
 
 class IndexCheck:
@@ -85,9 +87,12 @@ class IndexCheck:
         every: timedelta,
         clock: Clock,
         stopwatch: Stopwatch = elapsed,
+        *,
+        followed: bool = False,
     ) -> None:
         """``client`` is one that nothing else uses (``core.adapters.aws.clients.client``); ``holder`` names this
-        instance, and ``every`` is the time between two checks.
+        instance, and ``every`` is the time between two checks. If the table's stream is ``followed``
+        (``core.adapters.aws.stream``), checks rest after one that found nothing.
         """
         self.every = every
         self._client = client
@@ -97,6 +102,7 @@ class IndexCheck:
         self._holder = holder
         self._clock = clock
         self._stopwatch = stopwatch
+        self._followed = followed
         self._stop = threading.Event()
         #: When this instance's own latest check ended, and when it renewed the lease, by the stopwatch.
         self._own_end: timedelta | None = None
@@ -112,10 +118,16 @@ class IndexCheck:
 
         Clocks of instances may differ. One whose clock is wrong makes no more checks than it would make alone.
         """
+        if finding and self.rests(finding):
+            return False
         rest = self._rest(finding) if finding else CHECK_AGAIN
         if self._own_end is not None and self._stopwatch() - self._own_end < rest:
             return False
         return finding is None or not -rest < self._clock() - finding.ended < rest
+
+    def rests(self, finding: Finding) -> bool:
+        """Whether nothing can be missing since: all that is written is repaired, and was before that check began."""
+        return self._followed and finding.followed and finding.error is None and not finding.missing
 
     def run(self) -> None:
         """Make the check if it is due and no other instance makes it, and keep the finding.
@@ -153,7 +165,7 @@ class IndexCheck:
     def _searched(self, before: Finding | None) -> Finding:
         began = self._clock()
         try:
-            found = Finding(self._clock(), began, self._count_missing())
+            found = Finding(self._clock(), began, self._count_missing(), followed=self._followed)
         except _Stopped:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, all instances are to know that there is no answer
@@ -203,6 +215,8 @@ class IndexCheck:
             item["began"] = {"S": isoformat(found.began)}
         if found.error:
             item["error"] = {"S": found.error}
+        if found.followed:
+            item["followed"] = {"BOOL": True}
         self._state.put(PART, self._table, item)
 
     def _is_ours(self) -> bool:
@@ -221,6 +235,7 @@ def _finding_of(item: Item) -> Finding:
         began=datetime.fromisoformat(item["began"]["S"]) if "began" in item else None,
         missing=int(item["missing"]["N"]),
         error=item["error"]["S"] if "error" in item else None,
+        followed="followed" in item,
     )
 
 

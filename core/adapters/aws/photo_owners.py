@@ -54,28 +54,42 @@ class Owner:
 class PhotoOwners:
     """The index in DynamoDB. ``client`` makes one attempt per call (``core.adapters.aws.clients.client``).
 
-    ``trusted`` is how long a pass counts; with None for ever, which is right if only Facedesk writes records.
+    ``trusted`` is how long a pass counts; with None for ever, which is right if only Facedesk writes records. If the
+    stream of their table is ``followed`` (``core.adapters.aws.stream``), so does a pass that began since.
     """
 
     def __init__(
-        self, client: Any, table: str, retry: Retry, clock: Clock, trusted: timedelta | None = TRUSTED
+        self,
+        client: Any,
+        table: str,
+        retry: Retry,
+        clock: Clock,
+        trusted: timedelta | None = TRUSTED,
+        *,
+        followed: bool = False,
     ) -> None:
         self._state = StateTable(client, table, retry, clock, SERVICE)
         self._clock = clock
         self._trusted = trusted
+        self.followed = followed
         self._id: str | None = None
 
     def is_complete(self) -> bool:
         """Whether every record is noted, but those that other services wrote since the last pass began."""
-        began = (self._state.get(*_INDEX) or {}).get("asOf")
+        index = self._state.get(*_INDEX) or {}
+        began = index.get("asOf")
         if began is None:
             return False
-        return self._trusted is None or int(began["N"]) >= (self._clock() - self._trusted).timestamp()
+        if self._trusted is None or (self.followed and "followed" in index):
+            return True
+        return int(began["N"]) >= (self._clock() - self._trusted).timestamp()
 
     def complete(self, began: datetime) -> None:
         """A pass that began then has noted all records. The clocks of machines may differ by minutes."""
         index = self.index_id()
-        item = {"id": {"S": index}, "asOf": {"N": str(int(began.timestamp()))}}
+        item: dict[str, Any] = {"id": {"S": index}, "asOf": {"N": str(int(began.timestamp()))}}
+        if self.followed:
+            item["followed"] = {"BOOL": True}
         if not self._state.put(*_INDEX, item, has("id", index)):
             # Somebody has deleted the item meanwhile, so that all records are noted again: by the next pass.
             self._id = None

@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from core.adapters.aws.clients import translated
 from core.adapters.aws.items import Expression, Item
+from core.adapters.aws.repair import Finding, Keeper, Key, PassCounts, Repair, Search, found, units
 from core.adapters.aws.table import JOURNAL
 from core.domain.clock import Clock, utc_now
-from core.domain.errors import InvalidInput, NotConfigured, Refused, Service
+from core.domain.errors import InvalidInput, NotConfigured, Service
 from core.domain.records import KEY_ATTRIBUTES, isoformat
 from core.files.private import make_folder, new_file
 from core.flow.pace import Pace
@@ -28,103 +27,6 @@ from core.flow.retry import Retry
 SERVICE = Service.RECORDS
 #: Records on a page of a segment. After a kill, at most one page per segment is read again.
 PAGE = 200
-#: Registrations that are named as examples of a kind.
-EXAMPLES = 3
-#: The least that an update consumes whose condition is not met; DynamoDB does not report the amount.
-_UNMET_UNITS = 1.0
-
-#: An item's key as the API has it.
-Key = Mapping[str, Mapping[str, str]]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What is odd about a record, in some words that people know, and the attributes that set it right, if any do."""
-
-    kinds: tuple[str, ...]
-    values: Mapping[str, Any] = field(default_factory=dict)
-    #: Something is odd that ``values`` do not set right.
-    is_left: bool = False
-
-
-class Search(Protocol):
-    """What a pass looks for, and how it repairs what it finds."""
-
-    @property
-    def name(self) -> str:
-        """Tells the positions of this search from those of others."""
-        ...
-
-    @property
-    def reads(self) -> Sequence[str]:
-        """The attributes that ``finding`` needs; a record is repaired only if all of them are still as they were."""
-        ...
-
-    def condition(self, used: Expression) -> str:
-        """A filter that lets every record through that may be meant."""
-        ...
-
-    def finding(self, item: Item) -> Finding | None:
-        """What is odd about the record; None if it is not meant after all."""
-        ...
-
-
-class Keeper(Protocol):
-    """Keeps something about records outside of their table, and is told what a pass does."""
-
-    def begin(self) -> str:
-        """Called before a run; returns what an interrupted pass must have had in common to be continued."""
-        ...
-
-    def prepare(self, item: Item) -> int:
-        """Called before a record is repaired; returns the write units that this consumed."""
-        ...
-
-    def gone(self, item: Item) -> None:
-        """A record for which something was prepared has been deleted meanwhile."""
-        ...
-
-    def completed(self, began: datetime) -> None:
-        """A pass over all records, which began then, in this run or an earlier one, has ended."""
-        ...
-
-
-@dataclass(frozen=True)
-class PassCounts:
-    """What a run did. The units are those that DynamoDB bills, including those for the index."""
-
-    scanned: int = 0
-    #: Records that were repaired.
-    set: int = 0
-    #: Records left as they are, because they changed after they were read (or an earlier try, whose answer was lost,
-    #: has repaired them).
-    changed: int = 0
-    #: Records that nothing can be done about.
-    left: int = 0
-    #: Records whose repair DynamoDB does not take, such as an event that is too long for a key.
-    refused: int = 0
-    #: How many records were found of each kind, or repaired if the run repairs; a record may be of several.
-    kinds: Counter[str] = field(default_factory=Counter)
-    #: Some registrations of each kind.
-    examples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    read_units: float = 0
-    write_units: float = 0
-
-    def __add__(self, other: PassCounts) -> PassCounts:
-        return PassCounts(
-            self.scanned + other.scanned,
-            self.set + other.set,
-            self.changed + other.changed,
-            self.left + other.left,
-            self.refused + other.refused,
-            self.kinds + other.kinds,
-            {
-                kind: (*self.examples.get(kind, ()), *other.examples.get(kind, ()))[:EXAMPLES]
-                for kind in {**self.examples, **other.examples}
-            },
-            self.read_units + other.read_units,
-            self.write_units + other.write_units,
-        )
 
 
 class TablePass:
@@ -158,6 +60,7 @@ class TablePass:
         self._table = table
         self._retry = retry
         self._search = search
+        self._repair = Repair(client, search, self._call, keeper)
         self._writes = writes
         self._reads = reads
         self._segments = segments
@@ -214,7 +117,7 @@ class TablePass:
         """What was done with each page, and where the next one begins (None after the last)."""
         while place is not None:
             answer = self._scan(segment, place)
-            page = PassCounts(scanned=answer["ScannedCount"], read_units=_units(answer))
+            page = PassCounts(scanned=answer["ScannedCount"], read_units=units(answer))
             for item in answer["Items"]:
                 if finding := self._search.finding(item):
                     page += self._repaired(item, finding)
@@ -236,50 +139,17 @@ class TablePass:
             ExpressionAttributeValues=used.values,
             **({"ExclusiveStartKey": place} if place else {}),
         )
-        self._reads.spend(_units(answer))
+        self._reads.spend(units(answer))
         return answer
 
     def _repaired(self, item: Item, finding: Finding) -> PassCounts:
-        kinds = Counter(finding.kinds)
-        found = PassCounts(kinds=kinds, examples=dict.fromkeys(kinds, (item["registrationId"]["S"],)))
         if self._state is None:
-            return found
-        if not finding.values:
-            return found + PassCounts(left=1)
-        self._wait(self._writes)
-        prepared = PassCounts(write_units=self._keeper.prepare(item) if self._keeper else 0)
-        used = Expression()
-        condition = f"attribute_exists({used.name('userId')}) AND {used.unchanged(item, self._search.reads)}"
-        key = {name: item[name] for name in KEY_ATTRIBUTES}
-        changes = ", ".join(f"{used.name(name)} = {used.value(value)}" for name, value in finding.values.items())
-        try:
-            answer = self._call(
-                self._client.update_item,
-                Key=key,
-                ReturnConsumedCapacity="TOTAL",
-                UpdateExpression=f"SET {changes}",
-                ConditionExpression=condition,
-                ExpressionAttributeNames=used.names,
-                ExpressionAttributeValues=used.values,
-            )
-        except Refused as error:
-            match error.code:
-                case "ConditionalCheckFailedException":
-                    done = prepared + PassCounts(changed=1, write_units=_UNMET_UNITS)
-                    if self._keeper and prepared.write_units and not self._exists(key):
-                        self._keeper.gone(item)
-                case "ValidationException":
-                    done = prepared + PassCounts(refused=1)
-                case _:
-                    raise
-        else:
-            left = int(finding.is_left)
-            done = prepared + found + PassCounts(set=1, left=left, write_units=_units(answer))
+            return found(item, finding)
+        if finding.values:
+            self._wait(self._writes)
+        done = self._repair(item, finding)
         self._writes.spend(done.write_units)
         return done
-
-    def _exists(self, key: Key) -> bool:
-        return "Item" in self._call(self._client.get_item, Key=key, ConsistentRead=True)
 
     def _wait(self, pace: Pace) -> None:
         if self._stop.wait(pace.delay()):
@@ -300,12 +170,13 @@ def of_records(used: Expression) -> str:
     return f"{used.name('userId')} <> {used.value({'S': JOURNAL})}"
 
 
+def is_record(item: Item) -> bool:
+    """What ``of_records`` asks the table, of an item that is at hand."""
+    return item["userId"] != {"S": JOURNAL}
+
+
 class _Stopped(Exception):
     """Another segment failed, or the whole run was interrupted."""
-
-
-def _units(answer: Any) -> float:
-    return float(answer["ConsumedCapacity"]["CapacityUnits"])
 
 
 class _Places:

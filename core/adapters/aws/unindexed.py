@@ -11,8 +11,8 @@ from typing import Any
 from core.adapters.aws.event_keys import event_of_key
 from core.adapters.aws.items import Expression, Item
 from core.adapters.aws.odd_values import kind_at, moment_at, originals, plain
+from core.adapters.aws.repair import Finding
 from core.adapters.aws.table import ATTEMPTS_OF, INDEX_KEY
-from core.adapters.aws.table_pass import Finding
 from core.domain.clock import Clock
 from core.domain.reading import Unreadable, mapping, text
 from core.domain.records import isoformat

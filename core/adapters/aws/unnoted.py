@@ -6,8 +6,8 @@ from datetime import datetime
 
 from core.adapters.aws.items import Expression, Item
 from core.adapters.aws.photo_owners import NAMING, NOTED, PhotoOwners
+from core.adapters.aws.repair import Finding, Search
 from core.adapters.aws.table import TTL_ATTRIBUTE
-from core.adapters.aws.table_pass import Finding, Search
 from core.domain.errors import NotConfigured
 
 KIND = "photo in no upload folder, noted for erasures"
@@ -47,7 +47,8 @@ class AlsoUnnoted:
         except NotConfigured:
             index = ""
         self._notes = bool(index)
-        return index
+        # A pass that began before the stream was followed must not end as one that began afterwards.
+        return f"{index} followed" if self._owners.followed else index
 
     def prepare(self, item: Item) -> int:
         return self._owners.note(item) if self._needed(item) else 0

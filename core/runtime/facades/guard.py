@@ -25,6 +25,7 @@ from core.runtime.facades.profiles import GuardedProfiles
 from core.runtime.facades.second_looks import GuardedSecondLooks
 from core.runtime.facades.tokens import GuardedTokens
 from core.runtime.facades.trail import PrincipalTrail
+from core.runtime.facades.unmapped import GuardedUnmapped
 from core.runtime.health import Health, check
 from core.runtime.services import Services
 from core.services.hashing import id_hash
@@ -70,6 +71,8 @@ class GuardedServices:
     metrics: GuardedMetrics | None
     #: None if Facedesk itself deletes expired records.
     expiry: GuardedExpiryCheck | None
+    #: None if no other service writes records.
+    unmapped: GuardedUnmapped | None
     _check: Callable[[], list[Health]]
 
     def health(self) -> list[Health]:
@@ -127,5 +130,6 @@ class Guard:
             loading=loading,
             metrics=GuardedMetrics(of.metrics, permissions) if of.metrics else None,
             expiry=GuardedExpiryCheck(of.expiry, permissions) if of.expiry else None,
+            unmapped=GuardedUnmapped(of.unmapped, permissions) if of.unmapped else None,
             _check=partial(check, of),
         )

@@ -13,7 +13,8 @@ def index_verified() -> None:
     """When the index by which events are read was last found to have all records, where that is checked."""
     services = get_services()
     if verified := services.records.events_verified():
-        st.caption(f"Event index, last verified: {ui.when(verified, services.clock())}.")
+        since = " What is written since then is repaired at once." if services.settings.event_index_stream else ""
+        st.caption(f"Event index, last verified: {ui.when(verified, services.clock())}.{since}")
 
 
 def not_read_in_full() -> None:

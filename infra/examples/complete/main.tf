@@ -10,6 +10,17 @@ module "data" {
   backup_days     = 35
 }
 
+# `make lambda` makes the package first.
+module "stream" {
+  source = "../../modules/stream"
+
+  package       = var.stream_package
+  stream_arn    = module.data.stream_arn
+  data_settings = module.data.settings
+  policy_arn    = module.data.policies.stream
+  kms_key_arn   = module.data.kms_key_arn
+}
+
 module "service" {
   source = "../../modules/service"
 
@@ -22,7 +33,7 @@ module "service" {
   domain_name             = var.domain_name
   certificate_arn         = aws_acm_certificate_validation.this.certificate_arn
   image_tag               = var.image_tag
-  data_settings           = module.data.settings
+  data_settings           = merge(module.data.settings, module.stream.settings)
   settings                = var.settings
   task_policy_arn         = module.data.policies.dashboard
   kms_key_arn             = module.data.kms_key_arn
@@ -38,4 +49,5 @@ module "alarms" {
   balancer    = module.service.balancer
   service     = module.service.service
   log_group   = module.service.log_group
+  stream      = module.stream.stream
 }

@@ -24,6 +24,12 @@ variable "image_tag" {
   type        = string
 }
 
+variable "stream_package" {
+  description = "Path of build/stream.zip, which `make lambda` makes."
+  type        = string
+  default     = "../../../build/stream.zip"
+}
+
 variable "allowed_cidr_blocks" {
   description = "Addresses from which people and systems reach Facedesk."
   type        = list(string)

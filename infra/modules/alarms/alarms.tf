@@ -2,12 +2,44 @@
 locals {
   of_balancer = { LoadBalancer = var.balancer.load_balancer }
   of_servers  = { LoadBalancer = var.balancer.load_balancer, TargetGroup = var.balancer.target_group }
+  of_stream   = { FunctionName = try(var.stream.function, "") }
+  of_failures = { QueueName = try(var.stream.queue, "") }
   of_index    = { TableName = var.tables.records, GlobalSecondaryIndexName = var.event_index }
 
   # Series by their names in the expression: namespace, metric, statistic, dimensions.
   requests           = ["AWS/ApplicationELB", "RequestCount", "Sum", local.of_balancer]
   errors_of_servers  = ["AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", "Sum", local.of_balancer]
   errors_of_balancer = ["AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "Sum", local.of_balancer]
+
+  alarms_of_stream = {
+    stream-behind = {
+      series     = { milliseconds = ["AWS/Lambda", "IteratorAge", "Maximum", local.of_stream] }
+      expression = "milliseconds / 60000"
+      label      = "Minutes since the oldest write that the stream's Lambda has yet to take in"
+      above      = 5
+      period     = 60
+      periods    = 5
+      datapoints = 5
+    }
+    stream-failures = {
+      series     = { messages = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", local.of_failures] }
+      expression = "messages"
+      label      = "Parts of the stream that were not taken in"
+      above      = 0
+      period     = 300
+      periods    = 1
+      datapoints = 1
+    }
+    unmapped-records = {
+      series     = { lines = [var.name_prefix, "UnmappedRecords", "Sum", {}] }
+      expression = "lines"
+      label      = "Records that cannot be brought into the event index"
+      above      = 0
+      period     = 3600
+      periods    = 1
+      datapoints = 1
+    }
+  }
 
   alarms = merge({
     server-errors = {
@@ -144,6 +176,8 @@ locals {
       periods    = 2
       datapoints = 2
     }
+    }, {
+    for name, alarm in local.alarms_of_stream : name => alarm if var.stream != null
     }, var.expect_deletions ? {
     no-expiry = {
       series     = { deleted = ["AWS/DynamoDB", "TimeToLiveDeletedItemCount", "Sum", { TableName = var.tables.records }] }

@@ -1,6 +1,23 @@
 locals {
   # Three in a row: title, and series as the dashboard writes them.
-  charts = [
+  charts = concat(local.charts_of_all, [for chart in local.charts_of_stream : chart if var.stream != null])
+
+  charts_of_stream = [
+    ["Stream, minutes behind, and parts that failed", [
+      ["AWS/Lambda", "IteratorAge", "FunctionName", local.of_stream.FunctionName, { stat = "Maximum", id = "age", visible = false }],
+      [{ expression = "age / 60000", label = "Minutes behind" }],
+      ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", local.of_failures.QueueName, { stat = "Maximum" }],
+    ]],
+    ["Stream, calls of the Lambda", [
+      ["AWS/Lambda", "Invocations", "FunctionName", local.of_stream.FunctionName, { stat = "Sum" }],
+      [".", "Errors", ".", ".", { stat = "Sum" }],
+    ]],
+    ["Records that cannot be repaired", [
+      [var.name_prefix, "UnmappedRecords", { stat = "Sum" }],
+    ]],
+  ]
+
+  charts_of_all = [
     ["Requests and errors", [
       ["AWS/ApplicationELB", "RequestCount", "LoadBalancer", var.balancer.load_balancer, { stat = "Sum" }],
       [".", "HTTPCode_Target_5XX_Count", ".", ".", { stat = "Sum" }],

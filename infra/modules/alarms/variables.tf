@@ -40,6 +40,12 @@ variable "log_group" {
   type        = string
 }
 
+variable "stream" {
+  description = "The output stream of the module stream; null where that is not used."
+  type        = object({ function = string, queue = string })
+  default     = null
+}
+
 variable "latency_seconds" {
   description = "Time within which 95 of 100 requests are to be answered."
   type        = number

@@ -12,6 +12,10 @@ resource "aws_dynamodb_table" "records" {
   range_key                   = "registrationId"
   deletion_protection_enabled = true
 
+  # Followed by infra/modules/stream, if that is used; it costs nothing otherwise.
+  stream_enabled   = true
+  stream_view_type = "NEW_AND_OLD_IMAGES"
+
   attribute {
     name = "userId"
     type = "S"

@@ -1,4 +1,4 @@
-# A policy for each role. Those of the dashboard and the provisioner are held, call for call, to what the code was seen to
+# A policy for each role. Those of all but the analyst are held, call for call, to what the code was seen to
 # call while the test suite ran.
 
 data "aws_caller_identity" "current" {}
@@ -205,6 +205,22 @@ data "aws_iam_policy_document" "provisioner" {
 
   # Which records name the photos that lie in no upload folder, so that an erasure need not read the table; and the
   # shards of events.
+  statement {
+    sid       = "State"
+    actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
+    resources = [aws_dynamodb_table.state.arn]
+  }
+}
+
+# The Lambda that follows the table's stream, if there is one.
+data "aws_iam_policy_document" "stream" {
+  statement {
+    sid       = "RepairRecords"
+    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    resources = [aws_dynamodb_table.records.arn]
+  }
+
+  # Which records name the photos that lie in no upload folder, and those that cannot be repaired.
   statement {
     sid       = "State"
     actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]

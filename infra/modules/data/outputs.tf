@@ -17,6 +17,7 @@ output "policies" {
     dashboard   = aws_iam_policy.dashboard.arn
     provisioner = aws_iam_policy.provisioner.arn
     analyst     = aws_iam_policy.analyst.arn
+    stream      = aws_iam_policy.stream.arn
   }
 }
 
@@ -27,6 +28,11 @@ output "tables" {
     audit   = aws_dynamodb_table.audit.name
     state   = aws_dynamodb_table.state.name
   }
+}
+
+output "stream_arn" {
+  description = "ARN of the stream of the table of records."
+  value       = aws_dynamodb_table.records.stream_arn
 }
 
 output "event_index" {
