@@ -48,6 +48,11 @@ bench, race_bench = bench_fixtures(_bench)
 
 
 @pytest.fixture
+def dynamodb(own_dynamodb: Any) -> Any:
+    return own_dynamodb
+
+
+@pytest.fixture
 def findings(bench: Bench) -> FindingsStore:
     return bench.findings
 

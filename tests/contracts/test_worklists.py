@@ -61,11 +61,8 @@ bench, race_bench = bench_fixtures(_bench)
 
 
 @pytest.fixture
-def dynamodb(dynamodb_url: str) -> Iterator[Any]:
-    """A client of each test's own: one that has read records gives bytes as text."""
-    client = client_of(dynamodb_url)
-    yield client
-    client.close()
+def dynamodb(own_dynamodb: Any) -> Any:
+    return own_dynamodb
 
 
 @pytest.fixture

@@ -218,6 +218,14 @@ def dynamodb(dynamodb_url: str) -> Iterator[Any]:
 
 
 @pytest.fixture
+def own_dynamodb(dynamodb_url: str) -> Iterator[Any]:
+    """As ``dynamodb``, a client of each test's own: one that has read records gives bytes as text."""
+    client = client_of(dynamodb_url)
+    yield client
+    client.close()
+
+
+@pytest.fixture
 def moto_dynamodb() -> Iterator[Any]:
     """The production client, answered by moto inside this process. Not for races: moto loses updates there."""
     with mock_aws():
