@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from core.adapters.aws.expiry import IgnoredExpiry
 from core.adapters.aws.photo_owners import PhotoOwners
 from core.adapters.aws.stream import StreamRepairs
-from core.adapters.aws.table import JOURNAL
+from core.adapters.aws.table import ATTEMPTS_OF, JOURNAL
 from core.adapters.aws.table_pass import TablePass
 from core.adapters.aws.unindexed import Unindexed
 from core.adapters.aws.unmapped import DynamoUnmapped
@@ -365,6 +365,12 @@ def test_the_entries_of_a_person_are_erased_and_no_others(kept: DynamoUnmapped, 
     again = {**NAMELESS, "registrationId": {"S": "reg-2"}}
     stream.follow(batch(change(NAMELESS), change(other), change(again)))
     assert (kept.erase("user-1"), [entry.user_id for entry in kept.some(10)]) == (2, ["user-2"])
+
+
+def test_earlier_attempts_of_a_record_need_no_event(kept: DynamoUnmapped, stream: StreamRepairs) -> None:
+    part = {**NAMELESS, "registrationId": {"S": "reg-1#attempts#1"}, ATTEMPTS_OF: {"S": "reg-1"}}
+    stream.follow(batch(change(part)))
+    assert kept.some(10) == []
 
 
 def test_a_list_of_many_is_read_in_part(kept: DynamoUnmapped, stream: StreamRepairs) -> None:
