@@ -38,9 +38,9 @@ EARLIER = "earlierAttempts"
 MARK = "#attempts#"
 #: The write units that a record may take before attempts move; more if it takes more with its newest one alone.
 UNITS = 2
-#: The attributes that every writer changes with a record, and where it is in the event index: a write requires that
-#: these are as they were read.
-VERSION = ("updatedAt", "timestamp", "verificationAttempt", "validationStatus", "eventId", EARLIER)
+#: The attributes that every writer changes with a record: a write requires that these are as they were read. Repairs,
+#: and moves to another key of the event index, change none of them, and so hold up nobody.
+VERSION = ("updatedAt", "timestamp", "verificationAttempt", "validationStatus", EARLIER)
 #: Bytes of UTF-8 that DynamoDB takes as a sort key.
 _LONGEST_KEY = 1024
 _NAME_LENGTH = 16
