@@ -97,6 +97,11 @@ def follower(
 
 
 @pytest.fixture(scope="module")
+def dynamodb(own_dynamodb: Any) -> Any:
+    return own_dynamodb
+
+
+@pytest.fixture(scope="module")
 def state_table(dynamodb: Any) -> str:
     return create_state_table(dynamodb)
 

@@ -217,9 +217,9 @@ def dynamodb(dynamodb_url: str) -> Iterator[Any]:
     client.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own_dynamodb(dynamodb_url: str) -> Iterator[Any]:
-    """As ``dynamodb``, a client of each test's own: one that has read records gives bytes as text."""
+    """As ``dynamodb``, a client of each module's own: one that has read records gives bytes as text."""
     client = client_of(dynamodb_url)
     yield client
     client.close()
