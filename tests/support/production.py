@@ -26,7 +26,7 @@ from core.adapters.aws import clients
 from core.adapters.embedded.engine import LocalEngine
 from core.domain.clock import Clock, utc_now
 from core.domain.records import Registration
-from core.files.disk import TEMPLATES
+from core.files.disk import NO_PHOTOS
 from core.ports import FaceEngine
 from core.runtime.bootstrap import build
 from core.runtime.services import Services
@@ -178,8 +178,9 @@ def embedded(data: Path, clock: Clock = utc_now, **variables: str) -> Iterator[S
         importer.import_many(registrations)
 
     def keys() -> set[str]:
-        files = {path for path in photos.rglob("*") if path.is_file()} - set((photos / TEMPLATES).rglob("*"))
-        return {str(path.relative_to(photos)) for path in files}
+        files = (path.relative_to(photos) for path in photos.rglob("*") if path.is_file())
+        # Templates are made in threads of their own, also while the files are listed.
+        return {str(path) for path in files if path.parts[0] not in NO_PHOTOS}
 
     yield Site(services, environment, register, keys)
     services.close()
