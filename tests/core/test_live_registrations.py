@@ -147,6 +147,8 @@ def test_a_refresh_reads_what_has_changed_alone(live: LiveRegistrations, pages: 
     pages.put(b="Bea", f="Fay")
     pages.delete("a")
     clock.advance(FRESH)
+    live.event_frame(EVENT)  # waits for the refresh no longer than a page may
+    ended(live)
     assert names(live) == ["Bea", "Cyd", "Dan", "Eve", "Fay"]
     assert asked_since(pages, known) == ["changes"]
 
