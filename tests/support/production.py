@@ -28,6 +28,7 @@ from core.domain.clock import Clock, utc_now
 from core.domain.records import Registration
 from core.files.disk import NO_PHOTOS
 from core.ports import FaceEngine
+from core.runtime.backends import photos_at_once
 from core.runtime.bootstrap import build
 from core.runtime.services import Services
 from core.services.reference_photos import ReferencePhotos
@@ -89,7 +90,7 @@ def validation_by(engine: FaceEngine, services: Services, **changes: Any) -> Val
         "clock": services.clock,
         "record_ttl": settings.record_ttl,
         "engine_deadline": settings.engine_deadline_seconds,
-        "at_once": 8,
+        "at_once": photos_at_once(settings),
         **changes,
     }
     return ValidationService(engine=engine, **parts)
