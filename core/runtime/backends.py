@@ -233,14 +233,15 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     # ValidationService enforces the deadline itself, so a retry may start while an ordinary call still fits into it.
     engine_retry = Retry(settings.engine_deadline_seconds, call_timeout=1.0)
     workers = _workers(settings.rekognition_calls_per_second)
+    photos_in_work = photos_at_once(settings) + workers
     search_pace = settings.rekognition_collection_calls_per_second
-    rekognition = clients.client("rekognition", region, pool=2 * (photos_at_once(settings) + workers))
+    rekognition = clients.client("rekognition", region, pool=2 * photos_in_work)
     infer = settings.infer_age_gender_smile
     shares = QuotaShares(clients.client("dynamodb", region), settings.state_table, store_retry, clock, instance_id())
     quota = Quota.shared(shares, settings.rekognition_calls_per_second)
     batch_retry = Retry(BATCH_CALL_DEADLINE, call_timeout=clients.CALL_TIMEOUT_SECONDS)
     # A photo is stored while its reference is read.
-    s3 = clients.client("s3", region, pool=2 * (photos_at_once(settings) + workers))
+    s3 = clients.client("s3", region, pool=2 * photos_in_work)
     photos = S3Photos(s3, bucket, store_retry, max_bytes=settings.max_upload_bytes)
     owners = PhotoOwners(
         clients.client("dynamodb", region),
@@ -276,7 +277,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
             clients.client(
                 "dynamodb",
                 region,
-                pool=photos_at_once(settings) + workers + SCAN_SEGMENTS * settings.api_threads + settings.api_exports,
+                pool=photos_in_work + SCAN_SEGMENTS * settings.api_threads + settings.api_exports,
             ),
             table,
             store_retry,

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.adapters.aws.clients import translated
 from core.adapters.aws.earlier_attempts import EARLIER, Stored, is_part, joined_by_registration, registration_of
-from core.adapters.aws.items import Item
+from core.adapters.aws.items import Item, is_record
 from core.adapters.aws.pages import Ask, Request, asking, items_of, pages, read_at_once, scan_pages, segments
 from core.adapters.aws.photo_owners import NAMING, Owner, PhotoOwners, is_noted, named, submitted
 from core.adapters.aws.table import ATTEMPTS_OF, JOURNAL, RECORDS_NOT_CONFIGURED, TTL_ATTRIBUTE
@@ -53,8 +53,8 @@ class DynamoErasures:
 
     def users(self) -> Iterator[str]:
         request = {**_projection("userId"), "ConsistentRead": True}
-        found = (item["userId"]["S"] for item in items_of(scan_pages(self._asking(self._client.scan), request)))
-        return (user_id for user_id in found if user_id != JOURNAL)
+        found = items_of(scan_pages(self._asking(self._client.scan), request))
+        return (item["userId"]["S"] for item in found if is_record(item))
 
     def named_elsewhere(self, keys: Collection[str], user_id: str | None) -> set[str]:
         """As the port says. A key that lies in no upload folder is looked up in ``owners`` if that is complete.

@@ -9,12 +9,11 @@ from functools import partial
 from typing import Any
 
 from core.adapters.aws.clients import translated
-from core.adapters.aws.items import Expression, Item
+from core.adapters.aws.items import Expression, Item, of_records
 from core.adapters.aws.odd_values import kind_at, moment_at, originals, plain
 from core.adapters.aws.pages import asking, scan_pages
 from core.adapters.aws.repair import Finding
 from core.adapters.aws.table import RECORDS_NOT_CONFIGURED, TTL_ATTRIBUTE
-from core.adapters.aws.table_pass import of_records
 from core.domain.clock import Clock
 from core.domain.errors import Service
 from core.domain.expiry import expires_at

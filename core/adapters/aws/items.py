@@ -66,6 +66,16 @@ def partition_of(user_id: str) -> Mapping[str, Any]:
     return {"S": user_id}
 
 
+def of_records(used: Expression) -> str:
+    """A condition: the item is a record, not an entry of the journal of erasures, which must stay until done."""
+    return f"{used.name('userId')} <> {used.value({'S': JOURNAL})}"
+
+
+def is_record(item: Item) -> bool:
+    """What ``of_records`` asks the table, of an item that is at hand."""
+    return item["userId"] != {"S": JOURNAL}
+
+
 def record_of(item: Item) -> ValidationRecord:
     """The record that is stored as ``item``; where that is in a shard, it names the event nevertheless.
 

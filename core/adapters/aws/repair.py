@@ -129,24 +129,12 @@ class Repair:
         if not finding.values:
             return found(item, finding) + PassCounts(left=1)
         prepared = PassCounts(write_units=self._keeper.prepare(item) if self._keeper else 0)
-        used = Expression()
-        condition = f"attribute_exists({used.name('userId')}) AND {used.unchanged(item, self._search.reads)}"
-        key = {name: item[name] for name in KEY_ATTRIBUTES}
-        changes = ", ".join(f"{used.name(name)} = {used.value(value)}" for name, value in finding.values.items())
         try:
-            answer = self._ask(
-                self._client.update_item,
-                Key=key,
-                ReturnConsumedCapacity="TOTAL",
-                UpdateExpression=f"SET {changes}",
-                ConditionExpression=condition,
-                ExpressionAttributeNames=used.names,
-                ExpressionAttributeValues=used.values,
-            )
+            answer = self._ask(self._client.update_item, **setting(item, finding.values, self._search.reads))
         except Refused as error:
             match error.code:
                 case "ConditionalCheckFailedException":
-                    if self._keeper and prepared.write_units and not self._exists(key):
+                    if self._keeper and prepared.write_units and not self._exists(_key(item)):
                         self._keeper.gone(item)
                     return prepared + PassCounts(changed=1, write_units=_UNMET_UNITS)
                 case "ValidationException":
@@ -160,6 +148,22 @@ class Repair:
         return "Item" in self._ask(self._client.get_item, Key=key, ConsistentRead=True)
 
 
+def setting(item: Item, values: Mapping[str, Any], reads: Sequence[str]) -> dict[str, Any]:
+    """The request, but for the table, that sets ``values`` in the record ``item`` if what was read of it (``reads``)
+    is unchanged. A record that has gone does not come back.
+    """
+    used = Expression()
+    changes = ", ".join(f"{used.name(name)} = {used.value(value)}" for name, value in values.items())
+    return {
+        "Key": _key(item),
+        "ReturnConsumedCapacity": "TOTAL",
+        "UpdateExpression": f"SET {changes}",
+        "ConditionExpression": f"attribute_exists({used.name('userId')}) AND {used.unchanged(item, reads)}",
+        "ExpressionAttributeNames": used.names,
+        "ExpressionAttributeValues": used.values,
+    }
+
+
 def found(item: Item, finding: Finding) -> PassCounts:
     """Counts the kinds of ``finding``, with the record as the example of each."""
     kinds = Counter(finding.kinds)
@@ -169,3 +173,7 @@ def found(item: Item, finding: Finding) -> PassCounts:
 def units(answer: Any) -> float:
     """The capacity units that an answer says were consumed."""
     return float(answer["ConsumedCapacity"]["CapacityUnits"])
+
+
+def _key(item: Item) -> Key:
+    return {name: item[name] for name in KEY_ATTRIBUTES}

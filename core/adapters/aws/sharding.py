@@ -13,6 +13,7 @@ from core.adapters.aws.clients import translated
 from core.adapters.aws.event_shards import EVENT, GOOD_FOR, PART, READ, SERVICE, WRITTEN, Shards, key_in, shards_of
 from core.adapters.aws.items import Expression, Item, record_of
 from core.adapters.aws.pages import asking, items_of, pages
+from core.adapters.aws.repair import setting, units
 from core.adapters.aws.state_table import Condition, StateTable, any_of, hashed, is_absent
 from core.adapters.aws.table import EVENT_INDEX, RECORDS_NOT_CONFIGURED
 from core.domain.clock import Clock
@@ -112,11 +113,11 @@ class ShardMove:
         for done, item in enumerate(self._own(event_id), 1):
             if record_of(item).metadata.event_id == event_id:
                 self._wait(self._writes.delay())
-                units = self._moved(item, key_in(event_id, item["registrationId"]["S"], count))
-                counts.moved += units is not None
-                counts.changed += units is None
-                counts.write_units += units or 0
-                self._writes.spend(units or 1)
+                taken = self._moved(item, key_in(event_id, item["registrationId"]["S"], count))
+                counts.moved += taken is not None
+                counts.changed += taken is None
+                counts.write_units += taken or 0
+                self._writes.spend(taken or 1)
             else:
                 counts.left += 1
             progress(done, None)
@@ -136,23 +137,14 @@ class ShardMove:
 
     def _moved(self, item: Item, key: str) -> float | None:
         """The units that it took; None if the record has changed."""
-        used = Expression()
-        request = {
-            "TableName": self._table,
-            "Key": {name: item[name] for name in KEY_ATTRIBUTES},
-            "UpdateExpression": f"SET {used.name('eventId')} = {used.value({'S': key})}",
-            "ConditionExpression": used.unchanged(item, _READS),
-            "ExpressionAttributeNames": used.names,
-            "ExpressionAttributeValues": used.values,
-            "ReturnConsumedCapacity": "TOTAL",
-        }
+        request = {"TableName": self._table, **setting(item, {EVENT: {"S": key}}, _READS)}
         try:
             answer = asking(self._client.update_item, self._retry, self._errors)(request)
         except Refused as error:
             if error.code == "ConditionalCheckFailedException":
                 return None
             raise
-        return float(answer["ConsumedCapacity"]["CapacityUnits"])
+        return units(answer)
 
 
 def _has(shards: Shards) -> Condition:

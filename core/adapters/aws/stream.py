@@ -9,11 +9,10 @@ from functools import partial
 from typing import Any
 
 from core.adapters.aws.clients import translated
-from core.adapters.aws.items import Item, as_sent
+from core.adapters.aws.items import Item, as_sent, is_record
 from core.adapters.aws.pages import asking
 from core.adapters.aws.repair import Keeper, PassCounts, Repair, Search
 from core.adapters.aws.table import RECORDS_NOT_CONFIGURED
-from core.adapters.aws.table_pass import is_record
 from core.adapters.aws.unmapped import DynamoUnmapped
 from core.domain.clock import Clock
 from core.domain.errors import Service, ServiceError

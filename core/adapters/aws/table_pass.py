@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from core.adapters.aws.clients import translated
-from core.adapters.aws.items import Expression, Item
+from core.adapters.aws.items import Expression, Item, of_records
 from core.adapters.aws.repair import Finding, Keeper, Key, PassCounts, Repair, Search, found, units
-from core.adapters.aws.table import JOURNAL
 from core.domain.clock import Clock, utc_now
 from core.domain.errors import InvalidInput, NotConfigured, Service
 from core.domain.records import KEY_ATTRIBUTES, isoformat
@@ -163,16 +162,6 @@ class TablePass:
                 return method(TableName=self._table, **request)
 
         return self._retry(once)
-
-
-def of_records(used: Expression) -> str:
-    """A condition: the item is a record, not an entry of the journal of erasures, which must stay until done."""
-    return f"{used.name('userId')} <> {used.value({'S': JOURNAL})}"
-
-
-def is_record(item: Item) -> bool:
-    """What ``of_records`` asks the table, of an item that is at hand."""
-    return item["userId"] != {"S": JOURNAL}
 
 
 class _Stopped(Exception):
