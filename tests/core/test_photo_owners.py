@@ -50,6 +50,15 @@ class Bench:
     def backfill(self, *, followed: bool = False, **changes: Any) -> PassCounts:
         return noting_pass(self.client, self.table, self.owners(followed=followed), self.file, **changes).run()
 
+    def begin_backfill_of_8(self) -> None:
+        """Puts eight records, and begins a pass over them that breaks off in between."""
+        for number in range(8):
+            put_item(self.client, self.table, a_foreign_item(userId=f"user-{number}", faceImageKey=KEY))
+        answers = iter([None, None, None, ("AccessDeniedException", 400)])
+        self.proxy.fault = lambda operation: next(answers, None) if operation == "UpdateItem" else None
+        with pytest.raises(Refused):
+            self.backfill(page=1, segments=1)
+
     def asked(self, keys: set[str], user_id: str = "user-1", **changes: Any) -> tuple[set[str], bool]:
         """Which of the keys another names, and whether the table was scanned for them."""
         self.proxy.seen.clear()
@@ -118,12 +127,7 @@ def test_where_the_stream_is_followed_no_more_a_pass_counts_for_some_hours(bench
 
 
 def test_a_pass_that_began_before_the_stream_was_followed_is_not_continued(bench: Bench) -> None:
-    for number in range(8):
-        put_item(bench.client, bench.table, a_foreign_item(userId=f"user-{number}", faceImageKey=KEY))
-    answers = iter([None, None, None, ("AccessDeniedException", 400)])
-    bench.proxy.fault = lambda operation: next(answers, None) if operation == "UpdateItem" else None
-    with pytest.raises(Refused):
-        bench.backfill(page=1, segments=1)
+    bench.begin_backfill_of_8()
     assert bench.backfill(followed=True, page=1, segments=1).scanned == 8
 
 
@@ -144,12 +148,7 @@ def test_a_pass_that_does_not_end_does_not_count(bench: Bench) -> None:
 
 
 def test_a_pass_counts_from_when_it_began_though_another_run_ended_it(bench: Bench) -> None:
-    for number in range(8):
-        put_item(bench.client, bench.table, a_foreign_item(userId=f"user-{number}", faceImageKey=KEY))
-    answers = iter([None, None, None, ("AccessDeniedException", 400)])
-    bench.proxy.fault = lambda operation: next(answers, None) if operation == "UpdateItem" else None
-    with pytest.raises(Refused):
-        bench.backfill(page=1, segments=1)
+    bench.begin_backfill_of_8()
     bench.clock.advance(TRUSTED)
     bench.backfill(page=1, segments=1)
     assert bench.asked({KEY}) == ({KEY}, False)
@@ -158,12 +157,7 @@ def test_a_pass_counts_from_when_it_began_though_another_run_ended_it(bench: Ben
 
 
 def test_a_pass_that_began_with_another_index_is_not_continued(bench: Bench) -> None:
-    for number in range(8):
-        put_item(bench.client, bench.table, a_foreign_item(userId=f"user-{number}", faceImageKey=KEY))
-    answers = iter([None, None, None, ("AccessDeniedException", 400)])
-    bench.proxy.fault = lambda operation: next(answers, None) if operation == "UpdateItem" else None
-    with pytest.raises(Refused):
-        bench.backfill(page=1, segments=1)
+    bench.begin_backfill_of_8()
     bench.forget_everything()
     assert bench.backfill(page=1, segments=1).set == 8
 
