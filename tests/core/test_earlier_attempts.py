@@ -212,6 +212,16 @@ def test_parts_are_nothing_that_a_pass_or_a_count_finds(tried: Bench, tmp_path: 
     assert DynamoExpiryCheck(tried.client, tried.table, PATIENT, tried.clock).count_ignored() == 0
 
 
+@pytest.mark.parametrize("theirs", [["x"], {"a": "x"}, 7, "their own text", "3CE8078435443AE7"], ids=repr)
+def test_an_attribute_of_another_service_that_is_called_so_stays(bench: Bench, theirs: Any) -> None:
+    put_item(bench.client, bench.table, a_foreign_item(earlierAttempts=theirs))
+    before = stored_item(bench.client, bench.table)[EARLIER]
+    for number in range(SOME):
+        bench.attempt(number)
+    assert stored_item(bench.client, bench.table)[EARLIER] == before
+    assert bench.listed()[-SOME:] == _ids(range(SOME))
+
+
 def test_a_record_of_another_service_at_such_a_key_is_left_alone(tried: Bench) -> None:
     theirs = f"reg-1{MARK}0123456789abcdef"
     put_item(tried.client, tried.table, a_foreign_item(registrationId=theirs))

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -44,6 +45,7 @@ VERSION = ("updatedAt", "timestamp", "verificationAttempt", "validationStatus", 
 #: Bytes of UTF-8 that DynamoDB takes as a sort key.
 _LONGEST_KEY = 1024
 _NAME_LENGTH = 16
+_A_NAME = re.compile(rf"[0-9a-f]{{{_NAME_LENGTH}}}")
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Stored:
     @property
     def whole(self) -> Item:
         """The record with its newest attempts, as many as records list."""
-        own = {name: value for name, value in self.item.items() if name != EARLIER}
+        own = {name: value for name, value in self.item.items() if name != EARLIER or not _earlier(self.item)}
         if not self.parts or "L" not in own.get("attempts", {"L": ()}):
             return own
         listed = [attempt for each in (*self.parts, self.item) for attempt in _listed(each)]
@@ -111,7 +113,7 @@ class RecordItems:
     def read(self, key: Item, until: float = math.inf) -> Stored:
         """The record, with one call if it names no part. If a part is gone, another process may have replaced it."""
         item = self.item(key)
-        while EARLIER in item:
+        while _earlier(item):
             stored = joined(item, self._parts(key, until))
             if stored.is_complete:
                 return stored
@@ -200,8 +202,8 @@ def joined(item: Item, parts: Iterable[Item]) -> Stored:
     found: list[Item] = []
     listed = len(_listed(item))
     last: Item | None = item
-    while last and EARLIER in last and listed < MAX_ATTEMPTS:
-        last = there.pop(f"{item['registrationId']['S']}{MARK}{last[EARLIER].get('S')}", None)
+    while last and (name := _earlier(last)) and listed < MAX_ATTEMPTS:
+        last = there.pop(f"{item['registrationId']['S']}{MARK}{name}", None)
         if last:
             found.append(last)
             listed += len(_listed(last))
@@ -270,7 +272,7 @@ def _going(record: Item, own: Sequence[Any]) -> int:
     At least the newest one stays. A part takes as many as one write unit has room for, if not more must go.
     """
     key = record["registrationId"]["S"]
-    if len(f"{key}{MARK}".encode()) + _NAME_LENGTH > _LONGEST_KEY:
+    if len(f"{key}{MARK}".encode()) + _NAME_LENGTH > _LONGEST_KEY or (EARLIER in record and not _earlier(record)):
         return 0
     sizes = [size_of({"": attempt}) + 1 for attempt in own]
     size = size_of({**record, "attempts": {"L": []}, EARLIER: {"S": "x" * _NAME_LENGTH}})
@@ -314,6 +316,15 @@ def _expires_with(record: Item, part: Item) -> bool:
 def _listed(item: Item) -> list[Any]:
     """The attempts in the item, in the API's form."""
     return list(item.get("attempts", {}).get("L", ()))
+
+
+def _earlier(item: Item) -> str:
+    """The name of the part with the attempts before those of the item; empty if it names none.
+
+    An attribute of another service may be called so, too. It stays, and no attempts of that record move.
+    """
+    name = str(item.get(EARLIER, {}).get("S", ""))
+    return name if _A_NAME.fullmatch(name) else ""
 
 
 def _name(part: Item) -> Mapping[str, str]:
