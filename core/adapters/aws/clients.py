@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
-import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import (
@@ -19,6 +19,7 @@ from botocore.exceptions import (
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
+from botocore.loaders import Loader, create_loader
 from botocore.parsers import ResponseParserError
 from botocore.retries.standard import RetryContext, ThrottledRetryableChecker, TransientRetryableChecker
 
@@ -79,7 +80,7 @@ class _Replaced(ClientError):
 
 
 def client(name: str, region: str, pool: int = 50) -> Any:
-    """A boto3 client that makes one attempt per call; credentials and endpoints are found by boto3's own rules.
+    """A client of botocore that makes one attempt per call; credentials and endpoints are found by its own rules.
 
     If a service refuses credentials as out of date, they are looked up again. Raises ``SettingsError`` if AWS's own
     settings (the region, ``AWS_PROFILE``, the configuration file) cannot be used.
@@ -107,8 +108,9 @@ def _made(name: str, region: str, pool: int, credentials: Credentials) -> Any:
     # With a session of its own, because clients cannot safely be made from the default one in several threads.
     session = botocore.session.get_session()
     session.register_component("credential_provider", credentials)
-    return boto3.session.Session(botocore_session=session).client(
-        name,  # type: ignore[call-overload]
+    session.register_component("data_loader", _descriptions(session.get_config_variable("data_path")))
+    return session.create_client(
+        name,
         region_name=region,
         config=Config(
             retries={"total_max_attempts": 1, "mode": "standard"},
@@ -117,6 +119,14 @@ def _made(name: str, region: str, pool: int, credentials: Credentials) -> Any:
             max_pool_connections=pool,
         ),
     )
+
+
+@cache
+def _descriptions(folders: str | None) -> Loader:
+    """Of services, as clients share them: to read DynamoDB's takes a tenth of a second, and there are two dozen
+    clients.
+    """
+    return create_loader(folders)
 
 
 def _asking_for_units(params: dict[str, Any], **_: Any) -> dict[str, Any]:
