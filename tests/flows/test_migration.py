@@ -20,6 +20,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from core.adapters.aws.earlier_attempts import is_part
 from core.adapters.aws.photo_owners import NOTED
 from core.adapters.aws.records import DynamoRecords
 from core.adapters.aws.table import EVENT_INDEX
@@ -54,8 +55,9 @@ class Table:
     name: str
 
     def scanned(self) -> Iterator[Any]:
+        """The records, without the items of earlier attempts beside them."""
         pages = self.client.get_paginator("scan").paginate(TableName=self.name, ConsistentRead=True)
-        return (item for page in pages for item in page["Items"])
+        return (item for page in pages for item in page["Items"] if not is_part(item))
 
     def recount(self) -> dict[Key, str]:
         """Which event each record names, by a scan of everything."""
