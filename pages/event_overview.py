@@ -23,6 +23,7 @@ def main() -> None:
             event.none_yet()
         return
     event_id, span = sections.heading(row, events)
+    meanwhile = sections.meanwhile(event_id)
     registered = records = reading = None
     with ui.banner_on_failure("read this event's registrations"):
         reading = services.registrations.being_read(event_id)
@@ -30,9 +31,11 @@ def main() -> None:
     with ui.banner_on_failure("read this event's validations"):
         records = event.records(event_id)
     if reading:
+        meanwhile.empty()
         being_read.show(event_id, records)
     if records is None or registered is None:
         return
+    meanwhile.empty()
     event.notice()
     now = services.clock()
     standing = event.standing(registered, records)

@@ -104,6 +104,7 @@ class Service(StrEnum):
     ALERTS = "alerts"
     DUPLICATES = "duplicates"
     FINDINGS = "findings"
+    SUMMARIES = "event summaries"
     SIGN_OUTS = "sign-outs"
     TOKENS = "API tokens"
     BATCHES = "batches"

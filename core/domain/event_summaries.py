@@ -9,6 +9,7 @@ from enum import IntEnum
 
 import numpy as np
 import pandas as pd
+from pydantic import TypeAdapter, ValidationError
 
 from core.domain.frames import KEPT_BY, places_of
 from core.domain.profiles import EventProfile
@@ -73,6 +74,46 @@ class EventSummary:
     failures: Failures = Failures()
 
 
+@dataclass(frozen=True)
+class Basis:
+    """What a summary depends on besides registrations and records: the event's dates, and the day."""
+
+    starts_at: datetime | None
+    time_zone: str
+    #: The date in that time zone.
+    today: date
+
+    @classmethod
+    def of(cls, profile: EventProfile, now: datetime) -> Basis:
+        return cls(profile.starts_at, profile.time_zone, today_of(profile, now))
+
+
+@dataclass(frozen=True)
+class KeptSummary:
+    """A summary as it is kept for every process. It names nobody.
+
+    ``as_of`` is when the reading began that it was made of.
+    """
+
+    summary: EventSummary
+    basis: Basis
+    as_of: datetime
+
+    def to_json(self) -> str:
+        return _KEPT.dump_json(self).decode()
+
+    @classmethod
+    def from_json(cls, text: str) -> KeptSummary | None:
+        """The summary that was written as this text; None if another version wrote it, for it can be made again."""
+        try:
+            return _KEPT.validate_json(text)
+        except ValidationError:
+            return None
+
+
+_KEPT = TypeAdapter(KeptSummary)
+
+
 class Phase(IntEnum):
     """Where an event stands in time. The order is that of ``urgency``."""
 
@@ -83,7 +124,7 @@ class Phase(IntEnum):
 
 @dataclass(frozen=True)
 class EventLine:
-    """An event among others. ``summary`` is None until it has been read.
+    """An event among others. ``summary`` is None until it has been read, or ``as_of`` an earlier time.
 
     ``failure`` says in a sentence without names why it could not be read now; the summary is then an older one.
     """
@@ -91,6 +132,8 @@ class EventLine:
     profile: EventProfile
     summary: EventSummary | None = None
     failure: str | None = None
+    #: When the figures were read, if that was before and they are being read again; None if they are new.
+    as_of: datetime | None = None
 
 
 def summary_of(

@@ -29,6 +29,7 @@ from core.ports.registrations import (
 )
 from core.ports.second_looks import SecondLooks
 from core.ports.sign_outs import SignOuts
+from core.ports.summaries import SummaryStore
 from core.ports.templates import Templates
 from core.ports.tokens import ApiTokens, TokenRates
 from core.ports.unmapped import UnmappedRecords
@@ -69,6 +70,7 @@ __all__ = [
     "ServiceMetrics",
     "SignOuts",
     "StoredRecord",
+    "SummaryStore",
     "TemplateEngine",
     "Templates",
     "TokenRates",

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from core.domain.clock import Clock
 from core.domain.errors import SettingsError
@@ -40,6 +41,7 @@ from core.ports import (
     SecondLooks,
     ServiceMetrics,
     SignOuts,
+    SummaryStore,
     TemplateEngine,
     Templates,
     TokenRates,
@@ -56,6 +58,8 @@ from core.settings import Settings
 BATCH_SECONDS, MAX_BATCH_WORKERS, EMBEDDED_BATCH_WORKERS = 1.5, 48, 2
 #: Seconds that an engine call for a photo of a batch may take with its retries. Nobody waits for the answer.
 BATCH_CALL_DEADLINE = 30.0
+#: Longer than All events takes to bring its figures up to date where somebody looks at it.
+SUMMARIES_LAST = timedelta(seconds=90)
 #: Of the check of the event index: one reads the table, the other looks at the finding.
 INDEX_CHECK_CONNECTIONS = 2
 #: Photos of pages that the face engine is asked about at once, besides those of the API.
@@ -92,12 +96,15 @@ class Adapters:
     crossings: Crossings
     duplicates: DuplicateStore
     findings: FindingsStore
+    summaries: SummaryStore
     sign_outs: SignOuts
     token_rates: TokenRates
     worklists: Worklists
     jobs: JobBoard
     #: None if the settings list the tokens of the API.
     tokens: ApiTokens | None = None
+    #: How old the figures of an event may be that another process has read, so that this one need not read it.
+    summaries_last: timedelta = timedelta(0)
     #: Seconds for which a batch continues while everything fails.
     batch_patience: float = PATIENCE_SECONDS
     #: The stores from which expired data must be deleted: of records, photos, claims, notes, answers to pairs and
@@ -142,6 +149,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.embedded.registrations import SqliteRegistrations
     from core.adapters.embedded.second_looks import SqliteSecondLooks
     from core.adapters.embedded.sign_outs import FolderSignOuts
+    from core.adapters.embedded.summaries import SqliteSummaries
     from core.adapters.embedded.worklists import SqliteWorklists
     from core.runtime.installation import InUse, prepare
 
@@ -180,6 +188,7 @@ def embedded(settings: Settings, clock: Clock) -> Adapters:
         crossings=SqliteCrossings(database),
         duplicates=duplicates,
         findings=findings,
+        summaries=SqliteSummaries(database, clock),
         sign_outs=FolderSignOuts(settings.data_dir, clock),
         token_rates=ProcessRates(settings.api_requests_per_minute),
         worklists=SqliteWorklists(settings.data_dir),
@@ -221,6 +230,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.aws.registrations import MongoRegistrations
     from core.adapters.aws.second_looks import DynamoSecondLooks
     from core.adapters.aws.sign_outs import DynamoSignOuts
+    from core.adapters.aws.summaries import DynamoSummaries
     from core.adapters.aws.tokens import DynamoTokens
     from core.adapters.aws.unmapped import DynamoUnmapped
     from core.adapters.aws.worklists import DynamoWorklists
@@ -306,6 +316,8 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         crossings=DynamoCrossings(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         duplicates=DynamoDuplicates(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         findings=DynamoFindings(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
+        summaries=DynamoSummaries(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
+        summaries_last=SUMMARIES_LAST,
         sign_outs=DynamoSignOuts(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
         token_rates=DynamoRates(
             clients.client("dynamodb", region),

@@ -31,6 +31,7 @@ from core.runtime.observed_findings import ObservedFindings
 from core.runtime.observed_photos import ObservedAgeingPhotos, ObservedExpiringPhotos, ObservedPhotos
 from core.runtime.observed_profiles import ObservedDatedEvents, ObservedProfileEdits, ObservedProfiles
 from core.runtime.observed_services import ObservedErasures, ObservedRetention, ObservedValidation
+from core.runtime.observed_summaries import ObservedSummaries
 from core.runtime.observed_templates import ObservedTemplateEngine, ObservedTemplates
 from core.runtime.observed_tokens import ObservedTokens
 from core.runtime.observed_unmapped import ObservedUnmapped
@@ -161,7 +162,15 @@ def assemble(settings: Settings, adapters: Adapters, clock: Clock = utc_now) -> 
         count_pairs=duplicate_store.count,
     )
     profiles = OptionalProfiles(ObservedProfiles(adapters.profiles, observer))
-    summaries = event_summaries.EventSummaries(summarised, registrations, profiles, clock)
+    summaries = event_summaries.EventSummaries(
+        summarised,
+        registrations,
+        profiles,
+        ObservedSummaries(adapters.summaries, observer),
+        clock,
+        others_last=adapters.summaries_last,
+        is_at_hand=records.is_kept,
+    )
     forgetting.on_erased(lambda _: summaries.forget_all())
 
     alerts = Alerts(

@@ -40,6 +40,7 @@ SERVICES: Mapping[str, str] = {
     "duplicates": Service.DUPLICATES,
     "faces": Service.DUPLICATES,
     "findings": Service.FINDINGS,
+    "summaries": Service.SUMMARIES,
     "alert": Service.ALERTS,
     "tokens": Service.TOKENS,
     "unmapped": Service.RECORDS,

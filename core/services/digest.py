@@ -48,7 +48,7 @@ class Alerts:
         now = self._clock()
         lines = self._summaries.all(patience=PATIENCE, which=lambda profile: phase_of(profile, now) is not Phase.PAST)
         found = {(each.profile.event_id, each.rule): each for each in findings(lines, self._limits, now)}
-        unread = {line.profile.event_id for line in lines if line.summary is None or line.failure}
+        unread = {line.profile.event_id for line in lines if line.summary is None or line.as_of or line.failure}
         # Nothing is wrong any more with events that are over, or gone.
         for event_id, rule in sorted({*stored, *found}):
             if event_id in unread:

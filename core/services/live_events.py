@@ -80,6 +80,8 @@ class LiveRecords:
         self._columns = columns
         self._share = share
         self._rereads = threading.Semaphore(REREADS)
+        #: When this process wrote in each event last; for None, when it removed records, of whatever event.
+        self._wrote: dict[str | None, timedelta] = {}
         self._events: OrderedDict[str, _Event] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -137,10 +139,21 @@ class LiveRecords:
         """As the port does. ``forget_event`` must be called when all records of the event have been dated."""
         return self._store.redate(cases, ttl, kept_until)
 
+    def is_kept(self, event_id: str) -> bool:
+        """Whether ``event_frame`` answers from memory."""
+        with self._lock:
+            event = self._events.get(event_id)
+        return event is not None and event.is_read
+
     def forget_event(self, event_id: str) -> None:
         """Drops the event's frame, which is read again when requested."""
         with self._lock:
             self._events.pop(event_id, None)
+
+    def has_written(self, event_id: str, within: timedelta) -> bool:
+        """Whether this process may have written in the event within this time."""
+        since = self._stopwatch() - within
+        return any(self._wrote.get(event, _NEVER) > since for event in (event_id, None))
 
     def ping(self) -> None:
         self._store.ping()
@@ -165,6 +178,8 @@ class LiveRecords:
 
     def _written(self, record: ValidationRecord) -> ValidationRecord:
         with self._lock:
+            if record.event:
+                self._wrote[record.event] = self._stopwatch()
             event = self._events.get(record.event or "")
         if event:
             event.note(Note(self._stopwatch(), record.user_id, record.registration_id, record))
@@ -177,6 +192,7 @@ class LiveRecords:
     def _removed(self, user_id: str, registration_id: str | None) -> None:
         note = Note(self._stopwatch(), user_id, registration_id)
         with self._lock:
+            self._wrote[None] = note.at
             events = list(self._events.values())
         for event in events:
             event.note(note)
@@ -256,6 +272,10 @@ class _Event:
         #: Removals that the frame does not show yet, and the number of all removals so far.
         self._to_remove: list[Note] = []
         self._removals = 0
+
+    @property
+    def is_read(self) -> bool:
+        return self._frame is not None
 
     def begin_reading(self, now: timedelta) -> tuple[Future[None] | None, bool]:
         """Returns the read to wait for, if any, and whether the caller must do it."""

@@ -75,21 +75,24 @@ def found(lines: Sequence[EventLine], show: Show, text: str, now: datetime) -> l
 
 
 def counts(lines: Sequence[EventLine], now: datetime) -> bool:
-    """Says how many events there are, and how many are still being read; returns whether there are such."""
+    """Says how many events there are, and which are still being read; returns whether there are such."""
     phases = [phase_of(line.profile, now) for line in lines]
     said = [f"{phases.count(Phase.AHEAD):,} ahead"]
     if undated := phases.count(Phase.UNDATED):
         said.append(f"{undated:,} without a date")
     said.append(f"{phases.count(Phase.PAST):,} past")
-    if reading := sum(line.summary is None and line.failure is None for line in lines):
+    unread = [line for line in lines if line.failure is None and (line.summary is None or line.as_of)]
+    if unread:
         # In this line, because the table must not move under somebody's pointer when the last one has been read.
-        said.append(f"{reading:,} still being read, whose figures appear by themselves")
+        said.append(f"{len(unread):,} still being read, whose figures appear by themselves")
+    if old := [line.as_of for line in unread if line.as_of]:
+        said[-1] += f"; until then you see figures that are up to {ui.how_long(now - min(old))} old"
     st.caption(
         " · ".join(said),
         help="The event that needs you first stands on top: the one with the largest share of people who must still "
         "become ready, for each day until it starts. Then come events without a date, at last those that are over.",
     )
-    return reading > 0
+    return bool(unread)
 
 
 def failures(lines: Sequence[EventLine]) -> None:

@@ -24,6 +24,8 @@ from dashboard.services import get_services
 
 SPANS = {"24 h": timedelta(hours=24), "7 days": timedelta(days=7), "30 days": timedelta(days=30)}
 LATEST_ROWS = 12
+#: Registrations of an event that takes so long to read that its latest figures are shown meanwhile.
+LARGE = 10_000
 #: What the comparison of two periods counts.
 COMPARED = (
     "“More” and “fewer” compare with the period of the same length just before. Each person's newest attempt counts: "
@@ -68,13 +70,37 @@ def heading(row: st.delta_generator.DeltaGenerator, events: list[str]) -> tuple[
     return event_id, span
 
 
+def meanwhile(event_id: str) -> st.delta_generator.DeltaGenerator:
+    """The latest figures of a large event that has yet to be read, until somebody empties their place."""
+    place = st.empty()
+    latest = get_services().event_summaries.meanwhile(event_id)
+    if latest and latest.summary.readiness.registered >= LARGE:
+        ready = latest.summary.readiness
+        with place.container():
+            with st.container(horizontal=True):
+                for label, value in (
+                    ("Ready to enter", _share_ready(ready)),
+                    ("Passed", f"{ready.passed:,}"),
+                    ("Waiting for review", f"{ready.waiting:,}"),
+                    ("Failed, not yet retried", f"{ready.failed:,}"),
+                    ("Never tried", f"{ready.never_tried:,}"),
+                ):
+                    st.metric(label, value, border=True)
+            age = ui.how_long(get_services().clock() - latest.as_of)
+            st.caption(f"These figures are {age} old. The page goes on by itself when the event has been read.")
+    return place
+
+
 def headline(readiness: Readiness, records: pd.DataFrame, period: Period, now: datetime) -> None:
     lately, before = (rows["status"].value_counts() for rows in (period.rows, period.previous))
     due_hours = get_services().settings.review_due_hours
-    share = "–" if readiness.share_ready is None else f"{readiness.share_ready:.1%}"
     with st.container(horizontal=True):
         st.metric(
-            "Ready to enter · now", share, help="Registered people whose photo passed", border=True, height="stretch"
+            "Ready to enter · now",
+            _share_ready(readiness),
+            help="Registered people whose photo passed",
+            border=True,
+            height="stretch",
         )
         st.metric(
             "Passed · now",
@@ -119,6 +145,10 @@ def headline(readiness: Readiness, records: pd.DataFrame, period: Period, now: d
                 border=True,
                 height="stretch",
             )
+
+
+def _share_ready(readiness: Readiness) -> str:
+    return "–" if readiness.share_ready is None else f"{readiness.share_ready:.1%}"
 
 
 def compared(count: int, before: int) -> str:

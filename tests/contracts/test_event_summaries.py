@@ -11,6 +11,7 @@ import pytest
 
 from core.adapters.embedded.profiles import SqliteProfiles
 from core.adapters.embedded.registrations import SqliteRegistrations
+from core.adapters.embedded.summaries import SqliteSummaries
 from core.domain.event_summaries import SUMMARY_COLUMNS
 from core.domain.profiles import EventProfile
 from core.domain.records import Decision, Status
@@ -40,7 +41,8 @@ class Desk:
         self.registrations = SqliteRegistrations(folder / "people.sqlite3")
         self.profiles = SqliteProfiles(folder / "people.sqlite3")
         self.own = LiveRecords(self.store, self.clock, self.clock.elapsed, columns=SUMMARY_COLUMNS)
-        self.summaries = EventSummaries(self.own, self.registrations, self.profiles, self.clock, self.clock.elapsed)
+        stores = self.registrations, self.profiles, SqliteSummaries(folder / "people.sqlite3", self.clock)
+        self.summaries = EventSummaries(self.own, *stores, self.clock, self.clock.elapsed)
         self.attempts = 0
         self.starts = dict.fromkeys(EVENTS, NOON + 25 * DAY)
         for event_id in EVENTS:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import orjson
 import pytest
@@ -16,6 +18,7 @@ from core.adapters.embedded.alerts import SqliteCrossings
 from core.adapters.embedded.profiles import SqliteProfiles
 from core.adapters.embedded.records import SqliteRecords
 from core.adapters.embedded.registrations import SqliteRegistrations
+from core.adapters.embedded.summaries import SqliteSummaries
 from core.domain.alerts import QUIET, Crossing, Limits, Rule, next_crossing
 from core.domain.clock import utc_now
 from core.domain.digest import Finding, findings
@@ -264,7 +267,8 @@ class Server:
         self.profiles = SqliteProfiles(path)
         self.told: list[tuple[str, str]] = []
         live = LiveRecords(self.records, clock, clock.elapsed, columns=SUMMARY_COLUMNS)
-        self.summaries = EventSummaries(live, self.registrations, self.profiles, clock, clock.elapsed)
+        kept = SqliteSummaries(path, clock)
+        self.summaries = EventSummaries(live, self.registrations, self.profiles, kept, clock, clock.elapsed)
         self.alerts = Alerts(self.summaries, SqliteCrossings(path), Limits(), clock, self.tell)
 
     def tell(self, finding: Finding) -> None:
@@ -393,6 +397,27 @@ def test_an_event_that_is_over_is_not_told_of_and_may_cross_a_limit_anew_with_an
     bench.starts(DAY)
     bench.first.alerts.look()
     assert bench.told() == [FEW_READY] * 2
+
+
+def test_figures_of_before_alert_nobody(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.starts(9 * DAY)
+    bench.first.alerts.look()
+    bench.passes(1)
+    bench.passes(2)
+    bench.later(3 * DAY)
+    second = bench.start()
+    monkeypatch.setattr("core.services.digest.PATIENCE", timedelta(0))
+    may_end = Event()
+    read = second.records.event_changes
+
+    def slow(*wanted: Any) -> object:
+        may_end.wait(30)
+        return read(*wanted)
+
+    monkeypatch.setattr(second.records, "event_changes", slow)
+    second.alerts.look()
+    may_end.set()
+    assert bench.told() == []
 
 
 def test_an_event_that_cannot_be_read_changes_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import pytest
 from core.adapters.embedded.profiles import SqliteProfiles
 from core.adapters.embedded.records import SqliteRecords
 from core.adapters.embedded.registrations import SqliteRegistrations
+from core.adapters.embedded.summaries import SqliteSummaries
 from core.domain.errors import Unavailable
 from core.domain.event_summaries import (
     SUMMARY_COLUMNS,
@@ -27,7 +28,7 @@ from core.domain.event_summaries import (
 )
 from core.domain.profiles import EventProfile
 from core.domain.statistics import Readiness
-from core.services.event_summaries import REGISTRATIONS_FRESH, EventSummaries
+from core.services.event_summaries import OWN_WRITES, REGISTRATIONS_FRESH, STORED_EVERY, EventSummaries
 from core.services.live_events import FRESH, LiveRecords
 from tests.support.clock import NOON, FakeClock
 from tests.support.frames import record_rows, registration_rows
@@ -146,15 +147,30 @@ def test_the_trend_counts_passes_by_the_days_of_the_events_time_zone() -> None:
 # What is kept and read again
 
 
+#: How old the figures of another process may be.
+LAST = timedelta(seconds=90)
+
+
 class Bench:
-    def __init__(self, folder: Path) -> None:
+    """A process, and with the ``clock`` of another bench one beside it on the same files."""
+
+    def __init__(self, folder: Path, clock: FakeClock | None = None) -> None:
         path = folder / "facedesk.sqlite3"
-        self.clock = FakeClock()
+        self.clock = clock or FakeClock()
         self.store = SqliteRecords(path, self.clock)
         self.registrations = SqliteRegistrations(path)
         self.profiles = SqliteProfiles(path)
         self.live = LiveRecords(self.store, self.clock, self.clock.elapsed, columns=SUMMARY_COLUMNS)
-        self.summaries = EventSummaries(self.live, self.registrations, self.profiles, self.clock, self.clock.elapsed)
+        self.kept = SqliteSummaries(path, self.clock)
+        self.summaries = EventSummaries(
+            self.live,
+            self.registrations,
+            self.profiles,
+            self.kept,
+            self.clock,
+            self.clock.elapsed,
+            others_last=LAST,
+        )
 
     def one(self, event_id: str = "event-1") -> EventLine:
         (found,) = self.summaries.all({event_id}, patience=None)
@@ -286,3 +302,171 @@ def test_an_event_that_cannot_be_read_keeps_its_figures_and_the_others_are_read(
     assert not other.failure
     monkeypatch.undo()
     assert bench.one().failure is None
+
+
+# What other processes have read
+
+
+@pytest.fixture
+def other(bench: Bench, tmp_path: Path) -> Iterator[Bench]:
+    """A process that starts beside the first one."""
+    other = Bench(tmp_path, bench.clock)
+    yield other
+    other.close()
+
+
+def reads_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench.store, "event_changes", lambda *_: pytest.fail("the event is read"))
+    monkeypatch.setattr(bench.registrations, "event_frame", lambda *_: pytest.fail("the event is read"))
+
+
+def test_a_process_need_not_read_what_another_one_has_just_read(
+    bench: Bench, other: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.store.record_attempt(an_outcome(), TTL)
+    assert bench.ready() == (2, 1)
+    reads_nothing(other, monkeypatch)
+    bench.clock.advance(LAST / 2)
+    assert other.ready() == (2, 1)
+    assert other.one().as_of is None
+
+
+def test_while_others_read_an_event_their_latest_figures_are_taken(
+    bench: Bench, other: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (bench.ready(), other.ready()) == ((2, 0), (2, 0))
+    reads_nothing(other, monkeypatch)
+    bench.store.record_attempt(an_outcome(), TTL)
+    bench.clock.advance(STORED_EVERY)
+    assert bench.ready() == (2, 1)
+    bench.clock.advance(FRESH)
+    assert other.ready() == (2, 1)
+
+
+def test_an_event_that_nobody_reads_any_more_is_read(bench: Bench, other: Bench) -> None:
+    assert (bench.ready(), other.ready()) == ((2, 0), (2, 0))
+    bench.store.record_attempt(an_outcome(), TTL)
+    bench.clock.advance(LAST)
+    assert other.ready() == (2, 1)
+
+
+def test_until_an_event_has_been_read_its_figures_are_those_of_before(
+    bench: Bench, other: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert bench.ready() == (2, 0)
+    bench.store.record_attempt(an_outcome(), TTL)
+    bench.clock.advance(DAY / 2)
+    may_end = Event()
+    read = other.store.event_changes
+
+    def slow(*given: Any) -> object:
+        may_end.wait(30)
+        return read(*given)
+
+    monkeypatch.setattr(other.store, "event_changes", slow)
+    (before,) = other.summaries.all(patience=timedelta(0))
+    assert before.summary
+    assert (before.summary.readiness.passed, before.as_of) == (0, NOON)
+    may_end.set()
+    assert other.ready() == (2, 1)
+    assert other.one().as_of is None
+
+
+def test_who_writes_in_an_event_reads_it(bench: Bench, other: Bench) -> None:
+    assert bench.ready() == (2, 0)
+    other.live.record_attempt(an_outcome(), TTL)
+    bench.clock.advance(FRESH - timedelta(seconds=1))
+    assert other.ready() == (2, 1)
+
+
+def test_who_wrote_in_an_event_long_ago_need_not_read_it(
+    bench: Bench, other: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other.live.record_attempt(an_outcome(), TTL)
+    bench.clock.advance(OWN_WRITES)
+    assert bench.ready() == (2, 1)
+    reads_nothing(other, monkeypatch)
+    assert other.ready() == (2, 1)
+
+
+def test_after_an_erasure_figures_of_before_are_not_enough(bench: Bench, other: Bench) -> None:
+    bench.store.record_attempt(an_outcome(), TTL)
+    assert (bench.ready(), other.ready()) == ((2, 1), (2, 1))
+    bench.clock.advance(timedelta(seconds=1))
+    bench.store.take_back("user-1", "reg-1", "attempt-1")
+    other.summaries.forget_all()
+    assert other.ready() == (2, 0)
+
+
+def test_figures_for_another_date_of_the_event_are_not_enough(bench: Bench, other: Bench) -> None:
+    bench.store.record_attempt(an_outcome(), TTL)
+    assert bench.ready() == (2, 1)
+    bench.profiles.save(EventProfile(event_id="event-1", starts_at=NOON + 60 * DAY, version=1))
+    summary = other.one().summary
+    assert summary
+    assert summary.expiring == 1
+
+
+def test_figures_of_yesterday_are_not_enough(bench: Bench, other: Bench) -> None:
+    bench.store.record_attempt(an_outcome(), TTL)
+    bench.clock.advance(DAY / 2 - timedelta(seconds=1))  # from noon
+    assert bench.ready() == (2, 1)
+    bench.clock.advance(timedelta(seconds=1))
+    summary = other.one().summary
+    assert summary
+    assert summary.trend[-2:] == (1, 0)
+
+
+@pytest.mark.parametrize("failing", ["all", "keep"])
+def test_without_its_store_the_figures_are_read_nevertheless(
+    bench: Bench, failing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise Unavailable("event summaries", "Down")
+
+    monkeypatch.setattr(bench.kept, failing, fails)
+    assert bench.ready() == (2, 0)
+    assert bench.one().failure is None
+
+
+# For those who wait until an event has been read
+
+
+def test_meanwhile_the_figures_are_those_that_any_process_read_last(
+    bench: Bench, other: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.store.record_attempt(an_outcome(), TTL)
+    assert bench.ready() == (2, 1)
+    bench.clock.advance(DAY)
+    reads_nothing(other, monkeypatch)
+    found = other.summaries.meanwhile("event-1")
+    assert found
+    assert (found.summary.readiness.passed, found.as_of) == (1, NOON)
+
+
+def test_a_look_at_one_event_takes_nothing_from_the_figures_of_the_others(
+    bench: Bench, other: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.registrations.import_many([registration("reg-9", event_id="event-9")])
+    bench.summaries.all(patience=None)
+    reads_nothing(other, monkeypatch)
+    other.summaries.all({"event-9"}, patience=None)
+    assert other.summaries.meanwhile("event-1")
+    assert other.ready() == (2, 0)
+
+
+def test_meanwhile_an_event_that_nobody_has_read_has_no_figures(bench: Bench) -> None:
+    assert bench.summaries.meanwhile("event-1") is None
+
+
+def test_whoever_has_all_of_an_event_at_hand_need_not_wait(bench: Bench) -> None:
+    live = LiveRecords(bench.live, bench.clock, bench.clock.elapsed)
+    stores = bench.registrations, bench.profiles, bench.kept
+    summaries = EventSummaries(bench.live, *stores, bench.clock, is_at_hand=live.is_kept)
+    summaries.all(patience=None)
+    assert summaries.meanwhile("event-1")
+    live.event_frame("event-1")
+    assert summaries.meanwhile("event-1") is None
+    live.forget_event("event-1")
+    assert summaries.meanwhile("event-1")
+    summaries.close()

@@ -143,6 +143,7 @@ CALLS: dict[str, tuple[tuple[Action, ...], Callable[[GuardedServices], Any]]] = 
     ),
     "profiles.redate": ((Action.EDIT_EVENT,), lambda s: s.profiles.redate("event-1", Event())),
     "event_summaries.all": ((Action.SEE_EVENTS,), lambda s: s.event_summaries.all()),
+    "event_summaries.meanwhile": ((Action.SEE_EVENTS,), lambda s: s.event_summaries.meanwhile("event-1")),
     "second_looks.wanted": ((Action.SECOND_LOOK,), lambda s: s.second_looks.wanted("event-1", "Ada")),
     "second_looks.wants": ((Action.SECOND_LOOK,), lambda s: s.second_looks.wants(SEEN, "Ada")),
     "second_looks.store": (

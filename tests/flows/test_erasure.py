@@ -229,7 +229,7 @@ def test_a_service_that_goes_away_midway_is_waited_for(
 ) -> None:
     gate = Gate(getattr(servers, part))
     gated = replace(servers, **{part: gate.url})
-    with production(gated, STORE_DEADLINE_SECONDS="5") as site:
+    with production(gated, STORE_DEADLINE_SECONDS="7") as site:
         person = site.register(astronaut_jpeg)
         Place(site, Path()).submit(person, astronaut_jpeg)
         services = site.services

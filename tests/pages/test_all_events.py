@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -101,6 +102,18 @@ def test_events_that_are_over_are_shown_when_they_are_asked_for(run_page: RunPag
 @pytest.mark.parametrize(("text", "found"), [("gala 0", ["Gala of 0 :cat:"]), ("EVENT-1", ["event-1"])])
 def test_the_search_finds_names_and_ids(run_page: RunPage, events: Desk, text: str, found: list[str]) -> None:
     assert names(run_page("all_events", search=text)) == found
+
+
+def test_until_events_have_been_read_it_says_how_old_their_figures_are(
+    run_page: RunPage, events: Desk, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_before = services.event_summaries.all(patience=None)
+    old = [replace(line, as_of=utc_now() - timedelta(minutes=14, seconds=5)) for line in of_before]
+    monkeypatch.setattr(services.event_summaries, "all", lambda *_: old)
+    app = run_page("all_events")
+    assert "5 still being read" in text_of(app)
+    assert "until then you see figures that are up to 14 minutes old" in text_of(app)
+    assert list(app.dataframe[0].value["Registered"])
 
 
 def test_a_search_without_a_result_says_so(run_page: RunPage, events: Desk) -> None:

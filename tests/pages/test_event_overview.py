@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -195,3 +196,30 @@ def test_what_failed_can_be_tried_again(run_page: RunPage, desk: Desk, monkeypat
     again.click().run()
     assert not app.error
     assert metrics(app)["Never tried · now"] == "2"
+
+
+@pytest.mark.parametrize("people", [9_999, 10_000])
+def test_while_a_large_event_cannot_be_read_its_latest_figures_are_shown(
+    run_page: RunPage, sampled: Desk, monkeypatch: pytest.MonkeyPatch, people: int
+) -> None:
+    summaries = sampled.services.event_summaries
+    summaries.all(patience=None)
+    latest = summaries.meanwhile(sample.EVENT_ID)
+    assert latest
+    readiness = replace(latest.summary.readiness, registered=people, passed=9_000)
+    summary = replace(latest.summary, readiness=readiness)
+    before = replace(latest, summary=summary, as_of=utc_now() - timedelta(minutes=14, seconds=5))
+    monkeypatch.setattr(summaries, "meanwhile", lambda event_id: before)
+    monkeypatch.setattr(sampled.records, "event_frame", down("validation records"))
+    app = run_page("event_overview", event_id=sample.EVENT_ID)
+    assert "Could not read this event's validations" in failure(app)
+    shown = metrics(app)
+    if people < event_overview.LARGE:
+        assert shown == {}
+    else:
+        assert (shown["Ready to enter"], shown["Passed"]) == ("90.0%", "9,000")
+        assert "These figures are 14 minutes old." in text_of(app)
+    monkeypatch.undo()
+    app.run()
+    assert "Passed" not in metrics(app)
+    assert metrics(app)["Passed · now"]

@@ -23,6 +23,7 @@ from core.adapters.embedded.records import SqliteRecords
 from core.adapters.embedded.registrations import SqliteRegistrations
 from core.adapters.embedded.second_looks import SqliteSecondLooks
 from core.adapters.embedded.sign_outs import FolderSignOuts
+from core.adapters.embedded.summaries import SqliteSummaries
 from core.adapters.embedded.worklists import SqliteWorklists
 from core.domain.clock import utc_now
 from core.domain.records import Registration
@@ -149,6 +150,7 @@ def desk(
         crossings=SqliteCrossings(database),
         duplicates=SqliteDuplicates(database, utc_now),
         findings=SqliteFindings(database, utc_now),
+        summaries=SqliteSummaries(database, utc_now),
         sign_outs=FolderSignOuts(tmp_path, utc_now),
         token_rates=ProcessRates(settings.api_requests_per_minute),
         tokens=KeptTokens(),

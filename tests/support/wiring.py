@@ -109,6 +109,7 @@ _OF_NO_PORT: dict[Any, list[str]] = {
     EventDates.run: ["event_id", "stop", "report"],
     EventDates.shortening: ["profile"],
     EventSummaries.all: ["events", "patience", "which"],
+    EventSummaries.meanwhile: ["event_id"],
     FolderTemplates.remove: ["key"],
     S3Photos.mark: ["key"],
     S3Photos.renew: ["kept_until", "ttl", "now"],
@@ -179,6 +180,7 @@ def differences(services: Services) -> Iterator[str]:
         "dated events": (services.event_dates._dated, ports.DatedEvents),
         "crossings": (services.alerts._crossings, ports.Crossings),
         "duplicates": (services.duplicates._store, ports.DuplicateStore),
+        "summaries": (services.event_summaries._store, ports.SummaryStore),
         "findings": (services.references._kept._store, ports.FindingsStore),
         "sign-outs": (services.sessions._sign_outs, ports.SignOuts),
         "rates of tokens": (services.tokens._rates, ports.TokenRates),
@@ -221,6 +223,7 @@ def all_layers(services: Services) -> Iterator[Any]:
     yield from _layers(services.event_dates._dated)
     yield from _layers(services.alerts._crossings)
     yield from _layers(services.duplicates._store)
+    yield from _layers(services.event_summaries._store)
     yield from _layers(services.references._kept._store)
     yield from (services.sessions._sign_outs, services.tokens._rates)
     if services.token_service:

@@ -248,6 +248,13 @@ CREATE TABLE finding_rows (
     PRIMARY KEY (kind, event_id, number)
 ) WITHOUT ROWID;
 """
+_SUMMARIES = """
+CREATE TABLE event_summaries (
+    event_id TEXT PRIMARY KEY,
+    summary TEXT NOT NULL,
+    expires_at INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
 
 
 def _first_version(connection: apsw.Connection) -> None:
@@ -323,6 +330,7 @@ SCHEMA = Schema(
         script(_CROSSINGS),
         script(_DUPLICATES),
         script(_FINDINGS),
+        script(_SUMMARIES),
     ),
     before={
         "faceVerifications": frozenset({"userId", "registrationId", "timestamp", "item"}),
