@@ -1,4 +1,4 @@
-"""All events: reading the figures of 30 events, having them again, and having them after something is new.
+"""All events: reading the figures of 30 events, having them again, after something is new, and after a restart.
 
 The embedded backend, with events of 5 to 100,000 people. The figures are compared with a count of its own over the
 stored documents. Run as ``python -m benchmarks.all_events``.
@@ -66,6 +66,8 @@ def main() -> None:
                     seconds[name].append(looked(services, path))
         finally:
             services.close()
+        name = "after a restart, figures of before"
+        seconds[name] = [of_before(Path(folder)) for _ in range(given.runs)]
     publish("All events", body(sizes, seconds))
 
 
@@ -76,7 +78,8 @@ def body(sizes: list[int], seconds: dict[str, list[Took]]) -> str:
     ]
     return f"""
 {len(sizes)} events of {sizes[0]:,} to {sizes[-1]:,} people, {sum(sizes):,} in all, in the embedded database: all
-figures of all events. Each time they equal those of a count of its own over the stored documents.
+figures of all events. Each time they equal those of a count of its own over the stored documents. Figures of before
+are shown with their age until events have been read: all events must have some.
 
 {table(["", "median, s", "longest, s", "of the processor: median, s", "longest, s"], rows)}
 """
@@ -139,6 +142,19 @@ def looked(services: Services, path: Path) -> Took:
     took = time.perf_counter() - began, time.process_time() - worked
     assert {line.profile.event_id: figures(line) for line in lines} == recount(path, lines)
     return took
+
+
+def of_before(folder: Path) -> Took:
+    """What figures took that a process has before it reads an event. Raises ``AssertionError`` if one is lacking."""
+    services = build(Settings(data_dir=folder, _env_file=None))
+    try:
+        began, worked = time.perf_counter(), time.process_time()
+        lines = services.event_summaries.all(patience=timedelta(0))
+        took = time.perf_counter() - began, time.process_time() - worked
+        assert all(line.summary for line in lines)
+        return took
+    finally:
+        services.close()
 
 
 def figures(line: EventLine) -> Figures:
