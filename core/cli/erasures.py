@@ -71,7 +71,7 @@ def erase_again(
     from core.runtime.maintenance import erased_since
 
     with open_services() as services:
-        moment = _moment(since)
+        moment = _moment(since, services.clock())
         hashes = erased_since(services.settings, audit_table, moment, services.clock())
         back = services.erasures.returned(hashes, moment)
         say(f"{len(hashes):,} people were erased since then, of whom {len(back):,} are here again.")
@@ -107,13 +107,16 @@ def sweep(
         )
 
 
-def _moment(typed: str) -> datetime:
-    """The moment, in UTC unless it names another zone. Raises ``InvalidInput``."""
+def _moment(typed: str, now: datetime) -> datetime:
+    """The moment, which is meant in UTC unless it names another zone. Raises ``InvalidInput``."""
     try:
         moment = datetime.fromisoformat(typed)
-    except ValueError:
-        raise InvalidInput("This is no moment such as 2026-11-26T09:00:00Z.") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidInput("--since: this is no moment such as 2026-11-26T09:00:00Z.") from None
+    if moment > now:
+        raise InvalidInput("--since lies in the future: give the moment to which the tables were restored.")
+    return moment
 
 
 def _write(file: Path, text: str) -> None:

@@ -649,7 +649,13 @@ def test_erase_with_another_id_typed_does_nothing(loaded: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("since", "said"), [("yesterday", "no moment"), ("2026-11-26T09:00:00Z", "FACEDESK_BACKEND=embedded")]
+    ("since", "said"),
+    [
+        ("yesterday", "no moment"),
+        ("0001-01-01T00:00:00+14:00", "no moment"),
+        ("9000-01-01", "in the future"),
+        ("2026-11-26T09:00:00Z", "FACEDESK_BACKEND=embedded"),
+    ],
 )
 def test_erase_again_says_what_it_cannot_do(run: Run, since: str, said: str) -> None:
     result = run("erase-again", "--since", since, "--audit-table", "facedesk-audit")
