@@ -58,8 +58,8 @@ from core.settings import Settings
 BATCH_SECONDS, MAX_BATCH_WORKERS, EMBEDDED_BATCH_WORKERS = 1.5, 48, 2
 #: Seconds that an engine call for a photo of a batch may take with its retries. Nobody waits for the answer.
 BATCH_CALL_DEADLINE = 30.0
-#: Longer than All events takes to bring its figures up to date where somebody looks at it.
-SUMMARIES_LAST = timedelta(seconds=90)
+#: Figures of an event are stored every minute where somebody looks at All events.
+SUMMARIES_LAST = timedelta(seconds=150)
 #: Of the check of the event index: one reads the table, the other looks at the finding.
 INDEX_CHECK_CONNECTIONS = 2
 #: Photos of pages that the face engine is asked about at once, besides those of the API.

@@ -40,8 +40,10 @@ SHARE = 50
 #: The most events whose records are kept. A record takes about 100 bytes.
 MAX_EVENTS = 1000
 #: How often an event's summary is stored for other processes while somebody looks, and how long it stays there.
-STORED_EVERY = timedelta(seconds=30)
+STORED_EVERY = timedelta(minutes=1)
 STORED_FOR = timedelta(days=30)
+#: Older figures are shown with their age, if an answer does not wait until the event has been read again.
+CURRENT = timedelta(minutes=2)
 #: How long this process reads an event itself after it has written in it, since figures of others may lack that:
 #: others find a decision when they read the event as a whole (``live_events.REREAD``), unless that takes long.
 OWN_WRITES = timedelta(minutes=15)
@@ -196,8 +198,10 @@ class EventSummaries:
             kept, failure, is_read = event.kept, event.failure, event.made_of is not None
         if kept is None:
             return EventLine(profile, None, failure)
-        is_new = is_read or self._others_read(profile)
-        return EventLine(profile, kept.summary, failure, None if is_new else kept.as_of)
+        if not is_read and self._others_read(profile):
+            return EventLine(profile, kept.summary)
+        is_current = is_read and self._clock() - kept.as_of < CURRENT
+        return EventLine(profile, kept.summary, failure, None if is_current else kept.as_of)
 
     def _begin(self, profile: EventProfile) -> Future[None]:
         """Has the event read, unless it is being read."""

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from threading import Event
-from typing import Any
 
 import orjson
 import pytest
@@ -35,6 +33,7 @@ from core.services.live_events import LiveRecords
 from core.settings import Settings
 from tests.support.clock import NOON, FakeClock
 from tests.support.frames import record_rows, registration_rows
+from tests.support.held import held
 from tests.support.records import an_outcome
 from tests.support.registrations import registration
 from tests.support.stores import wait_for_rereading
@@ -407,14 +406,7 @@ def test_figures_of_before_alert_nobody(bench: Bench, monkeypatch: pytest.Monkey
     bench.later(3 * DAY)
     second = bench.start()
     monkeypatch.setattr("core.services.digest.PATIENCE", timedelta(0))
-    may_end = Event()
-    read = second.records.event_changes
-
-    def slow(*wanted: Any) -> object:
-        may_end.wait(30)
-        return read(*wanted)
-
-    monkeypatch.setattr(second.records, "event_changes", slow)
+    may_end = held(monkeypatch, second.records, "event_changes")
     second.alerts.look()
     may_end.set()
     assert bench.told() == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import pytest
@@ -28,10 +27,11 @@ from core.domain.event_summaries import (
 )
 from core.domain.profiles import EventProfile
 from core.domain.statistics import Readiness
-from core.services.event_summaries import OWN_WRITES, REGISTRATIONS_FRESH, STORED_EVERY, EventSummaries
+from core.services.event_summaries import CURRENT, OWN_WRITES, REGISTRATIONS_FRESH, STORED_EVERY, EventSummaries
 from core.services.live_events import FRESH, LiveRecords
 from tests.support.clock import NOON, FakeClock
 from tests.support.frames import record_rows, registration_rows
+from tests.support.held import held
 from tests.support.records import an_outcome
 from tests.support.registrations import registration
 
@@ -148,7 +148,7 @@ def test_the_trend_counts_passes_by_the_days_of_the_events_time_zone() -> None:
 
 
 #: How old the figures of another process may be.
-LAST = timedelta(seconds=90)
+LAST = timedelta(seconds=150)
 
 
 class Bench:
@@ -265,18 +265,21 @@ def test_who_was_erased_is_counted_no_more(bench: Bench) -> None:
 
 
 def test_an_answer_does_not_wait_for_slow_reads(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    may_end = Event()
-    read = bench.registrations.event_frame
-
-    def slow(event_id: str) -> object:
-        may_end.wait(30)
-        return read(event_id)
-
-    monkeypatch.setattr(bench.registrations, "event_frame", slow)
+    may_end = held(monkeypatch, bench.registrations, "event_frame")
     (unread,) = bench.summaries.all(patience=timedelta(0))
     assert (unread.summary, unread.failure) == (None, None)
     may_end.set()
     assert bench.ready() == (2, 0)
+
+
+def test_figures_that_a_slow_read_leaves_old_have_their_age(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert bench.ready() == (2, 0)
+    bench.clock.advance(CURRENT)
+    may_end = held(monkeypatch, bench.store, "event_changes")
+    (old,) = bench.summaries.all(patience=timedelta(0))
+    assert (old.summary is not None, old.as_of) == (True, NOON)
+    may_end.set()
+    assert bench.one().as_of is None
 
 
 def test_an_event_that_cannot_be_read_keeps_its_figures_and_the_others_are_read(
@@ -356,14 +359,7 @@ def test_until_an_event_has_been_read_its_figures_are_those_of_before(
     assert bench.ready() == (2, 0)
     bench.store.record_attempt(an_outcome(), TTL)
     bench.clock.advance(DAY / 2)
-    may_end = Event()
-    read = other.store.event_changes
-
-    def slow(*given: Any) -> object:
-        may_end.wait(30)
-        return read(*given)
-
-    monkeypatch.setattr(other.store, "event_changes", slow)
+    may_end = held(monkeypatch, other.store, "event_changes")
     (before,) = other.summaries.all(patience=timedelta(0))
     assert before.summary
     assert (before.summary.readiness.passed, before.as_of) == (0, NOON)
@@ -415,6 +411,20 @@ def test_figures_of_yesterday_are_not_enough(bench: Bench, other: Bench) -> None
     summary = other.one().summary
     assert summary
     assert summary.trend[-2:] == (1, 0)
+
+
+def test_what_failed_here_is_no_matter_where_others_read_the_event(
+    bench: Bench, other: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise Unavailable("validation records", "Down")
+
+    monkeypatch.setattr(other.store, "event_changes", fails)
+    assert other.one().failure
+    assert bench.ready() == (2, 0)
+    bench.clock.advance(FRESH)
+    found = other.one()
+    assert (found.failure, found.summary) == (None, bench.one().summary)
 
 
 @pytest.mark.parametrize("failing", ["all", "keep"])
