@@ -218,7 +218,10 @@ REVIEWED: dict[str, set[str]] = {
         "metric: period.span",
         "titled_card: last",
         "metric: ui.how_long(now - oldest)",
-        "metric: share",
+        "caption: age",
+        "metric: _share_ready(readiness)",
+        "metric: label",  # of ours
+        "metric: value",
         "show: records",  # frames, which a table shows
         "show: registered",
         "toggle: event.LIVE_SECONDS",
