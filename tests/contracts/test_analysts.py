@@ -31,7 +31,7 @@ NO_ROWS = {
     "unmapped.of_event",
     *("records.event_notice", "registrations.is_empty", "registrations.being_read", "claims.standing"),
     *("second_looks.error_rates", "second_looks.false_accepts_at"),
-    *("profiles.get", "profiles.all", "event_summaries.all"),
+    *("profiles.get", "profiles.all", "event_summaries.all", "event_summaries.meanwhile"),
 }
 #: Lists of event ids: nobody's.
 OF_EVENTS = {"registrations.events"}
