@@ -537,7 +537,7 @@ def test_time_without_the_processor_is_not_held_against_a_photo(own_sanitiser: P
         photo = threads.submit(own_sanitiser.clean, hostile.jpeg_of_scans(50, 8_000, 6_000))
         while processor_time_of(worker) < used + 0.05:
             time.sleep(0.005)
-        os.kill(worker, signal.SIGSTOP)  # amid the decoding
+        stop(worker)  # amid the decoding
         time.sleep(decoder.PROCESSOR_SECONDS)
         os.kill(worker, signal.SIGCONT)
         assert photo.result().width == 1920
@@ -546,7 +546,7 @@ def test_time_without_the_processor_is_not_held_against_a_photo(own_sanitiser: P
 @LINUX
 def test_a_worker_that_hangs_is_replaced(own_sanitiser: PhotoSanitiser, monkeypatch: pytest.MonkeyPatch) -> None:
     worker = started_worker(own_sanitiser)
-    os.kill(worker, signal.SIGSTOP)
+    stop(worker)
     with monkeypatch.context() as patch:
         patch.setattr(sanitising, "WALL_SECONDS", 0.1)
         with pytest.raises(PhotoUnsupported, match="takes too long"):
@@ -576,12 +576,18 @@ def test_a_worker_killed_between_photos_is_replaced_unnoticed(own_sanitiser: Pho
 @LINUX
 def test_a_worker_that_dies_over_a_photo_refuses_it(own_sanitiser: PhotoSanitiser) -> None:
     worker = started_worker(own_sanitiser)
-    os.kill(worker, signal.SIGSTOP)  # it takes the photo's bytes no further than its pipe
+    stop(worker)  # it takes the photo's bytes no further than its pipe
     with ThreadPoolExecutor(1) as threads:
         refused = threads.submit(refusal, own_sanitiser, hostile.jpeg() + bytes(1_000_000))
         wait_for_bytes(worker)
         os.kill(worker, signal.SIGKILL)
         assert isinstance(refused.result(), PhotoUnsupported)
+
+
+def stop(worker: int) -> None:
+    """Returns when the process takes nothing any more; the signal alone may find it about to read."""
+    os.kill(worker, signal.SIGSTOP)
+    os.waitid(os.P_PID, worker, os.WSTOPPED | os.WNOWAIT)
 
 
 def wait_for_bytes(worker: int) -> None:
@@ -628,7 +634,7 @@ def test_waiting_in_the_queue_is_no_reason_to_refuse(
     own_sanitiser: PhotoSanitiser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = started_worker(own_sanitiser)
-    os.kill(worker, signal.SIGSTOP)
+    stop(worker)
     with ThreadPoolExecutor(2) as threads:
         threads.submit(own_sanitiser.clean, hostile.jpeg())  # for as long as it may take
         wait_for_bytes(worker)
