@@ -41,6 +41,7 @@ from tests.faults.load import (
     seconds_signed_in_after_signing_out,
     until_done,
 )
+from tests.support import waiting
 from tests.support.browser import PATIENCE
 from tests.support.cluster import NAMES, Cluster, Instance, cluster
 from tests.support.portraits import as_jpeg, hopper
@@ -112,7 +113,8 @@ def begin_batch(desk: Cluster) -> None:
     starter.kill()
     starter.wait()
     done = photos_left(desk)
-    until(lambda: photos_left(desk) != done)
+    # Its lease must end, an instance look for it, and photos be done, beside the start of everything else.
+    until(lambda: photos_left(desk) != done, patience=2 * waiting.PATIENCE)
 
 
 def photos_left(desk: Cluster) -> int | None:
