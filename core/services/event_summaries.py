@@ -200,7 +200,7 @@ class EventSummaries:
             return EventLine(profile, None, failure)
         if not is_read and self._others_read(profile):
             return EventLine(profile, kept.summary)
-        is_current = is_read and self._clock() - kept.as_of < CURRENT
+        is_current = is_read and abs(self._clock() - kept.as_of) < CURRENT
         return EventLine(profile, kept.summary, failure, None if is_current else kept.as_of)
 
     def _begin(self, profile: EventProfile) -> Future[None]:

@@ -272,9 +272,13 @@ def test_an_answer_does_not_wait_for_slow_reads(bench: Bench, monkeypatch: pytes
     assert bench.ready() == (2, 0)
 
 
-def test_figures_that_a_slow_read_leaves_old_have_their_age(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("jump", [CURRENT, -2 * CURRENT, -DAY])
+def test_figures_that_a_slow_read_leaves_old_have_their_age(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, jump: timedelta
+) -> None:
     assert bench.ready() == (2, 0)
-    bench.clock.advance(CURRENT)
+    bench.clock.jump(jump)  # also one that sets the clock back makes nothing new
+    bench.clock.advance(FRESH)
     may_end = held(monkeypatch, bench.store, "event_changes")
     (old,) = bench.summaries.all(patience=timedelta(0))
     assert (old.summary is not None, old.as_of) == (True, NOON)
