@@ -12,7 +12,7 @@ import pytest
 from core.domain.event_summaries import EventLine
 from core.domain.records import Source
 from core.runtime.services import Services
-from core.services.validation import Submitter, Validation
+from core.services.validation import Submitter
 from tests.support.held import held
 from tests.support.production import Servers, Site, built, embedded, production
 
@@ -26,9 +26,9 @@ def site(servers: Servers) -> Iterator[Site]:
         yield site
 
 
-def submitted(site: Site, photo: bytes) -> Validation:
+def submit(site: Site, photo: bytes) -> None:
     registration = site.register(photo)
-    return site.services.validation.validate_upload(registration.registration_id, photo, "a1", ANYBODY)
+    site.services.validation.validate_upload(registration.registration_id, photo, "a1", ANYBODY)
 
 
 def line(services: Services, patience: timedelta | None = None) -> EventLine:
@@ -45,7 +45,7 @@ def reads(services: Services) -> int:
 def test_a_second_server_shows_what_the_first_has_read_and_reads_no_records(
     site: Site, astronaut_jpeg: bytes
 ) -> None:
-    submitted(site, astronaut_jpeg)
+    submit(site, astronaut_jpeg)
     first = line(site.services)
     with closing(built(site.environment)) as second:
         found = line(second)
@@ -69,7 +69,7 @@ def test_after_a_restart_the_figures_of_before_are_there_with_their_age(
 ) -> None:
     began = datetime.now(UTC)
     with embedded(tmp_path) as site:
-        submitted(site, astronaut_jpeg)
+        submit(site, astronaut_jpeg)
         before = line(site.services)
         environment = site.environment
     with closing(built(environment)) as started:

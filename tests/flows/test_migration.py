@@ -33,10 +33,10 @@ from tests.support.servers import CREDENTIALS, REGION
 
 ROOT = Path(__file__).parents[2]
 RECORDS = 1200
-#: As many more come from the other service meanwhile, and are then written again and again.
-MORE = 300
 #: Of these the other service moves one after another to another event; on the next ones both of us write.
 MOVED, SHARED = range(0, 200), range(200, 400)
+#: The other service adds so many besides, and then writes them again and again.
+MORE = 300
 PHOTOS = ("faceImageKey", "storedFaceKey")
 #: For the next step to be seen, on a busy machine, seconds.
 PATIENCE = 180
