@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import apsw
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random
@@ -32,6 +33,10 @@ _DAMAGE: Mapping[type[Exception], str] = {
     UnicodeDecodeError: "is damaged: a text in it is not UTF-8",
 }
 _OBJECTS = r"SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite\_%' ESCAPE '\'"
+
+#: By device and inode; each is kept while a ``Database`` has it.
+_writers: WeakValueDictionary[tuple[int, int], threading.Lock] = WeakValueDictionary()
+_writers_lock = threading.Lock()
 
 #: Migrates a file from one version to the next, inside the caller's transaction.
 Step = Callable[[apsw.Connection], None]
@@ -87,8 +92,6 @@ class Database:
         self._path = path
         self._service = service
         self._schema = schema
-        # To wait for its lock SQLite polls, up to 100 ms apart and in no order. Threads queue for this lock instead.
-        self._writer = threading.Lock()
         self._idle: queue.SimpleQueue[apsw.Connection] = queue.SimpleQueue()
         self._damage: str | None = None
         with self._translated():
@@ -96,7 +99,9 @@ class Database:
                 raise self._missing()
             make_folder(path.parent)
             make_file(path)
-            self._inode = path.stat().st_ino
+            found = path.stat()
+            self._inode = found.st_ino
+            self._writer = _writer_of(found)
             # This connection changes nothing, because the file may belong to another program.
             with closing(_connected(path)) as connection, connection:
                 self.version = self._version(connection)
@@ -306,6 +311,16 @@ class Database:
                 what = "is damaged: an entry of it is not JSON"
                 raise self._refused(type(error).__name__, what) from error
             raise Refused(self._service, type(error).__name__) from error
+
+
+def _writer_of(file: os.stat_result) -> threading.Lock:
+    """The lock that the writers of a file have in this process.
+
+    To wait for its lock SQLite polls, up to 100 ms apart and in no order, so that one of many writers may wait for
+    seconds. Threads queue for this lock instead, whichever ``Database`` they use.
+    """
+    with _writers_lock:
+        return _writers.setdefault((file.st_dev, file.st_ino), threading.Lock())
 
 
 def _connected(path: Path) -> apsw.Connection:

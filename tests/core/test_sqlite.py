@@ -143,6 +143,25 @@ def test_a_file_locked_by_another_process_is_unavailable(path: Path, monkeypatch
     records.close()
 
 
+def test_writers_of_one_process_queue_whichever_store_they_write_to(
+    path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite's own waiting, which passes some over for seconds, is off here, so that whoever needs it fails."""
+    monkeypatch.setattr(databases, "_connected", lambda path: apsw.Connection(str(path)))
+    other = Database(path, "other", NUMBERS)
+
+    def write() -> None:
+        with other.write():
+            pass
+
+    with ThreadPoolExecutor(1) as pool, database.write():
+        written = pool.submit(write)
+        with pytest.raises(TimeoutError):
+            written.result(timeout=0.2)
+    written.result()
+    other.close()
+
+
 def test_readers_are_not_held_up_by_a_writer(records: SqliteRecords, path: Path) -> None:
     other = apsw.Connection(str(path))
     other.execute("BEGIN IMMEDIATE")

@@ -78,7 +78,8 @@ def test_reviewers_at_once_decide_every_case_and_none_is_shown_to_two(
         while opened := desk.next_case(still_waiting(), skipped):
             case = (opened.record.user_id, opened.record.registration_id)
             with lock:
-                assert shown.setdefault(case, name) == name, "another reviewer has this case on the screen"
+                other = shown.setdefault(case, name)
+                assert other == name, f"{other} has this case on the screen, too; claims: {desk.without_claims or 'ok'}"
             if order.random() < 0.05:
                 with lock:
                     del shown[case]
