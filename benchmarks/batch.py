@@ -212,8 +212,8 @@ def ours(photos: int, rate: int, photo: bytes) -> Figures:
         )
 
         def work() -> int:
-            with closing(batches.open(EVENT, Choice.ALL)) as batch:
-                return batch.run(Submitter(Source.BATCH), threading.Event()).left
+            with closing(batches.open(EVENT, Choice.ALL, Submitter(Source.BATCH))) as batch:
+                return batch.run(threading.Event()).left
 
         try:
             return measured(server, work)

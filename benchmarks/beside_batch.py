@@ -80,8 +80,8 @@ def running(services: Services, event: str | None) -> Iterator[Callable[[], int]
         yield lambda: 0
         return
     stop = threading.Event()
-    with closing(services.batches.open(event, Choice.ALL)) as batch:
-        thread = threading.Thread(target=batch.run, args=(Submitter(Source.BATCH), stop))
+    with closing(services.batches.open(event, Choice.ALL, Submitter(Source.BATCH))) as batch:
+        thread = threading.Thread(target=batch.run, args=(stop,))
         thread.start()
         try:
             while batch.progress().done < 2:  # until all of it is warm

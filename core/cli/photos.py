@@ -50,8 +50,8 @@ def validate_event(
     Exit code: 0 if every photo was judged, 1 if some are left or were unusable, 130 if the command was stopped.
     """
     with open_services() as services, stop_on_signals() as stop:
-        by = operator or user_name()
-        with closing(services.batches.open(event, only, photos, start_over=start_over)) as batch:
+        by = Submitter(Source.BATCH, operator or user_name())
+        with closing(services.batches.open(event, only, by, photos, start_over=start_over)) as batch:
             before = batch.progress()
             if batch.resumed:
                 say(f"Resuming the batch: {before.done:,} of {before.total:,} photos were done before.")
@@ -62,9 +62,9 @@ def validate_event(
                         show(progress)
                         tell(progress)
 
-                    return batch.run(Submitter(Source.BATCH, by), stop, report)
+                    return batch.run(stop, report)
 
-                summary = services.jobs.run(BATCH, event, work, by, stop)
+                summary = services.jobs.run(BATCH, event, work, by.operator, stop)
     for registration_id, why in summary.problems:
         complain(f"Registration {registration_id}: {why}")
     say(_counts(summary) if summary.total else "This event has no photos to validate.")

@@ -54,7 +54,8 @@ class Run:
 
     ``chosen`` says which photos were chosen, as the caller of ``begin`` named it; ``folder`` has the files.
     ``operator`` and ``ip_address`` are those of whoever started it the last time, as far as they were noted. A batch
-    that ``rests`` waits for a person; one that does not is running, or goes on by itself.
+    that ``rests`` waits for a person; one that does not is running, or goes on by itself. One that is not ``listed``
+    lost its process while its items were stored, and has none: it is to be begun anew.
     """
 
     id: uuid.UUID
@@ -63,3 +64,4 @@ class Run:
     operator: str | None = None
     ip_address: str | None = None
     rests: bool = True
+    listed: bool = True

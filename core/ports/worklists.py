@@ -20,15 +20,22 @@ class Worklist(Protocol):
         """The unfinished batch; None if there is none."""
         ...
 
-    def begin(self, chosen: str, folder: str | None, items: Iterable[Item]) -> Run:
-        """Store a new batch of ``items`` in place of the former one; the batch rests.
+    def begin(
+        self, chosen: str, folder: str | None, items: Iterable[Item], operator: str | None, ip_address: str | None
+    ) -> Run:
+        """Store a new batch of ``items`` in place of the former one, and for whom it runs.
 
-        All of it is stored or nothing. Of items with the same registration id the last one counts.
+        All of it is stored or nothing, unless the process is killed meanwhile. Of items with the same registration id
+        the last one counts.
         """
         ...
 
-    def start(self, operator: str | None, ip_address: str | None, stop: threading.Event) -> None:
-        """Note that the batch runs, and for whom. ``stop`` is set if the hold is lost."""
+    def resume(self, operator: str | None, ip_address: str | None) -> None:
+        """Note that the unfinished batch runs again, and for whom."""
+        ...
+
+    def stops(self, stop: threading.Event) -> None:
+        """Set ``stop`` if the hold is lost."""
         ...
 
     def rest(self) -> None:
@@ -69,6 +76,8 @@ class Worklists(Protocol):
 
     def abandoned(self) -> list[tuple[str, Run]]:
         """The events whose batch neither rests nor is held, with the batch: its process was killed, or has ended.
+
+        Whether its items were stored before is ``Run.listed``.
 
         Always empty where one process has all data: a person continues its batches. Without those that have a folder,
         which is on one machine alone.

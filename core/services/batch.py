@@ -135,38 +135,45 @@ class Batches:
     def close(self) -> None:
         self._worklists.close()
 
-    def open(self, event_id: str, choice: Choice, folder: Path | None = None, *, start_over: bool = False) -> Batch:
-        """Opens the event's unfinished batch, or a new one if there is none.
+    def open(
+        self, event_id: str, choice: Choice, by: Submitter, folder: Path | None = None, *, start_over: bool = False
+    ) -> Batch:
+        """Opens the event's unfinished batch, or a new one if there is none. Its attempts are those of ``by``.
 
-        A file of ``folder`` whose name is a registration id is used instead of the stored photo. ``start_over`` drops
-        an unfinished batch first. Raises ``Conflict`` if a batch of the event is running, or if an unfinished one has
-        another choice or folder; ``InvalidInput`` if the folder does not exist; ``ServiceError`` if the event cannot
-        be read.
+        If this process is lost from now on, another one continues the batch. A file of ``folder`` whose name is a
+        registration id is used instead of the stored photo. ``start_over`` drops an unfinished batch first. Raises
+        ``Conflict`` if a batch of the event is running, or if an unfinished one has another choice or folder;
+        ``InvalidInput`` if the folder does not exist; ``ServiceError`` if the event cannot be read.
         """
         files = self._files(folder)
         place = str(folder.resolve()) if folder else None
         with self._held(event_id) as worklist:
             run = None if start_over else worklist.run()
-            resumed = run is not None
-            if run is None:
-                by_id = _by_registration(files.names) if files else {}
-                run = worklist.begin(choice, place, self._chosen(event_id, choice, by_id))
-            elif (run.chosen, run.folder) != (choice, place):
+            if run is None or not run.listed:
+                return self._begun(event_id, choice, by, place, files, worklist)
+            if (run.chosen, run.folder) != (choice, place):
                 left = worklist.counts().get(None, 0)
                 of = f", photos of {run.folder}" if run.folder else ""
                 raise Conflict(
                     f"A batch of this event ({run.chosen}{of}) is not finished: {left:,} photos are left. "
                     "Resume it, or drop it and start again."
                 )
-            return self._batch(files, worklist, run, resumed=resumed)
+            worklist.resume(by.operator, by.ip_address)
+            return self._batch(run, by, files, worklist, resumed=True)
 
-    def resume(self, event_id: str) -> Batch:
-        """Opens the event's unfinished batch with its own choice and folder. Raises the errors of ``open``."""
+    def resume(self, event_id: str, by: Submitter) -> Batch:
+        """Opens the event's unfinished batch with its own choice and folder, for ``by``. Raises the errors of
+        ``open``.
+        """
         with self._held(event_id) as worklist:
             run = worklist.run()
             if run is None:
                 raise Conflict("This event has no unfinished batch: it is finished or was dropped. Start a new one.")
-            return self._batch(self._files(Path(run.folder) if run.folder else None), worklist, run, resumed=True)
+            files = self._files(Path(run.folder) if run.folder else None)
+            if not run.listed:
+                return self._begun(event_id, Choice(run.chosen), by, run.folder, files, worklist)
+            worklist.resume(by.operator, by.ip_address)
+            return self._batch(run, by, files, worklist, resumed=True)
 
     @contextmanager
     def _held(self, event_id: str) -> Iterator[Worklist]:
@@ -181,9 +188,25 @@ class Batches:
     def _files(self, folder: Path | None) -> FolderSource | None:
         return FolderSource(folder, self._max_file_bytes) if folder else None
 
-    def _batch(self, files: FolderSource | None, worklist: Worklist, run: Run, *, resumed: bool) -> Batch:
+    def _begun(
+        self,
+        event_id: str,
+        choice: Choice,
+        by: Submitter,
+        place: str | None,
+        files: FolderSource | None,
+        worklist: Worklist,
+    ) -> Batch:
+        by_id = _by_registration(files.names) if files else {}
+        chosen = self._chosen(event_id, choice, by_id)
+        run = worklist.begin(choice, place, chosen, by.operator, by.ip_address)
+        return self._batch(run, by, files, worklist, resumed=False)
+
+    def _batch(
+        self, run: Run, by: Submitter, files: FolderSource | None, worklist: Worklist, *, resumed: bool
+    ) -> Batch:
         crew = self._workers, self._patience
-        return Batch(self._records, self._validation, files, worklist, run, crew, self._ending, resumed=resumed)
+        return Batch(self._records, self._validation, files, worklist, run, by, crew, self._ending, resumed=resumed)
 
     def _chosen(self, event_id: str, choice: Choice, files: Mapping[str, str]) -> Iterator[Item]:
         """Yields the photos to validate. Memory use depends on the number of registrations alone.
@@ -209,7 +232,7 @@ class Batches:
 
 
 class Batch:
-    """One start of an event's batch. ``close`` releases the event's lock."""
+    """One start of an event's batch. ``close`` releases the event's lock; one that was never run rests then."""
 
     def __init__(
         self,
@@ -218,6 +241,7 @@ class Batch:
         files: FolderSource | None,
         worklist: Worklist,
         run: Run,
+        by: Submitter,
         crew: tuple[int, float],
         ending: threading.Event,
         *,
@@ -230,8 +254,10 @@ class Batch:
         self._files = files
         self._worklist = worklist
         self._run = run
+        self._by = by
         self._crew = crew
         self._ending = ending
+        self._has_run = False
         counts = worklist.counts()
         self._total = sum(counts.values())
         self._marks = Counter(_marks(counts))
@@ -241,10 +267,7 @@ class Batch:
         return self._with_marks(Progress(self._total, sum(self._marks.values())))
 
     def run(
-        self,
-        submitter: Submitter,
-        stop: threading.Event,
-        report: Callable[[BatchProgress], None] = lambda progress: None,
+        self, stop: threading.Event, report: Callable[[BatchProgress], None] = lambda progress: None
     ) -> BatchProgress:
         """Validates the photos that are left, and returns the summary.
 
@@ -252,9 +275,10 @@ class Batch:
         process takes the batch over. ``report`` is called after each photo. Raises ``ServiceError`` if the worklist
         cannot be written, and ``Conflict`` if it is another process's by now.
         """
-        self._worklist.start(submitter.operator, submitter.ip_address, stop)
+        self._has_run = True
+        self._worklist.stops(stop)
         workers, patience = self._crew
-        crew = Crew(workers, lambda item: self._done(item, submitter), self._keep, patience=patience)
+        crew = Crew(workers, self._done, self._keep, patience=patience)
         ended = crew.run(
             self._worklist.left(),
             self._total,
@@ -272,7 +296,11 @@ class Batch:
         )
 
     def close(self) -> None:
-        self._worklist.close(forget=self._total == sum(self._marks.values()))
+        try:
+            if not self._has_run and not self._ending.is_set():
+                self._worklist.rest()
+        finally:
+            self._worklist.close(forget=self._total == sum(self._marks.values()))
 
     def _keep(self, item: Item, result: tuple[Mark, str]) -> None:
         mark, why = result
@@ -283,7 +311,7 @@ class Batch:
         known = {each.name: getattr(progress, each.name) for each in fields(progress)}
         return BatchProgress(**known, marks=dict(self._marks))
 
-    def _done(self, item: Item, submitter: Submitter) -> tuple[Mark, str]:
+    def _done(self, item: Item) -> tuple[Mark, str]:
         """Validates one item; returns its result, and the reason if its photo could not be used."""
         # The id depends on the run and the registration alone, so a batch that was killed repeats no attempt.
         attempt_id = uuid.uuid5(self._run.id, item.registration_id).hex
@@ -293,7 +321,7 @@ class Batch:
             if _changed(item, record):
                 return Mark.CHANGED, ""
             try:
-                attempt = self._validated(item, attempt_id, submitter)
+                attempt = self._validated(item, attempt_id)
             except RegistrationNotFound:
                 return Mark.CHANGED, ""
             except PhotoNotFound:
@@ -302,14 +330,14 @@ class Batch:
                 return Mark.REFUSED, str(error)
         return _MARKS[attempt.status], ""
 
-    def _validated(self, item: Item, attempt_id: str, submitter: Submitter) -> Attempt:
+    def _validated(self, item: Item, attempt_id: str) -> Attempt:
         if item.file is None:
             key = item.key or ""
-            return self._validation.validate_stored(item.registration_id, key, attempt_id, submitter).attempt
+            return self._validation.validate_stored(item.registration_id, key, attempt_id, self._by).attempt
         if self._files is None:
             raise PhotoNotFound("No folder was given.")
         data = self._files.read(item.file)
-        return self._validation.validate_upload(item.registration_id, data, attempt_id, submitter).attempt
+        return self._validation.validate_upload(item.registration_id, data, attempt_id, self._by).attempt
 
 
 def _again(records: DataFrame, choice: Choice, files: Mapping[str, str]) -> Iterator[Item]:

@@ -23,13 +23,13 @@ BATCH = "batch"
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(minutes=15)
 
 
-def batch_work(opened: Callable[[], Batch], submitter: Submitter) -> Work:
-    """The work of a batch that ``opened`` opens or resumes; its attempts are those of ``submitter``."""
+def batch_work(opened: Callable[[], Batch]) -> Work:
+    """The work of a batch that ``opened`` opens or resumes."""
 
     def work(stop: threading.Event, report: Callable[[Progress], None]) -> Progress:
         with closing(opened()) as batch:
             report(batch.progress())
-            return batch.run(submitter, stop, report)
+            return batch.run(stop, report)
 
     return work
 
@@ -52,7 +52,7 @@ class TakeOver:
             if run.id in self._broken_off and self._stopwatch() < self._broken_off[run.id][1]:
                 continue
             submitter = Submitter(Source.BATCH, run.operator, run.ip_address)
-            work = batch_work(partial(batches.resume, event_id), submitter)
+            work = batch_work(partial(batches.resume, event_id, submitter))
             with suppress(Conflict):
                 jobs.start(BATCH, event_id, partial(self._noted, run.id, work), run.operator)
 

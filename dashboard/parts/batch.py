@@ -209,10 +209,10 @@ def _price(services: GuardedServices, photos: int, images: int = IMAGES_A_VALIDA
 
 def _start(services: GuardedServices, event_id: str, choice: Choice | None) -> None:
     """A new batch; without ``choice`` the one that is not done goes on."""
-    by = services.principal
+    by = Submitter(Source.BATCH, services.principal.name, services.principal.ip_address)
     batches = services.batches
-    opened = partial(batches.open, event_id, choice) if choice else partial(batches.resume, event_id)
-    begin(BATCH, event_id, batch_work(opened, Submitter(Source.BATCH, by.name, by.ip_address)), by.name)
+    opened = partial(batches.open, event_id, choice, by) if choice else partial(batches.resume, event_id, by)
+    begin(BATCH, event_id, batch_work(opened), by.operator)
 
 
 def begin(kind: str, event_id: str, work: Work, operator: str | None) -> None:

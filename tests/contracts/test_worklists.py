@@ -26,6 +26,8 @@ from tests.support.clock import FakeClock
 from tests.support.dynamodb import Proxy, client_of, create_state_table
 from tests.support.stores import PATIENT
 
+#: Who began a batch, and from where.
+OLGA = ("Olga", "192.0.2.1")
 ODD_IDS = ["Ä ⚽ \U0001f600", "x" * 2000, "a/b#c", " ", "'; DROP TABLE items; --"]
 
 
@@ -97,7 +99,7 @@ def test_at_first_there_is_no_batch(worklists: Worklists) -> None:
 @pytest.mark.parametrize("number", [0, 1, 350])
 def test_a_batch_is_found_as_it_was_begun(bench: Bench, number: int) -> None:
     with closing(bench.one.open("expo")) as worklist:
-        run = worklist.begin("all", "/photos", items(number))
+        run = worklist.begin("all", "/photos", items(number), *OLGA)
     with closing(bench.other.open("expo")) as worklist:
         assert worklist.run() == run
         assert left(worklist) == set(items(number))
@@ -108,7 +110,7 @@ def test_a_batch_is_found_as_it_was_begun(bench: Bench, number: int) -> None:
 def test_ids_may_be_odd(worklists: Worklists, odd: str) -> None:
     whole = an_item(user_id=odd, registration_id=odd, key=None, file=odd, seen=None)
     with closing(worklists.open(odd)) as worklist:
-        worklist.begin("all", None, [whole])
+        worklist.begin("all", None, [whole], *OLGA)
         assert left(worklist) == {whole}
     assert worklists.unfinished("expo") is None
 
@@ -116,7 +118,7 @@ def test_ids_may_be_odd(worklists: Worklists, odd: str) -> None:
 def test_one_person_may_have_many_registrations(worklists: Worklists) -> None:
     many = [an_item(each, user_id="user", registration_id=f"{each}-{'ü' * 1000}") for each in range(450)]
     with closing(worklists.open("expo")) as worklist:
-        worklist.begin("all", None, many)
+        worklist.begin("all", None, many, *OLGA)
         for item in list(worklist.left())[:-1]:
             worklist.keep(item, Mark.PASSED, "")
         assert left(worklist) < set(many)
@@ -125,13 +127,13 @@ def test_one_person_may_have_many_registrations(worklists: Worklists) -> None:
 
 def test_of_the_same_registration_the_last_item_counts(worklists: Worklists) -> None:
     with closing(worklists.open("expo")) as worklist:
-        worklist.begin("all", None, [an_item(seen="before"), an_item(1), an_item(seen="after")])
+        worklist.begin("all", None, [an_item(seen="before"), an_item(1), an_item(seen="after")], *OLGA)
         assert left(worklist) == {an_item(seen="after"), an_item(1)}
 
 
 def test_what_has_a_mark_is_not_left_and_counts(bench: Bench) -> None:
     with closing(bench.one.open("expo")) as worklist:
-        run = worklist.begin("all", None, items(300))
+        run = worklist.begin("all", None, items(300), *OLGA)
         kept = dict(zip(worklist.left(), Mark, strict=False))
         for item, mark in kept.items():
             worklist.keep(item, mark, "")
@@ -144,7 +146,7 @@ def test_what_has_a_mark_is_not_left_and_counts(bench: Bench) -> None:
 
 def test_the_order_of_what_is_left_stays(bench: Bench) -> None:
     with closing(bench.one.open("expo")) as worklist:
-        worklist.begin("all", None, items(300))
+        worklist.begin("all", None, items(300), *OLGA)
         before = list(worklist.left())
         worklist.keep(before[7], Mark.PASSED, "")
     with closing(bench.other.open("expo")) as worklist:
@@ -153,7 +155,7 @@ def test_the_order_of_what_is_left_stays(bench: Bench) -> None:
 
 def test_a_result_that_is_kept_twice_counts_once(worklists: Worklists) -> None:
     with closing(worklists.open("expo")) as worklist:
-        worklist.begin("all", None, items(2))
+        worklist.begin("all", None, items(2), *OLGA)
         first = next(worklist.left())
         for _ in range(2):
             worklist.keep(first, Mark.REFUSED, "It is no photo.")
@@ -163,7 +165,7 @@ def test_a_result_that_is_kept_twice_counts_once(worklists: Worklists) -> None:
 
 def test_missing_and_refused_photos_are_problems_with_their_reasons(bench: Bench) -> None:
     with closing(bench.one.open("expo")) as worklist:
-        worklist.begin("all", None, items(300))
+        worklist.begin("all", None, items(300), *OLGA)
         order = list(worklist.left())
         for item, mark, why in zip(
             order, (Mark.MISSING, Mark.PASSED, Mark.REFUSED, Mark.MISSING), ("none", "", "ü", "none"), strict=False
@@ -176,15 +178,15 @@ def test_missing_and_refused_photos_are_problems_with_their_reasons(bench: Bench
 
 def test_a_new_batch_takes_the_place_of_the_former(worklists: Worklists) -> None:
     with closing(worklists.open("expo")) as worklist:
-        worklist.begin("all", None, items(250))
+        worklist.begin("all", None, items(250), *OLGA)
         worklist.keep(next(worklist.left()), Mark.PASSED, "")
-        run = worklist.begin("failed", None, items(3))
+        run = worklist.begin("failed", None, items(3), *OLGA)
         assert (worklist.run(), left(worklist), worklist.counts()) == (run, set(items(3)), {None: 3})
 
 
 def test_what_is_forgotten_leaves_nothing(bench: Bench) -> None:
     worklist = bench.one.open("expo")
-    worklist.begin("all", None, items(250))
+    worklist.begin("all", None, items(250), *OLGA)
     worklist.keep(next(worklist.left()), Mark.MISSING, "none")
     worklist.close(forget=True)
     assert bench.other.unfinished("expo") is None
@@ -198,7 +200,7 @@ def test_a_batch_that_failed_to_begin_is_none(bench: Bench) -> None:
         raise Unavailable("registrations", "gone")
 
     with pytest.raises(Unavailable), closing(bench.one.open("expo")) as worklist:
-        worklist.begin("all", None, failing())
+        worklist.begin("all", None, failing(), *OLGA)
     assert bench.other.unfinished("expo") is None
     with closing(bench.other.open("expo")) as worklist:
         assert worklist.run() is None
@@ -233,7 +235,7 @@ def test_of_many_who_open_it_at_once_one_does(race_bench: Bench) -> None:
 def test_who_is_erased_is_in_no_list_and_the_batch_can_end(bench: Bench, held: bool) -> None:
     for event_id in ("expo", "another"):
         with closing(bench.one.open(event_id)) as worklist:
-            worklist.begin("all", None, items(250))
+            worklist.begin("all", None, items(250), *OLGA)
             worklist.keep(next(item for item in worklist.left() if item.user_id == "user-7"), Mark.MISSING, "none")
     opened = bench.one.open("expo") if held else None
     for user_id in ("user-7", "user-8", "nobody"):
@@ -271,32 +273,36 @@ def table(dynamodb: Any) -> Table:
 
 def begun(worklists: Worklists, number: int = 3, event_id: str = "expo") -> Worklist:
     worklist = worklists.open(event_id)
-    worklist.begin("all", None, items(number))
-    return worklist
-
-
-def started(worklists: Worklists, stop: threading.Event | None = None) -> Worklist:
-    worklist = begun(worklists)
-    worklist.start("Olga", "192.0.2.1", stop or threading.Event())
+    worklist.begin("all", None, items(number), *OLGA)
     return worklist
 
 
 def test_a_batch_that_was_killed_is_abandoned_when_its_lease_has_ended(table: Table) -> None:
-    started(table.worklists("killed"))
+    begun(table.worklists("killed"))
     other = table.worklists("other")
     assert other.abandoned() == []
     table.clock.advance(LEASE)
     ((event_id, run),) = other.abandoned()
-    assert (event_id, run.operator, run.ip_address, run.rests) == ("expo", "Olga", "192.0.2.1", False)
+    assert (event_id, run.operator, run.ip_address, run.rests, run.listed) == ("expo", *OLGA, False, True)
+
+
+def test_a_batch_that_was_killed_when_it_was_resumed_is_abandoned(table: Table) -> None:
+    worklist = begun(table.worklists("one"))
+    worklist.rest()
+    worklist.close()
+    table.worklists("killed").open("expo").resume("Ada", None)
+    table.clock.advance(LEASE)
+    ((_, run),) = table.worklists("other").abandoned()
+    assert (run.operator, run.ip_address, run.rests) == ("Ada", None, False)
 
 
 def test_a_batch_that_was_closed_while_it_ran_is_abandoned_at_once(table: Table) -> None:
-    started(table.worklists("one")).close()
+    begun(table.worklists("one")).close()
     assert [event_id for event_id, _ in table.worklists("other").abandoned()] == ["expo"]
 
 
 def test_a_batch_that_rests_waits_for_a_person(table: Table) -> None:
-    worklist = started(table.worklists("one"))
+    worklist = begun(table.worklists("one"))
     worklist.rest()
     worklist.close()
     other = table.worklists("other")
@@ -306,15 +312,14 @@ def test_a_batch_that_rests_waits_for_a_person(table: Table) -> None:
 
 def test_a_batch_with_a_folder_is_continued_where_the_folder_is(table: Table) -> None:
     worklist = table.worklists("one").open("expo")
-    worklist.begin("all", "/photos", items(1))
-    worklist.start(None, None, threading.Event())
+    worklist.begin("all", "/photos", items(1), *OLGA)
     worklist.close()
     assert table.worklists("other").abandoned() == []
 
 
 def test_who_has_lost_the_list_changes_nothing(table: Table) -> None:
-    late, stop = table.worklists("late"), threading.Event()
-    before = started(late, stop)
+    late = table.worklists("late")
+    before = begun(late)
     first, second, third = before.left()
     before.keep(first, Mark.PASSED, "")
     table.clock.advance(LEASE)
@@ -332,7 +337,8 @@ def test_who_has_lost_the_list_is_stopped(table: Table, monkeypatch: pytest.Monk
     monkeypatch.setattr("core.adapters.aws.kept_lease.RENEW_EVERY", timedelta(milliseconds=50))
     monkeypatch.setattr("core.adapters.aws.kept_lease.LEASE", timedelta(minutes=1))
     stop = threading.Event()
-    worklist = started(table.worklists("late"), stop)
+    worklist = begun(table.worklists("late"))
+    worklist.stops(stop)
     table.client.put_item(
         TableName=table.name,
         Item={
@@ -349,15 +355,45 @@ def test_who_has_lost_the_list_is_stopped(table: Table, monkeypatch: pytest.Monk
     worklist.close()
 
 
-@pytest.mark.parametrize("state", ["begins", "ended"])
-def test_what_a_killed_process_left_of_a_list_is_deleted(table: Table, state: str) -> None:
+def killed(table: Table, **changes: Any) -> None:
+    """What a process leaves that is killed while it makes a list, or as ``changes`` say."""
     begun(table.worklists("killed"), 250).close()
     (batch,) = [item for item in table.client.scan(TableName=table.name)["Items"] if "eventId" in item]
-    table.client.put_item(TableName=table.name, Item={**batch, "state": {"S": state}})
+    table.client.put_item(TableName=table.name, Item={**batch, "state": {"S": "begins"}, **changes})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"state": {"S": "ended"}}, {"folder": {"S": "/photos"}}, {"rests": {"BOOL": True}}],
+    ids=["ended", "of a folder", "of an earlier version"],
+)
+def test_what_a_killed_process_left_of_a_list_is_deleted(table: Table, changes: dict[str, Any]) -> None:
+    killed(table, **changes)
     other = table.worklists("other")
     assert other.unfinished("expo") is None
     assert other.abandoned() == []
     assert table.client.scan(TableName=table.name)["Items"] == []
+
+
+def test_a_batch_that_was_killed_while_its_list_was_made_is_to_be_begun_anew(table: Table) -> None:
+    killed(table)
+    other = table.worklists("other")
+    assert other.unfinished("expo") is None
+    ((event_id, found),) = other.abandoned()
+    assert (event_id, found.chosen, found.operator, found.ip_address, found.listed) == ("expo", "all", *OLGA, False)
+    with closing(other.open("expo")) as worklist:
+        assert (worklist.run(), worklist.counts()) == (found, {})
+        run = worklist.begin("all", None, items(3), *OLGA)
+        assert (run.listed, left(worklist)) == (True, set(items(3)))
+    assert "reg-7" not in str(table.client.scan(TableName=table.name)["Items"])
+
+
+def test_an_erasure_leaves_nobody_in_a_list_that_a_killed_process_made(table: Table) -> None:
+    killed(table)
+    other = table.worklists("other")
+    other.forget("user-7")
+    assert [item for item in table.client.scan(TableName=table.name)["Items"] if "items" in item] == []
+    assert [run.listed for _, run in other.abandoned()] == [False]
 
 
 def test_an_erasure_waits_for_a_list_that_is_being_made(table: Table) -> None:
@@ -369,7 +405,7 @@ def test_an_erasure_waits_for_a_list_that_is_being_made(table: Table) -> None:
             other.forget("user-7")
 
     with closing(table.worklists("one").open("expo")) as worklist:
-        worklist.begin("all", None, meanwhile())
+        worklist.begin("all", None, meanwhile(), *OLGA)
         assert left(worklist) == {an_item(7)}
     other.forget("user-7")
     with closing(other.open("expo")) as worklist:
@@ -407,7 +443,7 @@ def test_a_lost_answer_loses_nothing(table: Table, dynamodb_proxy: Proxy) -> Non
 
     worklists = table.worklists("one", client_of(dynamodb_proxy.url))
     dynamodb_proxy.fault = lose
-    with closing(started(worklists)) as worklist:
+    with closing(begun(worklists)) as worklist:
         first = next(worklist.left())
         worklist.keep(first, Mark.PASSED, "")
     with closing(worklists.open("expo")) as worklist:
@@ -419,8 +455,10 @@ def test_looking_for_abandoned_batches_is_one_query_and_a_read_for_each_that_run
     table: Table, dynamodb_proxy: Proxy
 ) -> None:
     for number in range(3):
-        begun(table.worklists("one"), event_id=f"event-{number}").close()
-    running = started(table.worklists("one"))
+        worklist = begun(table.worklists("one"), event_id=f"event-{number}")
+        worklist.rest()
+        worklist.close()
+    running = begun(table.worklists("one"))
     assert table.worklists("other", client_of(dynamodb_proxy.url)).abandoned() == []
     running.close()
     assert dynamodb_proxy.seen == ["Query", "GetItem"]

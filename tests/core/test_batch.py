@@ -53,8 +53,8 @@ def register(desk: Desk, astronaut_jpeg: bytes) -> Callable[..., list[Registrati
 
 
 def run(desk: Desk, choice: Choice = Choice.ALL, folder: Path | None = None) -> BatchProgress:
-    with closing(desk.batches.open(EVENT, choice, folder)) as batch:
-        return batch.run(ANYBODY, threading.Event())
+    with closing(desk.batches.open(EVENT, choice, ANYBODY, folder)) as batch:
+        return batch.run(threading.Event())
 
 
 def record_of(desk: Desk, person: Registration) -> ValidationRecord:
@@ -196,7 +196,7 @@ def test_hostile_files_are_refused_and_stop_no_other(
 
 def test_a_missing_folder_is_named(desk: Desk, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="There is no folder"):
-        desk.batches.open(EVENT, Choice.ALL, tmp_path / "none")
+        desk.batches.open(EVENT, Choice.ALL, ANYBODY, tmp_path / "none")
 
 
 # What comes of a photo
@@ -215,18 +215,18 @@ def test_somebody_who_was_validated_meanwhile_is_left_alone(
     desk: Desk, register: Callable[..., list[Registration]]
 ) -> None:
     (person,) = register(1)
-    with closing(desk.batches.open(EVENT, Choice.ALL)) as batch:
+    with closing(desk.batches.open(EVENT, Choice.ALL, ANYBODY)) as batch:
         tried(desk, person, 95, "at the desk")
-        summary = batch.run(ANYBODY, threading.Event())
+        summary = batch.run(threading.Event())
     assert (summary.marks, record_of(desk, person).verification_attempt) == ({Mark.CHANGED: 1}, 1)
 
 
 def test_a_decision_made_meanwhile_stands(desk: Desk, register: Callable[..., list[Registration]]) -> None:
     (person,) = register(1, reference_photo_key="reference-faces/one.jpg")
     tried(desk, person, 75)
-    with closing(desk.batches.open(EVENT, Choice.PENDING)) as batch:
+    with closing(desk.batches.open(EVENT, Choice.PENDING, ANYBODY)) as batch:
         desk.validation.decide(record_of(desk, person), Decision.REJECTED, "Rita", "BLURRED")
-        summary = batch.run(ANYBODY, threading.Event())
+        summary = batch.run(threading.Event())
     record = record_of(desk, person)
     assert (summary.marks, record.validation_status) == ({Mark.CHANGED: 1}, Status.FAILED)
 
@@ -309,8 +309,8 @@ def interrupted(desk: Desk, after: int) -> BatchProgress:
         if progress.done >= after:
             stop.set()
 
-    with closing(desk.batches.open(EVENT, Choice.ALL)) as batch:
-        return batch.run(ANYBODY, stop, report)
+    with closing(desk.batches.open(EVENT, Choice.ALL, ANYBODY)) as batch:
+        return batch.run(stop, report)
 
 
 def test_a_stopped_batch_goes_on_with_what_is_left(desk: Desk, register: Callable[..., list[Registration]]) -> None:
@@ -357,12 +357,12 @@ def test_it_goes_on_with_its_own_choice_and_folder(
     register(10, submitted_photo_key=None)
     for number in range(10):
         (folder / f"r{number}.jpg").write_bytes(astronaut_jpeg)
-    with closing(desk.batches.open(EVENT, Choice.NEVER_TRIED, folder)):
+    with closing(desk.batches.open(EVENT, Choice.NEVER_TRIED, ANYBODY, folder)):
         pass
-    with closing(desk.batches.resume(EVENT)) as batch:
-        assert batch.run(ANYBODY, threading.Event()).marks == {Mark.PASSED: 10}
+    with closing(desk.batches.resume(EVENT, ANYBODY)) as batch:
+        assert batch.run(threading.Event()).marks == {Mark.PASSED: 10}
     with pytest.raises(Conflict, match="no unfinished batch"):
-        desk.batches.resume(EVENT)
+        desk.batches.resume(EVENT, ANYBODY)
 
 
 def test_another_choice_is_refused_while_one_is_not_done(
@@ -371,7 +371,7 @@ def test_another_choice_is_refused_while_one_is_not_done(
     register(40)
     interrupted(desk, 10)
     with pytest.raises(Conflict, match="not finished"):
-        desk.batches.open(EVENT, Choice.FAILED)
+        desk.batches.open(EVENT, Choice.FAILED, ANYBODY)
 
 
 def test_dropped_it_begins_anew(desk: Desk, register: Callable[..., list[Registration]]) -> None:
@@ -384,7 +384,7 @@ def test_dropped_it_begins_anew(desk: Desk, register: Callable[..., list[Registr
 def test_begun_anew_it_reads_the_event_again(desk: Desk, register: Callable[..., list[Registration]]) -> None:
     register(40)
     done = interrupted(desk, 10).done
-    with closing(desk.batches.open(EVENT, Choice.ALL, start_over=True)) as batch:
+    with closing(desk.batches.open(EVENT, Choice.ALL, ANYBODY, start_over=True)) as batch:
         assert batch.progress().total == 40 - done
 
 
@@ -393,10 +393,10 @@ def test_a_second_batch_of_the_event_is_refused_while_one_runs(
 ) -> None:
     register(1)
     with (
-        closing(desk.batches.open(EVENT, Choice.ALL)),
+        closing(desk.batches.open(EVENT, Choice.ALL, ANYBODY)),
         pytest.raises(Conflict, match="A batch of this event is running already"),
     ):
-        desk.batches.open(EVENT, Choice.ALL)
+        desk.batches.open(EVENT, Choice.ALL, ANYBODY)
 
 
 def test_of_many_that_start_at_once_one_runs(desk: Desk, register: Callable[..., list[Registration]]) -> None:
@@ -415,14 +415,17 @@ def test_of_many_that_start_at_once_one_runs(desk: Desk, register: Callable[...,
 
 def test_a_running_batch_cannot_be_dropped(desk: Desk, register: Callable[..., list[Registration]]) -> None:
     register(1)
-    with closing(desk.batches.open(EVENT, Choice.ALL)), pytest.raises(Conflict):
+    with closing(desk.batches.open(EVENT, Choice.ALL, ANYBODY)), pytest.raises(Conflict):
         desk.batches.drop(EVENT)
 
 
 def test_batches_of_two_events_run_beside_each_other(desk: Desk, register: Callable[..., list[Registration]]) -> None:
     register(1)
-    with closing(desk.batches.open(EVENT, Choice.ALL)), closing(desk.batches.open("another", Choice.ALL)) as other:
-        assert other.run(ANYBODY, threading.Event()).end is End.DONE
+    with (
+        closing(desk.batches.open(EVENT, Choice.ALL, ANYBODY)),
+        closing(desk.batches.open("another", Choice.ALL, ANYBODY)) as other,
+    ):
+        assert other.run(threading.Event()).end is End.DONE
 
 
 def test_the_list_is_its_owners_alone_while_it_is_there_and_goes_when_all_is_done(

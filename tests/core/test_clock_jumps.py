@@ -294,15 +294,15 @@ def test_a_batch_is_one_persons_at_a_time_and_judges_none_twice_however_the_cloc
 ) -> None:
     people = sent(place, 4)
     stop = threading.Event()
-    with closing(batches.open("event-1", Choice.ALL)) as batch:
+    with closing(batches.open("event-1", Choice.ALL, AT_THE_DESK)) as batch:
         place.clock.jump(jump)
         with pytest.raises(Conflict, match="running already"):
-            batches.open("event-1", Choice.ALL)
-        batch.run(AT_THE_DESK, stop, lambda progress: stop.set())
+            batches.open("event-1", Choice.ALL, AT_THE_DESK)
+        batch.run(stop, lambda progress: stop.set())
     place.clock.jump(-2 * jump)
-    with closing(batches.open("event-1", Choice.ALL)) as batch:
+    with closing(batches.open("event-1", Choice.ALL, AT_THE_DESK)) as batch:
         assert batch.resumed
-        assert batch.run(AT_THE_DESK, threading.Event()).marks == {Mark.PASSED: 4}
+        assert batch.run(threading.Event()).marks == {Mark.PASSED: 4}
     assert [attempts_of(place, person) for person in people] == [1] * 4
 
 
@@ -314,10 +314,10 @@ def test_a_batch_leaves_alone_whom_the_desk_has_validated_meanwhile_though_the_c
     place.engine.faces = ()
     person.validate("failed")
     place.engine.faces = (GOOD_FACE,)
-    with closing(batches.open("event-1", Choice.FAILED)) as batch:
+    with closing(batches.open("event-1", Choice.FAILED, AT_THE_DESK)) as batch:
         place.clock.jump(jump)
         person.validate("passed")
-        assert batch.run(AT_THE_DESK, threading.Event()).marks == {Mark.CHANGED: 1}
+        assert batch.run(threading.Event()).marks == {Mark.CHANGED: 1}
     assert attempts_of(place, person) == 2
 
 

@@ -234,8 +234,8 @@ def test_a_batch_makes_the_templates_and_uses_them(
 ) -> None:
     def batch(site: Site, event_id: str) -> list[int]:
         examined.clear()
-        with closing(site.services.batches.open(event_id, Choice.ALL)) as opened:
-            assert opened.run(ANYBODY, threading.Event()).done == 1
+        with closing(site.services.batches.open(event_id, Choice.ALL, ANYBODY)) as opened:
+            assert opened.run(threading.Event()).done == 1
         return sorted(examined)
 
     site, sent = start(), "face-images/sent.jpg"

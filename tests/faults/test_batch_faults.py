@@ -49,8 +49,8 @@ def test_while_a_third_of_the_calls_are_throttled_every_photo_gets_its_verdict_o
     with production(servers) as site:
         people = registered(site)
         quick_engine.misbehave(Faults(throttle=0.3))
-        with closing(site.services.batches.open(EVENT, Choice.ALL)) as batch:
-            summary = batch.run(ANYBODY, threading.Event())
+        with closing(site.services.batches.open(EVENT, Choice.ALL, ANYBODY)) as batch:
+            summary = batch.run(threading.Event())
         quick_engine.heal()
         assert (summary.end, summary.marks, attempts(site, people)) == (
             End.DONE,
@@ -75,8 +75,8 @@ def test_an_engine_that_goes_away_midway_is_waited_for_and_nobody_is_made_to_wai
 
     with production(servers) as site:
         people = registered(site)
-        with closing(site.services.batches.open(EVENT, Choice.ALL)) as batch:
-            summary = batch.run(ANYBODY, threading.Event(), report)
+        with closing(site.services.batches.open(EVENT, Choice.ALL, ANYBODY)) as batch:
+            summary = batch.run(threading.Event(), report)
         back.join()
         assert paused.is_set()
         assert (summary.end, summary.marks, attempts(site, people)) == (

@@ -41,7 +41,6 @@ from tests.faults.load import (
     seconds_signed_in_after_signing_out,
     until_done,
 )
-from tests.support import waiting
 from tests.support.browser import PATIENCE
 from tests.support.cluster import NAMES, Cluster, Instance, cluster
 from tests.support.portraits import as_jpeg, hopper
@@ -113,8 +112,7 @@ def begin_batch(desk: Cluster) -> None:
     starter.kill()
     starter.wait()
     done = photos_left(desk)
-    # Its lease must end, an instance look for it, and photos be done, beside the start of everything else.
-    until(lambda: photos_left(desk) != done, patience=2 * waiting.PATIENCE)
+    until(lambda: photos_left(desk) != done)
 
 
 def photos_left(desk: Cluster) -> int | None:

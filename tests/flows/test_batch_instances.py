@@ -13,12 +13,14 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
 import pytest
 
-from core.domain.errors import Conflict
+from core.adapters.aws.worklists import DynamoWorklist
+from core.domain.errors import Conflict, Service, Unavailable
 from core.domain.records import Registration, Source
 from core.flow.crew import End
 from core.runtime.services import Services
@@ -37,6 +39,7 @@ EVENT = "expo"
 KEY = "face-images/sent.jpg"
 PEOPLE = 120
 KILLS = 2
+OLGA = Submitter(Source.BATCH, "Olga")
 
 
 @pytest.fixture
@@ -147,8 +150,8 @@ def other(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
 
 
 def started(services: Services) -> None:
-    opened = partial(services.batches.open, EVENT, Choice.ALL)
-    services.jobs.start(BATCH, EVENT, batch_work(opened, Submitter(Source.BATCH, "Olga")), "Olga")
+    opened = partial(services.batches.open, EVENT, Choice.ALL, OLGA)
+    services.jobs.start(BATCH, EVENT, batch_work(opened), "Olga")
 
 
 def seen(services: Services) -> Job:
@@ -171,6 +174,51 @@ def test_an_instance_that_ends_hands_its_batch_on(site: Site, people: list[Regis
     site.services.jobs.join(BATCH, EVENT, PATIENCE)
     assert attempts(site, people) == {(1, 1, "Olga"): PEOPLE}
     assert site.services.batches.unfinished(EVENT) is None
+
+
+def killed_while_it(site: Site, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """A batch of Olga's whose process was killed when it came to a method of its list."""
+
+    def die(*_: object, **__: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DynamoWorklist, method, die)
+        # A killed process does nothing of this on its way out.
+        patched.setattr(DynamoWorklist, "_delete", lambda self: None)
+        patched.setattr(DynamoWorklist, "rest", lambda self: None)
+        with suppress(SystemExit), closing(site.services.batches.open(EVENT, Choice.ALL, OLGA)) as batch:
+            batch.run(threading.Event())
+
+
+@pytest.mark.parametrize("method", ["_list", "stops", "left"])
+def test_a_batch_whose_process_is_killed_as_it_starts_goes_on_too(
+    site: Site, people: list[Registration], monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    killed_while_it(site, monkeypatch, method)
+    TakeOver()(site.services.batches, site.services.jobs)
+    site.services.jobs.join(BATCH, EVENT, PATIENCE)
+    assert attempts(site, people) == {(1, 1, "Olga"): PEOPLE}
+    assert site.services.batches.unfinished(EVENT) is None
+
+
+def test_a_batch_that_could_not_be_begun_is_not_begun_by_others(
+    site: Site, people: list[Registration], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise Unavailable(Service.REGISTRATIONS, "Down")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DynamoWorklist, "_list", fail)
+        with pytest.raises(Unavailable):
+            site.services.batches.open(EVENT, Choice.ALL, OLGA)
+    assert site.services.batches.abandoned() == []
+
+
+def test_a_batch_that_was_opened_and_never_run_waits_for_a_person(site: Site, people: list[Registration]) -> None:
+    site.services.batches.open(EVENT, Choice.ALL, OLGA).close()
+    _, left = site.services.batches.unfinished(EVENT) or pytest.fail("it is not there")
+    assert (left.goes_on, site.services.batches.abandoned()) == (False, [])
 
 
 def test_another_instance_shows_how_far_a_batch_is_and_stops_it_for_good(
@@ -196,5 +244,5 @@ def test_a_batch_that_another_instance_works_on_is_not_worked_on_here(
     until(lambda: has_done_some(site.services))
     TakeOver()(site.services.batches, site.services.jobs)
     with pytest.raises(Conflict, match="running already"):
-        site.services.batches.resume(EVENT)
+        site.services.batches.resume(EVENT, OLGA)
     site.services.jobs.stop(BATCH, EVENT)

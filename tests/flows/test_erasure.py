@@ -157,7 +157,7 @@ def test_what_else_knows_an_erased_person_forgets_them(tmp_path: Path, landscape
         site.register(landscape_jpeg, event_id=event)
         assert person.user_id in set(services.records.event_frame(event)["userId"])
         services.references.run(event, threading.Event())
-        with closing(services.batches.open(event, Choice.ALL)) as batch:
+        with closing(services.batches.open(event, Choice.ALL, Submitter(Source.BATCH))) as batch:
             assert batch.progress().total == 1
         canaries = traces.of_person(person, Place(site, tmp_path).photos())
         assert any(file.startswith("batch-") for file, _ in traces.found_in(tmp_path, canaries))

@@ -79,7 +79,7 @@ def test_reviewers_at_once_decide_every_case_and_none_is_shown_to_two(
             case = (opened.record.user_id, opened.record.registration_id)
             with lock:
                 other = shown.setdefault(case, name)
-                assert other == name, f"{other} has this case on the screen, too; claims: {desk.without_claims or 'ok'}"
+                assert other == name, f"{other} has this case, too; claims: {desk.without_claims or 'there'}"
             if order.random() < 0.05:
                 with lock:
                     del shown[case]

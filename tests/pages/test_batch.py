@@ -77,8 +77,8 @@ def interrupted(desk: Desk, after: int) -> None:
         if progress.done >= after:
             stop.set()
 
-    with closing(desk.batches.open(EVENT, Choice.ALL)) as batch:
-        batch.run(Submitter(Source.BATCH), stop, report)
+    with closing(desk.batches.open(EVENT, Choice.ALL, Submitter(Source.BATCH))) as batch:
+        batch.run(stop, report)
 
 
 def test_an_event_of_whom_nobody_sent_a_photo_says_so(run_page: RunPage) -> None:
@@ -178,7 +178,7 @@ def test_with_the_engine_down_it_says_what_is_and_that_the_rest_is_as_it_was(pag
 
 def test_what_another_process_runs_is_not_run_beside_it(page: AppTest, desk: Desk) -> None:
     press(page, "Check these photos…")
-    with closing(desk.batches.open(EVENT, Choice.ALL)):
+    with closing(desk.batches.open(EVENT, Choice.ALL, Submitter(Source.BATCH))):
         press(page, f"Check {PEOPLE:,} photos")
         assert ended().failure == "A batch of this event is running already."
     page.run()

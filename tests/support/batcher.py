@@ -37,8 +37,8 @@ def main(data: str, event_id: str) -> None:
         sys.stdout.write(f"{progress.done}\n")
         sys.stdout.flush()
 
-    with closing(batches.open(event_id, Choice.ALL)) as batch:
-        batch.run(Submitter(Source.BATCH), threading.Event(), report)
+    with closing(batches.open(event_id, Choice.ALL, Submitter(Source.BATCH))) as batch:
+        batch.run(threading.Event(), report)
     validation.close()
     services.close()
 

@@ -48,8 +48,8 @@ def main() -> None:
     services = build(Settings(_env_file=None))  # type: ignore[call-arg]
     keeping = housekeeping.Housekeeping(lambda: services)
     if arguments.start:
-        opened = partial(services.batches.open, arguments.event, Choice.ALL)
-        services.jobs.start(BATCH, arguments.event, batch_work(opened, Submitter(Source.BATCH, "Olga")), "Olga")
+        opened = partial(services.batches.open, arguments.event, Choice.ALL, Submitter(Source.BATCH, "Olga"))
+        services.jobs.start(BATCH, arguments.event, batch_work(opened), "Olga")
     told = None
     while not end.wait(0.02):
         here = services.jobs._here.get((BATCH, arguments.event))

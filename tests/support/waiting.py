@@ -9,9 +9,9 @@ from collections.abc import Callable
 PATIENCE = 120
 
 
-def until(happened: Callable[[], bool], patience: float = PATIENCE) -> None:
-    """Return once it has happened; fail if it does not within ``patience``, in seconds."""
-    give_up = time.monotonic() + patience
+def until(happened: Callable[[], bool]) -> None:
+    """Return once it has happened; fail if it never does."""
+    give_up = time.monotonic() + PATIENCE
     while not happened():
         assert time.monotonic() < give_up, "it never happened"
         time.sleep(0.01)

@@ -9,21 +9,19 @@ Items are put into chunks by a hash of their user, so that an erasure finds a pe
 Whoever opens a worklist keeps a lease on it and writes a higher ``term`` into the batch. Results are only written
 over those of no later term, so a process that has lost its lease without noticing changes nothing.
 
-A batch is stored before its items as one that ``begins``, and deleted after them as one that has ``ended``. What a
-killed process left of such a batch is deleted by the next one that meets it.
+A batch is stored before its items as one that ``begins``, and deleted after them as one that has ``ended``. The next
+process that meets what a killed one left deletes what has ended, and begins anew what began.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import threading
 import uuid
-import zlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import astuple, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -33,8 +31,18 @@ from core.adapters.aws.kept_lease import LEASE, KeptLease
 from core.adapters.aws.leases import Leases
 from core.adapters.aws.state_table import Condition, StateTable, any_of, has, has_expired, hashed, is_absent
 from core.adapters.aws.table import STATE_KEY, TTL_ATTRIBUTE
+from core.adapters.aws.worklist_chunks import (
+    AVERAGE,
+    Results,
+    bucket_of,
+    chunks,
+    number_of,
+    packed,
+    position_of,
+    unpacked,
+)
 from core.domain.clock import Clock
-from core.domain.errors import Conflict, Refused, Service, Unavailable
+from core.domain.errors import Conflict, FacedeskError, Refused, Service, Unavailable
 from core.domain.expiry import expires_at
 from core.domain.worklists import Item, Mark, Run
 from core.flow.retry import Retry
@@ -42,16 +50,10 @@ from core.flow.retry import Retry
 SERVICE = Service.BATCHES
 #: A batch that nobody has finished or dropped by then is deleted.
 KEPT = timedelta(days=14)
-#: Items that a chunk has on average, and at most. Its text has at most so many characters, besides the last item's.
-AVERAGE, MOST, MOST_TEXT = 100, 200, 200_000
 
 _BATCHES = "batches"
 _BEGINS, _READY, _ENDED = "begins", "ready", "ended"
 _ITEMS, _RESULTS = "items/", "results/"
-_LETTERS = dict(zip(Mark, "PWFMRC", strict=True))
-_MARKS = {letter: mark for mark, letter in _LETTERS.items()}
-_NONE = "."
-_PROBLEMS = (Mark.MISSING, Mark.REFUSED)
 #: What takes the place of an erased person's item. A batch finds no record of it and passes on.
 _ERASED = Item("erased", "erased", seen="erased")
 _RUNNING = "A batch of this event is running already."
@@ -91,13 +93,14 @@ class DynamoWorklists:
         for batch in self._state.items(_BATCHES):
             event_id, state = _text(batch, "eventId"), _text(batch, "state")
             run = _run(batch)
-            if (state == _READY and (run.rests or run.folder)) or self._leases.holder(_lease(event_id)):
+            waits = run.rests or run.folder is not None
+            if (state == _READY and waits) or self._leases.holder(_lease(event_id)):
                 continue
-            if state == _READY:
-                found.append((event_id, run))
-            else:
+            if state == _ENDED or waits:
                 with suppress(Unavailable):
-                    self._clear(event_id)
+                    self._clear(event_id, whole=True)
+            else:
+                found.append((event_id, run))
         return found
 
     def forget(self, user_id: str) -> None:
@@ -105,17 +108,17 @@ class DynamoWorklists:
             if _text(batch, "state") == _BEGINS:
                 self._clear(_text(batch, "eventId"))
                 continue
-            bucket = f"{_ITEMS}{_bucket(user_id, int(batch['buckets']['N'])):06}/"
+            bucket = f"{_ITEMS}{bucket_of(user_id, int(batch['buckets']['N'])):06}/"
             for chunk in list(self._state.stored(_part(batch), bucket)):
                 self._without(user_id, _part(batch), chunk)
 
     def close(self) -> None:
         self._state.close()
 
-    def _clear(self, event_id: str) -> None:
-        """Deletes what a killed process left of a batch that began or had ended."""
+    def _clear(self, event_id: str, *, whole: bool = False) -> None:
+        """Deletes the items that a killed process left of a batch that began or had ended, or the ``whole`` batch."""
         try:
-            self.open(event_id).close()
+            self.open(event_id).close(forget=whole)
         except Conflict:
             sentence = "The list of a batch is being made. Try again in a minute."
             raise Unavailable(SERVICE, "BatchBegins", sentence) from None
@@ -123,16 +126,16 @@ class DynamoWorklists:
     def _without(self, user_id: str, part: str, chunk: Stored | None) -> None:
         """Replaces the person's items in a chunk, whose other items keep their positions."""
         while chunk is not None:
-            before = list(_items(chunk))
+            before = unpacked(chunk["items"]["B"])
             after = [_ERASED if item.user_id == user_id else item for item in before]
             if after == before:
                 return
-            place, packed = chunk[STATE_KEY[1]]["S"], chunk["items"]
+            place, stored = chunk[STATE_KEY[1]]["S"], chunk["items"]
 
-            def is_as_before(used: Expression, packed: Mapping[str, Any] = packed) -> str:
-                return f"{used.name('items')} = {used.value(packed)}"
+            def is_as_before(used: Expression, stored: Mapping[str, Any] = stored) -> str:
+                return f"{used.name('items')} = {used.value(stored)}"
 
-            if self._state.put(part, place, {**chunk, "items": {"B": _packed(map(_item_text, after))}}, is_as_before):
+            if self._state.put(part, place, {**chunk, "items": {"B": packed(after)}}, is_as_before):
                 return
             # Another person was erased from it at the same time, an earlier try came through, or the batch ended.
             chunk = self._state.get(part, place)
@@ -149,43 +152,44 @@ class DynamoWorklist:
         self._place = hashed(event_id)
         self._holder = holder
         self._batch: Stored | None = None
-        self._results: dict[str, _Results] = {}
+        self._results: dict[str, Results] = {}
         self._open()
 
     def run(self) -> Run | None:
         return _run(self._batch) if self._batch else None
 
-    def begin(self, chosen: str, folder: str | None, items: Iterable[Item]) -> Run:
+    def begin(
+        self, chosen: str, folder: str | None, items: Iterable[Item], operator: str | None, ip_address: str | None
+    ) -> Run:
         self._delete()
         batch: dict[str, Any] = {
             "eventId": {"S": self._event_id},
             "run": {"S": str(uuid.uuid4())},
             "chosen": {"S": chosen},
-            **({"folder": {"S": folder}} if folder is not None else {}),
+            **_texts(folder=folder, operator=operator, ipAddress=ip_address),
             "state": {"S": _BEGINS},
-            "rests": {"BOOL": True},
+            "rests": {"BOOL": False},
             "term": {"N": "1"},
             TTL_ATTRIBUTE: {"N": str(expires_at(self._clock(), KEPT))},
         }
         # Before the event is read: who is erased from now on is in no list that was made without noticing.
         self._write(batch, self._is_free)
-        latest = {item.registration_id: item for item in items}
-        buckets = math.ceil(len(latest) / AVERAGE) or 1
-
-        # One after the other: a part takes 1,000 write units a second.
-        for place, packed in _chunks(latest.values(), buckets):
-            item = {"items": {"B": packed}, TTL_ATTRIBUTE: batch[TTL_ATTRIBUTE]}
-            self._state.put(_part(batch), _ITEMS + place, item)
-        batch |= {"state": {"S": _READY}, "total": {"N": str(len(latest))}, "buckets": {"N": str(buckets)}}
-        self._write(batch)
+        try:
+            batch |= {"state": {"S": _READY}, **self._list(batch, items)}
+            self._write(batch)
+        except BaseException:
+            # Whoever asked for it hears of the error, so no other process begins it anew.
+            with suppress(FacedeskError):
+                self._delete()
+            raise
         return _run(batch)
 
-    def start(self, operator: str | None, ip_address: str | None, stop: threading.Event) -> None:
+    def resume(self, operator: str | None, ip_address: str | None) -> None:
+        batch = {name: value for name, value in self._stored().items() if name not in ("operator", "ipAddress")}
+        self._write({**batch, **_texts(operator=operator, ipAddress=ip_address), "rests": {"BOOL": False}})
+
+    def stops(self, stop: threading.Event) -> None:
         self._lease.stops(stop)
-        noted = {"operator": operator, "ipAddress": ip_address}
-        batch = {name: value for name, value in self._stored().items() if name not in noted}
-        texts = {name: {"S": text} for name, text in noted.items() if text is not None}
-        self._write({**batch, **texts, "rests": {"BOOL": False}})
 
     def rest(self) -> None:
         if not self._lease.lost.is_set():
@@ -193,17 +197,18 @@ class DynamoWorklist:
 
     def left(self) -> Iterator[Item]:
         for chunk in self._state.stored(_part(self._stored()), _ITEMS):
-            results = self._results.get(_chunk_place(chunk))
-            for number, item in enumerate(_items(chunk)):
+            results = self._results.get(_place_of(chunk))
+            for number, item in enumerate(unpacked(chunk["items"]["B"])):
                 if results is None or results.mark(number) is None:
-                    yield replace(item, number=_number(_chunk_place(chunk), number))
+                    yield replace(item, number=number_of(_place_of(chunk), number))
 
     def keep(self, item: Item, mark: Mark, why: str) -> None:
-        place, number = _position(item.number)
-        results = self._results.setdefault(place, _Results())
+        place, number = position_of(item.number)
+        results = self._results.setdefault(place, Results())
         results.add(number, mark, why)
         batch = self._stored()
-        stored = {**results.stored(), "term": batch["term"], TTL_ATTRIBUTE: batch[TTL_ATTRIBUTE]}
+        marks, whys = results.stored()
+        stored = {**_texts(marks=marks, whys=whys), "term": batch["term"], TTL_ATTRIBUTE: batch[TTL_ATTRIBUTE]}
 
         def is_of_no_later_term(used: Expression) -> str:
             return f"{is_absent(used)} OR {used.name('term')} <= {used.value(batch['term'])}"
@@ -212,7 +217,7 @@ class DynamoWorklist:
             raise Conflict(_LOST)
 
     def counts(self) -> Mapping[Mark | None, int]:
-        return _counted(self._batch, self._results.values()) if self._batch else {}
+        return _counted(self._batch, self._results.values()) if self._batch and _run(self._batch).listed else {}
 
     def problems(self, limit: int) -> list[tuple[Item, str]]:
         found: list[tuple[Item, str]] = []
@@ -221,9 +226,9 @@ class DynamoWorklist:
             if not whys or len(found) >= limit:
                 continue
             chunk = self._state.get(_part(self._stored()), _ITEMS + place)
-            items = list(_items(chunk)) if chunk else []
+            items = unpacked(chunk["items"]["B"]) if chunk else []
             found += [
-                (replace(items[at], number=_number(place, at)), why) for at, why in whys if items[at] != _ERASED
+                (replace(items[at], number=number_of(place, at)), why) for at, why in whys if items[at] != _ERASED
             ]
         return found[:limit]
 
@@ -245,10 +250,23 @@ class DynamoWorklist:
             return f"{used.name('term')} = {used.value(term)} OR {self._is_mine(used)}"
 
         self._write({**found, "term": {"N": str(int(term["N"]) + 1)}}, is_unchanged)
-        if _text(found, "state") == _READY:
+        state = _text(found, "state")
+        if state == _READY:
             self._results = _results(self._state, found)
+        elif state == _BEGINS:
+            self._state.delete_all(_part(found))
         else:
             self._delete()
+
+    def _list(self, batch: Stored, items: Iterable[Item]) -> Stored:
+        """Stores the items of a batch; returns what the batch has to say of them."""
+        latest = {item.registration_id: item for item in items}
+        buckets = math.ceil(len(latest) / AVERAGE) or 1
+        # One after the other: a part takes 1,000 write units a second.
+        for place, chunk in chunks(latest.values(), buckets):
+            item = {"items": {"B": chunk}, TTL_ATTRIBUTE: batch[TTL_ATTRIBUTE]}
+            self._state.put(_part(batch), _ITEMS + place, item)
+        return {"total": {"N": str(len(latest))}, "buckets": {"N": str(buckets)}}
 
     def _stored(self) -> Stored:
         if self._batch is None:
@@ -276,40 +294,14 @@ class DynamoWorklist:
         return has("holder", self._holder)(used)
 
 
-class _Results:
-    """The results of a chunk: a letter for each item, and the items of each reason."""
-
-    def __init__(self, letters: str = "", whys: Mapping[str, list[int]] | None = None) -> None:
-        self._letters = list(letters)
-        self._whys = defaultdict(list, whys or {})
-
-    def mark(self, number: int) -> Mark | None:
-        return _MARKS.get(self._letters[number]) if number < len(self._letters) else None
-
-    def add(self, number: int, mark: Mark, why: str) -> None:
-        self._letters += _NONE * (number + 1 - len(self._letters))
-        self._letters[number] = _LETTERS[mark]
-        if mark in _PROBLEMS:
-            self._whys[why].append(number)
-
-    def counts(self) -> Counter[Mark]:
-        return Counter(_MARKS[letter] for letter in self._letters if letter != _NONE)
-
-    def problems(self) -> list[tuple[int, str]]:
-        return sorted((number, why) for why, numbers in self._whys.items() for number in set(numbers))
-
-    def stored(self) -> Stored:
-        return {"marks": {"S": "".join(self._letters)}, "whys": {"S": json.dumps(self._whys)}}
-
-
-def _results(state: StateTable, batch: Stored) -> dict[str, _Results]:
+def _results(state: StateTable, batch: Stored) -> dict[str, Results]:
     found = {}
     for item in state.stored(_part(batch), _RESULTS):
-        found[_chunk_place(item)] = _Results(_text(item, "marks"), json.loads(_text(item, "whys")))
+        found[_place_of(item)] = Results(_text(item, "marks"), _text(item, "whys"))
     return found
 
 
-def _counted(batch: Stored, results: Iterable[_Results]) -> Mapping[Mark | None, int]:
+def _counted(batch: Stored, results: Iterable[Results]) -> Mapping[Mark | None, int]:
     counts: Counter[Mark | None] = Counter()
     for each in results:
         counts.update(each.counts())
@@ -318,59 +310,14 @@ def _counted(batch: Stored, results: Iterable[_Results]) -> Mapping[Mark | None,
     return counts
 
 
-def _chunks(items: Iterable[Item], buckets: int) -> Iterator[tuple[str, bytes]]:
-    """The place and the items of each chunk. A bucket has more than one only if a hash, or a person, has so many."""
-    texts: dict[int, list[str]] = defaultdict(list)
-    for item in items:
-        texts[_bucket(item.user_id, buckets)].append(_item_text(item))
-    for bucket in sorted(texts):
-        piece: list[str] = []
-        size = number = 0
-        for text in texts.pop(bucket):
-            if len(piece) == MOST or size > MOST_TEXT:
-                yield f"{bucket:06}/{number:04}", _packed(piece)
-                piece, size, number = [], 0, number + 1
-            piece.append(text)
-            size += len(text)
-        yield f"{bucket:06}/{number:04}", _packed(piece)
-
-
-def _item_text(item: Item) -> str:
-    return json.dumps(astuple(item)[:-1])
-
-
-def _packed(items: Iterable[str]) -> bytes:
-    return zlib.compress(f"[{','.join(items)}]".encode())
-
-
-def _items(chunk: Stored) -> Iterator[Item]:
-    return (Item(*fields) for fields in json.loads(zlib.decompress(chunk["items"]["B"])))
-
-
-def _number(place: str, at: int) -> int:
-    """The number of an item by its chunk's place and its position in it; ``_position`` is the reverse."""
-    bucket, piece = map(int, place.split("/"))
-    return (bucket * 10_000 + piece) * MOST + at
-
-
-def _position(number: int) -> tuple[str, int]:
-    chunk, at = divmod(number, MOST)
-    bucket, piece = divmod(chunk, 10_000)
-    return f"{bucket:06}/{piece:04}", at
-
-
-def _chunk_place(item: Stored) -> str:
-    return str(item[STATE_KEY[1]]["S"]).partition("/")[2]
+def _place_of(chunk: Stored) -> str:
+    return str(chunk[STATE_KEY[1]]["S"]).partition("/")[2]
 
 
 def _run(batch: Stored) -> Run:
     operator, ip_address, folder = (batch.get(name, {}).get("S") for name in ("operator", "ipAddress", "folder"))
-    rests = bool(batch["rests"]["BOOL"])
-    return Run(uuid.UUID(_text(batch, "run")), _text(batch, "chosen"), folder, operator, ip_address, rests)
-
-
-def _bucket(user_id: str, buckets: int) -> int:
-    return int(hashed(user_id), 16) % buckets
+    rests, listed = bool(batch["rests"]["BOOL"]), _text(batch, "state") == _READY
+    return Run(uuid.UUID(_text(batch, "run")), _text(batch, "chosen"), folder, operator, ip_address, rests, listed)
 
 
 def _part(batch: Stored) -> str:
@@ -379,6 +326,10 @@ def _part(batch: Stored) -> str:
 
 def _lease(event_id: str) -> str:
     return f"batch#{hashed(event_id)}"
+
+
+def _texts(**texts: str | None) -> Stored:
+    return {name: {"S": text} for name, text in texts.items() if text is not None}
 
 
 def _text(item: Stored, name: str) -> str:

@@ -102,7 +102,9 @@ class SqliteWorklist:
     def run(self) -> Run | None:
         return _run(self._database)
 
-    def begin(self, chosen: str, folder: str | None, items: Iterable[Item]) -> Run:
+    def begin(
+        self, chosen: str, folder: str | None, items: Iterable[Item], operator: str | None, ip_address: str | None
+    ) -> Run:
         run = Run(uuid.uuid4(), chosen, folder)
         rows = ((item.user_id, item.registration_id, item.key, item.file, item.seen) for item in items)
         with self._database.write() as connection:
@@ -115,8 +117,11 @@ class SqliteWorklist:
             connection.execute("INSERT INTO run VALUES (?, ?, ?)", (str(run.id), chosen, folder))
         return run
 
-    def start(self, operator: str | None, ip_address: str | None, stop: threading.Event) -> None:
+    def resume(self, operator: str | None, ip_address: str | None) -> None:
         pass  # nobody continues it but a person, who gives a name then
+
+    def stops(self, stop: threading.Event) -> None:
+        pass
 
     def rest(self) -> None:
         pass

@@ -28,6 +28,7 @@ from core.services.lists.plan import Plan, planned
 from core.services.photo_sources import PhotoSource
 from core.services.profile_import import fill_profiles
 from core.services.reference_check import CheckedReferences, ReferenceCheck
+from core.services.validation import Submitter
 from core.settings import Settings
 
 T = TypeVar("T")
@@ -67,13 +68,15 @@ class GuardedBatches(_EventWork):
         """As ``Batches.unfinished``."""
         return self._read(event_id, lambda: self._batches.unfinished(event_id))
 
-    def open(self, event_id: str, choice: Choice, folder: Path | None = None, *, start_over: bool = False) -> Batch:
+    def open(
+        self, event_id: str, choice: Choice, by: Submitter, folder: Path | None = None, *, start_over: bool = False
+    ) -> Batch:
         """As ``Batches.open``, with an audit entry."""
-        return self._do(event_id, lambda: self._batches.open(event_id, choice, folder, start_over=start_over))
+        return self._do(event_id, lambda: self._batches.open(event_id, choice, by, folder, start_over=start_over))
 
-    def resume(self, event_id: str) -> Batch:
+    def resume(self, event_id: str, by: Submitter) -> Batch:
         """As ``Batches.resume``, with an audit entry."""
-        return self._do(event_id, lambda: self._batches.resume(event_id))
+        return self._do(event_id, lambda: self._batches.resume(event_id, by))
 
     def drop(self, event_id: str) -> None:
         """As ``Batches.drop``, with an audit entry."""
