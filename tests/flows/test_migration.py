@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -121,12 +121,15 @@ class Writers:
             item = foreign(number, metadata={"eventId": event}, serial=turn)
             put_item(self.table.client, self.table.name, item)
             self.put[number] = item
-        self.table.client.update_item(
-            TableName=self.table.name,
-            Key={"userId": {"S": f"user-{shared}"}, "registrationId": {"S": f"reg-{shared}"}},
-            UpdateExpression="ADD verificationAttempt :one",
-            ExpressionAttributeValues={":one": {"N": "1"}},
-        )
+        # The condition fails where an earlier try of this call came through without an answer.
+        with suppress(self.table.client.exceptions.ConditionalCheckFailedException):
+            self.table.client.update_item(
+                TableName=self.table.name,
+                Key={"userId": {"S": f"user-{shared}"}, "registrationId": {"S": f"reg-{shared}"}},
+                UpdateExpression="ADD verificationAttempt :one SET turn = :turn",
+                ConditionExpression="attribute_not_exists(turn) OR turn <> :turn",
+                ExpressionAttributeValues={":one": {"N": "1"}, ":turn": {"N": str(turn)}},
+            )
         self.counted[shared] += 1
 
     def _ours(self, turn: int) -> None:
