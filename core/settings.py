@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from core.domain.alerts import Limits
 from core.domain.errors import SettingsError
 from core.domain.policy import Policy
+from core.domain.profiles import MAX_SHARDS
 from core.domain.records import Percent
 from core.domain.roles import ApiToken, Role
 from core.domain.second_looks import Sampling
@@ -149,6 +150,13 @@ class Settings(Policy, Limits, Sampling, BaseSettings):
         False,
         description="whether something follows the table's stream and brings what other services write into the "
         "event index; the search then rests once it found nothing",
+    )
+    event_index_shards: int = Field(
+        0,
+        ge=0,
+        le=MAX_SHARDS,
+        description="over how many keys of the event index an event is spread by itself once DynamoDB throttles its "
+        "writes because its key takes no more; `0`: none",
     )
     aws_region: str | None = Field(
         None,

@@ -140,7 +140,20 @@ class Unavailable(ServiceError):
 
 
 class Throttled(Unavailable):
-    """The service is asked more often than its quota allows."""
+    """The service is asked more often than its quota allows.
+
+    ``reasons`` are pairs of the service's own name for why, and of what: the text is empty where it does not say.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        code: str,
+        message: str | None = None,
+        reasons: frozenset[tuple[str, str]] = frozenset(),
+    ) -> None:
+        super().__init__(service, code, message)
+        self.reasons = reasons
 
 
 class DiskFull(Unavailable):

@@ -18,6 +18,8 @@ from core.domain.records import Model, Percent, Timestamp
 KEEP_DAYS = 7
 #: The most characters of an event's name.
 MAX_NAME = 200
+#: The most shards of an event, over which a store may spread its records: each is read by a query of its own.
+MAX_SHARDS = 64
 #: The most days that records can be kept after an event.
 MAX_KEEP_DAYS = 3650
 

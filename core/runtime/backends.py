@@ -229,6 +229,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     from core.adapters.aws.records import DynamoRecords
     from core.adapters.aws.registrations import MongoRegistrations
     from core.adapters.aws.second_looks import DynamoSecondLooks
+    from core.adapters.aws.sharding_as_needed import ShardingAsNeeded
     from core.adapters.aws.sign_outs import DynamoSignOuts
     from core.adapters.aws.summaries import DynamoSummaries
     from core.adapters.aws.tokens import DynamoTokens
@@ -274,7 +275,11 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
     if settings.mongodb_events_collection:
         events = database[settings.mongodb_events_collection]
         profiles = MongoProfiles(events, settings.mongodb_event_fields, settings.store_deadline_seconds)
-    shards = EventShards(clients.client("dynamodb", region), settings.state_table, clock)
+    spread = None
+    if count := settings.event_index_shards:
+        own = clients.client("dynamodb", region)
+        spread = ShardingAsNeeded(own, settings.state_table, store_retry, clock, count)
+    shards = EventShards(clients.client("dynamodb", region), settings.state_table, clock, spread=spread)
     index_check = None
     if every := settings.event_index_check:
         # With connections of its own, so that it keeps none from a validation.
@@ -340,7 +345,7 @@ def aws(settings: Settings, clock: Clock) -> Adapters:
         metrics=CloudWatchMetrics(clients.client("cloudwatch", region), table, settings.audit_table, store_retry),
         expiry=DynamoExpiryCheck(clients.client("dynamodb", region), table, store_retry, clock),
         unmapped=DynamoUnmapped(clients.client("dynamodb", region), settings.state_table, store_retry, clock),
-        closing=(owners.close, shards.close, shares.close),
+        closing=(owners.close, shards.close, shares.close, *([spread.close] if spread else [])),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -15,20 +16,25 @@ import pytest
 
 from core.adapters.aws import event_reads
 from core.adapters.aws.event_keys import event_of_key, events_of_keys
-from core.adapters.aws.event_shards import EventShards
+from core.adapters.aws.event_shards import KEY_IS_FULL, EventShards, Shards
 from core.adapters.aws.records import DynamoRecords
 from core.adapters.aws.sharding import LEARNED_AFTER, MoveCounts, Sharding, ShardMove
+from core.adapters.aws.sharding_as_needed import ShardingAsNeeded
+from core.adapters.aws.table import EVENT_INDEX
 from core.domain.errors import InvalidInput, Unavailable
 from core.flow.pace import Pace
 from tests.support.clock import NOON, FakeClock
-from tests.support.dynamodb import Proxy, client_of, create_state_table, create_table, put_item, stored_item
+from tests.support.dynamodb import Proxy, client_of, create_state_table, create_table, first, put_item, stored_item
 from tests.support.partition_limit import PartitionLimit, rush
 from tests.support.records import a_foreign_item, a_review, an_outcome
 from tests.support.stores import PATIENT, table_without_index
+from tests.support.waiting import PATIENCE, until
 
 TTL = timedelta(days=30)
 SECOND = timedelta(seconds=1)
 EVENT = "event-1"
+A_TABLE = "arn:aws:dynamodb:ap-south-1:123456789012:table/face-verifications"
+THE_INDEX = f"{A_TABLE}/index/{EVENT_INDEX}"
 
 
 @dataclass
@@ -399,3 +405,165 @@ def test_an_event_above_the_limit_of_one_key_is_throttled_unless_it_is_sharded(
     records = DynamoRecords(client, desk.table, PATIENT, desk.clock, shards=desk.shards())
     rush(records, limit, EVENT, per_second=150, count=450)
     assert (limit.refused > 0) == refused
+
+
+# As needed
+
+
+class Spreading(ShardingAsNeeded):
+    """Of one process; it waits as long as the test wants."""
+
+    def __init__(self, desk: Desk, count: int = 4) -> None:
+        self.waits, self.goes_on = threading.Event(), threading.Event()
+        super().__init__(desk.client(), desk.state_table, PATIENT, desk.clock, count, self._held)
+        desk.closing.callback(self.end)
+
+    def _held(self, closing: threading.Event, seconds: float) -> bool:
+        assert seconds == LEARNED_AFTER.total_seconds()
+        self.waits.set()
+        self.goes_on.wait()
+        return closing.is_set()
+
+    def end(self, event_id: str = EVENT) -> None:
+        """Wait until it has done what it was asked."""
+        self.goes_on.set()
+        if event_id in self._asked:
+            self._asked[event_id].join()
+
+
+@pytest.fixture
+def throttled(desk: Desk, dynamodb_proxy: Proxy) -> Callable[..., DynamoRecords]:
+    """A process whose next write DynamoDB throttles for a reason."""
+
+    def process(
+        spread: Callable[[str], None],
+        reason: str = KEY_IS_FULL,
+        resource: str = THE_INDEX,
+        error: str = "ProvisionedThroughputExceededException",
+    ) -> DynamoRecords:
+        shards = EventShards(desk.client(), desk.state_table, desk.clock, spread=spread)
+        desk.closing.callback(shards.close)
+        dynamodb_proxy.fault = first(1, "UpdateItem", (error, 400, [(reason, resource)]))
+        client = desk.client(dynamodb_proxy.url)
+        return DynamoRecords(client, desk.table, PATIENT, desk.clock, desk.clock.elapsed, shards=shards)
+
+    return process
+
+
+def stored_shards(desk: Desk) -> Shards:
+    return Sharding(desk.client(), desk.state_table, PATIENT, desk.clock)._now(EVENT)
+
+
+def test_an_event_whose_key_takes_no_more_is_spread_over_shards(
+    desk: Desk, throttled: Callable[..., DynamoRecords]
+) -> None:
+    spreading = Spreading(desk)
+    throttled(spreading).record_attempt(an_outcome(), TTL)
+    assert desk.key() == EVENT
+    spreading.end()
+    desk.process().record_attempt(an_outcome("again"), TTL)
+    assert desk.key().startswith(f"{EVENT}#")
+
+
+@pytest.mark.parametrize("error", ["ProvisionedThroughputExceededException", "ThrottlingException"])
+def test_each_error_of_a_key_that_takes_no_more_is_understood(
+    desk: Desk, throttled: Callable[..., DynamoRecords], error: str
+) -> None:
+    asked: list[str] = []
+    throttled(asked.append, error=error).record_attempt(an_outcome(), TTL)
+    assert asked == [EVENT]
+
+
+def test_an_event_is_not_written_to_shards_before_all_read_them(
+    desk: Desk, throttled: Callable[..., DynamoRecords]
+) -> None:
+    spreading = Spreading(desk)
+    throttled(spreading).record_attempt(an_outcome(), TTL)
+    assert spreading.waits.wait(PATIENCE)
+    assert stored_shards(desk) == Shards(read=4, written=0)
+
+
+def test_a_process_that_ends_meanwhile_leaves_it_to_others(
+    desk: Desk, throttled: Callable[..., DynamoRecords]
+) -> None:
+    ended, other = Spreading(desk), Spreading(desk)
+    throttled(ended).record_attempt(an_outcome(), TTL)
+    assert ended.waits.wait(PATIENCE)
+    with ThreadPoolExecutor(1) as pool:
+        closed = pool.submit(ended.close)
+        until(ended._closing.is_set)
+        ended.goes_on.set()
+        closed.result()
+    assert stored_shards(desk) == Shards(read=4, written=0)
+    throttled(other).record_attempt(an_outcome("again"), TTL)
+    other.end()
+    assert stored_shards(desk) == Shards(read=4, written=4)
+
+
+def test_processes_that_spread_an_event_at_once_agree(desk: Desk, throttled: Callable[..., DynamoRecords]) -> None:
+    both = Spreading(desk), Spreading(desk)
+    for number, spreading in enumerate(both):
+        throttled(spreading).record_attempt(an_outcome(f"attempt-{number}"), TTL)
+        assert spreading.waits.wait(PATIENCE)
+    for spreading in both:
+        spreading.end()
+    assert stored_shards(desk) == Shards(read=4, written=4)
+
+
+def test_shards_that_somebody_set_meanwhile_stay(desk: Desk, throttled: Callable[..., DynamoRecords]) -> None:
+    spreading = Spreading(desk)
+    throttled(spreading).record_attempt(an_outcome(), TTL)
+    assert spreading.waits.wait(PATIENCE)
+    desk.shard(16)
+    spreading.end()
+    assert stored_shards(desk) == Shards(read=16, written=16)
+
+
+def test_an_event_with_more_shards_keeps_them(desk: Desk, throttled: Callable[..., DynamoRecords]) -> None:
+    desk.shard(8)
+    spreading = Spreading(desk)
+    throttled(spreading).record_attempt(an_outcome(), TTL)
+    spreading.end()
+    assert stored_shards(desk) == Shards(read=8, written=8)
+
+
+def test_what_failed_is_done_when_it_is_asked_for_again(desk: Desk, throttled: Callable[..., DynamoRecords]) -> None:
+    spreading = Spreading(desk)
+    table, desk.state_table = desk.state_table, "no-state-here"
+    failing = Spreading(desk)
+    desk.state_table = table
+    failing(EVENT)
+    until(lambda: EVENT not in failing._asked)
+    failing._sharding = spreading._sharding
+    failing(EVENT)
+    spreading.goes_on.set()
+    failing.end()
+    assert stored_shards(desk) == Shards(read=4, written=4)
+
+
+@pytest.mark.parametrize(
+    "reason", ["TableWriteKeyRangeThroughputExceeded", "IndexWriteMaxOnDemandThroughputExceeded"]
+)
+def test_other_limits_spread_no_event(desk: Desk, throttled: Callable[..., DynamoRecords], reason: str) -> None:
+    asked: list[str] = []
+    throttled(asked.append, reason).record_attempt(an_outcome(), TTL)
+    assert asked == []
+
+
+def test_the_limit_of_another_index_spreads_no_event(desk: Desk, throttled: Callable[..., DynamoRecords]) -> None:
+    asked: list[str] = []
+    records = throttled(asked.append, resource=f"{A_TABLE}/index/theirs")
+    records.record_attempt(an_outcome(), TTL)
+    assert asked == []
+
+
+def test_a_record_that_no_shard_could_be_told_for_spreads_no_event(
+    desk: Desk, throttled: Callable[..., DynamoRecords]
+) -> None:
+    put_item(desk.client(), desk.table, a_foreign_item(eventId=EVENT, metadata={"eventId": "another"}))
+    asked: list[str] = []
+    records = throttled(asked.append)
+    record = records.get("user-1", "reg-1")
+    assert record
+    records.decide("user-1", "reg-1", a_review(), record.version)
+    assert asked == []

@@ -239,14 +239,14 @@ class Proxy:
 
     ``fault`` gets the operation (``"GetItem"``, ...) and returns None to let it through, ``LOSE`` to let it through
     and hang up instead of answering, ``HANG`` to do the same without hanging up, or an error code with its HTTP
-    status, answered in the server's place.
+    status, and perhaps the reasons for throttling with what they are about, answered in the server's place.
     """
 
     LOSE = ("lose", 0)
     HANG = ("hang", 0)
 
     def __init__(self, upstream: str) -> None:
-        self.fault: Callable[[str], tuple[str, int] | None] = lambda operation: None
+        self.fault: Callable[[str], Any] = lambda operation: None
         self.seen: list[str] = []
         self._upstream = upstream
         self._session = URLLib3Session(timeout=10)
@@ -274,8 +274,13 @@ class Proxy:
                 if fault in (None, Proxy.LOSE, Proxy.HANG):
                     status, answer = self._forwarded(body)
                 else:
-                    code, status = fault
-                    answer = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}"}).encode()
+                    code, status, *reasons = fault
+                    said: dict[str, Any] = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}"}
+                    for each in reasons:
+                        # The two errors spell it so.
+                        name = "throttlingReasons" if code == "ThrottlingException" else "ThrottlingReasons"
+                        said[name] = [{"reason": reason, "resource": resource} for reason, resource in each]
+                    answer = json.dumps(said).encode()
                 if fault in (Proxy.LOSE, Proxy.HANG):
                     if fault == Proxy.HANG:
                         proxy._stopping.wait()

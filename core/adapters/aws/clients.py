@@ -170,7 +170,7 @@ def _from_client_error(service: str, error: ClientError, not_set_up: str | None)
     if isinstance(error, _Replaced):
         return CredentialsReplaced(service, code)
     if _is_throttled(error.response, status):
-        return Throttled(service, code)
+        return Throttled(service, code, reasons=_reasons(error.response))
     if code in _PASSING or status >= 500 or _TRANSIENT.is_retryable(_context(error.response)):
         return Unavailable(service, code)
     if code in _NOT_SET_UP:
@@ -180,6 +180,14 @@ def _from_client_error(service: str, error: ClientError, not_set_up: str | None)
 
 def _is_throttled(answer: Any, status: int) -> bool:
     return status == 429 or _THROTTLED.is_retryable(_context(answer))
+
+
+def _reasons(answer: Any) -> frozenset[tuple[str, str]]:
+    """Why DynamoDB throttled a call, and the ARN of the table or index. Two of its errors spell this list's name
+    differently.
+    """
+    given = answer.get("ThrottlingReasons") or answer.get("throttlingReasons") or []
+    return frozenset((each.get("reason", ""), each.get("resource", "")) for each in given)
 
 
 def _context(answer: Any) -> RetryContext:

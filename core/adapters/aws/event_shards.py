@@ -11,7 +11,7 @@ to read them, and only then they are written (``core.adapters.aws.sharding``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -21,8 +21,9 @@ from core.adapters.aws.clients import CALL_TIMEOUT_SECONDS
 from core.adapters.aws.event_keys import is_shard_of, shard_key
 from core.adapters.aws.items import Item
 from core.adapters.aws.state_table import StateTable
+from core.adapters.aws.table import EVENT_INDEX
 from core.domain.clock import Clock, Stopwatch, elapsed
-from core.domain.errors import NotConfigured, Service, ServiceError
+from core.domain.errors import NotConfigured, Service, ServiceError, Throttled, Unavailable
 from core.domain.records import ValidationRecord
 from core.flow.refreshed import Refreshed
 from core.flow.retry import Retry
@@ -35,6 +36,8 @@ GOOD_FOR = timedelta(minutes=2)
 #: The part of the state table, in which a single query finds all.
 PART = "event-shards"
 EVENT, READ, WRITTEN = "eventId", "read", "written"
+#: DynamoDB's reason for a write that it throttled because the record's key in an index takes no more.
+KEY_IS_FULL = "IndexWriteKeyRangeThroughputExceeded"
 
 #: Readers of events, and people whose photos are validated, wait for the first reading.
 _RETRY = Retry(2 * CALL_TIMEOUT_SECONDS, CALL_TIMEOUT_SECONDS)
@@ -53,8 +56,18 @@ class EventShards:
     nothing. Without a state table no event is sharded.
     """
 
-    def __init__(self, client: Any, table: str, clock: Clock, stopwatch: Stopwatch = elapsed) -> None:
+    def __init__(
+        self,
+        client: Any,
+        table: str,
+        clock: Clock,
+        stopwatch: Stopwatch = elapsed,
+        *,
+        spread: Callable[[str], None] | None = None,
+    ) -> None:
+        """``spread`` is called with an event whose key takes no more writes, and returns at once."""
         self._state = StateTable(client, table, _RETRY, clock, SERVICE)
+        self._spread = spread
         self._all = Refreshed(self._read, service=SERVICE, every=READ_EVERY, good_for=GOOD_FOR, stopwatch=stopwatch)
 
     def of(self, event_id: str) -> Sequence[str]:
@@ -67,9 +80,8 @@ class EventShards:
         """What must be set in the item ``stored`` besides so that the record is written to its shard; empty if it
         needs none, or if the shards are not known: under the event's own key a record is always found.
         """
-        event = record.event_id
-        # By its metadata a reader tells that it is in a shard.
-        if event is None or record.metadata.event_id != event:
+        event = _known_event(record)
+        if event is None:
             return {}
         try:
             shards = self._all().get(event, Shards())
@@ -78,6 +90,12 @@ class EventShards:
         if not shards.written or is_shard_of(stored.get(EVENT, {}).get("S", ""), event):
             return {}
         return {EVENT: {"S": key_in(event, record.registration_id, shards.written)}}
+
+    def refused(self, record: ValidationRecord, error: Unavailable) -> None:
+        """Has the record's event spread over more keys if ``error`` says that it was not written for want of them."""
+        event = _known_event(record)
+        if self._spread and event and isinstance(error, Throttled) and any(map(_is_of_key, error.reasons)):
+            self._spread(event)
 
     def close(self) -> None:
         self._all.close()
@@ -88,6 +106,17 @@ class EventShards:
             return {item[EVENT]["S"]: shards_of(item) for item in self._state.items(PART)}
         except NotConfigured:
             return {}
+
+
+def _is_of_key(reason: tuple[str, str]) -> bool:
+    """Whether it says that a key of the event index takes no more; others may have indexes of their own."""
+    why, of = reason
+    return why == KEY_IS_FULL and (not of or of.endswith(f"/index/{EVENT_INDEX}"))
+
+
+def _known_event(record: ValidationRecord) -> str | None:
+    """The record's event if a reader of a shard can tell it, by the record's metadata."""
+    return record.event_id if record.metadata.event_id == record.event_id else None
 
 
 def key_in(event_id: str, registration_id: str, count: int) -> str:

@@ -212,7 +212,9 @@ class DynamoRecords:
                 self._items.put(fresh)
                 require_time(last_start)
             self._update(key, stored, item, anew=current is None)
-        except Unavailable:
+        except Unavailable as error:
+            if self._shards:
+                self._shards.refused(changed, error)
             # If the person has been erased since the item was read, nobody else would delete what was written since.
             is_noted = item.get(NOTED) != wanted.item.get(NOTED)
             if (fresh or is_noted) and not self._items.item(key):

@@ -18,13 +18,12 @@ from core.adapters.aws.state_table import Condition, StateTable, any_of, hashed,
 from core.adapters.aws.table import EVENT_INDEX, RECORDS_NOT_CONFIGURED
 from core.domain.clock import Clock
 from core.domain.errors import InvalidInput, Refused
+from core.domain.profiles import MAX_SHARDS
 from core.domain.records import KEY_ATTRIBUTES
 from core.flow.pace import Pace
 from core.flow.progress import Counting
 from core.flow.retry import Retry
 
-#: The most shards of an event: each is read by a query of its own.
-MAX_SHARDS = 64
 #: The most bytes of a key of the index, and of what a shard adds to the event's id.
 MAX_KEY_BYTES, _MARK_BYTES = 2048, len(f"#{MAX_SHARDS}")
 #: Time after which every process reads shards that it was told to read: one that has not learned of them until then
@@ -51,20 +50,31 @@ class Sharding:
         Shards that are no longer written are read for ever. Raises ``InvalidInput`` if the event can have no shards,
         or if somebody else changes them meanwhile.
         """
+        before = self._now(event_id)
+        self._set(event_id, before, count, report)
+        return before
+
+    def widen(self, event_id: str, count: int) -> bool:
+        """Does as ``set`` where the event has fewer shards; returns whether it had."""
+        before = self._now(event_id)
+        if before.written >= count:
+            return False
+        self._set(event_id, before, count, lambda text: None)
+        return True
+
+    def _set(self, event_id: str, before: Shards, count: int, report: Callable[[str], None]) -> None:
         if count > MAX_SHARDS:
             raise InvalidInput(f"An event has at most {MAX_SHARDS} shards.")
         if len(event_id.encode(errors="surrogatepass")) + _MARK_BYTES > MAX_KEY_BYTES:
             raise InvalidInput(
                 f"The event's id is too long for a shard: at most {MAX_KEY_BYTES - _MARK_BYTES} bytes."
             )
-        before = self._now(event_id)
         opened = replace(before, read=max(before.read, count))
         if count > before.written:
             self._change(event_id, before, opened)
             report(f"Waiting {LEARNED_AFTER.total_seconds():.0f} s, until every server reads {count} shards")
             self._wait(LEARNED_AFTER.total_seconds())
         self._change(event_id, opened, replace(opened, written=count))
-        return before
 
     def _now(self, event_id: str) -> Shards:
         item = self._state.get(PART, hashed(event_id))

@@ -11,7 +11,8 @@ data "aws_vpc" "this" {
 locals {
   port = 8501
 
-  environment = merge(var.data_settings, var.settings, {
+  # All servers of this module can read shards.
+  environment = merge({ EVENT_INDEX_SHARDS = "8" }, var.data_settings, var.settings, {
     FACEDESK_AUTH                  = "oidc"
     OIDC_REDIRECT_URI              = "https://${var.domain_name}/oauth2callback"
     STREAMLIT_SERVER_ADDRESS       = "0.0.0.0"
