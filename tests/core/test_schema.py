@@ -239,7 +239,7 @@ def test_a_batchs_list_that_is_damaged_says_what_to_do(tmp_path: Path) -> None:
 
 def test_a_list_of_a_batch_from_before_there_were_versions_goes_on(tmp_path: Path) -> None:
     worklist = SqliteWorklist(tmp_path, "event-1")
-    run = worklist.begin("all", None, [])
+    run = worklist.begin("all", None, [], None, None)
     worklist.close()
     (file,) = tmp_path.glob("batch-*.sqlite3")
     damage.run(file, "PRAGMA application_id=0", "PRAGMA user_version=0")

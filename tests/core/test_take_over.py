@@ -12,11 +12,13 @@ import pytest
 
 from core.adapters.embedded.jobs import ProcessJobBoard
 from core.domain.errors import Conflict, Unavailable
+from core.domain.records import Source
 from core.domain.worklists import Run
 from core.flow.crew import End
 from core.services.batch import Batch, Batches, BatchProgress
 from core.services.batch_jobs import BATCH, FIRST_PAUSE, LONGEST_PAUSE, TakeOver
 from core.services.jobs import Jobs
+from core.services.validation import Submitter
 from tests.support.clock import FakeClock
 
 SECOND = timedelta(seconds=1)
@@ -41,6 +43,7 @@ class Site:
     jobs: Jobs = field(default_factory=lambda: Jobs(ProcessJobBoard()))
     error: Exception | None = None
     tries: int = 0
+    by: Submitter | None = None
 
     def __post_init__(self) -> None:
         self._take_over = TakeOver(self.clock.elapsed)
@@ -48,7 +51,8 @@ class Site:
     def abandoned(self) -> list[tuple[str, Run]]:
         return [("expo", ABANDONED)]
 
-    def resume(self, event_id: str) -> Batch:
+    def resume(self, event_id: str, by: Submitter) -> Batch:
+        self.by = by
         self.tries += 1
         if self.error:
             raise self.error
@@ -74,6 +78,7 @@ def test_an_abandoned_batch_is_continued_in_the_name_of_who_started_it(site: Sit
     job = site.jobs.of(BATCH, "expo")
     assert job
     assert (job.operator, job.failure) == ("Olga", None)
+    assert site.by == Submitter(Source.BATCH, "Olga", "192.0.2.1")
 
 
 def test_one_that_breaks_off_is_left_alone_for_longer_each_time(site: Site) -> None:
