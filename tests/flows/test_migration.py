@@ -24,9 +24,10 @@ from core.adapters.aws.earlier_attempts import is_part
 from core.adapters.aws.photo_owners import NOTED
 from core.adapters.aws.records import DynamoRecords
 from core.adapters.aws.table import EVENT_INDEX
+from core.domain.clock import utc_now
+from core.domain.expiry import expires_at
 from core.flow.retry import Retry
 from tests.core.test_provision import table_with_keys_alone
-from tests.support.clock import NOON
 from tests.support.dynamodb import put_item, put_items, stored_item
 from tests.support.records import a_foreign_item, an_outcome
 from tests.support.servers import CREDENTIALS, REGION
@@ -42,14 +43,19 @@ PHOTOS = ("faceImageKey", "storedFaceKey")
 PATIENCE = 180
 #: So few write units a second that a backfill is seen half-way even by a test that gets its turn late.
 SLOWLY = 300
+TTL = timedelta(days=30)
 RETRY = Retry(deadline=30, call_timeout=4)
 
 Key = tuple[str, str]
 
 
 def foreign(number: int, **changes: Any) -> dict[str, Any]:
-    """Only some have photos: noting these takes more writes than the record itself."""
-    item = a_foreign_item(userId=f"user-{number}", registrationId=f"reg-{number}", **changes)
+    """Only some have photos: noting these takes more writes than the record itself.
+
+    None has expired: the table deletes what has.
+    """
+    ids = {"userId": f"user-{number}", "registrationId": f"reg-{number}"}
+    item = a_foreign_item(**ids, expiresAt=expires_at(utc_now(), TTL), **changes)
     return item if number % 10 == 0 else {name: value for name, value in item.items() if name not in PHOTOS}
 
 
@@ -134,8 +140,9 @@ class Writers:
 
     def _ours(self, turn: int) -> None:
         number = SHARED[turn * 7 % len(SHARED)]
-        outcome = an_outcome(f"attempt-{turn}", user_id=f"user-{number}", registration_id=f"reg-{number}")
-        self.records.record_attempt(outcome, timedelta(days=30))
+        ids = {"user_id": f"user-{number}", "registration_id": f"reg-{number}"}
+        outcome = an_outcome(f"attempt-{turn}", timestamp=utc_now(), **ids)
+        self.records.record_attempt(outcome, TTL)
         self.attempts.setdefault(number, []).append(outcome.attempt_id)
 
 
@@ -206,7 +213,7 @@ def test_a_table_is_migrated_while_everybody_writes_and_the_backfill_is_killed(
     table: Table, dynamodb: Any, dynamodb_url: str, tmp_path: Path
 ) -> None:
     commands = Commands(dynamodb_url, table, tmp_path)
-    records = DynamoRecords(dynamodb, table.name, RETRY, lambda: NOON)
+    records = DynamoRecords(dynamodb, table.name, RETRY, utc_now)
     writers = Writers(table, records)
     with writers.writing():
         provision = commands.start("provision", "--add-index")
