@@ -48,7 +48,7 @@ def main() -> None:
     in_span = chosen.within(period.since)
     people.people_list(event_id, standing, in_span, now)
     sections.headline(readiness, records, period, now)
-    startable = batch.under_way(services, event_id)
+    startable = batch.under_way(services, event_id, readiness)
     listed = people.records_of_list(standing, now)
     period = sections.period(listed, span, now)
     sections.readiness_and_pace(readiness, listed, period, chosen)

@@ -6,15 +6,18 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 import pandas as pd
 import streamlit as st
 
+from core.domain.clock import elapsed
 from core.domain.costs import IMAGES_A_VALIDATION
 from core.domain.errors import Conflict, FacedeskError
 from core.domain.records import Source
 from core.domain.roles import Action
+from core.domain.statistics import Readiness
 from core.domain.worklists import MARK_WORDS
 from core.flow.crew import End, Progress
 from core.runtime.facades.guard import GuardedServices
@@ -31,6 +34,8 @@ CHECK = "reference-check"
 _TITLES = {BATCH: "Checking the photos already sent", CHECK: "Checking the reference photos"}
 #: Seconds between two looks at what runs.
 LOOK_SECONDS = 1
+#: Time after the end of a batch after which records in memory have all that another server wrote of it.
+SETTLED_AFTER = timedelta(seconds=10)
 
 CHOICE_WORDS = {
     Choice.ALL: "All who have not passed",
@@ -48,10 +53,10 @@ class Startable:
     checked: CheckedReferences | None = None
 
 
-def under_way(services: GuardedServices, event_id: str) -> Startable:
+def under_way(services: GuardedServices, event_id: str, shown: Readiness) -> Startable:
     """What runs, what came of the last, and what was interrupted. Returns what can be started.
 
-    Nothing for those who may start none.
+    ``shown`` are the figures that the page shows. Nothing for those who may start none.
     """
     free: set[str] = set()
     checked = None
@@ -61,11 +66,12 @@ def under_way(services: GuardedServices, event_id: str) -> Startable:
         with ui.banner_on_failure("look for checks that are running"):
             job = jobs().of(kind, event_id)
             if job and job.running:
+                st.session_state.pop(_ended_key(event_id), None)
                 follow(kind, _TITLES[kind], event_id)
             elif kind == CHECK:
                 free.add(CHECK)
                 checked = _check_ended(services, event_id, job)
-            elif _batch_ended(services, event_id, job):
+            elif _batch_ended(services, event_id, job, shown):
                 free.add(BATCH)
     return Startable(frozenset(free), checked)
 
@@ -139,16 +145,38 @@ def _counts(progress: BatchProgress) -> str:
 # Validating
 
 
-def _batch_ended(services: GuardedServices, event_id: str, job: Job | None) -> bool:
+def _batch_ended(services: GuardedServices, event_id: str, job: Job | None, shown: Readiness) -> bool:
     """Whether a new one can be started."""
     if job:
         _batch_summary(event_id, job)
+        _settling(event_id, shown)
     with ui.banner_on_failure("look for a batch that was interrupted"):
         if interrupted := services.batches.unfinished(event_id):
             _interrupted(services, event_id, *interrupted)
             return False
         return True
     return False
+
+
+def _settling(event_id: str, shown: Readiness) -> None:
+    """Has the page run again if its figures lacked the last photos, as they may if another server did these."""
+    since = st.session_state.setdefault(_ended_key(event_id), elapsed())
+    if elapsed() - since < SETTLED_AFTER:
+        st.fragment(_settled, run_every=SETTLED_AFTER)(event_id, shown, since)
+
+
+def _settled(event_id: str, shown: Readiness, since: timedelta) -> None:
+    # Only once: it closes a dialog that a person may have opened.
+    if SETTLED_AFTER <= elapsed() - since < 2 * SETTLED_AFTER:
+        with suppress(FacedeskError):
+            now = event.standing(event.registrations(event_id), event.records(event_id))
+            if now.readiness != shown:
+                st.rerun()
+
+
+def _ended_key(event_id: str) -> str:
+    """Of when this session saw first that the event's batch had ended."""
+    return f"batch-ended-{event_id}"
 
 
 def _offer_batch(services: GuardedServices, event_id: str) -> None:

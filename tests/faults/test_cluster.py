@@ -283,6 +283,9 @@ def shows_the_whole_batch(page: Page) -> bool:
     with suppress(AssertionError):
         expect(page.get_by_text(f"{IN_BATCH} tried")).to_be_visible(timeout=2 * PATIENCE)
         return True
+    ARTIFACTS.mkdir(exist_ok=True)
+    (ARTIFACTS / "page.txt").write_text(page.inner_text("body"))
+    page.screenshot(path=ARTIFACTS / "page.png", full_page=True)
     return False
 
 
