@@ -66,7 +66,7 @@ def under_way(services: GuardedServices, event_id: str, shown: Readiness) -> Sta
         with ui.banner_on_failure("look for checks that are running"):
             job = jobs().of(kind, event_id)
             if job and job.running:
-                st.session_state.pop(_ended_key(event_id), None)
+                st.session_state.pop(_ended_key(kind, event_id), None)
                 follow(kind, _TITLES[kind], event_id)
             elif kind == CHECK:
                 free.add(CHECK)
@@ -160,7 +160,7 @@ def _batch_ended(services: GuardedServices, event_id: str, job: Job | None, show
 
 def _settling(event_id: str, shown: Readiness) -> None:
     """Has the page run again if its figures lacked the last photos, as they may if another server did these."""
-    since = st.session_state.setdefault(_ended_key(event_id), elapsed())
+    since = st.session_state.setdefault(_ended_key(BATCH, event_id), elapsed())
     if elapsed() - since < SETTLED_AFTER:
         st.fragment(_settled, run_every=SETTLED_AFTER)(event_id, shown, since)
 
@@ -174,9 +174,9 @@ def _settled(event_id: str, shown: Readiness, since: timedelta) -> None:
                 st.rerun()
 
 
-def _ended_key(event_id: str) -> str:
-    """Of when this session saw first that the event's batch had ended."""
-    return f"batch-ended-{event_id}"
+def _ended_key(kind: str, event_id: str) -> str:
+    """Of when this session saw first that the latest job had ended."""
+    return f"{kind}-ended-{event_id}"
 
 
 def _offer_batch(services: GuardedServices, event_id: str) -> None:
