@@ -149,17 +149,14 @@ class Batches:
         place = str(folder.resolve()) if folder else None
         with self._held(event_id) as worklist:
             run = None if start_over else worklist.run()
-            if run is None or not run.listed:
-                return self._begun(event_id, choice, by, place, files, worklist)
-            if (run.chosen, run.folder) != (choice, place):
+            if run and run.listed and (run.chosen, run.folder) != (choice, place):
                 left = worklist.counts().get(None, 0)
                 of = f", photos of {run.folder}" if run.folder else ""
                 raise Conflict(
                     f"A batch of this event ({run.chosen}{of}) is not finished: {left:,} photos are left. "
                     "Resume it, or drop it and start again."
                 )
-            worklist.resume(by.operator, by.ip_address)
-            return self._batch(run, by, files, worklist, resumed=True)
+            return self._started(event_id, choice, place, by, run, files, worklist)
 
     def resume(self, event_id: str, by: Submitter) -> Batch:
         """Opens the event's unfinished batch with its own choice and folder, for ``by``. Raises the errors of
@@ -170,10 +167,7 @@ class Batches:
             if run is None:
                 raise Conflict("This event has no unfinished batch: it is finished or was dropped. Start a new one.")
             files = self._files(Path(run.folder) if run.folder else None)
-            if not run.listed:
-                return self._begun(event_id, Choice(run.chosen), by, run.folder, files, worklist)
-            worklist.resume(by.operator, by.ip_address)
-            return self._batch(run, by, files, worklist, resumed=True)
+            return self._started(event_id, Choice(run.chosen), run.folder, by, run, files, worklist)
 
     @contextmanager
     def _held(self, event_id: str) -> Iterator[Worklist]:
@@ -188,23 +182,24 @@ class Batches:
     def _files(self, folder: Path | None) -> FolderSource | None:
         return FolderSource(folder, self._max_file_bytes) if folder else None
 
-    def _begun(
+    def _started(
         self,
         event_id: str,
         choice: Choice,
-        by: Submitter,
         place: str | None,
+        by: Submitter,
+        run: Run | None,
         files: FolderSource | None,
         worklist: Worklist,
     ) -> Batch:
-        by_id = _by_registration(files.names) if files else {}
-        chosen = self._chosen(event_id, choice, by_id)
-        run = worklist.begin(choice, place, chosen, by.operator, by.ip_address)
-        return self._batch(run, by, files, worklist, resumed=False)
-
-    def _batch(
-        self, run: Run, by: Submitter, files: FolderSource | None, worklist: Worklist, *, resumed: bool
-    ) -> Batch:
+        """The batch ``run``, or a new one if there is none or its list is not complete."""
+        resumed = run is not None and run.listed
+        if run and resumed:
+            worklist.resume(by.operator, by.ip_address)
+        else:
+            by_id = _by_registration(files.names) if files else {}
+            chosen = self._chosen(event_id, choice, by_id)
+            run = worklist.begin(choice, place, chosen, by.operator, by.ip_address)
         crew = self._workers, self._patience
         return Batch(self._records, self._validation, files, worklist, run, by, crew, self._ending, resumed=resumed)
 

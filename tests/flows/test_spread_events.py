@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -29,6 +30,8 @@ def test_an_event_is_spread_over_as_many_shards_as_the_setting_says(
         )
         outcome = an_outcome(event_id=EVENT, timestamp=utc_now())
         site.services.records.record_attempt(outcome, timedelta(days=30))
+        # Of the thread that spreads the event, which waits until every server reads the shards.
+        assert any(thread.name == "shards" for thread in threading.enumerate()) == bool(shards.read)
         client = client_of(dynamodb_proxy.url)
         stored = Sharding(client, site.environment["DYNAMODB_STATE_TABLE"], PATIENT, utc_now)
         until(lambda: stored._now(EVENT) == shards)
